@@ -1,0 +1,1 @@
+"""The CPU stage: class statistics, detectors, metrics, scoring, and the polars studies."""

@@ -1,0 +1,35 @@
+"""Every error that featurestore raises on purpose: one tree, each with the builtin that a caller would catch."""
+
+from __future__ import annotations
+
+
+class LakeError(Exception):
+    """Something failed in a way that its message explains: what, where, expected, got, and the next step."""
+
+
+class InputError(LakeError, ValueError):
+    """What the caller handed over (a name, a file, a folder, an option) cannot be used."""
+
+
+class MissingError(LakeError, LookupError):
+    """Something that was asked for by name is not there."""
+
+
+class ConflictError(LakeError):
+    """The lake holds the same partition made from other ingredients."""
+
+
+class StorageError(LakeError, OSError):
+    """The lake cannot be reached, read or written."""
+
+
+class CorruptionError(LakeError):
+    """What the lake holds contradicts its own manifests."""
+
+
+class FormatError(LakeError):
+    """The lake was written in a format that this version does not read."""
+
+
+class NumericalError(LakeError, ArithmeticError):
+    """Numbers came out, or came in, that must not be stored: NaN, infinity, overflow."""

@@ -1,0 +1,1 @@
+"""Views, macros and questions: SQL files that `featurestore` reads as package data."""
