@@ -1,0 +1,27 @@
+"""A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models."""
+
+from featurestore.errors import (
+    ConflictError,
+    CorruptionError,
+    FormatError,
+    InputError,
+    LakeError,
+    MissingError,
+    NumericalError,
+    StorageError,
+)
+from featurestore.lake import Lake
+from featurestore.version import VERSION as __version__
+
+__all__ = [
+    "ConflictError",
+    "CorruptionError",
+    "FormatError",
+    "InputError",
+    "Lake",
+    "LakeError",
+    "MissingError",
+    "NumericalError",
+    "StorageError",
+    "__version__",
+]

@@ -1,0 +1,35 @@
+"""Fingerprints: sha256 over everything that determines a partition's content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Ingredient: TypeAlias = str | int | float | bool | None | list["Ingredient"]
+Ingredients: TypeAlias = "Mapping[str, Ingredient]"
+
+
+def fingerprint(table: str, key: Mapping[str, str], ingredients: Ingredients) -> str:
+    """Return the sha256 (64 hex digits) of a partition's table, key and ingredients, whatever their order."""
+    text = json.dumps([table, dict(key), dict(ingredients)], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(stored: Ingredients, wanted: Ingredients) -> list[str]:
+    """Say per ingredient that differs what the lake holds and what is wanted now, in the order of the names."""
+    names = sorted(stored.keys() | wanted.keys())
+    return [
+        f"{name} (in the lake: {_short(stored.get(name))}, now: {_short(wanted.get(name))})"
+        for name in names
+        if stored.get(name) != wanted.get(name)
+    ]
+
+
+def _short(value: Ingredient) -> str:
+    text = "none" if value is None else str(value)
+    is_digest = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+    return text[:12] + "…" if is_digest else text

@@ -1,0 +1,204 @@
+"""The lake as users hold it: scan, read in blocks, ask."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from featurestore import catalog, reading
+from featurestore.errors import InputError, MissingError, StorageError
+from featurestore.names import check_slug, pick
+from featurestore.storage import open_storage
+from featurestore.tables import table as table_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import duckdb
+    from numpy.typing import NDArray
+
+    from featurestore.manifest import Manifest, Part
+    from featurestore.sqlfile import SqlFile, Value
+
+DEFAULT_LOCATION = "lake"
+BATCH_ROWS = 4096
+
+
+class Lake:
+    """A folder or bucket prefix that holds all tables of a study.
+
+    Args:
+        location: A folder, or a URL such as `s3://bucket/lake`; by default `$FEATURESTORE_LAKE`, else `./lake`.
+
+    Raises:
+        InputError: The location is a file, or a URL of an unknown kind.
+    """
+
+    def __init__(self, location: str | os.PathLike[str] | None = None) -> None:
+        chosen = location if location is not None else os.environ.get("FEATURESTORE_LAKE", DEFAULT_LOCATION)
+        self.location = os.fspath(chosen)
+        self.storage = open_storage(self.location)
+
+    def __repr__(self) -> str:
+        return f"Lake({self.location!r})"
+
+    def check_exists(self) -> None:
+        """Raise if there is no lake at the location.
+
+        Raises:
+            MissingError: There is none.
+        """
+        if not self.storage.exists():
+            raise MissingError(
+                f"There is no lake at {self.location}: name one with --lake, or begin one with `featurestore dataset add`."
+            )
+
+    def partitions(self, table: str, **key: str) -> list[Manifest]:
+        """The partitions of a table that exist, with all that their manifests say.
+
+        Args:
+            table: The table's name.
+            key: Keep only partitions with these values, e.g. `model="vit-b"`.
+        """
+        found = table_named(table)
+        for name, value in key.items():
+            check_slug(pick(f"key of {table}", name, found.keys), value)
+        return reading.snapshot(self.storage, found, **key)
+
+    def part(self, table: str, part_key: Mapping[str, str] | None = None, **key: str) -> tuple[Manifest, Part]:
+        """One part of one partition.
+
+        Raises:
+            MissingError: The lake does not hold it; the message names the nearest key that it holds.
+        """
+        manifest = reading.latest(self.storage, table_named(table), key)
+        part = manifest.part(part_key or {}) if manifest else None
+        if manifest is None or part is None:
+            raise self._absent(table, {**key, **(part_key or {})})
+        return manifest, part
+
+    def read(self, table: str, part_key: Mapping[str, str] | None = None, **key: str) -> pa.Table:
+        """One part of one partition, whole, without the columns of its key: for small tables.
+
+        Raises:
+            MissingError: The lake does not hold it.
+        """
+        return reading.read(self.storage, *self.part(table, part_key, **key))
+
+    def batches(
+        self,
+        table: str = "activations",
+        *,
+        columns: Sequence[str] = ("sample", "feature", "logits"),
+        batch_rows: int = BATCH_ROWS,
+        **key: str,
+    ) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Read a partition block by block, in row order, in memory bounded by a few blocks.
+
+        Args:
+            table: The table's name.
+            columns: What each block holds, in this order.
+            batch_rows: Largest number of rows in a block.
+            key: The partition's key: `model="vit-b", dataset="ninco"`.
+
+        Yields:
+            One numpy array per column: `[n]`, or `[n, width]` in the stored precision for a vector column. A missing
+            integer (the label of an OOD sample) is -1.
+
+        Raises:
+            MissingError: The lake does not hold the partition, or it has no such column.
+            CorruptionError: A fragment is missing or altered.
+        """
+        manifest, part = self.part(table, **key)
+        return reading.batches(self.storage, manifest, part, columns, batch_rows)
+
+    def scan(self, table: str, **key: str) -> pl.LazyFrame:
+        """A table as a polars LazyFrame over just the fragments that the key allows.
+
+        Args:
+            table: The table's name.
+            key: Keep only rows with these values of the path's columns, e.g. `model="vit-b", detector="msp"`.
+
+        Raises:
+            MissingError: The table has no such column in its path.
+        """
+        found = table_named(table)
+        for name, value in key.items():
+            check_slug(pick(f"key of {table}", name, found.path_columns), value)
+        of_partition = {name: value for name, value in key.items() if name in found.keys}
+        uris = [
+            self.storage.uri(path)
+            for manifest in reading.snapshot(self.storage, found, **of_partition)
+            for part in manifest.parts
+            if all(part.key[name] == value for name, value in key.items() if name in part.key)
+            for path, _ in reading.files(manifest, part)
+        ]
+        if not uris:
+            return pl.DataFrame(found.sql_schema.empty_table()).lazy()
+        hive = dict.fromkeys(found.path_columns, pl.String())
+        frame = pl.scan_parquet(uris, hive_partitioning=True, hive_schema=hive)
+        return frame.select(*found.path_columns, pl.exclude(*found.path_columns))
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection in memory with every view over this lake, as it is now."""
+        self.check_exists()
+        return catalog.connect(self.storage)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The result of a SQL query over the views.
+
+        Raises:
+            InputError: DuckDB refuses the query.
+        """
+        return self._run(query, {})
+
+    def questions(self) -> Mapping[str, SqlFile]:
+        """What can be asked: name, title, parameters and columns of each question."""
+        return catalog.questions()
+
+    def ask(self, question: str, **parameters: Value) -> duckdb.DuckDBPyRelation:
+        """The answer to a question.
+
+        Args:
+            question: Its name; see `questions`.
+            parameters: Values for its parameters; the others keep their defaults.
+
+        Raises:
+            MissingError: No question, or no parameter of it, has that name.
+            InputError: A parameter's value is of another type.
+        """
+        known = self.questions()
+        found = known[pick("question", question, known)]
+        return self._run(found.sql, found.bind(parameters))
+
+    def _run(self, sql: str, parameters: Mapping[str, Value]) -> duckdb.DuckDBPyRelation:
+        import duckdb
+
+        self.check_exists()
+        needed = catalog.tables_of(sql)
+        # A statement that names no view may still need all of them, e.g. `show tables`.
+        connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
+        try:
+            relation = connection.sql(sql, params=dict(parameters)) if parameters else connection.sql(sql)
+        except duckdb.IOException as error:
+            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_first_line(error)}") from error
+        except duckdb.Error as error:
+            raise InputError(f"DuckDB refuses the query: {error}") from error
+        if relation is None:
+            raise InputError("The statement returns no rows: give a SELECT.")
+        return relation
+
+    def _absent(self, table: str, key: Mapping[str, str]) -> MissingError:
+        self.check_exists()
+        wanted = ", ".join(f"{name} {value}" for name, value in key.items())
+        held = [", ".join(f"{n} {v}" for n, v in {**m.key, **p.key}.items()) for m in self.partitions(table) for p in m.parts]
+        from featurestore.names import nearest
+
+        return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,64 @@
+"""Names in keys are slugs: what may stand in a path, a partition key and a SQL literal without surprises."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from featurestore.errors import InputError, MissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SLUG = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]+")
+
+
+def check_slug(kind: str, name: str) -> str:
+    """Return `name` if it may stand in a key.
+
+    Args:
+        kind: What the name is for, e.g. `"dataset"`; used in the message.
+        name: The name to check.
+
+    Raises:
+        InputError: `name` has other characters than `a-z 0-9 . _ -`; the message suggests a slug.
+    """
+    if _SLUG.fullmatch(name):
+        return name
+    suggestion = suggest_slug(name)
+    hint = f": use {suggestion!r}" if suggestion else ""
+    raise InputError(f"{name!r} cannot be the name of a {kind}, which takes only a-z, 0-9, '.', '_' and '-'{hint}.")
+
+
+def suggest_slug(name: str) -> str:
+    """Return the slug nearest to `name`, or an empty string if nothing of it can stay.
+
+    >>> suggest_slug("ViT-B/16 (AugReg)")
+    'vit-b-16-augreg'
+    """
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9._-]+", "-", ascii_name).strip("-.")
+    return slug if _SLUG.fullmatch(slug) else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that helps with an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    if not names:
+        return "there are none yet"
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+
+
+def pick(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return `name` if it is one of `known`.
+
+    Raises:
+        MissingError: It is not; the message names the nearest one.
+    """
+    names = list(known)
+    if name in names:
+        return name
+    raise MissingError(f"There is no {kind} {name!r}: {nearest(name, names)}")

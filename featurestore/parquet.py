@@ -1,0 +1,95 @@
+"""How fragments are encoded: the one place that decides on encodings, compression and row groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.errors import InputError, NumericalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+ROW_GROUP_ROWS = 4096
+
+
+def encode(table: pa.Table) -> pa.Buffer:
+    """Encode one fragment as Parquet bytes.
+
+    Vectors get no dictionary and no statistics, and are not compressed: their mantissas are noise, and a scan is then
+    a copy. The other columns are small and compress well.
+    """
+    plain = [field.name for field in table.schema if not pa.types.is_fixed_size_list(field.type)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression=dict.fromkeys(plain, "zstd"),
+        use_dictionary=plain,
+        write_statistics=plain,
+        write_page_checksum=True,
+        store_schema=True,
+    )
+    return sink.getvalue()
+
+
+def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> pa.FixedSizeListArray:
+    """Store a matrix as one vector per row.
+
+    Args:
+        name: The column's name, for messages.
+        values: Float array, shape [n, width].
+        dtype: Stored precision, `float16` or `float32`.
+        samples: The rows' sample numbers, for messages, shape [n].
+
+    Raises:
+        NumericalError: A value is NaN or infinite, or too large for the stored precision.
+    """
+    if not np.isfinite(values).all():
+        raise NumericalError(f"The {name} of sample {_first_bad(values, samples)} is NaN or infinite: nothing was stored.")
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(values, dtype=dtype)
+    if not np.isfinite(stored).all():
+        raise NumericalError(
+            f"The {name} of sample {_first_bad(stored, samples)} is too large for {dtype}: extract with --dtype float32."
+        )
+    element = pa.field("element", pa.from_numpy_dtype(stored.dtype), nullable=False)
+    return pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), type=pa.list_(element, values.shape[1]))
+
+
+def to_numpy(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
+    """Read a column as numpy: a vector column as a matrix [n, width], without copying where one chunk allows it.
+
+    Missing integers become -1.
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_fixed_size_list(array.type):
+        return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), array.type.list_size)  # type: ignore[no-any-return]
+    if array.null_count and pa.types.is_integer(array.type):
+        array = array.fill_null(-1)
+    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def with_columns(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """Build a table in the schema's column order and types.
+
+    Raises:
+        InputError: The columns are not those of the schema.
+    """
+    if set(columns) != set(schema.names):
+        raise InputError(f"Expected the columns {', '.join(schema.names)}, got {', '.join(columns)}.")
+    return pa.table([_typed(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _typed(values: Any, type_: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, type=type_)
+
+
+def _first_bad(values: NDArray[Any], samples: NDArray[np.int64]) -> int:
+    return int(samples[np.flatnonzero(~np.isfinite(values).all(axis=1))[0]])

@@ -1,0 +1,151 @@
+"""Reading: manifests resolved to explicit file lists, and blocks of rows in bounded memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore import manifest as manifests
+from featurestore import paths
+from featurestore.errors import CorruptionError, MissingError
+from featurestore.parquet import to_numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from featurestore.manifest import Fragment, Manifest, Part
+    from featurestore.storage import Storage
+    from featurestore.tables import Table
+
+_READERS = 16
+
+
+def latest(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest | None:
+    """The newest manifest of one partition, or None if the partition does not exist."""
+    found = _newest(storage, paths.partition_path(table, key))
+    return next(iter(_load_all(storage, found.values())), None)
+
+
+def snapshot(storage: Storage, table: Table, **key: str) -> list[Manifest]:
+    """The newest manifests of a table's partitions, in order of their keys.
+
+    Args:
+        storage: The lake's storage.
+        table: The table.
+        key: Keep only the partitions with these values, e.g. `model="vit-b"`.
+    """
+    prefix = table.name
+    for name in table.keys:
+        if name not in key:
+            break
+        prefix += f"/{name}={key[name]}"
+    folders = {}
+    for folder, path in _newest(storage, prefix).items():
+        found = paths.partition_key(table, folder)
+        if found and all(found[name] == value for name, value in key.items() if name in found):
+            folders[folder] = path
+    return _load_all(storage, [folders[folder] for folder in sorted(folders)])
+
+
+def files(manifest: Manifest, part: Part) -> Iterator[tuple[str, Fragment]]:
+    """A part's fragments with their keys in the storage."""
+    return ((f"{_folder(manifest)}/{fragment.path}", fragment) for fragment in part.fragments)
+
+
+def batches(
+    storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str], rows: int
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Read a part's columns block by block, in row order; memory is bounded by a few blocks.
+
+    Args:
+        storage: The lake's storage.
+        manifest: The partition.
+        part: Its part.
+        columns: Columns of the fragments.
+        rows: Largest number of rows in a block.
+
+    Yields:
+        One array per column: [n], or [n, width] for a vector column. Missing integers are -1.
+
+    Raises:
+        CorruptionError: A fragment is missing, or not as its manifest says.
+    """
+    for path, fragment in files(manifest, part):
+        with _open(storage, path, fragment) as file:
+            for batch in _record_batches(file, columns, rows, path):
+                yield tuple(to_numpy(batch.column(name)) for name in columns)
+
+
+def read(storage: Storage, manifest: Manifest, part: Part) -> pa.Table:
+    """Read a small part whole.
+
+    Raises:
+        CorruptionError: A fragment is missing, or not as its manifest says.
+    """
+    tables = []
+    for path, fragment in files(manifest, part):
+        with _open(storage, path, fragment) as file:
+            tables.append(file.read())
+    return pa.concat_tables(tables)
+
+
+def _record_batches(file: pq.ParquetFile, columns: Sequence[str], rows: int, path: str) -> Iterator[pa.RecordBatch]:
+    unknown = set(columns) - set(file.schema_arrow.names)
+    if unknown:
+        names = ", ".join(file.schema_arrow.names)
+        raise MissingError(f"{path} has no column {', '.join(sorted(unknown))}: it has {names}.")
+    try:
+        yield from file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(path, str(error)) from error
+
+
+def _open(storage: Storage, path: str, fragment: Fragment) -> pq.ParquetFile:
+    size = storage.size(path)
+    if size != fragment.bytes:
+        raise _corrupt(path, "it is missing" if size is None else f"it has {size} bytes instead of {fragment.bytes}")
+    try:
+        file = pq.ParquetFile(storage.open_input(path), page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(path, str(error)) from error
+    if file.metadata.num_rows != fragment.rows:
+        raise _corrupt(path, f"it has {file.metadata.num_rows} rows instead of {fragment.rows}")
+    return file
+
+
+def _corrupt(path: str, reason: str) -> CorruptionError:
+    return CorruptionError(
+        f"The fragment {path} is not what its manifest says ({reason}): delete its partition's folder and make it again."
+    )
+
+
+def _newest(storage: Storage, prefix: str) -> dict[str, str]:
+    """Per partition folder below a prefix, the path of the manifest with the highest version."""
+    found: dict[str, tuple[int, str]] = {}
+    for entry in storage.list(prefix):
+        version = paths.manifest_version(entry.key)
+        if version is not None:
+            folder = entry.key.rpartition("/")[0]
+            found[folder] = max(found.get(folder, (0, "")), (version, entry.key))
+    return {folder: path for folder, (_, path) in found.items()}
+
+
+def _load_all(storage: Storage, keys: Iterable[str]) -> list[Manifest]:
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda key: _load(storage, key), keys))
+
+
+def _load(storage: Storage, key: str) -> Manifest:
+    manifest = manifests.from_json(storage.get(key), key)
+    if _folder(manifest) != key.rpartition("/")[0]:
+        raise CorruptionError(f"{key} describes {manifest.title}: it was moved or altered.")
+    return manifest
+
+
+def _folder(manifest: Manifest) -> str:
+    return "/".join([manifest.table, *(f"{name}={value}" for name, value in manifest.key.items())])

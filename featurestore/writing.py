@@ -1,0 +1,151 @@
+"""Writing: fragments first, the manifest last, by exclusive create."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore import manifest as manifests
+from featurestore import paths, reading
+from featurestore.errors import StorageError
+from featurestore.fingerprint import Ingredients, fingerprint
+from featurestore.manifest import Fragment, Manifest, Part
+from featurestore.parquet import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from featurestore.storage import Storage
+    from featurestore.tables import Table
+
+_ATTEMPTS = 100
+_NOTES = b"featurestore"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a job is about to write: one part of one partition, and everything that determines its content."""
+
+    table: Table
+    key: Mapping[str, str]
+    ingredients: Ingredients
+    part_key: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the table, all keys and the ingredients."""
+        return fingerprint(self.table.name, {**self.key, **self.part_key}, self.ingredients)
+
+    @property
+    def folder(self) -> str:
+        """The partition's folder."""
+        return paths.partition_path(self.table, self.key)
+
+    def fragment_path(self, number: int) -> str:
+        """The fragment's path relative to the partition."""
+        folder = paths.part_path(self.table, self.part_key)
+        name = paths.fragment_name(self.fingerprint, number)
+        return f"{folder}/{name}" if folder else name
+
+    def part(self, fragments: Sequence[Fragment], details: Mapping[str, Any] | None = None) -> Part:
+        """The part that those fragments make."""
+        return Part(dict(self.part_key), self.fingerprint, dict(self.ingredients), tuple(fragments), dict(details or {}))
+
+
+def find(storage: Storage, target: Target, *, replacing: bool) -> Part | None:
+    """Return the target's part if the lake holds it (a cache hit), or None if it is to be made.
+
+    Raises:
+        ConflictError: The lake holds it with another fingerprint and `replacing` is false.
+    """
+    current = reading.latest(storage, target.table, target.key)
+    existing = current.part(target.part_key) if current else None
+    if existing is None or existing.fingerprint == target.fingerprint:
+        return existing
+    if replacing:
+        return None
+    raise manifests.conflict(
+        target.table.name, {**target.key, **target.part_key}, existing.ingredients, target.ingredients
+    )
+
+
+def write_fragment(
+    storage: Storage, target: Target, number: int, rows: pa.Table, notes: Mapping[str, Any] | None = None
+) -> Fragment:
+    """Write one fragment; it counts only once a manifest names it.
+
+    Args:
+        storage: The lake's storage.
+        target: What is being written.
+        number: The fragment's place in the part; equal numbers of equal targets hold equal rows.
+        rows: The rows.
+        notes: Small JSON values to keep in the file's footer, for `resume`.
+    """
+    metadata = {**(rows.schema.metadata or {}), _NOTES: json.dumps(dict(notes or {})).encode()}
+    data = encode(rows.replace_schema_metadata(metadata))
+    path = target.fragment_path(number)
+    storage.put(f"{target.folder}/{path}", memoryview(data))
+    return Fragment(path, rows.num_rows, data.size, hashlib.sha256(data).hexdigest())
+
+
+def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[str, Any]]]:
+    """Return the fragments that an earlier, unfinished job of the same target left, by number, with their notes."""
+    folder, _, prefix = f"{target.folder}/{target.fragment_path(0)}".rpartition("/")
+    prefix = prefix.removesuffix("-00000.parquet")
+    found = {}
+    for entry in storage.list(folder):
+        parent, _, name = entry.key.rpartition("/")
+        stem, _, number = name.removesuffix(".parquet").rpartition("-")
+        if parent == folder and stem == prefix and number.isdigit():
+            found[int(number)] = _read_back(storage, target, int(number))
+    return found
+
+
+def commit(storage: Storage, table: Table, key: Mapping[str, str], parts: Sequence[Part], *, replacing: bool) -> Manifest:
+    """Make parts visible, all at once, beside what the partition already holds.
+
+    Losing a race against equal parts is success; against other parts of the same partition the commit is tried again.
+
+    Raises:
+        ConflictError: A part exists with another fingerprint and `replacing` is false.
+        StorageError: Other writers kept winning.
+    """
+    folder = paths.partition_path(table, key)
+    for _ in range(_ATTEMPTS):
+        current = reading.latest(storage, table, key)
+        planned = manifests.merged(current, table.name, key, parts, replacing=replacing)
+        if planned is None and current is not None:
+            return current
+        if planned and storage.create(
+            f"{folder}/{paths.manifest_name(planned.version)}", manifests.to_json(planned)
+        ):
+            return planned
+    raise StorageError(f"Could not commit {manifests.title(table.name, key)}: other jobs kept changing it. Try again.")
+
+
+def write_part(
+    storage: Storage, target: Target, rows: pa.Table, *, replacing: bool, details: Mapping[str, Any] | None = None
+) -> bool:
+    """Write a part that is one small fragment, unless the lake holds it; return whether it was written.
+
+    Raises:
+        ConflictError: The lake holds it with another fingerprint and `replacing` is false.
+    """
+    if find(storage, target, replacing=replacing):
+        return False
+    part = target.part([write_fragment(storage, target, 0, rows)], details)
+    commit(storage, target.table, target.key, [part], replacing=replacing)
+    return True
+
+
+def _read_back(storage: Storage, target: Target, number: int) -> tuple[Fragment, dict[str, Any]]:
+    path = target.fragment_path(number)
+    data = storage.get(f"{target.folder}/{path}")
+    metadata = pq.read_metadata(pa.BufferReader(data))
+    notes = json.loads((metadata.metadata or {}).get(_NOTES, b"{}"))
+    return Fragment(path, metadata.num_rows, len(data), hashlib.sha256(data).hexdigest()), notes

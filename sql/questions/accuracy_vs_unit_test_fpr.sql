@@ -1,0 +1,25 @@
+-- title: Accuracy against unit-test FPR
+-- question: Do more accurate models reject synthetic images that any model should reject?
+-- finding: Accurate models may still fail unit-tests; which of them fail depends on pretraining and detector.
+-- topic: accuracy
+-- param unit_tests text = unit-tests: The dataset that holds the unit-tests
+-- param benchmark text = main: The benchmark
+-- column model: The model's name
+-- column pretraining: Its pretraining data
+-- column detector: The detector's name
+-- column accuracy: Share of the ID test set that is classified correctly
+-- column mean_fpr95: Mean over the unit-tests of the share accepted as ID when 95 % of ID is accepted
+-- column failed: Unit-tests with fpr95 above 0.1
+-- column unit_tests: Unit-tests in the dataset
+select
+    model,
+    any_value(pretraining) as pretraining,
+    detector,
+    any_value(accuracy) as accuracy,
+    avg(fpr95) as mean_fpr95,
+    count(*) filter (where fpr95 > 0.1) as failed,
+    count(*) as unit_tests
+from results
+where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark
+group by model, detector
+order by mean_fpr95, model, detector

@@ -1,0 +1,30 @@
+-- title: Best detector per OOD set
+-- question: Which detector has the lowest false positive rate, on average over models, and how often is it the best of its model?
+-- finding: Mahalanobis variants lead for models pretrained on ImageNet-21k, and lose their lead for CLIP models.
+-- topic: detectors
+-- param benchmark text = main: The benchmark
+-- param aggregation text = class_mean: class_mean or pooled
+-- column ood_dataset: The OOD set
+-- column pretraining: Pretraining data of the models
+-- column detector: The detector's name
+-- column models: Models scored by the detector
+-- column wins: Models for which no detector has a lower fpr95 (ties count for each)
+-- column mean_fpr95: Mean over models of the share of OOD accepted when 95 % of ID is accepted
+-- column mean_auroc: Mean over models of the area under the ROC curve
+with contest as (
+    select *, fpr95 = min(fpr95) over (partition by ood_dataset, model) as won
+    from results
+    where benchmark = $benchmark and aggregation = $aggregation
+)
+
+select
+    ood_dataset,
+    pretraining,
+    detector,
+    count(*) as models,
+    count(*) filter (where won) as wins,
+    avg(fpr95) as mean_fpr95,
+    avg(auroc) as mean_auroc
+from contest
+group by ood_dataset, pretraining, detector
+order by ood_dataset, pretraining nulls last, mean_fpr95, detector

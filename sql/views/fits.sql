@@ -1,0 +1,9 @@
+-- title: Fits: what was learned from a fit dataset, as the rows of named arrays
+-- column model: The model's name
+-- column dataset: The fit dataset
+-- column fit: What was fitted, e.g. class-statistics
+-- column array: Name of the array
+-- column row: Row of the array; 0 for a vector
+-- column values: Values of the row
+select model, dataset, fit, "array", "row", "values"
+from stored.fits

@@ -1,0 +1,7 @@
+-- title: Heads: the final linear layers, one row per class
+-- column model: The model's name
+-- column class: Index of the class
+-- column weight: Weights of the class
+-- column bias: Bias of the class
+select model, class, weight, bias
+from stored.heads

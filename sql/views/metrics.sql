@@ -1,0 +1,19 @@
+-- title: Metrics: how well each detector of each model tells each OOD set from the ID test set
+-- column benchmark: The benchmark
+-- column model: The model's name
+-- column detector: The detector's name
+-- column id_dataset: The ID test set
+-- column ood_dataset: The OOD set
+-- column ood_class: The OOD class; null on aggregates
+-- column aggregation: class (one OOD class), class_mean (unweighted mean of the classes), pooled (all samples)
+-- column n_id: ID samples
+-- column n_ood: OOD samples
+-- column fpr95: Share of OOD accepted when 95 % of ID is accepted (ID positive)
+-- column auroc: Area under the ROC curve
+-- column aupr_in: Area under the precision-recall curve, ID positive
+-- column aupr_out: Area under the precision-recall curve, OOD positive
+-- column fpr95_ood_positive: Share of ID rejected when 95 % of OOD is rejected (OOD positive)
+select
+    benchmark, model, detector, id_dataset, ood_dataset, ood_class, aggregation,
+    n_id, n_ood, fpr95, auroc, aupr_in, aupr_out, fpr95_ood_positive
+from stored.metrics

@@ -1,0 +1,24 @@
+-- title: Differences of the metrics within each pair of models
+-- column ingredient: What differs between the two models
+-- column first: The model with the smaller value
+-- column second: The model with the larger value
+-- column first_value: Value of the ingredient in the first model, as text
+-- column second_value: Value in the second model, as text
+-- column benchmark: The benchmark
+-- column detector: The detector's name
+-- column ood_dataset: The OOD set
+-- column ood_class: The OOD class; null on aggregates
+-- column aggregation: class, class_mean or pooled
+-- column fpr95_difference: fpr95 of the second model minus fpr95 of the first
+-- column auroc_difference: auroc of the second model minus auroc of the first
+select
+    pairs.ingredient, pairs.first, pairs.second, pairs.first_value, pairs.second_value,
+    a.benchmark, a.detector, a.ood_dataset, a.ood_class, a.aggregation,
+    b.fpr95 - a.fpr95 as fpr95_difference,
+    b.auroc - a.auroc as auroc_difference
+from pairs
+inner join metrics as a on a.model = pairs.first
+inner join metrics as b
+    on b.model = pairs.second
+    and b.benchmark = a.benchmark and b.detector = a.detector and b.ood_dataset = a.ood_dataset
+    and b.aggregation = a.aggregation and b.ood_class is not distinct from a.ood_class
