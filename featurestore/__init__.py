@@ -11,7 +11,7 @@ from featurestore.errors import (
     StorageError,
 )
 from featurestore.lake import Lake
-from featurestore.version import VERSION as __version__
+from featurestore.version import __version__
 
 __all__ = [
     "ConflictError",

@@ -105,7 +105,9 @@ def _folder(name: str) -> dict[str, SqlFile]:
     found = {}
     for file in resources.files("sql").joinpath(name).iterdir():
         if file.name.endswith(".sql"):
-            found[Path(file.name).stem] = sqlfile.parse(file.read_text(encoding="utf-8"), Path(file.name).stem, f"sql/{name}/{file.name}")
+            found[Path(file.name).stem] = sqlfile.parse(
+                file.read_text(encoding="utf-8"), Path(file.name).stem, f"sql/{name}/{file.name}"
+            )
     if not found:
         raise InputError(f"The installed package has no sql/{name}: install featurestore again.")
     return dict(sorted(found.items()))

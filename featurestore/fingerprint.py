@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Ingredient: TypeAlias = str | int | float | bool | None | list["Ingredient"]
+Ingredient: TypeAlias = str | int | float | bool | list["Ingredient"] | None
 Ingredients: TypeAlias = "Mapping[str, Ingredient]"
 
 

@@ -6,11 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
 
 from featurestore import catalog, reading
 from featurestore.errors import InputError, MissingError, StorageError
-from featurestore.names import check_slug, pick
+from featurestore.names import check_slug, nearest, pick
 from featurestore.storage import open_storage
 from featurestore.tables import table as table_named
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from featurestore.manifest import Manifest, Part
@@ -68,25 +68,32 @@ class Lake:
             check_slug(pick(f"key of {table}", name, found.keys), value)
         return reading.snapshot(self.storage, found, **key)
 
-    def part(self, table: str, part_key: Mapping[str, str] | None = None, **key: str) -> tuple[Manifest, Part]:
+    def part(self, table: str, **key: str) -> tuple[Manifest, Part]:
         """One part of one partition.
+
+        Args:
+            table: The table's name.
+            key: All columns of the path, e.g. `model="vit-b", dataset="ninco"`.
 
         Raises:
             MissingError: The lake does not hold it; the message names the nearest key that it holds.
         """
-        manifest = reading.latest(self.storage, table_named(table), key)
-        part = manifest.part(part_key or {}) if manifest else None
+        found = table_named(table)
+        partition_key = {name: key[name] for name in found.keys}
+        part_key = {name: key[name] for name in found.part_keys}
+        manifest = reading.latest(self.storage, found, partition_key)
+        part = manifest.part(part_key) if manifest else None
         if manifest is None or part is None:
-            raise self._absent(table, {**key, **(part_key or {})})
+            raise self._absent(table, {**partition_key, **part_key})
         return manifest, part
 
-    def read(self, table: str, part_key: Mapping[str, str] | None = None, **key: str) -> pa.Table:
-        """One part of one partition, whole, without the columns of its key: for small tables.
+    def read(self, table: str, **key: str) -> pa.Table:
+        """One part of one partition, whole, without the columns of its path: for small tables.
 
         Raises:
             MissingError: The lake does not hold it.
         """
-        return reading.read(self.storage, *self.part(table, part_key, **key))
+        return reading.read(self.storage, *self.part(table, **key))
 
     def batches(
         self,
@@ -194,10 +201,12 @@ class Lake:
     def _absent(self, table: str, key: Mapping[str, str]) -> MissingError:
         self.check_exists()
         wanted = ", ".join(f"{name} {value}" for name, value in key.items())
-        held = [", ".join(f"{n} {v}" for n, v in {**m.key, **p.key}.items()) for m in self.partitions(table) for p in m.parts]
-        from featurestore.names import nearest
-
-        return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}.")
+        held = [
+            ", ".join(f"{n} {v}" for n, v in {**m.key, **p.key}.items())
+            for m in self.partitions(table)
+            for p in m.parts
+        ]
+        return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}")
 
 
 def _first_line(error: Exception) -> str:

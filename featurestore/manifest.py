@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import ConflictError, CorruptionError, FormatError
 from featurestore.fingerprint import Ingredient, differences
-from featurestore.version import VERSION
+from featurestore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORMAT_VERSION = 1
+FORMAT___version__ = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,9 @@ def to_json(manifest: Manifest) -> bytes:
     stamped = replace(
         manifest,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        writer=f"featurestore {VERSION}",
+        writer=f"featurestore {__version__}",
     )
-    return json.dumps({"format": FORMAT_VERSION, **asdict(stamped)}, indent=1, allow_nan=False).encode()
+    return json.dumps({"format": FORMAT___version__, **asdict(stamped)}, indent=1, allow_nan=False).encode()
 
 
 def from_json(data: bytes, path: str) -> Manifest:
@@ -146,9 +146,9 @@ def from_json(data: bytes, path: str) -> Manifest:
     try:
         document = json.loads(data)
         found = document.pop("format")
-        if found != FORMAT_VERSION:
+        if found != FORMAT___version__:
             raise FormatError(
-                f"{path} has format version {found}, and this featurestore reads version {FORMAT_VERSION}: "
+                f"{path} has format version {found}, and this featurestore reads version {FORMAT___version__}: "
                 "upgrade featurestore to read this lake."
             )
         parts = tuple(

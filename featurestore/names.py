@@ -12,6 +12,7 @@ from featurestore.errors import InputError, MissingError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LISTED = 20
 _SLUG = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]+")
 
 
@@ -44,12 +45,15 @@ def suggest_slug(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that helps with an unknown name: the nearest known one, or all of them."""
+    """Return the end of a sentence that helps with an unknown name: the nearest known one, or what there is."""
     names = sorted(known)
     if not names:
-        return "there are none yet"
+        return "there are none yet."
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"there are {', '.join(names[:_LISTED])}{more}."
 
 
 def pick(kind: str, name: str, known: Iterable[str]) -> str:

@@ -52,7 +52,9 @@ def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[n
         NumericalError: A value is NaN or infinite, or too large for the stored precision.
     """
     if not np.isfinite(values).all():
-        raise NumericalError(f"The {name} of sample {_first_bad(values, samples)} is NaN or infinite: nothing was stored.")
+        raise NumericalError(
+            f"The {name} of sample {_first_bad(values, samples)} is NaN or infinite: nothing was stored."
+        )
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(values, dtype=dtype)
     if not np.isfinite(stored).all():

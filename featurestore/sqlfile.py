@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from featurestore.errors import InputError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Value: TypeAlias = str | int | float | bool | None
 
 _HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
 _PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _TAGS = ("title", "question", "finding", "topic", "param", "column")
-_TYPES = {"text": str, "integer": int, "number": float}
+_TYPES: Mapping[str, Callable[[Any], Value]] = {"text": str, "integer": int, "number": float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,9 @@ def parse(text: str, name: str, origin: str) -> SqlFile:
     for number, line in _header_lines(text):
         match = _HEADER.fullmatch(line)
         if not match or match["tag"] not in _TAGS:
-            raise InputError(f"{origin}, line {number}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}.")
+            raise InputError(
+                f"{origin}, line {number}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}."
+            )
         if match["tag"] == "param":
             parameter = _parameter(match, f"{origin}, line {number}")
             parameters[parameter.name] = parameter
@@ -143,7 +145,9 @@ def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mappin
     used = set(_PARAMETER_USE.findall(body))
     if used != set(parameters):
         names = ", ".join(sorted(used ^ set(parameters)))
-        raise InputError(f"{origin}: the parameters of the header and of the SQL must be the same; these differ: {names}.")
+        raise InputError(
+            f"{origin}: the parameters of the header and of the SQL must be the same; these differ: {names}."
+        )
 
 
 def _article(type_: str) -> str:

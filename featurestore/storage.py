@@ -141,7 +141,9 @@ class LocalStorage(Storage):
     def list(self, prefix: str) -> Iterator[Entry]:
         """All objects below a prefix; none if the folder is not there. Files that are still being staged are no objects."""
         if (self.root / prefix).is_dir():
-            yield from (entry for entry in super().list(prefix) if not entry.key.rpartition("/")[2].startswith(".staged-"))
+            yield from (
+                entry for entry in super().list(prefix) if not entry.key.rpartition("/")[2].startswith(".staged-")
+            )
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file so that a crash leaves the old one or the new one."""

@@ -100,12 +100,29 @@ TABLES = {
                 location=_TEXT,
             ),
         ),
-        Table("samples", ("dataset",), _columns(sample=_INTEGER, path=_TEXT, bytes=_INTEGER, label=_INTEGER, class_name=_TEXT)),
-        Table("activations", ("model", "dataset"), _columns(sample=_INTEGER, label=_INTEGER, feature=_VECTOR, logits=_VECTOR)),
-        Table("heads", ("model",), pa.schema([pa.field("class", _INTEGER), pa.field("weight", _VECTOR), pa.field("bias", pa.float32())])),
+        Table(
+            "samples",
+            ("dataset",),
+            _columns(sample=_INTEGER, path=_TEXT, bytes=_INTEGER, label=_INTEGER, class_name=_TEXT),
+        ),
+        Table(
+            "activations",
+            ("model", "dataset"),
+            _columns(sample=_INTEGER, label=_INTEGER, feature=_VECTOR, logits=_VECTOR),
+        ),
+        Table(
+            "heads",
+            ("model",),
+            pa.schema([pa.field("class", _INTEGER), pa.field("weight", _VECTOR), pa.field("bias", pa.float32())]),
+        ),
         Table("failures", ("model", "dataset"), _columns(sample=_INTEGER, path=_TEXT, error=_TEXT)),
         Table("fits", ("model", "dataset"), _columns(array=_TEXT, row=_INTEGER, values=pa.list_(_NUMBER)), ("fit",)),
-        Table("scores", ("benchmark", "model", "dataset"), _columns(sample=_INTEGER, score=_NUMBER, id_rank=_NUMBER), ("detector",)),
+        Table(
+            "scores",
+            ("benchmark", "model", "dataset"),
+            _columns(sample=_INTEGER, score=_NUMBER, id_rank=_NUMBER),
+            ("detector",),
+        ),
         Table(
             "metrics",
             ("benchmark", "model"),

@@ -54,7 +54,9 @@ class Target:
 
     def part(self, fragments: Sequence[Fragment], details: Mapping[str, Any] | None = None) -> Part:
         """The part that those fragments make."""
-        return Part(dict(self.part_key), self.fingerprint, dict(self.ingredients), tuple(fragments), dict(details or {}))
+        return Part(
+            dict(self.part_key), self.fingerprint, dict(self.ingredients), tuple(fragments), dict(details or {})
+        )
 
 
 def find(storage: Storage, target: Target, *, replacing: bool) -> Part | None:
@@ -106,7 +108,9 @@ def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[s
     return found
 
 
-def commit(storage: Storage, table: Table, key: Mapping[str, str], parts: Sequence[Part], *, replacing: bool) -> Manifest:
+def commit(
+    storage: Storage, table: Table, key: Mapping[str, str], parts: Sequence[Part], *, replacing: bool
+) -> Manifest:
     """Make parts visible, all at once, beside what the partition already holds.
 
     Losing a race against equal parts is success; against other parts of the same partition the commit is tried again.
@@ -121,9 +125,7 @@ def commit(storage: Storage, table: Table, key: Mapping[str, str], parts: Sequen
         planned = manifests.merged(current, table.name, key, parts, replacing=replacing)
         if planned is None and current is not None:
             return current
-        if planned and storage.create(
-            f"{folder}/{paths.manifest_name(planned.version)}", manifests.to_json(planned)
-        ):
+        if planned and storage.create(f"{folder}/{paths.manifest_name(planned.version)}", manifests.to_json(planned)):
             return planned
     raise StorageError(f"Could not commit {manifests.title(table.name, key)}: other jobs kept changing it. Try again.")
 

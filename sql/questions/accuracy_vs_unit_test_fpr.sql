@@ -4,6 +4,7 @@
 -- topic: accuracy
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
+-- param detector text = all: One detector, or all
 -- column model: The model's name
 -- column pretraining: Its pretraining data
 -- column detector: The detector's name
@@ -20,6 +21,6 @@ select
     count(*) filter (where fpr95 > 0.1) as failed,
     count(*) as unit_tests
 from results
-where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark
+where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark and $detector in ('all', detector)
 group by model, detector
 order by mean_fpr95, model, detector

@@ -1,0 +1,99 @@
+"""One block of what a model says, with the derived quantities that detectors share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.checks import finite_rows, float_matrix
+from analysis.memo import Memo
+from analysis.statistics import normalise
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The final linear layer: logits = weight @ feature + bias.
+
+    Attributes:
+        weight: Float64, shape [C, D].
+        bias: Float64, shape [C].
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
+            raise InputError(
+                "A head needs weight [classes, dimensions] and bias [classes]; "
+                f"got {list(self.weight.shape)} and {list(self.bias.shape)}."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activations:
+    """Features and logits of n samples; what detectors derive from them is computed once, in float64, and kept.
+
+    Attributes:
+        feature: Penultimate features as stored, any float dtype, shape [n, D].
+        logits: Logits as stored, any float dtype, shape [n, C]; None where they are not kept.
+        memo: Results that several detectors share on this block.
+    """
+
+    feature: NDArray[Any]
+    logits: NDArray[Any] | None = None
+    memo: Memo = field(default_factory=Memo, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        float_matrix("Features", self.feature)
+        if self.logits is None:
+            return
+        float_matrix("Logits", self.logits)
+        if len(self.logits) != len(self.feature) or self.logits.shape[1] == 0:
+            raise InputError(
+                f"Logits of shape {list(self.logits.shape)} do not belong to features of {list(self.feature.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.feature)
+
+    @property
+    def feature64(self) -> NDArray[np.float64]:
+        """Features h, float64, shape [n, D]; NumericalError where one is not finite."""
+        return self.memo.get("feature64", lambda: _float64("Features", self.feature))
+
+    @property
+    def normalised64(self) -> NDArray[np.float64]:
+        """Unit features h / ||h||_2, float64, shape [n, D]; NumericalError on a zero row."""
+        return self.memo.get("normalised64", lambda: normalise(self.feature))
+
+    @property
+    def logits64(self) -> NDArray[np.float64]:
+        """Logits z, float64, shape [n, C]; InputError where the block has none, NumericalError if not finite."""
+        return self.memo.get("logits64", self._logits64)
+
+    @property
+    def max_logit(self) -> NDArray[np.float64]:
+        """Largest logit, max_c z_c, shape [n]."""
+        return self.memo.get("max_logit", lambda: self.logits64.max(axis=1))
+
+    @property
+    def softmax_normaliser(self) -> NDArray[np.float64]:
+        """Sum_c exp(z_c - max z), in [1, C] whatever the logits' scale, shape [n]."""
+        return self.memo.get("softmax_normaliser", lambda: np.exp(self.logits64 - self.max_logit[:, None]).sum(axis=1))
+
+    def _logits64(self) -> NDArray[np.float64]:
+        if self.logits is None:
+            raise InputError("These activations hold no logits; read them with logits, or use a feature detector.")
+        return _float64("Logits", self.logits)
+
+
+def _float64(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    finite_rows(name, values)
+    return values.astype(np.float64, copy=False)

@@ -1,0 +1,81 @@
+"""What every number must satisfy before it enters a statistic, a detector or a metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featurestore.errors import InputError, NumericalError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def float_matrix(name: str, values: NDArray[Any]) -> None:
+    """Require a two-dimensional floating-point array.
+
+    Raises:
+        InputError: `values` has another shape or dtype.
+    """
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+        raise InputError(
+            f"{name} must be a float array of shape [rows, columns]; got {values.dtype} of shape {list(values.shape)}."
+        )
+
+
+def finite_rows(name: str, values: NDArray[Any]) -> None:
+    """Require that no row holds NaN or infinity.
+
+    Raises:
+        NumericalError: A value is not finite; names the first such row of the block.
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    row = int(np.argwhere(~finite)[0, 0])
+    raise NumericalError(
+        f"{name} row {row} of the block holds NaN or infinity; extract that sample again, or leave it out."
+    )
+
+
+def class_labels(labels: NDArray[Any], rows: int, num_classes: int) -> NDArray[np.int64]:
+    """Require one class index per row, each in `0 .. num_classes - 1`.
+
+    Args:
+        labels: Class indices, any integer dtype, shape [rows].
+        rows: Number of samples that the labels belong to.
+        num_classes: Number of classes.
+
+    Returns:
+        The labels as int64, shape [rows].
+
+    Raises:
+        InputError: Wrong shape or dtype, or a label outside the range; names the first such row.
+    """
+    if labels.shape != (rows,) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"Labels must be {rows} integers, one per row; got {labels.dtype} of shape {list(labels.shape)}."
+        )
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise InputError(
+            f"Label {labels[row]} in row {row} of the block is outside 0..{num_classes - 1}; "
+            "check the dataset's labels against the model's classes."
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def score_vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Require at least one score and no NaN or infinity, and return the scores as float64, shape [n].
+
+    Raises:
+        InputError: Not one-dimensional, or empty.
+        NumericalError: A score is not finite; names the first such position.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    if scores.ndim != 1 or scores.size == 0:
+        raise InputError(f"{name} must be a non-empty list of numbers; got shape {list(scores.shape)}.")
+    finite_rows(name, scores)
+    return scores

@@ -1,0 +1,43 @@
+"""What the Mahalanobis family shares: fits of one set of statistics, and distances on one block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.gaussian import GaussianFit, fit_background, fit_gaussian, squared_distance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.detectors.base import FitInputs
+    from analysis.memo import Memo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelativeFit:
+    """Class Gaussians with a tied covariance, and one Gaussian of all samples."""
+
+    classes: GaussianFit
+    background: GaussianFit
+
+
+def class_fit(inputs: FitInputs, statistics: str) -> GaussianFit:
+    """Fit the tied Gaussians of the named statistics, once for all detectors that share `inputs`."""
+    return inputs.memo.get(("class_fit", statistics), lambda: fit_gaussian(inputs.need(statistics)))
+
+
+def relative_fit(inputs: FitInputs, statistics: str) -> RelativeFit:
+    """Fit the tied and the background Gaussian of the named statistics."""
+    return RelativeFit(class_fit(inputs, statistics), fit_background(inputs.need(statistics)))
+
+
+def class_score(fit: GaussianFit, features: NDArray[np.float64], memo: Memo) -> NDArray[np.float64]:
+    """Return -min_c (h - mu_c)' S^+ (h - mu_c), shape [n], computed once per block for detectors with the same fit."""
+    return memo.get(("class_score", fit), lambda: -squared_distance(fit, features))
+
+
+def relative_score(fit: RelativeFit, features: NDArray[np.float64], memo: Memo) -> NDArray[np.float64]:
+    """Return the class score plus (h - mu)' S0^+ (h - mu), shape [n]."""
+    return class_score(fit.classes, features, memo) + squared_distance(fit.background, features)

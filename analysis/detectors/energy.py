@@ -1,0 +1,31 @@
+"""Negative free energy at temperature 1."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.detectors.base import Detector
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.activations import Activations
+
+
+def score(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return log sum_c exp(z_c), shape [n]."""
+    return activations.max_logit + np.log(activations.softmax_normaliser)
+
+
+DETECTOR = Detector(
+    name="energy",
+    title="Energy",
+    formula="T log sum_c exp(z_c / T)",
+    source="Liu et al. 2020, arXiv 2010.03759",
+    score=score,
+    needs_logits=True,
+    hyperparameters=MappingProxyType({"temperature": 1.0}),
+)

@@ -1,0 +1,253 @@
+"""The scoring job: fits, scores, accuracy and metrics of every model and detector, each made only where it is missing or stale."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from analysis import detectors as registry
+from analysis.accuracy import Accuracy, accuracy
+from analysis.activations import Activations
+from analysis.benchmarks import Benchmark, benchmarks
+from analysis.consistency import check_same_model
+from analysis.detectors import FitInputs, score_checked
+from analysis.fits import fit_target, load_or_fit
+from analysis.metric_tables import write_metrics
+from analysis.ranks import id_rank
+from featurestore import writing
+from featurestore.errors import LakeError, MissingError, NumericalError
+from featurestore.names import pick
+from featurestore.progress import progress
+from featurestore.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.detectors import Detector
+    from featurestore.fingerprint import Ingredients
+    from featurestore.lake import Lake
+    from featurestore.manifest import Part
+
+_BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do."""
+
+    scored: int
+    reused: int
+    skipped: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user asked to score; an empty list means everything."""
+
+    models: Sequence[str] = ()
+    detectors: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    benchmark: str | None = None
+
+
+def score(lake: Lake, selection: Selection, report: Callable[[str], None]) -> Summary:
+    """Score what is missing or stale in a lake.
+
+    Args:
+        lake: The lake.
+        selection: Which models, detectors, datasets and benchmark.
+        report: Is told each model in a line.
+
+    Raises:
+        MissingError: A name is unknown, or there is nothing to score.
+        ConflictError: A model's activations come from different weights or preprocessing.
+        NumericalError: Activations or scores are NaN or infinite; nothing of that model is stored.
+    """
+    start = time.monotonic()
+    lake.check_exists()
+    chosen = [registry.get(name) for name in selection.detectors] or list(registry.detectors().values())
+    extracted = _extracted(lake)
+    names = [pick("model with activations", name, extracted) for name in selection.models] or sorted(extracted)
+    for dataset in selection.datasets:
+        pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
+    counts = np.zeros(3, int)
+    for benchmark in benchmarks(lake, selection.benchmark):
+        for model in names:
+            counts += _ModelScorer(lake, benchmark, model, extracted[model], report).run(chosen, selection.datasets)
+    if not counts[:2].any():
+        raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
+    made, reused, skipped = map(int, counts)
+    return Summary(made, reused, skipped, time.monotonic() - start)
+
+
+class _ModelScorer:
+    """One model in one benchmark."""
+
+    def __init__(
+        self, lake: Lake, benchmark: Benchmark, model: str, extracted: Mapping[str, Part], report: Callable[[str], None]
+    ) -> None:
+        self.lake, self.benchmark, self.model, self.report = lake, benchmark, model, report
+        self.activations = extracted
+        self.made = self.reused = self.skipped = 0
+
+    def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
+        """Score the model; return how many score partitions were made, found and not possible."""
+        benchmark = self.benchmark
+        if benchmark.id not in self.activations:
+            self.report(f"{self.model}: skipped, it has no activations on the ID test dataset {benchmark.id}")
+            return 0, 0, 1
+        usable = self._usable(chosen)
+        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations]
+        check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *self._fit_dataset())})
+        fits: dict[str, Any] = {}
+        # ID first, whatever was asked for: ranks of OOD scores refer to it.
+        for dataset in wanted:
+            if not datasets or dataset in datasets or dataset == benchmark.id:
+                self._score_dataset(dataset, usable, fits)
+        self._write_accuracy()
+        write_metrics(self.lake, benchmark, self.model, self._current(registry.detectors().values()))
+        self._summarise(wanted)
+        return self.made, self.reused, self.skipped
+
+    def _usable(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
+        if self._fit_dataset():
+            return list(chosen)
+        lacking = [detector.name for detector in chosen if detector.fit]
+        if lacking:
+            fit = self.benchmark.fit or "of the benchmark, which has none"
+            self.report(f"{self.model}: without {', '.join(lacking)}, which need activations on the fit dataset {fit}")
+        self.skipped += len(lacking)
+        return [detector for detector in chosen if not detector.fit]
+
+    def _fit_dataset(self) -> tuple[str, ...]:
+        return (self.benchmark.fit,) if self.benchmark.fit in self.activations and self.benchmark.fit else ()
+
+    def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
+        fits = [
+            fit_target(self.model, fit, need, self.activations[fit].fingerprint).fingerprint
+            for fit in self._fit_dataset()
+            for need in detector.needs
+        ]
+        ingredients: Ingredients = {
+            "detector_version": detector.version,
+            "hyperparameters": [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())],
+            "fits": list(fits),
+            "activations": self.activations[dataset].fingerprint,
+            "id_activations": self.activations[self.benchmark.id].fingerprint,
+        }
+        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
+        return writing.Target(TABLES["scores"], key, ingredients, {"detector": detector.name})
+
+    def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]], fits: dict[str, Any]) -> None:
+        targets = {detector.name: self._target(dataset, detector) for detector in chosen}
+        stale = [d for d in chosen if writing.find(self.lake.storage, targets[d.name], replacing=True) is None]
+        self.reused += len(chosen) - len(stale)
+        if not stale:
+            return
+        self._fit(stale, fits)
+        samples, scores = self._scores(dataset, stale, fits)
+        parts = []
+        for detector in stale:
+            own = scores[detector.name]
+            reference = own if dataset == self.benchmark.id else self._id_scores(detector.name)
+            columns = {"sample": samples, "score": own, "id_rank": id_rank(own, np.sort(reference))}
+            target = targets[detector.name]
+            parts.append(target.part([writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))]))
+        target = targets[stale[0].name]
+        writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
+        self.made += len(stale)
+
+    def _fit(self, stale: Sequence[Detector[Any]], fits: dict[str, Any]) -> None:
+        """Fit the detectors that have none yet, all of them from one set of statistics."""
+        unfitted = [detector for detector in stale if detector.name not in fits]
+        needs = sorted({need for detector in unfitted for need in detector.needs})
+        statistics: dict[str, Any] = {}
+        for fit in self._fit_dataset():
+            statistics = load_or_fit(self.lake, self.model, fit, needs, self._classes())
+        inputs = FitInputs(statistics)
+        for detector in unfitted:
+            fits[detector.name] = detector.fit(inputs) if detector.fit else None
+
+    def _scores(
+        self, dataset: str, chosen: Sequence[Detector[Any]], fits: Mapping[str, Any]
+    ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+        """One pass over a dataset's activations for all detectors."""
+        samples: list[NDArray[np.int64]] = []
+        scores: dict[str, list[NDArray[np.float64]]] = {detector.name: [] for detector in chosen}
+        with progress(f"{self.model}: scores of {dataset}", self.activations[dataset].rows) as advance:
+            for sample, feature, logits in self.lake.batches(model=self.model, dataset=dataset, batch_rows=_BATCH_ROWS):
+                _check_finite(sample, feature, logits, f"{dataset} by {self.model}")
+                block = Activations(feature, logits)
+                samples.append(sample)
+                for detector in chosen:
+                    scores[detector.name].append(self._checked(detector, fits[detector.name], block, dataset))
+                advance(len(sample))
+        return np.concatenate(samples), {name: np.concatenate(blocks) for name, blocks in scores.items()}
+
+    def _checked(self, detector: Detector[Any], fit: Any, block: Activations, dataset: str) -> NDArray[np.float64]:
+        try:
+            return score_checked(detector, fit, block)
+        except LakeError as error:
+            raise type(error)(f"Scoring {self.model} on {dataset} with {detector.name}: {error}") from error
+
+    def _id_scores(self, detector: str) -> NDArray[np.float64]:
+        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
+        scores = self.lake.read("scores", detector=detector, **key).column("score")
+        return scores.to_numpy()  # type: ignore[no-any-return]
+
+    def _classes(self) -> int:
+        return int(self.lake.read("models", model=self.model).column("num_classes")[0].as_py())
+
+    def _write_accuracy(self) -> None:
+        dataset = self.benchmark.id
+        ingredients = {"activations": self.activations[dataset].fingerprint}
+        target = writing.Target(TABLES["accuracy"], {"model": self.model, "dataset": dataset}, ingredients, {})
+        if writing.find(self.lake.storage, target, replacing=True):
+            return
+        total = Accuracy(0, 0, 0)
+        for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):
+            total += accuracy(logits[label >= 0], label[label >= 0])
+        rows = pa.table({"n": [total.n], "top1": [total.top1], "top5": [total.top5]}, schema=TABLES["accuracy"].columns)
+        writing.write_part(self.lake.storage, target, rows, replacing=True)
+
+    def _current(self, known: Any) -> dict[str, dict[str, str]]:
+        """Fingerprints, by dataset and detector, of the stored scores that nothing has made stale."""
+        current: dict[str, dict[str, str]] = {}
+        for manifest in self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model):
+            dataset = manifest.key["dataset"]
+            if dataset in self.activations:
+                fresh = {d.name: self._target(dataset, d).fingerprint for d in known}
+                held = {part.key["detector"]: part.fingerprint for part in manifest.parts}
+                current[dataset] = {name: held[name] for name, wanted in fresh.items() if held.get(name) == wanted}
+        return current
+
+    def _summarise(self, wanted: Sequence[str]) -> None:
+        absent = sorted(set(self.benchmark.oods) - set(wanted))
+        made = f"{self.made} score partitions made, {self.reused} in the lake already"
+        note = f"; no activations yet on {', '.join(absent)}" if absent else ""
+        self.report(f"{self.model} in {self.benchmark.name}: {made}{note}")
+
+
+def _extracted(lake: Lake) -> dict[str, dict[str, Part]]:
+    """The activations in the lake, by model and dataset."""
+    found: dict[str, dict[str, Part]] = {}
+    for manifest in lake.partitions("activations"):
+        found.setdefault(manifest.key["model"], {})[manifest.key["dataset"]] = manifest.parts[0]
+    if not found:
+        raise MissingError("There are no activations to score yet: run `featurestore extract` first.")
+    return found
+
+
+def _check_finite(sample: NDArray[np.int64], feature: NDArray[Any], logits: NDArray[Any], where: str) -> None:
+    for name, values in (("feature", feature), ("logits", logits)):
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            number = int(sample[np.argmax(bad)])
+            raise NumericalError(f"The {name} of sample {number} of {where} is NaN or infinite: extract it again.")

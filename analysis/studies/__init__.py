@@ -1,0 +1,1 @@
+"""Studies: polars scripts, one idea each, that return a tidy frame and a chart."""

@@ -1,0 +1,149 @@
+"""Checkpoint files as data: weights are read, code in them is never run."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
+_LISTED = 4
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file, as 64 hex digits.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"Cannot read the checkpoint {path}: {error.strerror}.") from error
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read a `.safetensors` or PyTorch checkpoint.
+
+    Wrappers around the state dict (`state_dict`, `model`, …) and the prefix `module.` are taken off.
+
+    Raises:
+        InputError: The file cannot be read, is no checkpoint, or holds more than tensors and plain values.
+    """
+    raw = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    for wrapper in _WRAPPERS:
+        if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
+            raw = raw[wrapper]
+            break
+    if not isinstance(raw, dict) or not raw or not all(isinstance(value, torch.Tensor) for value in raw.values()):
+        raise InputError(f"{path} holds no state dict: expected tensors by parameter name.")
+    return {name.removeprefix("module."): value for name, value in raw.items()}
+
+
+def load_weights(model: nn.Module, path: Path, architecture: str) -> None:
+    """Load a checkpoint file into a model, every parameter of it.
+
+    Raises:
+        InputError: The file cannot be read, or its parameters are not the architecture's.
+    """
+    if path.suffix == ".npz":
+        _load_npz(model, path, architecture)
+        return
+    state = read_state_dict(path)
+    check_fits(model, {name: tuple(value.shape) for name, value in state.items()}, path, architecture)
+    model.load_state_dict(state, strict=True)
+
+
+def check_fits(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Path, architecture: str) -> None:
+    """Raise if a checkpoint's parameters are not exactly the model's.
+
+    Raises:
+        InputError: Parameters are missing, unexpected, or of another shape; the message names the first of each.
+    """
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    missing = [name for name in own if name not in shapes]
+    unexpected = [name for name in shapes if name not in own]
+    reshaped = [
+        f"{name} is {list(shapes[name])}, not {list(own[name])}"
+        for name in own
+        if name in shapes and shapes[name] != own[name]
+    ]
+    faults = [_listed("missing", missing), _listed("unexpected", unexpected), _listed("of another shape", reshaped)]
+    if any(faults):
+        raise InputError(
+            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {'; '.join(filter(None, faults))}."
+        )
+
+
+def _listed(what: str, names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{what}: {', '.join(names[:_LISTED])}{more}" if names else ""
+
+
+def _read_safetensors(path: Path) -> Any:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"Cannot read {path} as safetensors: {_first_line(error)}.") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds Python objects whose loading would run code, so it was not loaded: "
+            "save its state dict alone, as safetensors if you can."
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"Cannot read {path} as a PyTorch checkpoint: {_first_line(error)}.") from error
+
+
+def read_arrays(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of an `.npz` checkpoint, by name; every array is read once.
+
+    Raises:
+        InputError: The file is no `.npz`, or holds Python objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name].shape for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, AttributeError) as error:
+        raise InputError(f"Cannot read {path} as plain .npz arrays: {_first_line(error)}.") from error
+
+
+def _load_npz(model: nn.Module, path: Path, architecture: str) -> None:
+    """Load JAX weights of the AugReg layout through timm's own reader, and check that all of the model was covered."""
+    shapes = read_arrays(path)
+    if not hasattr(model, "load_pretrained"):
+        raise InputError(f"{path} is in the .npz layout of the ViT papers, which {architecture} cannot load.")
+    kernel = shapes.get("head/kernel")
+    classes = getattr(model, "num_classes", 0)
+    if kernel is None or kernel[-1] != classes:
+        found = "no head" if kernel is None else f"a head of {kernel[-1]} classes"
+        raise InputError(f"{path} has {found}, and the model has {classes}: give --model-kwargs num_classes=….")
+    try:
+        model.load_pretrained(str(path))
+    except (KeyError, AssertionError, RuntimeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {_first_line(error)}."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")

@@ -1,0 +1,64 @@
+"""The demo: real images, real models, and the public commands in order, each printed before it runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from extract.demo.digits import write_digits
+from extract.demo.training import train_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_PER_KIND = 40
+
+
+def run(folder: Path, command: Callable[[list[str]], None]) -> None:
+    """Run the demo; what an earlier run made is used again.
+
+    Args:
+        folder: Where images, checkpoints, lake and report go.
+        command: Runs one `featurestore` command, given its arguments.
+    """
+    start = time.monotonic()
+    _say("Scikit-learn's digit images: seven digits are in-distribution, three are held out.")
+    digits = write_digits(folder / "images")
+    _say(f"Small ViTs with different recipes, trained on them (checkpoints in {folder / 'models'}):")
+    pool = train_pool(digits.pretrain, digits.fit, folder / "models", _say)
+    for arguments in commands(folder, pool):
+        _say(f"\n$ featurestore {shlex.join(arguments)}")
+        command(list(arguments))
+    _say(
+        f"\nDone in {time.monotonic() - start:.0f} s. Ask more: featurestore ask --lake {shlex.quote(str(folder / 'lake'))}"
+    )
+
+
+def commands(folder: Path, pool: Path) -> list[Sequence[str]]:
+    """The commands of the demo, as a user would type them."""
+    lake = ["--lake", str(folder / "lake")]
+    images = folder / "images"
+    datasets = {"digits-fit": "fit", "digits-id": "id", "near-ood": "ood", "unit-tests": "ood"}
+    locations = {
+        "digits-fit": images / "fit",
+        "digits-id": images / "id",
+        "near-ood": images / "near-ood",
+        "unit-tests": folder / "unit-tests" / "NINCO_OOD_unit_tests",
+    }
+    return [
+        ["unit-tests", str(folder / "unit-tests"), "--images", str(images / "id"), "--per-kind", str(_PER_KIND)],
+        *(["dataset", "add", name, str(locations[name]), "--role", role, *lake] for name, role in datasets.items()),
+        ["extract", "--pool", str(pool), *(text for name in datasets for text in ("--dataset", name)), *lake],
+        ["score", *lake],
+        ["ask", "best_detector", *lake],
+        ["ask", "accuracy_vs_unit_test_fpr", "--param", "detector=mahalanobis", *lake],
+        ["report", str(folder / "report.html"), *lake],
+    ]
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,10 @@
+"""What counts as an image file."""
+
+from __future__ import annotations
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name has an image's suffix, in any case."""
+    return "." + name.rpartition(".")[2].lower() in IMAGE_SUFFIXES

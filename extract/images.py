@@ -1,0 +1,93 @@
+"""Images for a network: each sample comes back as itself or as its own error, never as another's pixels."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """A block of samples.
+
+    Attributes:
+        samples: Numbers of the samples that could be read, in order.
+        images: Their preprocessed pixels, float32 [n, 3, height, width].
+        errors: Numbers of the others, each with what went wrong.
+    """
+
+    samples: list[int]
+    images: Tensor
+    errors: list[tuple[int, str]]
+
+
+class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
+    """Images by sample number.
+
+    Args:
+        root: The dataset's location.
+        paths: Paths below it; a sample's number is its position.
+        transform: From an RGB PIL image to a tensor.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
+        self._root = root
+        self._paths = paths
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, sample: int) -> tuple[int, Tensor | str]:
+        try:
+            return sample, self._transform(read_rgb(self._root / self._paths[sample]))
+        except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file; each becomes its row's error
+            return sample, f"{type(error).__name__}: {error}".replace(str(self._root), "").strip()
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """Decode an image file to RGB; the first frame of an animated one.
+
+    Raises:
+        Exception: Whatever the decoder raises; an image that is suspiciously large counts as broken.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path) as image:
+            return image.convert("RGB")
+
+
+def image_batches(
+    dataset: ImageDataset, batches: Iterable[Sequence[int]], *, workers: int, pin: bool
+) -> Iterator[ImageBatch]:
+    """Read and preprocess batches of samples in the given order.
+
+    Args:
+        dataset: The images.
+        batches: Sample numbers of each batch.
+        workers: Processes that decode; 0 decodes here.
+        pin: Whether to return page-locked memory, for faster copies to a GPU.
+    """
+    loader = DataLoader(
+        dataset, batch_sampler=list(map(list, batches)), collate_fn=_collate, num_workers=workers, pin_memory=pin
+    )
+    for samples, images, errors in loader:
+        yield ImageBatch(samples, images, errors)
+
+
+def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, list[tuple[int, str]]]:
+    good = [(sample, image) for sample, image in items if isinstance(image, torch.Tensor)]
+    images = torch.stack([image for _, image in good]) if good else torch.empty(0)
+    return [sample for sample, _ in good], images, [(sample, text) for sample, text in items if isinstance(text, str)]

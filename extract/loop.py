@@ -1,0 +1,147 @@
+"""The extraction loop: read images, run models, write fragments."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from extract.images import ImageBatch, ImageDataset, image_batches
+from extract.plan import batches_of, fragment_ranges
+from featurestore import writing
+from featurestore.parquet import vector_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from extract.datasets import Listing
+    from extract.models import LoadedModel
+    from extract.plan import Options, Task
+    from featurestore.manifest import Fragment
+    from featurestore.storage import Storage
+
+Failure = tuple[int, str, str]
+
+
+@dataclass(slots=True)
+class Job:
+    """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making."""
+
+    task: Task
+    model: LoadedModel
+    fragments: dict[int, Fragment] = field(default_factory=dict)
+    failures: dict[int, list[Failure]] = field(default_factory=dict)
+    samples: list[int] = field(default_factory=list)
+    features: list[NDArray[np.float32]] = field(default_factory=list)
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def load_progress(self, storage: Storage) -> None:
+        """Take over the fragments of an earlier job that did not end."""
+        for number, (fragment, notes) in writing.resume(storage, self.task.target).items():
+            self.fragments[number] = fragment
+            self.failures[number] = [tuple(failure) for failure in notes["failures"]]
+
+    def run(self, batch: ImageBatch) -> None:
+        """Add a batch's activations to the fragment in the making."""
+        feature, logits = self.model(batch.images)
+        self.samples += batch.samples
+        self.features.append(feature)
+        self.logits.append(logits)
+
+    def take_rows(self, labels: Sequence[int | None], dtype: str) -> Callable[[], pa.Table]:
+        """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
+        samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
+        self.samples, self.features, self.logits = [], [], []
+        widths = self.model.head.weight.shape[::-1]
+
+        def rows() -> pa.Table:
+            columns = {
+                "sample": pa.array(samples),
+                "label": pa.array([labels[sample] for sample in samples], pa.int64()),
+                "feature": vector_array("feature", _stacked(features, widths[0]), dtype, samples),
+                "logits": vector_array("logits", _stacked(logits, widths[1]), dtype, samples),
+            }
+            fields = [pa.field(name, column.type, nullable=name == "label") for name, column in columns.items()]
+            return pa.table(list(columns.values()), schema=pa.schema(fields))
+
+        return rows
+
+
+def extract_dataset(
+    storage: Storage,
+    jobs: Sequence[Job],
+    images: ImageDataset,
+    listing: Listing,
+    options: Options,
+    *,
+    workers: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Make all fragments of a dataset's activations for models that share their preprocessing: each image is decoded once.
+
+    Args:
+        storage: The lake's storage.
+        jobs: The models' shares; their `fragments` and `failures` are complete afterwards.
+        images: The dataset's images, prepared as the models want them.
+        listing: The dataset's samples.
+        options: Batch size, stored precision, fragment size.
+        workers: Processes that decode.
+        advance: Is told the number of samples just done.
+    """
+    ranges = fragment_ranges(len(listing), options.fragment_rows)
+    missing = {n: [job for job in jobs if n not in job.fragments] for n in range(len(ranges))}
+    advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
+    batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
+    read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
+    with ThreadPoolExecutor(1) as writer:
+        pending: list[Future[None]] = []
+        for number, behind in missing.items():
+            if behind:
+                failures = _run_fragment(read, behind, ranges[number], listing, advance)
+                _wait(pending)
+                pending = [
+                    writer.submit(
+                        _write_fragment, storage, job, number, failures, job.take_rows(listing.labels, options.dtype)
+                    )
+                    for job in behind
+                ]
+        _wait(pending)
+
+
+def _run_fragment(
+    read: Iterator[ImageBatch], jobs: Sequence[Job], samples: range, listing: Listing, advance: Callable[[int], None]
+) -> list[Failure]:
+    failures: list[Failure] = []
+    done = 0
+    while done < len(samples):
+        batch = next(read)
+        if batch.samples:
+            for job in jobs:
+                job.run(batch)
+        failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
+        steps = len(batch.samples) + len(batch.errors)
+        done += steps
+        advance(steps)
+    return failures
+
+
+def _write_fragment(
+    storage: Storage, job: Job, number: int, failures: list[Failure], rows: Callable[[], pa.Table]
+) -> None:
+    notes: dict[str, Any] = {"failures": failures}
+    job.fragments[number] = writing.write_fragment(storage, job.task.target, number, rows(), notes)
+    job.failures[number] = failures
+
+
+def _wait(pending: Sequence[Future[None]]) -> None:
+    for future in pending:
+        future.result()
+
+
+def _stacked(blocks: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    return np.concatenate(blocks) if blocks else np.empty((0, width), np.float32)

@@ -1,0 +1,254 @@
+"""The `featurestore` command: the one file that knows every room, and opens each only when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 # typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from featurestore.errors import InputError, LakeError
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+_FAILED, _SOME_SAMPLES_FAILED, _INTERRUPTED = 1, 3, 130
+
+app = typer.Typer(
+    name="featurestore",
+    help="A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Any command takes --debug, which shows the traceback of an error.",
+)
+dataset_app = typer.Typer(help="Datasets of the lake.", no_args_is_help=True)
+app.add_typer(dataset_app, name="dataset")
+
+LakeOption = Annotated[
+    str | None, typer.Option("--lake", help="Folder or URL of the lake. [default: $FEATURESTORE_LAKE or ./lake]")
+]
+FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, markdown or parquet.")]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
+DetectorOption = Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")]
+
+
+def main() -> None:
+    """Run the command; turn every error that explains itself into one sentence and exit code 1."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(args=arguments)
+    except LakeError as error:
+        if debug:
+            raise
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(_FAILED)
+    except ModuleNotFoundError as error:
+        if debug or error.name is None or error.name.partition(".")[0] not in _EXTRA_OF:
+            raise
+        extra = _EXTRA_OF[error.name.partition(".")[0]]
+        sys.stderr.write(f"Error: This command needs {error.name}: pip install 'featurestore[{extra}]'.\n")
+        sys.exit(_FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; run the same command again to go on.\n")
+        sys.exit(_INTERRUPTED)
+
+
+_EXTRA_OF = {
+    "torch": "extract", "timm": "extract", "PIL": "extract", "safetensors": "extract", "torchvision": "extract",
+    "altair": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
+}  # fmt: skip
+
+
+@dataset_app.command("add")
+def dataset_add(
+    name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
+    path: Annotated[Path, typer.Argument(help="Where its images lie.")],
+    role: Annotated[str, typer.Option(help="fit (fits detectors), id (ID test), ood, or val (ID, tunes).")],
+    benchmark: Annotated[str, typer.Option(help="Benchmark that it takes part in.")] = "main",
+    format_: Annotated[str, typer.Option("--format", help="How the images lie: folder.")] = "folder",
+    labels: Annotated[Path | None, typer.Option(help="CSV class_name,label that overrides the labels.")] = None,
+    replace: ReplaceOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Add a dataset: list its images, and remember what they are."""
+    from extract.datasets import add_dataset
+
+    row = add_dataset(
+        _lake(lake), name, path, role=role, benchmark=benchmark, format_=format_, labels=labels, replacing=replace
+    )
+    _say(
+        f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
+    )
+
+
+@app.command("unit-tests")
+def unit_tests(
+    out: Annotated[Path, typer.Argument(help="Folder to write; it becomes a NINCO root.")],
+    images: Annotated[Path, typer.Option(help="Folder of images that sizes and pixels are drawn from.")],
+    kinds: Annotated[str | None, typer.Option(help="Comma-separated kinds; all 17 by default.")] = None,
+    per_kind: Annotated[int, typer.Option(help="Images of each kind.")] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of the pixels.")] = 0,
+) -> None:
+    """Make the synthetic unit-test images."""
+    from extract.unit_tests import KINDS, write_unit_tests
+    from featurestore.progress import progress
+
+    chosen = kinds.split(",") if kinds else None
+    with progress("unit-tests", (len(chosen) if chosen else len(KINDS)) * per_kind) as advance:
+        done = 0
+
+        def moved(now: int, _total: int) -> None:
+            nonlocal done
+            advance(now - done)
+            done = now
+
+        summary = write_unit_tests(out, images, kinds=chosen, per_kind=per_kind, seed=seed, progress=moved)
+    _say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")
+
+
+@app.command()
+def extract(
+    dataset: Annotated[list[str], typer.Option("--dataset", help="Dataset of the lake; may be given many times.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="timm name, or a checkpoint file; may be given many times.")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="timm name of the network that the checkpoint files belong to.")
+    ] = None,
+    model_kwargs: Annotated[
+        list[str] | None, typer.Option(help="Argument of the network, name=value; may be given many times.")
+    ] = None,
+    pool: Annotated[Path | None, typer.Option(help="CSV file with one model per row.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that decode images; by default chosen by the dataset's size.")
+    ] = None,
+    amp: Annotated[str, typer.Option(help="Mixed precision: off, bf16 or fp16.")] = "off",
+    dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
+    replace: ReplaceOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Write the activations of models on datasets, each once."""
+    from extract.job import run
+    from extract.plan import Options
+    from extract.pool import read_pool, specs_from_options
+
+    specs = [*(read_pool(pool) if pool else []), *specs_from_options(model or [], architecture, model_kwargs or [])]
+    if not specs:
+        raise InputError("Name what to extract: --model NAME or FILE, or --pool FILE.")
+    options = Options(device, batch_size, workers, amp, dtype, replace)
+    summary = run(_lake(lake), specs, dataset, options, _say)
+    _say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s")
+    if summary.failed:
+        sys.stderr.write(
+            f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'
+        )
+        raise typer.Exit(_SOME_SAMPLES_FAILED)
+
+
+@app.command()
+def score(
+    model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
+    detector: DetectorOption = None,
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Fit detectors, score activations and compute metrics, where they are missing or stale."""
+    from analysis.scoring import Selection, score
+
+    summary = score(_lake(lake), Selection(model or (), detector or (), dataset or (), benchmark), _say)
+    _say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
+
+
+@app.command()
+def ask(
+    question: Annotated[str | None, typer.Argument(help="Name of a question; none lists them.")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
+    ] = False,
+    format_: FormatOption = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Answer a question about all models."""
+    from featurestore import explain as explanations
+    from featurestore.render import show
+
+    opened = _lake(lake)
+    if question is None:
+        Console().print(explanations.overview(opened.questions()))
+    elif explain:
+        sys.stdout.write(explanations.explanation(question, opened.questions()))
+    else:
+        show(opened.ask(question, **_parameters(param or [])), format_)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="A SELECT over the views.")],
+    format_: FormatOption = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Run SQL over the lake."""
+    from featurestore.render import show
+
+    show(_lake(lake).sql(query), format_)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="HTML file to write.")],
+    lake: LakeOption = None,
+) -> None:
+    """Write a self-contained HTML page with the main figure and its numbers."""
+    from analysis.report import write_report
+
+    write_report(_lake(lake), out)
+    _say(f"{out}: open it in a browser")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder for the images, models, lake and report.")] = Path("demo"),
+) -> None:
+    """Show the whole product on real images, printing each command."""
+    from extract.demo.tour import run
+
+    run(folder, main_with)
+
+
+def main_with(arguments: list[str]) -> None:
+    """Run one command in this process.
+
+    Raises:
+        LakeError: It failed.
+    """
+    app(args=arguments, standalone_mode=False)
+
+
+def _lake(location: str | None) -> Lake:
+    from featurestore.lake import Lake
+
+    return Lake(location)
+
+
+def _parameters(pairs: list[str]) -> dict[str, str]:
+    parsed = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(parsed) != len(pairs):
+        raise InputError("--param takes name=value, each name once.")
+    return parsed
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
