@@ -43,7 +43,9 @@ class Accuracy:
 
     def _share(self, hits: int) -> float:
         if self.n == 0:
-            raise InputError("The accuracy of no samples is not a number; extract the dataset first.")
+            raise InputError(
+                "There is no accuracy without labelled samples; check that the dataset was extracted and has labels."
+            )
         return hits / self.n
 
 

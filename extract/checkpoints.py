@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,10 @@ def _read_safetensors(path: Path) -> Any:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Remarks on old pickle protocols help nobody: the file loads as data or it is refused.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds Python objects whose loading would run code, so it was not loaded: "
@@ -138,7 +142,8 @@ def _load_npz(model: nn.Module, path: Path, architecture: str) -> None:
         found = "no head" if kernel is None else f"a head of {kernel[-1]} classes"
         raise InputError(f"{path} has {found}, and the model has {classes}: give --model-kwargs num_classes=….")
     try:
-        model.load_pretrained(str(path))
+        loader: Any = model.load_pretrained
+        loader(str(path))
     except (KeyError, AssertionError, RuntimeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {_first_line(error)}."

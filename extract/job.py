@@ -77,8 +77,9 @@ def run(
     device = choose_device(options.device)
     datasets = [read_dataset(lake, name) for name in dataset_names]
     to_do, hits = plan(lake, specs, datasets, options)
-    for task in hits:
-        report(f"{task.spec.name} on {task.dataset.dataset}: in the lake already")
+    for name in dict.fromkeys(task.dataset.dataset for task in hits):
+        models = [task.spec.name for task in hits if task.dataset.dataset == name]
+        report(f"{name} by {_named(models)}: in the lake already")
     for (_, name), group in itertools.groupby(_ordered(to_do), key=_pass_of):
         tasks = list(group)
         dataset = tasks[0].dataset
@@ -129,21 +130,22 @@ def _extract(
     for job in jobs:
         _write_model(lake, job, options)
     images = ImageDataset(Path(dataset.location), listing.paths, tasks[0].spec.transform())
-    title = f"{dataset.dataset}, {len(jobs)} model{'s' if len(jobs) > 1 else ''}"
+    title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
     with progress(title, len(listing)) as advance:
         extract_dataset(
             lake.storage, jobs, images, listing, options, workers=_workers(options, len(listing)), advance=advance
         )
     seconds = time.monotonic() - start
+    failures: list[Failure] = []
     for job in jobs:
         failures = [failure for number in sorted(job.failures) for failure in job.failures[number]]
         _commit(lake, job, failures, options, {"seconds": round(seconds, 3), **_versions(device)})
-        rate = len(listing) * len(jobs) / seconds
-        report(
-            f"{job.task.spec.name} on {dataset.dataset}: {len(listing) - len(failures):,} samples"
-            + (f", {len(failures):,} failed" if failures else "")
-            + f" ({rate:,.0f} images/s)"
-        )
+    read = len(listing) - len(failures)
+    report(
+        f"{title}: {read:,} samples"
+        + (f", {len(failures):,} that could not be read" if failures else "")
+        + f" ({len(listing) / seconds:,.0f} images/s)"
+    )
 
 
 def _commit(lake: Lake, job: Job, failures: Sequence[Failure], options: Options, details: dict[str, Any]) -> None:
@@ -185,6 +187,10 @@ def _write_model(lake: Lake, job: Job, options: Options) -> None:
         "bias": pa.array(head.bias),
     }
     writing.write_part(lake.storage, head_target(spec), pa.table(columns), replacing=options.replacing)
+
+
+def _named(models: Sequence[str]) -> str:
+    return models[0] if len(models) == 1 else f"{len(models)} models"
 
 
 def _failed(lake: Lake, task: Task) -> int:

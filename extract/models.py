@@ -169,14 +169,15 @@ class LoadedModel:
     def _check_head(self) -> None:
         """Check once, on noise, that the head is linear in the penultimate feature: what the lake stores must explain the logits."""
         name = self.spec.architecture
-        layer = self._module.get_classifier() if hasattr(self._module, "get_classifier") else None
+        module: Any = self._module
+        layer = module.get_classifier() if hasattr(module, "get_classifier") else None
         if not isinstance(layer, torch.nn.Linear):
             raise InputError(f"{name} has no linear head: its last layer is {type(layer).__name__}.")
         generator = torch.Generator().manual_seed(0)
         images = torch.randn(2, *self.spec.preprocessing["input_size"], generator=generator).to(self._device)
         with torch.inference_mode():
             feature, logits = self._forward(images)
-            expected = self._module(images).float()
+            expected = module(images).float()
         if feature.ndim != 2 or feature.shape[1] != layer.in_features:
             raise InputError(
                 f"{name}'s penultimate output has the shape {list(feature.shape)}, not [n, {layer.in_features}]."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -81,7 +82,7 @@ def _sources(view: str) -> frozenset[str]:
 def _create_stored(connection: duckdb.DuckDBPyConnection, storage: Storage, table: Table) -> None:
     """Create `stored.TABLE` over a table's fragments, or an empty one with the same columns."""
     paths = [
-        storage.uri(path)
+        glob.escape(storage.uri(path))
         for manifest in reading.snapshot(storage, table)
         for part in manifest.parts
         for path, fragment in reading.files(manifest, part)

@@ -22,14 +22,16 @@ def fingerprint(table: str, key: Mapping[str, str], ingredients: Ingredients) ->
 def differences(stored: Ingredients, wanted: Ingredients) -> list[str]:
     """Say per ingredient that differs what the lake holds and what is wanted now, in the order of the names."""
     names = sorted(stored.keys() | wanted.keys())
-    return [
-        f"{name} (in the lake: {_short(stored.get(name))}, now: {_short(wanted.get(name))})"
-        for name in names
-        if stored.get(name) != wanted.get(name)
-    ]
+    texts = [(name, _text(stored, name), _text(wanted, name)) for name in names]
+    return [f"{name} (in the lake: {_short(old)}, now: {_short(new)})" for name, old, new in texts if old != new]
 
 
-def _short(value: Ingredient) -> str:
-    text = "none" if value is None else str(value)
+def _text(ingredients: Ingredients, name: str) -> str:
+    """An ingredient as the fingerprint sees it, where 1, 1.0, "1" and true differ."""
+    return json.dumps(ingredients[name], ensure_ascii=False) if name in ingredients else "not there"
+
+
+def _short(text: str) -> str:
+    text = text.strip('"')
     is_digest = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
     return text[:12] + "…" if is_digest else text

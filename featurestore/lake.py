@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from featurestore import catalog, reading
+from featurestore import catalog, reading, scanning
 from featurestore.errors import InputError, MissingError, StorageError
 from featurestore.names import check_slug, nearest, pick
 from featurestore.storage import open_storage
+from featurestore.tables import TABLES
 from featurestore.tables import table as table_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
+    import polars as pl
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from featurestore.manifest import Manifest, Part
     from featurestore.sqlfile import SqlFile, Value
+    from featurestore.storage import Storage
+    from featurestore.tables import Table
 
 DEFAULT_LOCATION = "lake"
 BATCH_ROWS = 4096
@@ -34,13 +36,15 @@ class Lake:
         location: A folder, or a URL such as `s3://bucket/lake`; by default `$FEATURESTORE_LAKE`, else `./lake`.
 
     Raises:
-        InputError: The location is a file, or a URL of an unknown kind.
+        InputError: The location is a file, a URL of an unknown kind, or below a folder such as `model=vit-b`, which
+            every reader would take for a column.
     """
 
     def __init__(self, location: str | os.PathLike[str] | None = None) -> None:
-        chosen = location if location is not None else os.environ.get("FEATURESTORE_LAKE", DEFAULT_LOCATION)
+        chosen = location if location is not None else os.environ.get("FEATURESTORE_LAKE") or DEFAULT_LOCATION
         self.location = os.fspath(chosen)
         self.storage = open_storage(self.location)
+        _check_location(self.storage)
 
     def __repr__(self) -> str:
         return f"Lake({self.location!r})"
@@ -77,8 +81,13 @@ class Lake:
 
         Raises:
             MissingError: The lake does not hold it; the message names the nearest key that it holds.
+            InputError: A column of the path is not given.
         """
         found = table_named(table)
+        _check_key(found, key)
+        missing = [name for name in found.path_columns if name not in key]
+        if missing:
+            raise InputError(f"One partition of {table} is named by {', '.join(found.path_columns)}: give {missing[0]} too.")
         partition_key = {name: key[name] for name in found.keys}
         part_key = {name: key[name] for name in found.part_keys}
         manifest = reading.latest(self.storage, found, partition_key)
@@ -129,25 +138,27 @@ class Lake:
             table: The table's name.
             key: Keep only rows with these values of the path's columns, e.g. `model="vit-b", detector="msp"`.
 
+        Returns:
+            The table's columns. A vector column of one partition (all its keys are given) is an `Array` of the stored
+            width and precision; over several partitions, which may differ in both, it is a `List(Float32)`.
+
         Raises:
-            MissingError: The table has no such column in its path.
+            MissingError: There is no lake, or the table has no such column in its path.
         """
         found = table_named(table)
-        for name, value in key.items():
-            check_slug(pick(f"key of {table}", name, found.path_columns), value)
+        _check_key(found, key)
+        self.check_exists()
         of_partition = {name: value for name, value in key.items() if name in found.keys}
         uris = [
-            self.storage.uri(path)
+            [
+                self.storage.uri(path)
+                for part in manifest.parts
+                if all(part.key[name] == value for name, value in key.items() if name in part.key)
+                for path, _ in reading.files(manifest, part)
+            ]
             for manifest in reading.snapshot(self.storage, found, **of_partition)
-            for part in manifest.parts
-            if all(part.key[name] == value for name, value in key.items() if name in part.key)
-            for path, _ in reading.files(manifest, part)
         ]
-        if not uris:
-            return pl.DataFrame(found.sql_schema.empty_table()).lazy()
-        hive = dict.fromkeys(found.path_columns, pl.String())
-        frame = pl.scan_parquet(uris, hive_partitioning=True, hive_schema=hive)
-        return frame.select(*found.path_columns, pl.exclude(*found.path_columns))
+        return scanning.scan(found, [group for group in uris if group], whole=of_partition.keys() == set(found.keys))
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection in memory with every view over this lake, as it is now."""
@@ -166,7 +177,7 @@ class Lake:
         """What can be asked: name, title, parameters and columns of each question."""
         return catalog.questions()
 
-    def ask(self, question: str, **parameters: Value) -> duckdb.DuckDBPyRelation:
+    def ask(self, question: str, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
         """The answer to a question.
 
         Args:
@@ -187,7 +198,10 @@ class Lake:
         self.check_exists()
         needed = catalog.tables_of(sql)
         # A statement that names no view may still need all of them, e.g. `show tables`.
-        connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
+        try:
+            connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
+        except duckdb.Error as error:
+            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_first_line(error)}") from error
         try:
             relation = connection.sql(sql, params=dict(parameters)) if parameters else connection.sql(sql)
         except duckdb.IOException as error:
@@ -207,6 +221,22 @@ class Lake:
             for p in m.parts
         ]
         return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}")
+
+
+def _check_key(table: Table, key: Mapping[str, str]) -> None:
+    for name, value in key.items():
+        check_slug(pick(f"key of {table.name}", name, table.path_columns), value)
+
+
+def _check_location(storage: Storage) -> None:
+    """Refuse a lake below a folder `NAME=…` where NAME is a column: polars and DuckDB would read the folder's value."""
+    columns = {column.lower() for table in TABLES.values() for column in table.sql_schema.names}
+    for folder in storage.uri("").split("/"):
+        if "=" in folder and folder.partition("=")[0].lower() in columns:
+            raise InputError(
+                f"A lake cannot lie at {storage.location}: its folder {folder!r} would be read as the column "
+                f"{folder.partition('=')[0]!r}. Give a path without it."
+            )
 
 
 def _first_line(error: Exception) -> str:

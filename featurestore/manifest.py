@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from featurestore.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORMAT___version__ = 1
+FORMAT_VERSION = 1
+_SEGMENT = re.compile(r"(?=.*[^.])[a-z0-9._=-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def to_json(manifest: Manifest) -> bytes:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         writer=f"featurestore {__version__}",
     )
-    return json.dumps({"format": FORMAT___version__, **asdict(stamped)}, indent=1, allow_nan=False).encode()
+    return json.dumps({"format": FORMAT_VERSION, **asdict(stamped)}, indent=1, allow_nan=False).encode()
 
 
 def from_json(data: bytes, path: str) -> Manifest:
@@ -146,9 +148,9 @@ def from_json(data: bytes, path: str) -> Manifest:
     try:
         document = json.loads(data)
         found = document.pop("format")
-        if found != FORMAT___version__:
+        if found != FORMAT_VERSION:
             raise FormatError(
-                f"{path} has format version {found}, and this featurestore reads version {FORMAT___version__}: "
+                f"{path} has format version {found}, and this featurestore reads version {FORMAT_VERSION}: "
                 "upgrade featurestore to read this lake."
             )
         parts = tuple(
@@ -156,14 +158,23 @@ def from_json(data: bytes, path: str) -> Manifest:
             for part in document.pop("parts")
         )
         manifest = Manifest(parts=parts, **document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_types(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
     for fragment in (fragment for part in parts for fragment in part.fragments):
         _check_inside(fragment.path, path)
     return manifest
 
 
+def _check_types(manifest: Manifest) -> None:
+    fragments = [fragment for part in manifest.parts for fragment in part.fragments]
+    keys = [manifest.key, *(part.key for part in manifest.parts)]
+    texts = [manifest.table, *(value for key in keys for value in key.values()), *(f.path for f in fragments)]
+    numbers = [manifest.version, *(f.rows for f in fragments), *(f.bytes for f in fragments)]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError("a value is not of its type")
+
+
 def _check_inside(fragment: str, manifest: str) -> None:
-    segments = fragment.replace("\\", "/").split("/")
-    if fragment.startswith("/") or any(segment in {"", ".", ".."} for segment in segments) or ":" in fragment:
+    if not all(_SEGMENT.fullmatch(segment) for segment in fragment.split("/")):
         raise CorruptionError(f"{manifest} names the fragment {fragment!r} outside its own partition: it was altered.")

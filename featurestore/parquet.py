@@ -58,9 +58,8 @@ def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[n
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(values, dtype=dtype)
     if not np.isfinite(stored).all():
-        raise NumericalError(
-            f"The {name} of sample {_first_bad(stored, samples)} is too large for {dtype}: extract with --dtype float32."
-        )
+        advice = ": extract with --dtype float32." if dtype == "float16" else ": nothing was stored."
+        raise NumericalError(f"The {name} of sample {_first_bad(stored, samples)} is too large for {dtype}{advice}")
     element = pa.field("element", pa.from_numpy_dtype(stored.dtype), nullable=False)
     return pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), type=pa.list_(element, values.shape[1]))
 

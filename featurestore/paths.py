@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from featurestore.tables import Table
 
+_FRAGMENT = re.compile(r"[0-9a-f]{12}-([0-9]{5,})\.parquet")
 _MANIFEST = re.compile(r"_manifest\.([1-9][0-9]*)\.json")
 
 
@@ -32,6 +33,12 @@ def part_path(table: Table, part_key: Mapping[str, str]) -> str:
 def fragment_name(fingerprint: str, number: int) -> str:
     """`0123456789ab-00007.parquet`: a fragment's file name."""
     return f"{fingerprint[:12]}-{number:05d}.parquet"
+
+
+def fragment_number(path: str) -> int | None:
+    """The number that a path's file name gives, or None if it is no fragment."""
+    match = _FRAGMENT.fullmatch(path.rpartition("/")[2])
+    return int(match[1]) if match else None
 
 
 def manifest_name(version: int) -> str:

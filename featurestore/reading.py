@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from featurestore.tables import Table
 
 _READERS = 16
+_UNREADABLE = (pa.ArrowException, OSError, ValueError)
+_HASHED_BYTES = 8 << 20
+"""A fragment up to this size is read in one go and hashed; the pages of a larger one are checked as they are read."""
 
 
 def latest(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest | None:
     """The newest manifest of one partition, or None if the partition does not exist."""
-    found = _newest(storage, paths.partition_path(table, key))
-    return next(iter(_load_all(storage, found.values())), None)
+    folder = paths.partition_path(table, key)
+    path = _newest(storage, folder).get(folder)
+    return _load(storage, path) if path else None
 
 
 def snapshot(storage: Storage, table: Table, **key: str) -> list[Manifest]:
@@ -101,7 +106,7 @@ def _record_batches(file: pq.ParquetFile, columns: Sequence[str], rows: int, pat
         raise MissingError(f"{path} has no column {', '.join(sorted(unknown))}: it has {names}.")
     try:
         yield from file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except _UNREADABLE as error:
         raise _corrupt(path, str(error)) from error
 
 
@@ -110,12 +115,21 @@ def _open(storage: Storage, path: str, fragment: Fragment) -> pq.ParquetFile:
     if size != fragment.bytes:
         raise _corrupt(path, "it is missing" if size is None else f"it has {size} bytes instead of {fragment.bytes}")
     try:
-        file = pq.ParquetFile(storage.open_input(path), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(_source(storage, path, fragment), page_checksum_verification=True)
+    except _UNREADABLE as error:
         raise _corrupt(path, str(error)) from error
     if file.metadata.num_rows != fragment.rows:
         raise _corrupt(path, f"it has {file.metadata.num_rows} rows instead of {fragment.rows}")
     return file
+
+
+def _source(storage: Storage, path: str, fragment: Fragment) -> pa.NativeFile:
+    if fragment.bytes > _HASHED_BYTES:
+        return storage.open_input(path)
+    data = storage.get(path)
+    if hashlib.sha256(data).hexdigest() != fragment.sha256:
+        raise _corrupt(path, "its sha256 differs")
+    return pa.BufferReader(data)
 
 
 def _corrupt(path: str, reason: str) -> CorruptionError:
@@ -142,7 +156,7 @@ def _load_all(storage: Storage, keys: Iterable[str]) -> list[Manifest]:
 
 def _load(storage: Storage, key: str) -> Manifest:
     manifest = manifests.from_json(storage.get(key), key)
-    if _folder(manifest) != key.rpartition("/")[0]:
+    if _folder(manifest) != key.rpartition("/")[0] or manifest.version != paths.manifest_version(key):
         raise CorruptionError(f"{key} describes {manifest.title}: it was moved or altered.")
     return manifest
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import polars as pl
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, StorageError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import duckdb
 
 _WIDEST = 10_000
 _FORMATS: Mapping[str, Callable[[pl.DataFrame], str]]
@@ -33,10 +35,11 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
 
     Raises:
         MissingError: No format has that name.
-        InputError: Parquet would go to a terminal.
+        InputError: Parquet would go to a terminal, or DuckDB fails at a row.
+        StorageError: DuckDB cannot read the lake.
     """
     pick("format", format_, (*_FORMATS, "table", "parquet"))
-    frame = relation.pl()
+    frame = _fetched(relation)
     if format_ == "table":
         _print_table(frame)
     elif format_ == "parquet":
@@ -45,13 +48,23 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
         sys.stdout.write(_FORMATS[format_](frame))
 
 
+def _fetched(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """Run a query to its end; DuckDB reads files and converts values only now."""
+    try:
+        return relation.pl()
+    except duckdb.IOException as error:
+        raise StorageError(f"DuckDB cannot read the lake: {error}") from error
+    except duckdb.Error as error:
+        raise InputError(f"DuckDB cannot run the query: {error}") from error
+
+
 def _print_table(frame: pl.DataFrame) -> None:
     numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
     table = Table(caption=f"{frame.height:,} rows" if frame.height != 1 else "1 row", caption_justify="left")
     for name in frame.columns:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if name in numeric else "left", overflow="fold")
     for row in frame.iter_rows():
-        table.add_row(*map(_text, row))
+        table.add_row(*(Text(_text(value)) for value in row))
     console = Console()
     if not console.is_terminal:
         # What goes into a file or a pipe is as wide as it needs to be.
@@ -71,20 +84,41 @@ def _write_parquet(frame: pl.DataFrame) -> None:
 def _csv(frame: pl.DataFrame) -> str:
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     flat = frame.with_columns(
-        pl.Series(name, [json.dumps(value, default=str) for value in frame[name].to_list()], dtype=pl.String)
+        pl.Series(name, [None if value is None else _as_json(value) for value in frame[name].to_list()], pl.String)
         for name in nested
     )
     return flat.write_csv()
 
 
 def _json(frame: pl.DataFrame) -> str:
-    return json.dumps(frame.to_dicts(), indent=1, default=str, ensure_ascii=False) + "\n"
+    return _as_json(frame.to_dicts(), indent=1) + "\n"
+
+
+def _as_json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _jsonable(value: Any) -> Any:
+    """What JSON can hold of a value: it has no NaN, no infinity, no dates, and one kind of number."""
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
 
 
 def _markdown(frame: pl.DataFrame) -> str:
-    lines = [frame.columns, ["---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes]]
-    lines += [[_text(value).replace("|", "\\|").replace("\n", " ") for value in row] for row in frame.iter_rows()]
+    lines = [[_cell(name) for name in frame.columns], ["---:" if t.is_numeric() else "---" for t in frame.dtypes]]
+    lines += [[_cell(_text(value)) for value in row] for row in frame.iter_rows()]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,15 @@ Value: TypeAlias = str | int | float | bool | None
 _HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
 _PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _TAGS = ("title", "question", "finding", "topic", "param", "column")
-_TYPES: Mapping[str, Callable[[Any], Value]] = {"text": str, "integer": int, "number": float}
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(value)
+    return int(value)
+
+
+_TYPES: Mapping[str, Callable[[Any], Value]] = {"text": str, "integer": _whole, "number": float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Parameter:
             return None
         try:
             return _TYPES[self.type](value)
-        except ValueError:
+        except (ValueError, TypeError):
             raise InputError(f"The parameter {self.name!r} takes {_article(self.type)}, not {value!r}.") from None
 
 
@@ -98,18 +106,17 @@ def parse(text: str, name: str, origin: str) -> SqlFile:
     parameters: dict[str, Parameter] = {}
     columns: dict[str, str] = {}
     for number, line in _header_lines(text):
-        match = _HEADER.fullmatch(line)
-        if not match or match["tag"] not in _TAGS:
-            raise InputError(
-                f"{origin}, line {number}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}."
-            )
-        if match["tag"] == "param":
-            parameter = _parameter(match, f"{origin}, line {number}")
-            parameters[parameter.name] = parameter
-        elif match["tag"] == "column":
-            columns[match["name"] or ""] = match["text"]
+        place = f"{origin}, line {number}"
+        match = _header(line, place)
+        tag, name_ = match["tag"], (match["name"] or "").partition(" ")[0]
+        if name_ in {"param": parameters, "column": columns}.get(tag, ()) or single.get(tag):
+            raise InputError(f"{place}: there is a {' '.join([tag, name_]).rstrip()} already; got {line!r} again.")
+        if tag == "param":
+            parameters[name_] = _parameter(match, place)
+        elif tag == "column":
+            columns[name_] = match["text"]
         else:
-            single[match["tag"]] = match["text"]
+            single[tag] = match["text"]
     _check(text, origin, single, parameters)
     return SqlFile(
         name, single["title"], single["question"], single["finding"], single["topic"], parameters, columns, text, origin
@@ -129,19 +136,35 @@ def _header_lines(text: str) -> Iterable[tuple[int, str]]:
     return lines
 
 
+def _header(line: str, place: str) -> re.Match[str]:
+    match = _HEADER.fullmatch(line)
+    if not match or match["tag"] not in _TAGS or not match["text"]:
+        raise InputError(f"{place}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}.")
+    if match["tag"] != "param" and (match["default"] is not None or " " in (match["name"] or "")):
+        raise InputError(f"{place}: only a param has a type and a default; got {line!r}.")
+    if (match["tag"] == "column") != (match["name"] is not None) and match["tag"] != "param":
+        raise InputError(f"{place}: a column has a name before the colon, any other tag has none; got {line!r}.")
+    return match
+
+
 def _parameter(match: re.Match[str], place: str) -> Parameter:
     name, _, type_ = (match["name"] or "").partition(" ")
     if type_ not in _TYPES or match["default"] is None:
         raise InputError(f"{place}: expected `-- param NAME {'|'.join(_TYPES)} = DEFAULT: text`.")
     default = None if match["default"] == "null" else match["default"]
     blank = Parameter(name, type_, None, match["text"])
-    return Parameter(name, type_, blank.parse(default), match["text"])
+    try:
+        return Parameter(name, type_, blank.parse(default), match["text"])
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
 
 
 def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
     if not single["title"]:
         raise InputError(f"{origin}, line 1: expected `-- title: …`.")
-    body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    if not body.strip():
+        raise InputError(f"{origin}: expected a SELECT after the header.")
     used = set(_PARAMETER_USE.findall(body))
     if used != set(parameters):
         names = ", ".join(sorted(used ^ set(parameters)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -96,15 +97,17 @@ def write_fragment(
 
 
 def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[str, Any]]]:
-    """Return the fragments that an earlier, unfinished job of the same target left, by number, with their notes."""
-    folder, _, prefix = f"{target.folder}/{target.fragment_path(0)}".rpartition("/")
-    prefix = prefix.removesuffix("-00000.parquet")
+    """Return the fragments that an earlier, unfinished job of the same target left, by number, with their notes.
+
+    A file that is not whole is left out: it will be written again.
+    """
+    folder = f"{target.folder}/{target.fragment_path(0)}".rpartition("/")[0]
     found = {}
     for entry in storage.list(folder):
-        parent, _, name = entry.key.rpartition("/")
-        stem, _, number = name.removesuffix(".parquet").rpartition("-")
-        if parent == folder and stem == prefix and number.isdigit():
-            found[int(number)] = _read_back(storage, target, int(number))
+        number = paths.fragment_number(entry.key)
+        if number is not None and entry.key == f"{target.folder}/{target.fragment_path(number)}":
+            with contextlib.suppress(pa.ArrowException, ValueError):
+                found[number] = _read_back(storage, target, number)
     return found
 
 

@@ -32,10 +32,9 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         ("unknown" where it is) and the recipe columns.
     """
     columns = "model, detector, ood_dataset, accuracy, fpr95, auroc, pretraining, weight_decay, dropout, finetune_lr, benchmark, aggregation"
+    results: pl.DataFrame = lake.sql(f"select {columns} from results").pl()  # noqa: S608 # a constant
     return (
-        lake.sql(f"select {columns} from results")  # noqa: S608 # a constant
-        .pl()
-        .filter(
+        results.filter(
             pl.col("benchmark") == benchmark, pl.col("aggregation") == "class_mean", pl.col("accuracy").is_not_null()
         )
         .drop("benchmark", "aggregation")
@@ -49,7 +48,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     by_pretraining = alt.selection_point(name="pretrained_on", fields=["pretraining"], bind="legend")
     by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
     shown = by_pretraining & by_detector
-    return (
+    figure: alt.FacetChart = (
         alt.Chart(frame)
         .mark_point(filled=True, size=70)
         .encode(
@@ -70,6 +69,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
         .facet(column=alt.Column("ood_dataset:N", title=None))
         .configure(**CONFIG)
     )
+    return figure
 
 
 def _cycled(values: Sequence[str], length: int) -> list[str]:

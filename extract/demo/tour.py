@@ -28,7 +28,7 @@ def run(folder: Path, command: Callable[[list[str]], None]) -> None:
     _say("Scikit-learn's digit images: seven digits are in-distribution, three are held out.")
     digits = write_digits(folder / "images")
     _say(f"Small ViTs with different recipes, trained on them (checkpoints in {folder / 'models'}):")
-    pool = train_pool(digits.pretrain, digits.fit, folder / "models", _say)
+    pool = train_pool(digits.pretrain, digits.fit, folder / "models", _say, id_test=digits.id)
     for arguments in commands(folder, pool):
         _say(f"\n$ featurestore {shlex.join(arguments)}")
         command(list(arguments))

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from PIL import Image
 
+from extract.files import IMAGE_SUFFIXES, is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def list_sources(root: Path) -> Sources:
             f"cannot read {error.filename}: {error.strerror}; repair or remove it, then run again"
         ) from error
     if not sizes:
-        raise InputError(f"{root} holds no image; the file names that count end in {', '.join(sorted(EXTENSIONS))}")
+        raise InputError(f"{root} holds no image; the file names that count end in {', '.join(sorted(IMAGE_SUFFIXES))}")
     names = tuple(sorted(sizes))
     listing = "".join(f"{name}\0{sizes[name]}\n" for name in names)
     # A file name need not be valid text: what could not be decoded goes back to the bytes that it was.
@@ -84,7 +83,7 @@ def _walk(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
+            if not name.startswith(".") and is_image(name):
                 yield Path(folder, name)
 
 

@@ -10,7 +10,7 @@
 -- column accuracy: Share of the ID test set that is classified correctly
 -- column detector: The detector's name
 -- column failed: Unit-tests that it fails
--- column worst: The unit-test with the highest fpr95
+-- column worst: The unit-test with the highest fpr95, the first by name on ties
 -- column worst_fpr95: Its fpr95
 -- column failures: All that fail, worst first
 with ranked as (
@@ -24,7 +24,7 @@ select
     any_value(accuracy) as accuracy,
     detector,
     count(*) as failed,
-    arg_max(ood_class, fpr95) as worst,
+    first(ood_class order by fpr95 desc, ood_class) as worst,
     max(fpr95) as worst_fpr95,
     list(ood_class order by fpr95 desc, ood_class) as failures
 from ranked

@@ -11,7 +11,7 @@ with ingredients as (
             [
                 {
                     'ingredient': 'architecture',
-                    'value': architecture || coalesce(json_merge_patch(model_kwargs, '{"img_size": null}')::varchar, '')
+                    'value': architecture || coalesce(json_merge_patch(model_kwargs, '{"img_size": null}')::varchar, '{}')
                 },
                 {'ingredient': 'resolution', 'value': input_size::varchar},
                 -- How long and how fast a model was pretrained goes with what it was pretrained on.
@@ -45,4 +45,8 @@ select first, second, ingredient, first_value, second_value
 from differing
 where
     differences = 1
-    and coalesce(try_cast(first_value as double) < try_cast(second_value as double), first_value < second_value)
+    -- As numbers where both are unequal numbers, else as text.
+    and coalesce(
+        nullif(try_cast(first_value as double), try_cast(second_value as double)) < try_cast(second_value as double),
+        first_value < second_value
+    )

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pkgutil
+import re
+
+import pytest
+
+import analysis.detectors
+from analysis.detectors import CLASS_STATISTICS, CLASS_STATISTICS_NORMALISED, detectors, get
+from featurestore.errors import MissingError
+
+EXPECTED = {
+    "energy",
+    "mahalanobis",
+    "mahalanobis-pp",
+    "max-logit",
+    "msp",
+    "relative-mahalanobis",
+    "relative-mahalanobis-pp",
+}
+HELPERS = {"base", "distances", "registry"}
+
+
+def test_every_file_is_found_and_none_hides_another() -> None:
+    """There are at least as many names as files that define a detector, all of them reachable."""
+    files = {module.name for module in pkgutil.iter_modules(analysis.detectors.__path__)} - HELPERS
+    assert set(detectors()) >= EXPECTED
+    assert {detector.score.__module__.rpartition(".")[2] for detector in detectors().values()} == files
+
+
+def test_the_order_is_alphabetical_and_stable() -> None:
+    """Two calls give the same names in the same order."""
+    assert list(detectors()) == sorted(detectors()) == list(detectors())
+
+
+def test_the_registry_is_read_only() -> None:
+    """Nobody adds a detector but by adding a file."""
+    with pytest.raises(TypeError):
+        detectors()["mine"] = get("msp")  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", sorted(detectors()))
+def test_descriptions_are_complete(name: str) -> None:
+    """A detector says what it is, where it comes from, and what it learns from."""
+    detector = get(name)
+    assert detector.name == name
+    assert re.fullmatch(r"[a-z0-9._-]+", name)
+    assert all([detector.title, detector.formula, detector.source, detector.version >= 1])
+    assert (detector.fit is None) == (detector.fitted_on == "none") == (not detector.needs)
+    assert set(detector.needs) <= {CLASS_STATISTICS, CLASS_STATISTICS_NORMALISED}
+
+
+def test_a_misspelt_name_gets_a_suggestion() -> None:
+    """The nearest name is offered, and the whole list where none is near."""
+    with pytest.raises(MissingError, match="'mahalonobis'; did you mean 'mahalanobis'"):
+        get("mahalonobis")
+    with pytest.raises(MissingError, match=r"there are: .*energy.*msp"):
+        get("zzz")

@@ -1,0 +1,113 @@
+"""A small lake made by the public commands, for the tests that need all stages."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from featurestore import Lake
+from featurestore.__main__ import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+KWARGS = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
+ARCHITECTURE = "vit_tiny_patch16_224"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Commands:
+    """Runs `featurestore` commands in this process, with `--lake` set."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.location = folder, folder / "lake"
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.location)
+
+    def __call__(self, *arguments: object) -> Outcome:
+        with self._monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["featurestore", *map(str, arguments)])
+            patch.setenv("FEATURESTORE_LAKE", str(self.location))
+            self._capsys.readouterr()
+            code = 0
+            try:
+                main()
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+        captured = self._capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    def ok(self, *arguments: object) -> str:
+        outcome = self(*arguments)
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    def refused(self, *arguments: object) -> str:
+        """One sentence on standard error, exit code 1, no traceback."""
+        outcome = self(*arguments)
+        assert outcome.code == 1, outcome
+        assert outcome.err.startswith("Error: ")
+        assert outcome.err.count("\n") == 1, outcome.err
+        assert "Traceback" not in outcome.err
+        return outcome.err
+
+
+def write_images(root: Path, classes: dict[str, int], seed: int = 0) -> Path:
+    """Noise around a mean colour per class: something that a network can tell apart."""
+    generator = np.random.default_rng(seed)
+    for number, (name, count) in enumerate(classes.items()):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            pixels = np.clip(generator.normal(40 + 60 * number, 40, (32, 32, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index:03d}.png")
+    return root
+
+
+def write_pool(folder: Path, seeds: dict[str, int]) -> Path:
+    """Checkpoints of random ViTs, and the pool file that names them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = ["model,checkpoint,architecture,model_kwargs,weight_decay,pretraining"]
+    for name, seed in seeds.items():
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            save_file(timm.create_model(ARCHITECTURE, **KWARGS).state_dict(), folder / f"{name}.safetensors")
+        kwargs = str(KWARGS).replace("'", '""')
+        rows.append(f'{name},{name}.safetensors,{ARCHITECTURE},"{kwargs}",0.{seed},scratch')
+    (folder / "pool.csv").write_text("\n".join(rows) + "\n")
+    return folder / "pool.csv"
+
+
+def make_lake(commands: Commands) -> None:
+    """Two models, a fit, an ID and two OOD datasets, all stages."""
+    folder = commands.folder
+    train = write_images(folder / "train", {"ant": 30, "bee": 30, "cat": 30})
+    test = write_images(folder / "test", {"ant": 12, "bee": 12, "cat": 12}, seed=1)
+    far = write_images(folder / "far", {"dog": 9, "elk": 8}, seed=2)
+    commands.ok("unit-tests", folder / "unit-tests", "--images", test, "--per-kind", 4, "--kinds", "black,uni")
+    locations = {"train": (train, "fit"), "test": (test, "id"), "far": (far, "ood")}
+    locations["unit-tests"] = (folder / "unit-tests" / "NINCO_OOD_unit_tests", "ood")
+    for name, (path, role) in locations.items():
+        commands.ok("dataset", "add", name, path, "--role", role)
+    pool = write_pool(folder / "models", {"a": 1, "b": 2})
+    commands.ok("extract", "--pool", pool, *(text for name in locations for text in ("--dataset", name)))
+    commands.ok("score")

@@ -1,0 +1,281 @@
+"""The product as a user meets it: commands in order, answers, and a sentence for each mistake."""
+
+from __future__ import annotations
+
+import csv
+import ctypes
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from analysis.detectors import detectors
+
+from .pipeline import KWARGS, Commands, make_lake, write_images, write_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished lake's folder, made once."""
+    return tmp_path_factory.mktemp("pipeline")
+
+
+@pytest.fixture
+def commands(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    commands = Commands(made, capsys, monkeypatch)
+    if not (made / "done").exists():
+        make_lake(commands)
+        (made / "done").touch()
+    return commands
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    return Commands(tmp_path, capsys, monkeypatch)
+
+
+def test_the_headline_question_has_one_row_per_model_and_detector(commands: Commands) -> None:
+    rows = list(csv.DictReader(io.StringIO(commands.ok("ask", "accuracy_vs_unit_test_fpr", "--format", "csv"))))
+    assert sorted((row["model"], row["detector"]) for row in rows) == sorted((m, d) for m in "ab" for d in detectors())
+    assert all(0 <= float(row["mean_fpr95"]) <= 1 and row["unit_tests"] == "2" for row in rows)
+
+
+def test_sql_and_every_question_answer_in_every_format(commands: Commands) -> None:
+    query = "select detector, avg(fpr95) as mean from metrics group by 1 order by 1"
+    table = json.loads(commands.ok("sql", query, "--format", "json"))
+    assert [row["detector"] for row in table] == list(detectors())
+    assert "| detector | mean |" in commands.ok("sql", query, "--format", "markdown")
+    for question in commands.lake.questions():
+        for format_ in ("table", "csv", "json", "markdown"):
+            assert commands.ok("ask", question, "--format", format_)
+        assert question in commands.ok("ask")
+        assert "SQL" in commands.ok("ask", question, "--explain")
+
+
+def test_metrics_agree_with_the_scores_that_they_come_from(commands: Commands) -> None:
+    """AUROC is one minus the mean id_rank of the OOD samples, from SQL alone."""
+    rows = commands.lake.sql("""
+        select abs(m.auroc - (select 1 - avg(s.id_rank) from scores s
+                              where s.model = m.model and s.detector = m.detector and s.dataset = m.ood_dataset))
+        from metrics m where aggregation = 'pooled'
+    """).fetchall()
+    assert len(rows) == 2 * 2 * len(detectors())
+    assert max(difference for (difference,) in rows) < 1e-12
+
+
+def test_accuracy_is_the_share_of_largest_logits_at_the_label(commands: Commands) -> None:
+    for model in "ab":
+        hits = [
+            logits.argmax(axis=1) == label
+            for label, logits in commands.lake.batches(model=model, dataset="test", columns=("label", "logits"))
+        ]
+        (row,) = commands.lake.read("accuracy", model=model, dataset="test").to_pylist()
+        assert row == {"n": 36, "top1": pytest.approx(np.concatenate(hits).mean()), "top5": 1.0}
+
+
+def test_running_everything_again_makes_nothing(commands: Commands) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*.*"))
+    pool = commands.folder / "models" / "pool.csv"
+    assert "0 extracted, 2 cache hits" in commands.ok("extract", "--pool", pool, "--dataset", "test")
+    assert "0 score partitions made, 42 cache hits" in commands.ok("score")
+    assert sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*.*")) == before
+
+
+def test_the_report_is_one_file_without_links(commands: Commands, tmp_path: Path) -> None:
+    commands.ok("report", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "accuracy-vs-fpr" in page
+    assert "src=" not in page.partition("<body>")[0]
+    assert "no folder" in commands.refused("report", tmp_path / "gone" / "report.html")
+
+
+def test_a_new_detector_run_adds_to_what_is_there(fresh: Commands) -> None:
+    """Scoring in two steps ends where scoring in one does."""
+    write_images(fresh.folder / "test", {"ant": 6, "bee": 6, "cat": 6})
+    write_images(fresh.folder / "far", {"dog": 5})
+    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    fresh.ok("dataset", "add", "far", fresh.folder / "far", "--role", "ood")
+    pool = write_pool(fresh.folder / "models", {"a": 1})
+    fresh.ok("extract", "--pool", pool, "--dataset", "test", "--dataset", "far")
+    fresh.ok("score", "--detector", "msp")
+    count = "select count(distinct detector) from metrics"
+    assert fresh.lake.sql(count).fetchall() == [(1,)]
+    fresh.ok("score", "--detector", "energy")
+    assert fresh.lake.sql(count).fetchall() == [(2,)]
+    assert "need activations on the fit dataset" in fresh.ok("score")
+
+
+def test_replaced_weights_make_scores_stale_and_score_makes_them_again(fresh: Commands) -> None:
+    make_lake(fresh)
+    before = fresh.lake.sql("select * from scores where model = 'a' order by all").fetchall()
+    kept = fresh.lake.sql("select * from scores where model = 'b' order by all").fetchall()
+    write_pool(fresh.folder / "models", {"a": 7})
+    extract = ["extract", "--pool", fresh.folder / "models" / "pool.csv"]
+    assert "weights_sha256" in fresh.refused(*extract, "--dataset", "test")
+    fresh.ok(*extract, "--dataset", "test", "--replace")
+    assert "extract the older ones again" in fresh.refused("score")
+    fresh.ok(*extract, "--replace", *(text for name in ("train", "far", "unit-tests") for text in ("--dataset", name)))
+    assert "21 cache hits" in fresh.ok("score")
+    assert fresh.lake.sql("select * from scores where model = 'a' order by all").fetchall() != before
+    assert fresh.lake.sql("select * from scores where model = 'b' order by all").fetchall() == kept
+
+
+def test_broken_images_exit_with_3_and_the_rest_is_scored(fresh: Commands) -> None:
+    write_images(fresh.folder / "test", {"ant": 4, "bee": 4, "cat": 4})
+    (fresh.folder / "test" / "bee" / "000.png").write_bytes(b"\x89PNG")
+    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    pool = write_pool(fresh.folder / "models", {"a": 1})
+    for _ in range(2):
+        outcome = fresh("extract", "--pool", pool, "--dataset", "test")
+        assert outcome.code == 3
+        assert "from failures" in outcome.err
+    fresh.ok("score", "--detector", "msp")
+    assert fresh.lake.sql("select sample, path from failures").fetchall() == [(4, "bee/000.png")]
+    assert fresh.lake.sql("select count(*) from scores").fetchall() == [(11,)]
+
+
+def test_every_mistake_is_one_sentence_and_changes_nothing(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    pool = commands.folder / "models" / "pool.csv"
+    weights = commands.folder / "models" / "a.safetensors"
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(weights.read_bytes())
+    before = sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*"))
+    mistakes = {
+        "There is no folder": ("dataset", "add", "x", tmp_path / "gone", "--role", "ood"),
+        "There is no image": ("dataset", "add", "x", tmp_path / "empty", "--role", "ood"),
+        "use 'a-b'": ("dataset", "add", "a/b", commands.folder / "far", "--role", "ood"),
+        "did you mean 'test'": ("extract", "--pool", pool, "--dataset", "tset"),
+        "is not a checkpoint of": ("extract", "--model", copy, "--architecture", "resnet18", "--dataset", "far"),
+        "did you mean 'resnet18'": ("extract", "--model", copy, "--architecture", "resnet_18", "--dataset", "far"),
+        "did you mean 'mahalanobis'": ("score", "--detector", "mahalanobi"),
+        "did you mean 'best_detector'": ("ask", "best_detectors"),
+        "did you mean 'benchmark'": ("ask", "best_detector", "--param", "benchmrk=main"),
+        "takes a whole number": ("ask", "high_accuracy_failures", "--param", "top=many"),
+        "name=value": ("ask", "best_detector", "--param", "benchmark"),
+        "DuckDB refuses": ("sql", "select nonsense from metrics"),
+        "did you mean 'csv'": ("sql", "select 1", "--format", "cvs"),
+        "is a file": ("ask", "best_detector", "--lake", tmp_path / "file"),
+        "There is no lake": ("ask", "best_detector", "--lake", tmp_path / "gone"),
+        "Name what to extract": ("extract", "--dataset", "test"),
+        "--per-kind": ("unit-tests", tmp_path / "out", "--images", commands.folder / "far"),
+    }
+    for message, arguments in mistakes.items():
+        assert message in commands.refused(*arguments)
+    assert sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*")) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_mistyped_commands_exit_with_2(fresh: Commands) -> None:
+    assert fresh("extrct").code == 2
+    assert fresh("dataset", "add", "x").code == 2
+    assert fresh("ask", "--nonsense").code == 2
+
+
+def test_nan_in_stored_features_is_an_error_that_names_the_sample(fresh: Commands) -> None:
+    """A lake that something else wrote to is not trusted."""
+    make_lake(fresh)
+    import hashlib
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (manifest,) = fresh.lake.partitions("activations", model="a", dataset="far")
+    folder = fresh.location / "activations" / "model=a" / "dataset=far"
+    fragment = folder / manifest.parts[0].fragments[0].path
+    rows = pq.read_table(fragment)
+    values = rows.column("feature").combine_chunks().flatten().to_numpy().copy()
+    values[5 * KWARGS["embed_dim"]] = np.nan
+    feature = pa.FixedSizeListArray.from_arrays(pa.array(values), type=rows.schema.field("feature").type)
+    pq.write_table(rows.set_column(2, rows.schema.field("feature"), feature), fragment)
+    text = (folder / "_manifest.1.json").read_text()
+    old = manifest.parts[0].fragments[0]
+    text = text.replace(f'"bytes": {old.bytes}', f'"bytes": {fragment.stat().st_size}')
+    text = text.replace(old.sha256, hashlib.sha256(fragment.read_bytes()).hexdigest())
+    # Another fingerprint, so that its scores count as stale.
+    (folder / "_manifest.1.json").write_text(text.replace(manifest.parts[0].fingerprint, "0" * 64))
+    assert "feature of sample 5 of far by a is NaN" in fresh.refused("score")
+
+
+def test_a_lake_of_a_newer_format_is_not_guessed_at(fresh: Commands) -> None:
+    write_images(fresh.folder / "test", {"ant": 2})
+    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    for manifest in fresh.location.rglob("_manifest.1.json"):
+        manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
+    assert "upgrade featurestore" in fresh.refused("sql", "from datasets")
+    assert "upgrade featurestore" in fresh.refused("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+
+
+def _obey_permissions() -> None:
+    """Give up root's right to write anywhere, where this is root."""
+    drop_from_bounding_set, dac_override = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
+
+
+@pytest.fixture
+def read_only(fresh: Commands) -> Iterator[Commands]:
+    write_images(fresh.folder / "test", {"ant": 2})
+    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    folders = [path for path in (fresh.location, *fresh.location.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    yield fresh
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+def test_a_read_only_lake_is_read_and_a_write_is_one_sentence(read_only: Commands) -> None:
+    add = ["dataset", "add", "other", str(read_only.folder / "test"), "--role", "ood"]
+    environment = {**os.environ, "FEATURESTORE_LAKE": str(read_only.location)}
+    read, write = (
+        subprocess.run(
+            [sys.executable, "-m", "featurestore", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=_obey_permissions,
+        )  # fmt: skip
+        for arguments in (["sql", "select dataset from datasets", "--format", "csv"], add)
+    )
+    assert read.stdout == "dataset\ntest\n", read.stderr
+    assert write.returncode == 1
+    assert write.stderr.startswith("Error: Cannot write")
+    assert write.stderr.count("\n") == 1
+
+
+def test_ten_lines_of_numpy_reproduce_mahalanobis_and_its_fpr95(commands: Commands) -> None:
+    lake = commands.lake
+
+    def features(dataset: str) -> np.ndarray:
+        return lake.scan("activations", model="a", dataset=dataset).collect()["feature"].to_numpy().astype(np.float64)
+
+    labels = lake.scan("activations", model="a", dataset="train").collect()["label"].to_numpy()
+    train = features("train")
+    means = np.stack([train[labels == c].mean(axis=0) for c in range(3)])
+    precision = np.linalg.pinv(np.cov((train - means[labels]).T, bias=True), hermitian=True)
+    scores = {
+        name: -np.min([np.einsum("nd,de,ne->n", h - m, precision, h - m) for m in means], axis=0)
+        for name in ("test", "far")
+        for h in [features(name)]
+    }
+    fpr95 = np.mean(scores["far"] >= np.quantile(scores["test"], 0.05))
+
+    for name, own in scores.items():
+        held = lake.scan("scores", model="a", dataset=name, detector="mahalanobis").collect()["score"].to_numpy()
+        np.testing.assert_allclose(held, own, rtol=1e-7)
+    pooled = lake.scan("metrics", model="a").filter(
+        pl.col("detector") == "mahalanobis", pl.col("ood_dataset") == "far", pl.col("aggregation") == "pooled"
+    )
+    assert pooled.collect()["fpr95"].item() == fpr95

@@ -1,0 +1,62 @@
+"""The wheel, installed into a clean environment without torch, answers from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from featurestore import Lake, writing
+from featurestore.tables import TABLES
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def _run(*arguments: object, cwd: Path, environment: dict[str, str] | None = None) -> str:
+    clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "FEATURESTORE_LAKE"}}
+    done = subprocess.run(
+        list(map(str, arguments)),
+        cwd=cwd,
+        env={**clean, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None:
+    _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path / "dist", REPOSITORY, cwd=tmp_path)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    _run(python, "-m", "pip", "install", "-q", "-c", REPOSITORY / "constraints.txt", wheel, cwd=tmp_path)
+    lake = Lake(tmp_path / "lake")
+    row = {"n": 10, "top1": 0.5, "top5": 0.9}
+    rows = pa.Table.from_pylist([row], TABLES["accuracy"].columns)
+    target = writing.Target(TABLES["accuracy"], {"model": "m", "dataset": "d"}, {}, {})
+    writing.write_part(lake.storage, target, rows, replacing=False)
+    command = tmp_path / "venv" / "bin" / "featurestore"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    query = [command, "sql", "select model, top1 from accuracy", "--format", "csv", "--lake", lake.location]
+    assert _run(*query, cwd=elsewhere) == "model,top1\nm,0.5\n"
+    assert "accuracy_vs_unit_test_fpr" in _run(command, "ask", cwd=elsewhere)
+    assert _run(command, "ask", "accuracy_vs_unit_test_fpr", "--format", "csv", "--lake", lake.location, cwd=elsewhere)
+    failed = subprocess.run(
+        [command, "extract", "--model", "m", "--dataset", "d"],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1
+    assert "pip install 'featurestore[extract]'" in failed.stderr
+    assert not list((tmp_path / "venv").rglob("site-packages/torch"))
