@@ -87,7 +87,9 @@ class Lake:
         _check_key(found, key)
         missing = [name for name in found.path_columns if name not in key]
         if missing:
-            raise InputError(f"One partition of {table} is named by {', '.join(found.path_columns)}: give {missing[0]} too.")
+            raise InputError(
+                f"One partition of {table} is named by {', '.join(found.path_columns)}: give {missing[0]} too."
+            )
         partition_key = {name: key[name] for name in found.keys}
         part_key = {name: key[name] for name in found.part_keys}
         manifest = reading.latest(self.storage, found, partition_key)
@@ -201,13 +203,13 @@ class Lake:
         try:
             connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
         except duckdb.Error as error:
-            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_first_line(error)}") from error
+            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_one_line(error)}") from error
         try:
             relation = connection.sql(sql, params=dict(parameters)) if parameters else connection.sql(sql)
         except duckdb.IOException as error:
-            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_first_line(error)}") from error
+            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_one_line(error)}") from error
         except duckdb.Error as error:
-            raise InputError(f"DuckDB refuses the query: {error}") from error
+            raise InputError(f"DuckDB refuses the query: {_one_line(error)}") from error
         if relation is None:
             raise InputError("The statement returns no rows: give a SELECT.")
         return relation
@@ -239,5 +241,7 @@ def _check_location(storage: Storage) -> None:
             )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _one_line(error: Exception) -> str:
+    """DuckDB's message without the picture of the query below it."""
+    lines = str(error).partition("\nLINE")[0].splitlines()
+    return " ".join(line.strip() for line in lines if line.strip())

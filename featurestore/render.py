@@ -51,11 +51,12 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
 def _fetched(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     """Run a query to its end; DuckDB reads files and converts values only now."""
     try:
-        return relation.pl()
+        frame: pl.DataFrame = relation.pl()
     except duckdb.IOException as error:
         raise StorageError(f"DuckDB cannot read the lake: {error}") from error
     except duckdb.Error as error:
         raise InputError(f"DuckDB cannot run the query: {error}") from error
+    return frame
 
 
 def _print_table(frame: pl.DataFrame) -> None:

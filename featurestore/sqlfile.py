@@ -105,12 +105,14 @@ def parse(text: str, name: str, origin: str) -> SqlFile:
     single = dict.fromkeys(_TAGS, "")
     parameters: dict[str, Parameter] = {}
     columns: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
     for number, line in _header_lines(text):
         place = f"{origin}, line {number}"
         match = _header(line, place)
         tag, name_ = match["tag"], (match["name"] or "").partition(" ")[0]
-        if name_ in {"param": parameters, "column": columns}.get(tag, ()) or single.get(tag):
-            raise InputError(f"{place}: there is a {' '.join([tag, name_]).rstrip()} already; got {line!r} again.")
+        if (tag, name_) in seen:
+            raise InputError(f"{place}: the {f'{tag} {name_}'.rstrip()} is there already; got {line!r} again.")
+        seen.add((tag, name_))
         if tag == "param":
             parameters[name_] = _parameter(match, place)
         elif tag == "column":
@@ -140,10 +142,9 @@ def _header(line: str, place: str) -> re.Match[str]:
     match = _HEADER.fullmatch(line)
     if not match or match["tag"] not in _TAGS or not match["text"]:
         raise InputError(f"{place}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}.")
-    if match["tag"] != "param" and (match["default"] is not None or " " in (match["name"] or "")):
-        raise InputError(f"{place}: only a param has a type and a default; got {line!r}.")
-    if (match["tag"] == "column") != (match["name"] is not None) and match["tag"] != "param":
-        raise InputError(f"{place}: a column has a name before the colon, any other tag has none; got {line!r}.")
+    words = (match["name"] or "").split()
+    if match["tag"] != "param" and (match["default"] is not None or len(words) != (match["tag"] == "column")):
+        raise InputError(f"{place}: a column takes its name before the colon, and other tags nothing; got {line!r}.")
     return match
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ from .pipeline import KWARGS, Commands, make_lake, write_images, write_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_a_read_only_lake_is_read_and_a_write_is_one_sentence(read_only: Command
             text=True,
             check=False,
             preexec_fn=_obey_permissions,
-        )  # fmt: skip
+        )
         for arguments in (["sql", "select dataset from datasets", "--format", "csv"], add)
     )
     assert read.stdout == "dataset\ntest\n", read.stderr

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurestore.errors import InputError, MissingError
+from featurestore.names import check_slug, nearest, pick, suggest_slug
+
+
+@given(st.text(alphabet="abz019._-", min_size=1).filter(lambda name: name.strip("._-")))
+def test_slugs_pass_unchanged(name: str) -> None:
+    """Any mix of the allowed characters with at least one letter or digit is a name."""
+    assert check_slug("model", name) == name
+
+
+@given(st.text())
+def test_a_refused_name_is_an_error_and_a_suggestion_is_always_a_slug(name: str) -> None:
+    """Whatever is typed, either it passes, or the error offers a name that passes, or none."""
+    suggestion = suggest_slug(name)
+    assert not suggestion or check_slug("model", suggestion) == suggestion
+    try:
+        assert check_slug("model", name) == name
+    except InputError as error:
+        assert repr(suggestion) in str(error) or not suggestion
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\\b", "A", "a b", "a=b", "a\n", "../x", "ä", "--", "a'b", "a%2fb", "a*"]
+)
+def test_what_could_leave_a_path_is_refused(name: str) -> None:
+    """No name has a separator, a pattern, a quote, an upper-case letter, or only dots."""
+    with pytest.raises(InputError, match="cannot be the name of a dataset"):
+        check_slug("dataset", name)
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    """A typo gets the name that was meant; anything else gets what there is."""
+    with pytest.raises(MissingError, match="There is no detector 'mahalanobi': did you mean 'mahalanobis'"):
+        pick("detector", "mahalanobi", ["msp", "mahalanobis"])
+    assert nearest("zzz", ["b", "a"]) == "there are a, b."
+    assert nearest("zzz", []) == "there are none yet."
+    assert nearest("zzz", [f"n{i:03}" for i in range(25)]).endswith("n019 and 5 more.")
+    assert pick("detector", "msp", ["msp"]) == "msp"
