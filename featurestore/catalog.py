@@ -43,6 +43,7 @@ def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.Duck
     """
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false; create schema stored;")
+    storage.register(connection)
     done: set[str] = set()
     for name in sorted(views()) if names is None else names:
         _create(connection, storage, name, done)

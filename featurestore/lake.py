@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore import catalog, reading, scanning
 from featurestore.errors import InputError, MissingError, StorageError
 from featurestore.names import check_slug, nearest, pick
+from featurestore.settings import read_settings
 from featurestore.storage import open_storage
 from featurestore.tables import TABLES
 from featurestore.tables import table as table_named
@@ -33,7 +34,8 @@ class Lake:
     """A folder or bucket prefix that holds all tables of a study.
 
     Args:
-        location: A folder, or a URL such as `s3://bucket/lake`; by default `$FEATURESTORE_LAKE`, else `./lake`.
+        location: A folder, or a URL such as `s3://bucket/lake`; by default `$FEATURESTORE_LAKE`, else what
+            `featurestore.toml` names, else `./lake`.
 
     Raises:
         InputError: The location is a file, a URL of an unknown kind, or below a folder such as `model=vit-b`, which
@@ -239,6 +241,10 @@ def _check_location(storage: Storage) -> None:
                 f"A lake cannot lie at {storage.location}: its folder {folder!r} would be read as the column "
                 f"{folder.partition('=')[0]!r}. Give a path without it."
             )
+
+
+def _default_location() -> str:
+    return os.environ.get("FEATURESTORE_LAKE") or read_settings().lake or DEFAULT_LOCATION
 
 
 def _one_line(error: Exception) -> str:

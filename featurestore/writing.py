@@ -92,7 +92,7 @@ def write_fragment(
     metadata = {**(rows.schema.metadata or {}), _NOTES: json.dumps(dict(notes or {})).encode()}
     data = encode(rows.replace_schema_metadata(metadata))
     path = target.fragment_path(number)
-    storage.put(f"{target.folder}/{path}", memoryview(data))
+    storage.put(f"{target.folder}/{path}", memoryview(data).cast("B"))
     return Fragment(path, rows.num_rows, data.size, hashlib.sha256(data).hexdigest())
 
 
@@ -128,7 +128,7 @@ def commit(
         planned = manifests.merged(current, table.name, key, parts, replacing=replacing)
         if planned is None and current is not None:
             return current
-        if planned and storage.create(f"{folder}/{paths.manifest_name(planned.version)}", manifests.to_json(planned)):
+        if planned and _create(storage, f"{folder}/{paths.manifest_name(planned.version)}", planned):
             return planned
     raise StorageError(f"Could not commit {manifests.title(table.name, key)}: other jobs kept changing it. Try again.")
 
@@ -146,6 +146,17 @@ def write_part(
     part = target.part([write_fragment(storage, target, 0, rows)], details)
     commit(storage, target.table, target.key, [part], replacing=replacing)
     return True
+
+
+def _create(storage: Storage, path: str, planned: Manifest) -> bool:
+    """Create a manifest; a failure whose outcome is unknown is settled by reading back what is there."""
+    try:
+        return storage.create(path, manifests.to_json(planned))
+    except StorageError:
+        if storage.size(path) is None:
+            raise
+        # Something is there, ours or another's: the next look at the partition tells which.
+        return False
 
 
 def _read_back(storage: Storage, target: Target, number: int) -> tuple[Fragment, dict[str, Any]]:

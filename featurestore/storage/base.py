@@ -1,0 +1,117 @@
+"""Storage as verbs on keys: one layer over local disk and object stores, through obstore.
+
+A key is a path relative to the lake's root, with `/` between segments. An object is visible whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore.exceptions import BaseError
+
+from featurestore.errors import MissingError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    import duckdb
+    import pyarrow as pa
+    from obstore.store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored object: its key, size in bytes, and when it was written."""
+
+    key: str
+    bytes: int
+    modified: datetime
+
+
+class Storage:
+    """The verbs that every store has. Subclasses say how to write and how others may open a key."""
+
+    location: str
+
+    def _store(self) -> ObjectStore:
+        raise NotImplementedError
+
+    def exists(self) -> bool:
+        """Whether there is anything at the lake's location."""
+        raise NotImplementedError
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object, replacing what is there."""
+        raise NotImplementedError
+
+    def create(self, key: str, data: bytes | memoryview) -> bool:
+        """Write an object if there is none under this key yet; return whether it was written."""
+        raise NotImplementedError
+
+    def uri(self, key: str) -> str:
+        """What polars and DuckDB call the object."""
+        raise NotImplementedError
+
+    def open_input(self, key: str) -> pa.NativeFile:
+        """Open an object for random access by pyarrow."""
+        raise NotImplementedError
+
+    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Teach a DuckDB connection to read this store's URIs."""
+
+    @property
+    def polars_options(self) -> Mapping[str, str] | None:
+        """Options with which polars reads this store's URIs."""
+        return None
+
+    def get(self, key: str) -> bytes:
+        """Read an object whole."""
+        with self._errors("read", key):
+            return bytes(obstore.get(self._store(), key).bytes())
+
+    def size(self, key: str) -> int | None:
+        """The object's size in bytes, or None if there is none."""
+        try:
+            with self._errors("look at", key):
+                return int(obstore.head(self._store(), key)["size"])
+        except MissingError:
+            return None
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """All objects below a prefix, in no particular order."""
+        with self._errors("list", prefix):
+            for batch in obstore.list(self._store(), prefix):
+                for meta in batch:
+                    yield Entry(meta["path"], meta["size"], meta["last_modified"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; a missing one is no error."""
+        for key in keys:
+            with contextlib.suppress(MissingError), self._errors("delete", key):
+                obstore.delete(self._store(), key)
+
+    def _reason(self, error: Exception) -> str:
+        """What went wrong, in a few words."""
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        return first_line(error)
+
+    @contextlib.contextmanager
+    def _errors(self, verb: str, key: str) -> Iterator[None]:
+        """Turn what a store raises into one sentence that names the object."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingError(f"There is no {key} in the lake at {self.location}.") from error
+        except (BaseError, OSError) as error:
+            what = f"{key} in the lake" if key else "the lake"
+            raise StorageError(f"Cannot {verb} {what} at {self.location}: {self._reason(error)}.") from error
+
+
+def first_line(error: Any) -> str:
+    """An error's message without its debug output."""
+    return str(error).partition("\n")[0].rstrip(".")

@@ -1,0 +1,103 @@
+"""A lake in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from obstore.store import LocalStore
+
+from featurestore.errors import InputError
+from featurestore.storage.base import Entry, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from obstore.store import ObjectStore
+
+STAGED = ".staged-"
+
+
+class LocalStorage(Storage):
+    """A folder. Writes are staged beside their place, synced to disk, then renamed or linked into it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+        self.location = str(root)
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(f"The lake at {root} is a file: give a folder with --lake, or move the file away.")
+
+    @cached_property
+    def _local(self) -> LocalStore:
+        return LocalStore(prefix=self.root)
+
+    def _store(self) -> ObjectStore:
+        return self._local
+
+    def exists(self) -> bool:
+        """Whether the folder exists."""
+        return self.root.is_dir()
+
+    def uri(self, key: str) -> str:
+        """The absolute path."""
+        return str(self.root / key)
+
+    def open_input(self, key: str) -> pa.NativeFile:
+        """The file, by its path."""
+        with self._errors("read", key):
+            return pa.OSFile(self.uri(key))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """All objects below a prefix; none if the folder is not there. Files that are still being staged are no objects."""
+        if (self.root / prefix).is_dir():
+            yield from (entry for entry in super().list(prefix) if not entry.key.rpartition("/")[2].startswith(STAGED))
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write a file so that a crash leaves the old one or the new one."""
+        with self._errors("write", key), self._staged(key, data) as (staged, target):
+            staged.replace(target)
+
+    def create(self, key: str, data: bytes | memoryview) -> bool:
+        """Write a file unless one is there: a hard link is exclusive, and shows only what was synced before."""
+        with self._errors("write", key), self._staged(key, data) as (staged, target):
+            try:
+                os.link(staged, target)
+            except FileExistsError:
+                return False
+        return True
+
+    @contextlib.contextmanager
+    def _staged(self, key: str, data: bytes | memoryview) -> Iterator[tuple[Path, Path]]:
+        target = self.root / key
+        _make_folder(target.parent)
+        staged = target.parent / f"{STAGED}{uuid.uuid4().hex}"
+        try:
+            with staged.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield staged, target
+        finally:
+            staged.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each synced into its parent before anything is written below."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,155 @@
+"""A lake in an object store: S3 and what speaks it, Google Cloud Storage, Azure."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import pyarrow as pa
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.fsspec import FsspecStore
+from obstore.store import from_url
+
+from featurestore.errors import InputError
+from featurestore.settings import read_settings
+from featurestore.storage.base import Storage, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import duckdb
+    from obstore.store import ObjectStore
+
+# An endpoint that does not answer is given up within seconds. Uploads have a client of their own: to this one, sending a
+# large fragment over a slow line would look like waiting for an answer.
+_CLIENT: dict[str, Any] = {"connect_timeout": "3s", "read_timeout": "10s", "timeout": "600s"}
+_UPLOAD: dict[str, Any] = {"connect_timeout": "3s", "timeout": "600s"}
+_RETRY: dict[str, Any] = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=10),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
+}
+_REFUSED = re.compile("403 Forbidden|401 Unauthorized|SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied")
+_SILENT = re.compile("error sending request|operation timed out|Connect|error decoding response body")
+_NO_CREDENTIALS = re.compile("CredentialProvider|169.254.169.254|credentials")
+_POLARS_NAMES = {
+    "endpoint": "aws_endpoint_url",
+    "region": "aws_region",
+    "access_key_id": "aws_access_key_id",
+    "secret_access_key": "aws_secret_access_key",
+    "session_token": "aws_session_token",
+    "virtual_hosted_style_request": "aws_virtual_hosted_style_request",
+}
+
+
+class ObjectStorage(Storage):
+    """A bucket prefix. Credentials come from the provider's usual environment variables.
+
+    Args:
+        location: URL such as `s3://bucket/prefix`, `gs://…` or `az://…`.
+
+    Raises:
+        InputError: No store knows the URL.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.location = location.rstrip("/")
+        self._scheme = location.partition("://")[0]
+        self._config = _s3_config() if self._scheme in {"s3", "s3a"} else {}
+        self._http = {"allow_http": self._config.get("endpoint", "").startswith("http://")}
+        try:
+            self._remote, self._uploads = self._open(_CLIENT), self._open(_UPLOAD)
+        except (BaseError, ValueError) as error:
+            raise InputError(f"Cannot open a lake at {location}: {first_line(error)}.") from error
+
+    def _open(self, client: Mapping[str, Any]) -> ObjectStore:
+        # Typed by provider, and the provider is the user's choice.
+        open_url: Any = from_url
+        options = {"client_options": {**client, **self._http}, "retry_config": _RETRY}
+        store: ObjectStore = open_url(self.location, config=self._config or None, **options)
+        return store
+
+    def _store(self) -> ObjectStore:
+        return self._remote
+
+    def exists(self) -> bool:
+        """Whether there is any object below the prefix."""
+        return next(self.list(""), None) is not None
+
+    def uri(self, key: str) -> str:
+        """The object's URL."""
+        return f"{self.location}/{key}"
+
+    def open_input(self, key: str) -> pa.NativeFile:
+        """The object, read by ranges."""
+        with self._errors("read", key):
+            return pa.PythonFile(obstore.open_reader(self._remote, key), mode="r")
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object, replacing what is there."""
+        with self._errors("write", key):
+            obstore.put(self._uploads, key, data)
+
+    def create(self, key: str, data: bytes | memoryview) -> bool:
+        """Write an object if there is none: the store decides between racing writers."""
+        with self._errors("write", key):
+            try:
+                obstore.put(self._remote, key, data, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let DuckDB read through obstore, with the same credentials."""
+        filesystem: Any = FsspecStore
+        connection.register_filesystem(
+            filesystem(
+                self._scheme, config=self._config or None, client_options={**_CLIENT, **self._http}, retry_config=_RETRY
+            )
+        )
+
+    @property
+    def polars_options(self) -> Mapping[str, str]:
+        """The same settings under polars' names."""
+        options = {_POLARS_NAMES[name]: value for name, value in self._config.items() if name in _POLARS_NAMES}
+        return {**options, "allow_http": str(self._http["allow_http"]).lower()}
+
+    def _reason(self, error: Exception) -> str:
+        text = str(error)
+        if "NoSuchBucket" in text:
+            return "the bucket does not exist; make it, or correct --lake"
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError) or _REFUSED.search(text):
+            return "the store refuses these credentials; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and their rights"
+        if _SILENT.search(text):
+            endpoint = self._config.get("endpoint", "the provider's endpoint")
+            return f"{endpoint} does not answer; check AWS_ENDPOINT_URL and the network"
+        if _NO_CREDENTIALS.search(text):
+            return "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        return first_line(error)
+
+
+def _s3_config() -> dict[str, str]:
+    """The usual AWS variables, under what `featurestore.toml` says."""
+    variables = {
+        "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        "access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "session_token": ("AWS_SESSION_TOKEN",),
+    }
+    config = {}
+    for name, candidates in variables.items():
+        value = next((os.environ[variable] for variable in candidates if os.environ.get(variable)), None)
+        if value:
+            config[name] = value
+    settings = read_settings()
+    config.update(
+        {name: value for name, value in (("endpoint", settings.endpoint), ("region", settings.region)) if value}
+    )
+    if settings.path_style is not None:
+        config["virtual_hosted_style_request"] = str(not settings.path_style).lower()
+    config.setdefault("region", "us-east-1")
+    return config
