@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from featurestore import reading
 from featurestore.errors import MissingError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from featurestore.lake import Lake
 
 
@@ -29,6 +32,16 @@ class Benchmark:
     oods: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset of the lake: its name, its role, the benchmarks that it takes part in, and what its samples are."""
+
+    name: str
+    role: str
+    benchmarks: tuple[str, ...]
+    digest: str
+
+
 def benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
     """The benchmarks of a lake that can be scored: those with an ID test dataset.
 
@@ -39,14 +52,11 @@ def benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
     Raises:
         MissingError: There is none, or none of that name.
     """
-    roles: dict[str, dict[str, list[str]]] = {}
-    for manifest in lake.partitions("datasets"):
-        (row,) = lake.read("datasets", **manifest.key).to_pylist()
-        for benchmark in row["benchmarks"]:
-            roles.setdefault(benchmark, {}).setdefault(row["role"], []).append(manifest.key["dataset"])
+    known = datasets(lake)
+    found = scorable(known)
     if name is not None:
-        roles = {pick("benchmark", name, roles): roles.get(name, {})}
-    found = [_benchmark(benchmark, of) for benchmark, of in sorted(roles.items()) if "id" in of]
+        pick("benchmark", name, {benchmark for dataset in known for benchmark in dataset.benchmarks})
+        found = [benchmark for benchmark in found if benchmark.name == name]
     if not found:
         raise MissingError(
             "There is no ID test dataset to score: add one with `featurestore dataset add NAME PATH --role id`."
@@ -54,6 +64,24 @@ def benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
     return found
 
 
-def _benchmark(name: str, datasets_of: dict[str, list[str]]) -> Benchmark:
+def datasets(lake: Lake) -> list[Dataset]:
+    """The datasets of a lake, in order of name."""
+    found = []
+    for manifest in lake.partitions("datasets"):
+        (row,) = reading.read(lake.storage, manifest, manifest.parts[0]).to_pylist()
+        found.append(Dataset(manifest.key["dataset"], row["role"], tuple(row["benchmarks"]), row["digest"]))
+    return found
+
+
+def scorable(known: Iterable[Dataset]) -> list[Benchmark]:
+    """The benchmarks that datasets make up, in order of name; those without an ID test dataset are left out."""
+    roles: dict[str, dict[str, list[str]]] = {}
+    for dataset in known:
+        for benchmark in dataset.benchmarks:
+            roles.setdefault(benchmark, {}).setdefault(dataset.role, []).append(dataset.name)
+    return [_benchmark(name, of) for name, of in sorted(roles.items()) if "id" in of]
+
+
+def _benchmark(name: str, datasets_of: Mapping[str, Sequence[str]]) -> Benchmark:
     fit = datasets_of.get("fit", [None])[0]
     return Benchmark(name, fit, datasets_of["id"][0], tuple(sorted(datasets_of.get("ood", []))))

@@ -9,37 +9,21 @@ import pyarrow as pa
 
 from analysis.detectors import CLASS_STATISTICS, CLASS_STATISTICS_NORMALISED
 from analysis.statistics import ClassStatistics, ClassStatisticsAccumulator, normalise
+from analysis.targets import fit_target
 from featurestore import writing
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.progress import progress
-from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from featurestore.fingerprint import Ingredients
     from featurestore.lake import Lake
     from featurestore.manifest import Part
 
-# Raised whenever the statistics' numbers change, so that stored fits become stale.
-_VERSION = 1
 _BATCH_ROWS = 8192
 _TRANSFORMS = {CLASS_STATISTICS: lambda features: features, CLASS_STATISTICS_NORMALISED: normalise}
-
-
-def fit_target(model: str, dataset: str, name: str, activations: str) -> writing.Target:
-    """The part that holds one kind of statistics.
-
-    Args:
-        model: The model.
-        dataset: The fit dataset.
-        name: Name of the statistics.
-        activations: Fingerprint of the activations that they come from.
-    """
-    ingredients: Ingredients = {"activations": activations, "version": _VERSION}
-    return writing.Target(TABLES["fits"], {"model": model, "dataset": dataset}, ingredients, {"fit": name})
 
 
 def load_or_fit(lake: Lake, model: str, dataset: str, names: Sequence[str], classes: int) -> dict[str, ClassStatistics]:

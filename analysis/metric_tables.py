@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from analysis.metrics import evaluate_dataset
+from analysis.targets import metrics_target
 from featurestore import writing
 from featurestore.tables import TABLES
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     from analysis.benchmarks import Benchmark
     from featurestore.lake import Lake
-
-# Raised whenever a metric's numbers change, so that stored metrics become stale.
-_VERSION = 1
 
 
 def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> bool:
@@ -38,16 +34,7 @@ def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[
     Returns:
         Whether they were computed.
     """
-    target = writing.Target(
-        TABLES["metrics"],
-        {"benchmark": benchmark.name, "model": model},
-        {
-            "version": _VERSION,
-            "id_dataset": benchmark.id,
-            **{f"scores of {name}": _digest(of) for name, of in scores.items()},
-        },
-        {},
-    )
+    target = metrics_target(benchmark, model, scores)
     if writing.find(lake.storage, target, replacing=True):
         return False
     rows = list(_rows(lake, benchmark, model, scores))
@@ -76,7 +63,3 @@ def _rows(
 def _scores(lake: Lake, detector: str, **key: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     rows = lake.read("scores", detector=detector, **key)
     return rows.column("sample").to_numpy(), rows.column("score").to_numpy()
-
-
-def _digest(fingerprints: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(dict(fingerprints), sort_keys=True).encode()).hexdigest()

@@ -15,9 +15,10 @@ from analysis.activations import Activations
 from analysis.benchmarks import Benchmark, benchmarks
 from analysis.consistency import check_same_model
 from analysis.detectors import FitInputs, score_checked
-from analysis.fits import fit_target, load_or_fit
+from analysis.fits import load_or_fit
 from analysis.metric_tables import write_metrics
 from analysis.ranks import id_rank
+from analysis.targets import accuracy_target, current_scores, score_target
 from featurestore import writing
 from featurestore.errors import LakeError, MissingError, NumericalError
 from featurestore.names import pick
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.detectors import Detector
-    from featurestore.fingerprint import Ingredients
     from featurestore.lake import Lake
     from featurestore.manifest import Part
 
@@ -112,7 +112,7 @@ class _ModelScorer:
             if not datasets or dataset in datasets or dataset == benchmark.id:
                 self._score_dataset(dataset, usable, fits)
         self._write_accuracy()
-        write_metrics(self.lake, benchmark, self.model, self._current(registry.detectors().values()))
+        write_metrics(self.lake, benchmark, self.model, self._current())
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
@@ -130,20 +130,7 @@ class _ModelScorer:
         return (self.benchmark.fit,) if self.benchmark.fit in self.activations and self.benchmark.fit else ()
 
     def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
-        fits = [
-            fit_target(self.model, fit, need, self.activations[fit].fingerprint).fingerprint
-            for fit in self._fit_dataset()
-            for need in detector.needs
-        ]
-        ingredients: Ingredients = {
-            "detector_version": detector.version,
-            "hyperparameters": [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())],
-            "fits": list(fits),
-            "activations": self.activations[dataset].fingerprint,
-            "id_activations": self.activations[self.benchmark.id].fingerprint,
-        }
-        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
-        return writing.Target(TABLES["scores"], key, ingredients, {"detector": detector.name})
+        return score_target(self.benchmark, self.model, dataset, detector, self.activations)
 
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]], fits: dict[str, Any]) -> None:
         targets = {detector.name: self._target(dataset, detector) for detector in chosen}
@@ -207,8 +194,7 @@ class _ModelScorer:
 
     def _write_accuracy(self) -> None:
         dataset = self.benchmark.id
-        ingredients = {"activations": self.activations[dataset].fingerprint}
-        target = writing.Target(TABLES["accuracy"], {"model": self.model, "dataset": dataset}, ingredients, {})
+        target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
         if writing.find(self.lake.storage, target, replacing=True):
             return
         total = Accuracy(0, 0, 0)
@@ -217,16 +203,9 @@ class _ModelScorer:
         rows = pa.table({"n": [total.n], "top1": [total.top1], "top5": [total.top5]}, schema=TABLES["accuracy"].columns)
         writing.write_part(self.lake.storage, target, rows, replacing=True)
 
-    def _current(self, known: Any) -> dict[str, dict[str, str]]:
-        """Fingerprints, by dataset and detector, of the stored scores that nothing has made stale."""
-        current: dict[str, dict[str, str]] = {}
-        for manifest in self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model):
-            dataset = manifest.key["dataset"]
-            if dataset in self.activations:
-                fresh = {d.name: self._target(dataset, d).fingerprint for d in known}
-                held = {part.key["detector"]: part.fingerprint for part in manifest.parts}
-                current[dataset] = {name: held[name] for name, wanted in fresh.items() if held.get(name) == wanted}
-        return current
+    def _current(self) -> dict[str, dict[str, str]]:
+        held = self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model)
+        return current_scores(self.benchmark, self.model, self.activations, held, registry.detectors().values())
 
     def _summarise(self, wanted: Sequence[str]) -> None:
         absent = sorted(set(self.benchmark.oods) - set(wanted))

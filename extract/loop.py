@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +11,12 @@ import pyarrow as pa
 from extract.images import ImageBatch, ImageDataset, image_batches
 from extract.plan import batches_of, fragment_ranges
 from featurestore import writing
+from featurestore.fragment_writer import FragmentWriter
 from featurestore.parquet import vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -72,6 +73,9 @@ class Job:
         return rows
 
 
+Pending: TypeAlias = tuple[Job, int, list[Failure], "Future[Fragment]"]
+
+
 def extract_dataset(
     storage: Storage,
     jobs: Sequence[Job],
@@ -98,19 +102,18 @@ def extract_dataset(
     advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
-    with ThreadPoolExecutor(1) as writer:
-        pending: list[Future[None]] = []
+    pending: list[Pending] = []
+    with FragmentWriter(storage) as writer:
         for number, behind in missing.items():
-            if behind:
-                failures = _run_fragment(read, behind, ranges[number], listing, advance)
-                _wait(pending)
-                pending = [
-                    writer.submit(
-                        _write_fragment, storage, job, number, failures, job.take_rows(listing.labels, options.dtype)
-                    )
-                    for job in behind
-                ]
-        _wait(pending)
+            if not behind:
+                continue
+            failures = _run_fragment(read, behind, ranges[number], listing, advance)
+            _take_finished(pending)
+            for job in behind:
+                rows = job.take_rows(listing.labels, options.dtype)
+                written = writer.submit(job.task.target, number, rows, {"failures": failures})
+                pending.append((job, number, failures, written))
+    _take_finished(pending)
 
 
 def _run_fragment(
@@ -130,17 +133,12 @@ def _run_fragment(
     return failures
 
 
-def _write_fragment(
-    storage: Storage, job: Job, number: int, failures: list[Failure], rows: Callable[[], pa.Table]
-) -> None:
-    notes: dict[str, Any] = {"failures": failures}
-    job.fragments[number] = writing.write_fragment(storage, job.task.target, number, rows(), notes)
-    job.failures[number] = failures
-
-
-def _wait(pending: Sequence[Future[None]]) -> None:
-    for future in pending:
-        future.result()
+def _take_finished(pending: list[Pending]) -> None:
+    """Note the fragments that are written, and raise what writing one of them raised."""
+    for entry in [entry for entry in pending if entry[3].done()]:
+        job, number, failures, written = entry
+        job.fragments[number], job.failures[number] = written.result(), failures
+        pending.remove(entry)
 
 
 def _stacked(blocks: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:

@@ -202,6 +202,65 @@ def sql(
 
 
 @app.command()
+def status(
+    model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")] = None,
+    format_: FormatOption = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Show what the lake holds of each model on each dataset, and what is missing or stale."""
+    from datetime import UTC, datetime
+
+    import duckdb
+
+    from analysis import status_table
+    from analysis.detectors import detectors
+    from analysis.holdings import read_holdings
+    from analysis.status import status as judge
+    from featurestore.render import show
+
+    now, known = datetime.now(UTC), detectors()
+    rows = judge(read_holdings(_lake(lake)), known, model or (), dataset or ())
+    is_read = format_ in {"table", "markdown"}
+    table = status_table.wide(rows, len(known), now) if is_read else status_table.long(rows, now)
+    show(duckdb.connect().from_arrow(table), format_)
+    if format_ == "table":
+        _say(status_table.summary(rows, known))
+
+
+@app.command()
+def gc(
+    older_than: Annotated[str, typer.Option(help="Grace period: a whole number and s, m, h, d or w.")] = "24h",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Delete what no manifest names any more, and what killed jobs left."""
+    from featurestore import garbage
+    from featurestore.units import parse_duration
+
+    grace, opened = parse_duration(older_than), _lake(lake)
+    opened.check_exists()
+    for line in garbage.summary(garbage.collect(opened.storage, grace, dry_run=dry_run), dry_run=dry_run):
+        _say(line)
+
+
+@app.command()
+def verify(
+    deep: Annotated[bool, typer.Option("--deep", help="Hash every file and check every row too.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Check that the lake holds what its manifests say."""
+    from featurestore import verifying
+
+    opened = _lake(lake)
+    opened.check_exists()
+    summary = verifying.verify(opened.storage, lambda fault: _say(str(fault)), deep=deep)
+    _say(str(summary))
+    if summary.faults:
+        raise typer.Exit(_FAILED)
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Argument(help="HTML file to write.")],
     lake: LakeOption = None,
@@ -211,6 +270,18 @@ def report(
 
     write_report(_lake(lake), out)
     _say(f"{out}: open it in a browser")
+
+
+@app.command()
+def catalog(
+    out: Annotated[Path, typer.Argument(help="DuckDB file to write.")],
+    lake: LakeOption = None,
+) -> None:
+    """Write a DuckDB file with every view and question, for any DuckDB client."""
+    from featurestore.catalog_file import write_catalog
+
+    write_catalog(_lake(lake), out)
+    _say(f"{out}: open it with any DuckDB client; make it again to see what is added to the lake later")
 
 
 @app.command()

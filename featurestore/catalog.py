@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import glob
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
 
@@ -15,11 +15,12 @@ from featurestore.errors import InputError
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from featurestore.sqlfile import SqlFile
+    from featurestore.sqlfile import Parameter, SqlFile
     from featurestore.storage import Storage
-    from featurestore.tables import Table
+
+    Files: TypeAlias = Callable[[Sequence[str]], str]
 
 
 @cache
@@ -42,12 +43,33 @@ def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.Duck
         names: The views that are needed; all if None. Others that these read come with them.
     """
     connection = duckdb.connect()
-    connection.execute("set enable_progress_bar = false; create schema stored;")
-    storage.register(connection)
-    done: set[str] = set()
-    for name in sorted(views()) if names is None else names:
-        _create(connection, storage, name, done)
+    connection.execute("set enable_progress_bar = false")
+    create(connection, storage, names)
     return connection
+
+
+def create(
+    connection: duckdb.DuckDBPyConnection,
+    storage: Storage,
+    names: Iterable[str] | None = None,
+    files: Files | None = None,
+) -> None:
+    """Create a lake's views in an empty database; with all views, each question as a table macro, too.
+
+    Args:
+        connection: The database.
+        storage: The lake's storage.
+        names: The views that are needed; all if None. Others that these read come with them.
+        files: From keys in the storage to a SQL expression for the list of their paths; by default the storage's URIs.
+    """
+    storage.register(connection)
+    connection.execute("create schema stored")
+    builder = _Builder(connection, storage, files or partial(_uris, storage))
+    for name in sorted(views()) if names is None else names:
+        builder.create_view(name)
+    if names is None:
+        for question in questions().values():
+            builder.create_macro(question)
 
 
 def tables_of(sql: str) -> set[str]:
@@ -59,47 +81,77 @@ def tables_of(sql: str) -> set[str]:
             return set()
 
 
-def _create(connection: duckdb.DuckDBPyConnection, storage: Storage, name: str, done: set[str]) -> None:
-    """Create a view after those that it reads."""
-    if name in done or name not in views():
-        return
-    done.add(name)
-    view = views()[name]
-    for source in sorted(_sources(name)):
-        _create(connection, storage, source, done)
-    if name in TABLES:
-        _create_stored(connection, storage, TABLES[name])
-    connection.execute(f"create view {name} as {view.sql}")
-    connection.execute(f"comment on view {name} is {_quote(view.title)}")
-    for column, text in view.columns.items():
-        connection.execute(f"comment on column {name}.{column} is {_quote(text)}")
+class _Builder:
+    """Creates views in a database, each once and after those that it reads."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, storage: Storage, files: Files) -> None:
+        self._connection, self._storage, self._files = connection, storage, files
+        self._done: set[str] = set()
+
+    def create_view(self, name: str) -> None:
+        """Create a view with its comments."""
+        if name in self._done or name not in views():
+            return
+        self._done.add(name)
+        view = views()[name]
+        for source in sorted(_sources(name)):
+            self.create_view(source)
+        if name in TABLES:
+            self._create_stored(name)
+        self._connection.execute(f"create view {name} as {view.sql}")
+        self._connection.execute(f"comment on view {name} is {quote(view.title)}")
+        for column, text in view.columns.items():
+            self._connection.execute(f"comment on column {name}.{column} is {quote(text)}")
+
+    def create_macro(self, question: SqlFile) -> None:
+        """Create a question as a table macro.
+
+        Its parameters end in `_`: a macro's parameter hides every column of the same name.
+        """
+        parameters = ", ".join(f"{p.name}_ := {_literal(p)}" for p in question.parameters.values())
+        body = sqlfile.PARAMETER_USE.sub(r"\1_", question.sql)
+        self._connection.execute(f"create macro {question.name}({parameters}) as table {body}")
+        self._connection.execute(f"comment on macro table {question.name} is {quote(question.question)}")
+
+    def _create_stored(self, name: str) -> None:
+        """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
+        keys = [
+            path
+            for manifest in reading.snapshot(self._storage, TABLES[name])
+            for part in manifest.parts
+            for path, fragment in reading.files(manifest, part)
+            if fragment.rows
+        ]
+        if keys:
+            options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
+            scan = f"from read_parquet({self._files(keys)}, {options})"
+            self._connection.execute(f"create view stored.{name} as {scan}")
+        else:
+            self._connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
+
+
+def sql_list(texts: Iterable[str]) -> str:
+    """A list of texts as a SQL literal."""
+    return f"[{', '.join(map(quote, texts))}]"
+
+
+def quote(text: str) -> str:
+    """A text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _uris(storage: Storage, keys: Sequence[str]) -> str:
+    return sql_list(glob.escape(storage.uri(key)) for key in keys)
+
+
+def _literal(parameter: Parameter) -> str:
+    type_ = {"text": "varchar", "integer": "bigint", "number": "double"}[parameter.type]
+    return "null" if parameter.default is None else f"{quote(str(parameter.default))}::{type_}"
 
 
 @cache
 def _sources(view: str) -> frozenset[str]:
     return frozenset(tables_of(views()[view].sql) - {view})
-
-
-def _create_stored(connection: duckdb.DuckDBPyConnection, storage: Storage, table: Table) -> None:
-    """Create `stored.TABLE` over a table's fragments, or an empty one with the same columns."""
-    paths = [
-        glob.escape(storage.uri(path))
-        for manifest in reading.snapshot(storage, table)
-        for part in manifest.parts
-        for path, fragment in reading.files(manifest, part)
-        if fragment.rows
-    ]
-    if paths:
-        options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
-        files = ", ".join(_quote(path) for path in paths)
-        connection.execute(f"create view stored.{table.name} as from read_parquet([{files}], {options})")
-    else:
-        empty = connection.from_arrow(table.sql_schema.empty_table())
-        empty.create(f"stored.{table.name}")
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _folder(name: str) -> dict[str, SqlFile]:

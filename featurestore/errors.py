@@ -33,3 +33,9 @@ class FormatError(LakeError):
 
 class NumericalError(LakeError, ArithmeticError):
     """Numbers came out, or came in, that must not be stored: NaN, infinity, overflow."""
+
+
+def one_line(error: Exception) -> str:
+    """DuckDB's message without the picture of the query below it."""
+    lines = str(error).partition("\nLINE")[0].splitlines()
+    return " ".join(line.strip() for line in lines if line.strip())

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from featurestore import catalog, reading, scanning
-from featurestore.errors import InputError, MissingError, StorageError
+from featurestore.errors import InputError, MissingError, StorageError, one_line
 from featurestore.names import check_slug, nearest, pick
 from featurestore.settings import read_settings
 from featurestore.storage import open_storage
@@ -205,13 +205,13 @@ class Lake:
         try:
             connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
         except duckdb.Error as error:
-            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_one_line(error)}") from error
+            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
         try:
             relation = connection.sql(sql, params=dict(parameters)) if parameters else connection.sql(sql)
         except duckdb.IOException as error:
-            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {_one_line(error)}") from error
+            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
         except duckdb.Error as error:
-            raise InputError(f"DuckDB refuses the query: {_one_line(error)}") from error
+            raise InputError(f"DuckDB refuses the query: {one_line(error)}") from error
         if relation is None:
             raise InputError("The statement returns no rows: give a SELECT.")
         return relation
@@ -245,9 +245,3 @@ def _check_location(storage: Storage) -> None:
 
 def _default_location() -> str:
     return os.environ.get("FEATURESTORE_LAKE") or read_settings().lake or DEFAULT_LOCATION
-
-
-def _one_line(error: Exception) -> str:
-    """DuckDB's message without the picture of the query below it."""
-    lines = str(error).partition("\nLINE")[0].splitlines()
-    return " ".join(line.strip() for line in lines if line.strip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ROW_GROUP_ROWS = 4096
+ROW_GROUP_ROWS = 2048
+_ROOM = 1 << 18
 
 
 def encode(table: pa.Table) -> pa.Buffer:
@@ -25,18 +26,23 @@ def encode(table: pa.Table) -> pa.Buffer:
     a copy. The other columns are small and compress well.
     """
     plain = [field.name for field in table.schema if not pa.types.is_fixed_size_list(field.type)]
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        row_group_size=ROW_GROUP_ROWS,
-        compression=dict.fromkeys(plain, "zstd"),
-        use_dictionary=plain,
-        write_statistics=plain,
-        write_page_checksum=True,
-        store_schema=True,
-    )
-    return sink.getvalue()
+    options = {
+        "row_group_size": ROW_GROUP_ROWS,
+        "compression": dict.fromkeys(plain, "zstd"),
+        "use_dictionary": plain,
+        "write_statistics": plain,
+        "write_page_checksum": True,
+    }
+    try:
+        # Memory for just one copy: a sink that grows by doubling would take two or three.
+        buffer = pa.allocate_buffer(table.nbytes + table.nbytes // 16 + _ROOM)
+        fixed = pa.FixedSizeBufferWriter(buffer)
+        pq.write_table(table, fixed, **options)
+        return buffer.slice(0, fixed.tell())
+    except (pa.ArrowInvalid, OSError):
+        growing = pa.BufferOutputStream()
+        pq.write_table(table, growing, **options)
+        return growing.getvalue()
 
 
 def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> pa.FixedSizeListArray:
@@ -51,15 +57,10 @@ def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[n
     Raises:
         NumericalError: A value is NaN or infinite, or too large for the stored precision.
     """
-    if not np.isfinite(values).all():
-        raise NumericalError(
-            f"The {name} of sample {_first_bad(values, samples)} is NaN or infinite: nothing was stored."
-        )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         stored = np.ascontiguousarray(values, dtype=dtype)
-    if not np.isfinite(stored).all():
-        advice = ": extract with --dtype float32." if dtype == "float16" else ": nothing was stored."
-        raise NumericalError(f"The {name} of sample {_first_bad(stored, samples)} is too large for {dtype}{advice}")
+    if not _all_finite(stored):
+        _raise_not_finite(name, values, stored, samples)
     element = pa.field("element", pa.from_numpy_dtype(stored.dtype), nullable=False)
     return pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), type=pa.list_(element, values.shape[1]))
 
@@ -90,6 +91,22 @@ def with_columns(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
 
 def _typed(values: Any, type_: pa.DataType) -> pa.Array:
     return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, type=type_)
+
+
+def _all_finite(values: NDArray[Any]) -> bool:
+    if values.dtype == np.float16:
+        # All exponent bits set: infinity or NaN. As integers, since arithmetic on float16 is slow on CPUs.
+        return bool(((values.view(np.uint16) & 0x7C00) != 0x7C00).all())
+    return bool(np.isfinite(values).all())
+
+
+def _raise_not_finite(name: str, values: NDArray[Any], stored: NDArray[Any], samples: NDArray[np.int64]) -> NoReturn:
+    if not np.isfinite(values).all():
+        raise NumericalError(
+            f"The {name} of sample {_first_bad(values, samples)} is NaN or infinite: nothing was stored."
+        )
+    hint = ": extract with --dtype float32" if stored.dtype == np.float16 else ": nothing was stored"
+    raise NumericalError(f"The {name} of sample {_first_bad(stored, samples)} is too large for {stored.dtype}{hint}.")
 
 
 def _first_bad(values: NDArray[Any], samples: NDArray[np.int64]) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from featurestore.errors import CorruptionError, MissingError
 from featurestore.parquet import to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from featurestore.tables import Table
 
 _READERS = 16
+# Row groups decoded beside the consumer: each is some megabytes, and memory is bounded by this many of them.
+_DECODERS = 2
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 _HASHED_BYTES = 8 << 20
 """A fragment up to this size is read in one go and hashed; the pages of a larger one are checked as they are read."""
@@ -80,10 +84,19 @@ def batches(
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
-    for path, fragment in files(manifest, part):
-        with _open(storage, path, fragment) as file:
-            for batch in _record_batches(file, columns, rows, path):
-                yield tuple(to_numpy(batch.column(name)) for name in columns)
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        ahead: deque[Future[tuple[NDArray[Any], ...]]] = deque()
+        try:
+            for group in _row_groups(storage, manifest, part, columns):
+                ahead.append(pool.submit(group))
+                if len(ahead) > _DECODERS:
+                    yield from _blocks(ahead.popleft().result(), rows)
+            while ahead:
+                yield from _blocks(ahead.popleft().result(), rows)
+        finally:
+            # A reader that stops early waits for the row groups in flight, and for no others.
+            for future in ahead:
+                future.cancel()
 
 
 def read(storage: Storage, manifest: Manifest, part: Part) -> pa.Table:
@@ -94,28 +107,50 @@ def read(storage: Storage, manifest: Manifest, part: Part) -> pa.Table:
     """
     tables = []
     for path, fragment in files(manifest, part):
-        with _open(storage, path, fragment) as file:
+        with _open(_opener(storage, path, fragment), path, fragment) as file:
             tables.append(file.read())
     return pa.concat_tables(tables)
 
 
-def _record_batches(file: pq.ParquetFile, columns: Sequence[str], rows: int, path: str) -> Iterator[pa.RecordBatch]:
+def _row_groups(
+    storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]
+) -> Iterator[Callable[[], tuple[NDArray[Any], ...]]]:
+    """Each row group of a part as a function that reads it; the fragments are checked here, in order."""
+    for path, fragment in files(manifest, part):
+        opener = _opener(storage, path, fragment)
+        with _open(opener, path, fragment) as file:
+            _check_columns(file, columns, path)
+            metadata = file.metadata
+        for index in range(metadata.num_row_groups):
+            yield partial(_read_row_group, opener, path, metadata, index, list(columns))
+
+
+def _read_row_group(
+    opener: Callable[[], pa.NativeFile], path: str, metadata: pq.FileMetaData, index: int, columns: list[str]
+) -> tuple[NDArray[Any], ...]:
+    try:
+        with pq.ParquetFile(opener(), metadata=metadata, page_checksum_verification=True) as file:
+            table = file.read_row_group(index, columns=columns, use_threads=False)
+    except _UNREADABLE as error:
+        raise _corrupt(path, str(error)) from error
+    return tuple(to_numpy(table.column(name)) for name in columns)
+
+
+def _blocks(arrays: tuple[NDArray[Any], ...], rows: int) -> Iterator[tuple[NDArray[Any], ...]]:
+    for start in range(0, len(arrays[0]), rows):
+        yield tuple(array[start : start + rows] for array in arrays)
+
+
+def _check_columns(file: pq.ParquetFile, columns: Sequence[str], path: str) -> None:
     unknown = set(columns) - set(file.schema_arrow.names)
     if unknown:
         names = ", ".join(file.schema_arrow.names)
         raise MissingError(f"{path} has no column {', '.join(sorted(unknown))}: it has {names}.")
-    try:
-        yield from file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
-    except _UNREADABLE as error:
-        raise _corrupt(path, str(error)) from error
 
 
-def _open(storage: Storage, path: str, fragment: Fragment) -> pq.ParquetFile:
-    size = storage.size(path)
-    if size != fragment.bytes:
-        raise _corrupt(path, "it is missing" if size is None else f"it has {size} bytes instead of {fragment.bytes}")
+def _open(opener: Callable[[], pa.NativeFile], path: str, fragment: Fragment) -> pq.ParquetFile:
     try:
-        file = pq.ParquetFile(_source(storage, path, fragment), page_checksum_verification=True)
+        file = pq.ParquetFile(opener(), page_checksum_verification=True)
     except _UNREADABLE as error:
         raise _corrupt(path, str(error)) from error
     if file.metadata.num_rows != fragment.rows:
@@ -123,13 +158,17 @@ def _open(storage: Storage, path: str, fragment: Fragment) -> pq.ParquetFile:
     return file
 
 
-def _source(storage: Storage, path: str, fragment: Fragment) -> pa.NativeFile:
-    if fragment.bytes > _HASHED_BYTES:
-        return storage.open_input(path)
+def _opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.NativeFile]:
+    """How to open a fragment, once it is known to be the manifest's: a small one is read and hashed here."""
+    size = storage.size(path)
+    if size != fragment.bytes:
+        raise _corrupt(path, "it is missing" if size is None else f"it has {size} bytes instead of {fragment.bytes}")
+    if size > _HASHED_BYTES:
+        return partial(storage.open_input, path)
     data = storage.get(path)
     if hashlib.sha256(data).hexdigest() != fragment.sha256:
         raise _corrupt(path, "its sha256 differs")
-    return pa.BufferReader(data)
+    return partial(pa.BufferReader, data)
 
 
 def _corrupt(path: str, reason: str) -> CorruptionError:

@@ -16,7 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from featurestore.errors import InputError, StorageError
+from featurestore.errors import InputError, StorageError, one_line
 from featurestore.names import pick
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def _fetched(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     try:
         frame: pl.DataFrame = relation.pl()
     except duckdb.IOException as error:
-        raise StorageError(f"DuckDB cannot read the lake: {error}") from error
+        raise StorageError(f"DuckDB cannot read the lake: {one_line(error)}") from error
     except duckdb.Error as error:
-        raise InputError(f"DuckDB cannot run the query: {error}") from error
+        raise InputError(f"DuckDB cannot run the query: {one_line(error)}") from error
     return frame
 
 

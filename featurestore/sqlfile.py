@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = str | int | float | bool | None
 
 _HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
-_PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
+PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _TAGS = ("title", "question", "finding", "topic", "param", "column")
 
 
@@ -166,7 +166,7 @@ def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mappin
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     if not body.strip():
         raise InputError(f"{origin}: expected a SELECT after the header.")
-    used = set(_PARAMETER_USE.findall(body))
+    used = set(PARAMETER_USE.findall(body))
     if used != set(parameters):
         names = ", ".join(sorted(used ^ set(parameters)))
         raise InputError(

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from featurestore import manifest as manifests
 from featurestore import paths, reading
-from featurestore.errors import StorageError
+from featurestore.errors import MissingError, StorageError
 from featurestore.fingerprint import Ingredients, fingerprint
 from featurestore.manifest import Fragment, Manifest, Part
 from featurestore.parquet import encode
@@ -82,6 +82,9 @@ def write_fragment(
 ) -> Fragment:
     """Write one fragment; it counts only once a manifest names it.
 
+    A fragment never changes once it is there. Another job of an equal target may have written it, in other bytes (another
+    GPU, another codec version), and may have committed it: then that one is taken, and these rows are not stored.
+
     Args:
         storage: The lake's storage.
         target: What is being written.
@@ -89,11 +92,25 @@ def write_fragment(
         rows: The rows.
         notes: Small JSON values to keep in the file's footer, for `resume`.
     """
+    return store_fragment(storage, target, number, encode_fragment(rows, notes), rows.num_rows)
+
+
+def encode_fragment(rows: pa.Table, notes: Mapping[str, Any] | None) -> pa.Buffer:
+    """The first half of `write_fragment`: the Parquet bytes."""
     metadata = {**(rows.schema.metadata or {}), _NOTES: json.dumps(dict(notes or {})).encode()}
-    data = encode(rows.replace_schema_metadata(metadata))
+    return encode(rows.replace_schema_metadata(metadata))
+
+
+def store_fragment(storage: Storage, target: Target, number: int, data: pa.Buffer, rows: int) -> Fragment:
+    """The second half of `write_fragment`: the bytes into the storage."""
     path = target.fragment_path(number)
-    storage.put(f"{target.folder}/{path}", memoryview(data).cast("B"))
-    return Fragment(path, rows.num_rows, data.size, hashlib.sha256(data).hexdigest())
+    key, stored = f"{target.folder}/{path}", memoryview(data).cast("B")
+    if not storage.create(key, stored):
+        existing = _whole(storage, target, number)
+        if existing:
+            return existing[0]
+        storage.put(key, stored)
+    return Fragment(path, rows, data.size, hashlib.sha256(data).hexdigest())
 
 
 def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[str, Any]]]:
@@ -106,8 +123,9 @@ def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[s
     for entry in storage.list(folder):
         number = paths.fragment_number(entry.key)
         if number is not None and entry.key == f"{target.folder}/{target.fragment_path(number)}":
-            with contextlib.suppress(pa.ArrowException, ValueError):
-                found[number] = _read_back(storage, target, number)
+            existing = _whole(storage, target, number)
+            if existing:
+                found[number] = existing
     return found
 
 
@@ -157,6 +175,13 @@ def _create(storage: Storage, path: str, planned: Manifest) -> bool:
             raise
         # Something is there, ours or another's: the next look at the partition tells which.
         return False
+
+
+def _whole(storage: Storage, target: Target, number: int) -> tuple[Fragment, dict[str, Any]] | None:
+    """A stored fragment and its notes, or None if it is not a whole file."""
+    with contextlib.suppress(pa.ArrowException, ValueError, MissingError):
+        return _read_back(storage, target, number)
+    return None
 
 
 def _read_back(storage: Storage, target: Target, number: int) -> tuple[Fragment, dict[str, Any]]:

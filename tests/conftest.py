@@ -59,7 +59,12 @@ def random_activations(rows: int, width: int = 3, classes: int = 2, dtype: str =
         "feature": vector_array("feature", generator.normal(size=(rows, width)), dtype, samples),
         "logits": vector_array("logits", generator.normal(size=(rows, classes)), dtype, samples),
     }
-    types = {"sample": pa.int64(), "label": pa.int64(), "feature": vector(width, dtype), "logits": vector(classes, dtype)}
+    types = {
+        "sample": pa.int64(),
+        "label": pa.int64(),
+        "feature": vector(width, dtype),
+        "logits": vector(classes, dtype),
+    }
     return pa.table(arrays, schema=pa.schema(list(types.items())))
 
 

@@ -105,9 +105,10 @@ class Storage:
         """Turn what a store raises into one sentence that names the object."""
         try:
             yield
-        except FileNotFoundError as error:
-            raise MissingError(f"There is no {key} in the lake at {self.location}.") from error
         except (BaseError, OSError) as error:
+            # Where the folder or bucket itself is missing, a write fails, and nothing can be said of the object.
+            if isinstance(error, FileNotFoundError) and verb != "write" and "NoSuchBucket" not in str(error):
+                raise MissingError(f"There is no {key} in the lake at {self.location}.") from error
             what = f"{key} in the lake" if key else "the lake"
             raise StorageError(f"Cannot {verb} {what} at {self.location}: {self._reason(error)}.") from error
 

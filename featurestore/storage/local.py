@@ -34,6 +34,8 @@ class LocalStorage(Storage):
 
     @cached_property
     def _local(self) -> LocalStore:
+        if not self.root.is_dir():
+            raise FileNotFoundError(self.root)
         return LocalStore(prefix=self.root)
 
     def _store(self) -> ObjectStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from datetime import timedelta
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     import duckdb
     from obstore.store import ObjectStore
 
-# An endpoint that does not answer is given up within seconds. Uploads have a client of their own: to this one, sending a
-# large fragment over a slow line would look like waiting for an answer.
-_CLIENT: dict[str, Any] = {"connect_timeout": "3s", "read_timeout": "10s", "timeout": "600s"}
+# An endpoint that does not answer is given up within seconds, and silence is not asked twice. Large uploads have a client
+# of their own: to this one, sending a fragment over a slow line would look like waiting for an answer.
+_CLIENT: dict[str, Any] = {"connect_timeout": "3s", "read_timeout": "6s", "timeout": "600s"}
 _UPLOAD: dict[str, Any] = {"connect_timeout": "3s", "timeout": "600s"}
+_LARGE_UPLOAD = 1 << 20
 _RETRY: dict[str, Any] = {
     "max_retries": 3,
-    "retry_timeout": timedelta(seconds=10),
+    "retry_timeout": timedelta(seconds=5),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
 _REFUSED = re.compile("403 Forbidden|401 Unauthorized|SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied")
@@ -86,21 +88,30 @@ class ObjectStorage(Storage):
     def open_input(self, key: str) -> pa.NativeFile:
         """The object, read by ranges."""
         with self._errors("read", key):
-            return pa.PythonFile(obstore.open_reader(self._remote, key), mode="r")
+            size = int(obstore.head(self._remote, key)["size"])
+        return pa.PythonFile(_RangeReader(self, key, size), mode="r")
+
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Read some bytes of an object."""
+        with self._errors("read", key):
+            return bytes(obstore.get_range(self._remote, key, start=start, end=end))
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write an object, replacing what is there."""
         with self._errors("write", key):
-            obstore.put(self._uploads, key, data)
+            obstore.put(self._client(data), key, data)
 
     def create(self, key: str, data: bytes | memoryview) -> bool:
         """Write an object if there is none: the store decides between racing writers."""
         with self._errors("write", key):
             try:
-                obstore.put(self._remote, key, data, mode="create")
+                obstore.put(self._client(data), key, data, mode="create")
             except AlreadyExistsError:
                 return False
         return True
+
+    def _client(self, data: bytes | memoryview) -> ObjectStore:
+        return self._uploads if len(data) > _LARGE_UPLOAD else self._remote
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let DuckDB read through obstore, with the same credentials."""
@@ -129,6 +140,35 @@ class ObjectStorage(Storage):
         if _NO_CREDENTIALS.search(text):
             return "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         return first_line(error)
+
+
+class _RangeReader(io.RawIOBase):
+    """An object as a file that is read by ranges: obstore's own reader is not enough of a file for pyarrow."""
+
+    def __init__(self, storage: ObjectStorage, key: str, size: int) -> None:
+        super().__init__()
+        self._storage, self._key, self._size, self._position = storage, key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
+        if end <= self._position:
+            return b""
+        data = self._storage.read_range(self._key, self._position, end)
+        self._position = end
+        return data
 
 
 def _s3_config() -> dict[str, str]:

@@ -29,4 +29,4 @@ select
         as spearman
 from ranked
 group by ood_dataset, detector
-order by ood_dataset, spearman nulls last, detector
+order by ood_dataset, round(spearman, 9) nulls last, detector

@@ -23,4 +23,4 @@ select
 from results
 where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark and $detector in ('all', detector)
 group by model, detector
-order by mean_fpr95, model, detector
+order by round(mean_fpr95, 9), model, detector

@@ -27,4 +27,4 @@ select
     avg(auroc) as mean_auroc
 from contest
 group by ood_dataset, pretraining, detector
-order by ood_dataset, pretraining nulls last, mean_fpr95, detector
+order by ood_dataset, pretraining nulls last, round(mean_fpr95, 9), detector

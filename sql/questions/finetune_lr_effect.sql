@@ -28,4 +28,4 @@ select
 from paired_differences
 where ingredient = 'finetune_lr' and benchmark = $benchmark and aggregation = $aggregation
 group by ood_dataset, detector, first_value, second_value
-order by ood_dataset, mean_difference, detector, from_value, to_value
+order by ood_dataset, round(mean_difference, 9), detector, from_value, to_value

@@ -11,7 +11,7 @@ with ingredients as (
             [
                 {
                     'ingredient': 'architecture',
-                    'value': architecture || coalesce(json_merge_patch(model_kwargs, '{"img_size": null}')::varchar, '{}')
+                    'value': architecture || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar
                 },
                 {'ingredient': 'resolution', 'value': input_size::varchar},
                 -- How long and how fast a model was pretrained goes with what it was pretrained on.

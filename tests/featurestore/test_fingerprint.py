@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -45,9 +46,9 @@ def test_table_key_and_ingredients_all_count() -> None:
 
 def test_the_fingerprint_is_frozen() -> None:
     """Another version of featurestore finds what this one wrote."""
-    assert fingerprint("models", {"model": "vit"}, {"weights": "ü", "n": [1, 2.5, None]}) == (
-        "FROZEN"
-    )
+    text = '["models",{"model":"vit"},{"n":[1,2.5,null],"weights":"ü"}]'
+    expected = hashlib.sha256(text.encode()).hexdigest()
+    assert fingerprint("models", {"model": "vit"}, {"weights": "ü", "n": [1, 2.5, None]}) == expected
 
 
 @pytest.mark.parametrize(

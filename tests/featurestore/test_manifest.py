@@ -47,7 +47,9 @@ def test_a_new_part_stands_beside_the_old_ones() -> None:
 
 def test_a_conflict_names_the_ingredient() -> None:
     """Another fingerprint under the same key is an error with what differs, and the way out."""
-    with pytest.raises(ConflictError, match=r"detector msp\), made with another seed \(in the lake: 0, now: 1\).*--replace"):
+    with pytest.raises(
+        ConflictError, match=r"detector msp\), made with another seed \(in the lake: 0, now: 1\).*--replace"
+    ):
         commit(commit(None, part("msp")), part("msp", 1))
 
 
@@ -55,7 +57,7 @@ def test_replacing_swaps_only_what_differs() -> None:
     """The replaced part is gone, its neighbour stays."""
     second = commit(commit(None, part("msp"), part("gen")), part("msp", 1), replacing=True)
     assert second is not None
-    assert set(second.parts[i].fingerprint for i in range(2)) == {f"{0:064x}", f"{1:064x}"}
+    assert {p.fingerprint for p in second.parts} == {f"{0:064x}", f"{1:064x}"}
     assert second.part({"detector": "gen"}) == part("gen")
 
 
@@ -86,7 +88,21 @@ def test_a_newer_format_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../x.parquet", "a/../../x", "/etc/passwd", "..\\x", "a\\b", "C:\\x", "C:x", "", ".", "a//b", "a/./b", "a\0b", "s3://x"],
+    [
+        "../x.parquet",
+        "a/../../x",
+        "/etc/passwd",
+        "..\\x",
+        "a\\b",
+        "C:\\x",
+        "C:x",
+        "",
+        ".",
+        "a//b",
+        "a/./b",
+        "a\0b",
+        "s3://x",
+    ],
 )
 def test_a_fragment_outside_its_partition_is_refused(path: str) -> None:
     """An altered manifest cannot make a reader open another file."""

@@ -43,7 +43,9 @@ def test_a_manifest_name_gives_its_version_back(version: int) -> None:
     assert paths.manifest_version(f"a/b=c/{paths.manifest_name(version)}") == version
 
 
-@pytest.mark.parametrize("name", ["_manifest.0.json", "_manifest.01.json", "_manifest.x.json", "_manifest.1.json~", "x"])
+@pytest.mark.parametrize(
+    "name", ["_manifest.0.json", "_manifest.01.json", "_manifest.x.json", "_manifest.1.json~", "x"]
+)
 def test_other_files_are_no_manifests(name: str) -> None:
     """Only what the writer writes counts."""
     assert paths.manifest_version(name) is None

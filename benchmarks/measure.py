@@ -1,0 +1,45 @@
+"""What the benchmarks share: work in a process of its own, timed, with the memory that it took at its peak."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Seconds, and megabytes by which the process grew at its peak; imports count in neither."""
+
+    seconds: float
+    megabytes: float
+
+
+def measure(work: Callable[..., Any], *arguments: Any) -> Measurement:
+    """Run `work` in a fresh process. Where it returns a number, that is taken as its seconds, else the wall time."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measured, (work, arguments))
+
+
+def best(runs: list[Measurement]) -> Measurement:
+    """The fastest time and the highest peak of several runs."""
+    return Measurement(min(run.seconds for run in runs), max(run.megabytes for run in runs))
+
+
+def _measured(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Measurement:
+    before = _peak()
+    start = time.perf_counter()
+    returned = work(*arguments)
+    elapsed = time.perf_counter() - start
+    return Measurement(returned if isinstance(returned, float) else elapsed, _peak() - before)
+
+
+def _peak() -> float:
+    """Megabytes; the kernel's high-water mark, which unlike `ru_maxrss` begins anew with each program."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024

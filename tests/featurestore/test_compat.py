@@ -1,0 +1,178 @@
+"""The frozen lake of format version 1 must read for ever, and `docs/format.md` must say how."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore import Lake, manifest
+from featurestore.fingerprint import fingerprint
+from featurestore.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[2]
+LAKE = ROOT / "tests" / "compat" / "lake_v1"
+GOLDEN = json.loads((LAKE.parent / "golden.json").read_text(encoding="utf-8"))
+FORMAT = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+QUESTION = "accuracy_vs_unit_test_fpr"
+TYPE_NAMES = {
+    pa.string(): "text",
+    pa.int64(): "int64",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.list_(pa.string()): "list of text",
+    pa.list_(pa.float64()): "list of double",
+    pa.list_(pa.float32()): "vector",
+}
+
+
+def read_as_documented(table: str) -> list[dict[str, Any]]:
+    """A reader written from docs/format.md alone: JSON, Parquet, nothing of this package."""
+    newest: dict[Path, int] = {}
+    for path in (LAKE / table).rglob("_manifest.*.json"):
+        version = int(path.name.split(".")[1])
+        newest[path.parent] = max(version, newest.get(path.parent, 0))
+    rows = []
+    for folder, version in newest.items():
+        document = json.loads((folder / f"_manifest.{version}.json").read_bytes())
+        place = "/".join([document["table"], *(f"{name}={value}" for name, value in document["key"].items())])
+        assert document["format"] == 1
+        assert (place, document["version"]) == (folder.relative_to(LAKE).as_posix(), version)
+        for part in document["parts"]:
+            for fragment in part["fragments"]:
+                assert all(re.fullmatch(r"(?=.*[^.])[a-z0-9._=-]+", name) for name in fragment["path"].split("/"))
+                data = (folder / fragment["path"]).read_bytes()
+                assert (len(data), hashlib.sha256(data).hexdigest()) == (fragment["bytes"], fragment["sha256"])
+                found = pq.ParquetFile(io.BytesIO(data)).read().to_pylist()
+                assert len(found) == fragment["rows"]
+                rows += [{**document["key"], **part["key"], **row} for row in found]
+    return rows
+
+
+def check_golden(table: str, rows: list[dict[str, Any]]) -> None:
+    """Rows have the golden values; their order, and columns that were added since, do not matter."""
+    golden = GOLDEN["tables"][table]
+    assert in_order(rows, golden[0]) == in_order(golden, golden[0])
+
+
+def in_order(rows: list[dict[str, Any]], columns: Iterable[str]) -> list[str]:
+    """Rows as texts that tell equal values from unequal ones, in one order."""
+    return sorted(json.dumps([plain(row[name]) for name in columns]) for row in rows)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: vectors as lists of float64."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return [plain(element) for element in value]
+    return float(value) if isinstance(value, np.floating) else value
+
+
+@pytest.fixture(scope="module")
+def lake() -> Lake:
+    return Lake(LAKE)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_documented_way_gives_the_golden_rows(table: str) -> None:
+    """What the page says is enough to read every table."""
+    check_golden(table, read_as_documented(table))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_scan_gives_the_golden_rows(lake: Lake, table: str) -> None:
+    """polars reads what was written then."""
+    check_golden(table, lake.scan(table).collect().to_dicts())
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_sql_gives_the_golden_rows(lake: Lake, table: str) -> None:
+    """DuckDB reads what was written then."""
+    relation = lake.sql(f"from {table}")
+    check_golden(table, [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_batches_give_the_golden_rows(lake: Lake, dtype: str) -> None:
+    """Blocks of both precisions, over several fragments, with a sample missing and labels missing."""
+    model = {"float16": "vit-b16", "float32": "clip-b32"}[dtype]
+    for dataset in ("train", "test", "far", "unit-tests"):
+        expected = [
+            row for row in GOLDEN["tables"]["activations"] if (row["model"], row["dataset"]) == (model, dataset)
+        ]
+        blocks = list(
+            lake.batches(model=model, dataset=dataset, columns=("sample", "label", "feature", "logits"), batch_rows=3)
+        )
+        sample, label, feature, logits = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+        assert (feature.dtype, logits.dtype) == (dtype, dtype)
+        assert sample.tolist() == [row["sample"] for row in expected]
+        assert label.tolist() == [-1 if row["label"] is None else row["label"] for row in expected]
+        assert feature.tolist() == [row["feature"] for row in expected]
+        assert logits.tolist() == [row["logits"] for row in expected]
+
+
+def test_a_question_gives_the_golden_answer(lake: Lake) -> None:
+    """The contract's columns and values stay."""
+    relation = lake.ask(QUESTION)
+    rows = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+    assert [{name: row[name] for name in GOLDEN["question"][0]} for row in rows] == GOLDEN["question"]
+
+
+def test_the_lake_covers_what_can_differ(lake: Lake) -> None:
+    """Several fragments, several versions, several parts, no rows, both precisions: nothing of the format is left out."""
+    held = [manifest for table in TABLES for manifest in lake.partitions(table)]
+    parts = [part for manifest in held for part in manifest.parts]
+    assert {manifest.version for manifest in held} == {1, 2}
+    assert max(len(part.fragments) for part in parts) == 3
+    assert max(len(manifest.parts) for manifest in held) == 3
+    assert min(part.rows for part in parts) == 0
+    assert sum(file.stat().st_size for file in LAKE.rglob("*") if file.is_file()) < 200_000
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_table_is_on_the_page(table: Table) -> None:
+    """Keys, part keys and columns with their types, in the order of the file."""
+
+    def names(columns: tuple[str, ...]) -> str:
+        return ", ".join(f"`{name}`" for name in columns) or "—"
+
+    columns = ", ".join(f"`{field.name}` {TYPE_NAMES[field.type]}" for field in table.columns)
+    assert f"| `{table.name}` | {names(table.keys)} | {names(table.part_keys)} | {columns} |" in FORMAT
+
+
+def test_the_example_manifest_is_one_and_has_the_documented_fingerprint() -> None:
+    """The page's example passes the reader, and its fingerprint is the sha256 of the canonical text."""
+    example, canonical = re.findall(r"```json\n(.*?)\n```", FORMAT, re.DOTALL)
+    read = manifest.from_json(example.encode(), "docs/format.md")
+    (part,) = read.parts
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    assert fingerprint(read.table, {**read.key, **part.key}, part.ingredients) == part.fingerprint == digest
+    assert FORMAT.count(digest) == 2
+    assert part.fragments[0].path == f"detector=msp/{digest[:12]}-00000.parquet"
+
+
+def test_every_field_of_a_manifest_is_on_the_page() -> None:
+    """Nothing is written that the page does not explain."""
+
+    def fields(value: Any, prefix: str) -> set[str]:
+        if isinstance(value, list):
+            return fields(value[0], f"{prefix}[]") if value else set()
+        if not isinstance(value, dict) or prefix.rpartition(".")[2] in {"key", "ingredients", "details"}:
+            return {prefix}
+        return {prefix} | {
+            name for key, inner in value.items() for name in fields(inner, f"{prefix}.{key}".lstrip("."))
+        }
+
+    for path in LAKE.rglob("_manifest.*.json"):
+        for name in fields(json.loads(path.read_text()), ""):
+            assert name in {"", "parts[]", "parts[].fragments[]"} or f"| `{name}` |" in FORMAT, name

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError, StorageError
+from featurestore.lake import DEFAULT_LOCATION
+from featurestore.tables import TABLES
+from featurestore.writing import Target, write_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    Put = Callable[..., Target]
+    Activations = Callable[..., pa.Table]
+
+ONE_ACCURACY = {"n": [10], "top1": [0.5], "top5": [1.0]}
+
+
+def write_activations(lake: Lake, model: str, table: pa.Table, dataset: str = "d") -> None:
+    target = Target(TABLES["activations"], {"model": model, "dataset": dataset}, {"seed": 0}, {})
+    write_part(lake.storage, target, table, replacing=False)
+
+
+@pytest.fixture
+def three_detectors(lake: Lake, put: Put) -> Lake:
+    for model in ("a", "b"):
+        for dataset in ("x", "y"):
+            for detector in ("msp", "gen", "knn"):
+                path = {"benchmark": "main", "model": model, "dataset": dataset, "detector": detector}
+                put(lake, "scores", path, {"sample": [0], "score": [1.0], "id_rank": [0.5]})
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("key", "fragments"),
+    [
+        ({}, 12),
+        ({"model": "a"}, 6),
+        ({"detector": "gen"}, 4),
+        ({"model": "b", "detector": "gen"}, 2),
+        ({"benchmark": "main", "model": "b", "dataset": "x", "detector": "gen"}, 1),
+    ],
+)
+def test_a_scan_opens_only_what_the_key_allows(three_detectors: Lake, key: dict[str, str], fragments: int) -> None:
+    """Pruning is by path: with all other fragments gone, the rows of the key are still there, and only they."""
+    for path in Path(three_detectors.location).rglob("*.parquet"):
+        if not all(f"/{name}={value}/" in str(path) for name, value in key.items()):
+            path.unlink()
+    rows = three_detectors.scan("scores", **key).collect()
+    assert rows.height == fragments == len(list(Path(three_detectors.location).rglob("*.parquet")))
+    assert all(rows[name].unique().to_list() == [value] for name, value in key.items())
+
+
+def test_a_filter_on_a_scan_prunes_before_any_file_is_opened(three_detectors: Lake) -> None:
+    """Files that the filter's path columns exclude may even be gone."""
+    for path in Path(three_detectors.location).rglob("detector=knn/*.parquet"):
+        path.unlink()
+    rows = three_detectors.scan("scores").filter(pl.col("detector") == "gen").collect()
+    assert rows["detector"].to_list() == ["gen"] * 4
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_scan_has_the_table_s_columns(lake: Lake, put: Put, table: str) -> None:
+    """An empty table is a typed empty frame, and rows of that table have the same columns and types."""
+    empty = lake.scan(table).collect()
+    assert empty.is_empty()
+    assert empty.schema == pl.DataFrame(TABLES[table].sql_schema.empty_table()).schema
+    integers = [field.name for field in TABLES[table].columns if field.type == "int64"]
+    path = dict.fromkeys(TABLES[table].path_columns, "007")
+    put(lake, table, path, {name: [1] for name in integers} or {TABLES[table].columns.names[0]: [None]})
+    assert lake.scan(table).collect().schema == empty.schema
+
+
+def test_models_of_other_widths_and_precisions_scan_together(lake: Lake, activations: Activations) -> None:
+    """Over several partitions vectors are lists; within one they are arrays as they are stored."""
+    tables = {"a": activations(4, width=3, dtype="float16"), "b": activations(5, width=6, dtype="float32", seed=1)}
+    for model, table in tables.items():
+        write_activations(lake, model, table)
+    both = lake.scan("activations").collect().sort("model", "sample")
+    assert both.schema["feature"] == pl.List(pl.Float32)
+    assert both["feature"].to_list() == [v for t in tables.values() for v in t["feature"].to_pylist()]
+    one = lake.scan("activations", model="b", dataset="d").collect()
+    assert one.schema["feature"] == pl.Array(pl.Float32, 6)
+    np.testing.assert_array_equal(one["feature"].to_numpy(), np.array(tables["b"]["feature"].to_pylist(), np.float32))
+    assert lake.sql("select model, len(feature) from activations group by all order by all").fetchall() == [
+        ("a", 3),
+        ("b", 6),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a b", "x[1]", "l*", "l?", "it's", "pct%20x", "ünï", "run=3", "lr=0.1,wd=3", "a=b=c"])
+def test_a_lake_may_lie_anywhere(tmp_path: Path, put: Put, activations: Activations, name: str) -> None:
+    """Patterns, quotes and equals signs in its path are plain characters: a sibling is never read in its place."""
+    for folder, top1 in (("lx", 0.9), ("x1", 0.8), (name, 0.25)):
+        put(
+            Lake(tmp_path / folder / "lake"),
+            "accuracy",
+            {"model": "m", "dataset": "d"},
+            {**ONE_ACCURACY, "top1": [top1]},
+        )
+    lake = Lake(tmp_path / name / "lake")
+    write_activations(lake, "m", activations(3))
+    assert lake.sql("select model, top1 from accuracy").fetchall() == [("m", 0.25)]
+    assert lake.scan("accuracy").collect().to_dicts() == [
+        {"model": "m", "dataset": "d", "n": 10, "top1": 0.25, "top5": 1.0}
+    ]
+    assert lake.scan("activations").collect().columns == TABLES["activations"].sql_schema.names
+    assert len(list(lake.batches(model="m", dataset="d"))) == 1
+
+
+@pytest.mark.parametrize("folder", ["model=x", "Model=x", "sample=3", "detector=msp"])
+def test_a_lake_below_a_folder_that_reads_as_a_column_is_refused(tmp_path: Path, folder: str) -> None:
+    """There, hive-style readers would take the folder's value for the column's: wrong answers without a word."""
+    with pytest.raises(InputError, match=f"its folder '{folder}' would be read as the column"):
+        Lake(tmp_path / folder / "lake")
+
+
+def test_the_location_is_a_file(tmp_path: Path) -> None:
+    """A file is no lake, and the error says what to do."""
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(InputError, match="f is a file: give a folder with --lake"):
+        Lake(tmp_path / "f")
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    """A URL that no store knows is the caller's mistake."""
+    with pytest.raises(InputError, match="gopher"):
+        Lake("gopher://hole/lake")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("elsewhere", "elsewhere"), ("", DEFAULT_LOCATION), (None, DEFAULT_LOCATION)]
+)
+def test_the_default_location(monkeypatch: pytest.MonkeyPatch, value: str | None, expected: str) -> None:
+    """$FEATURESTORE_LAKE if it says something, else ./lake; an argument wins over both."""
+    monkeypatch.delenv("FEATURESTORE_LAKE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("FEATURESTORE_LAKE", value)
+    assert Lake().location == expected
+    assert Lake("here").location == "here"
+    assert repr(Lake("here")) == "Lake('here')"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda lake: lake.scan("metrics"),
+        lambda lake: lake.sql("select 1"),
+        lambda lake: lake.ask("best_detector"),
+        lambda lake: lake.connect(),
+        lambda lake: lake.batches(model="m", dataset="d"),
+        lambda lake: lake.read("models", model="m"),
+    ],
+)
+def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) -> None:
+    """Reading from a mistyped location is an error, not an empty answer, and makes no folder."""
+    with pytest.raises(MissingError, match=r"There is no lake at .*nowhere: name one with --lake"):
+        use(Lake(tmp_path / "nowhere"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (lambda lake: lake.scan("metric"), MissingError, "no table 'metric': did you mean 'metrics'"),
+        (lambda lake: lake.scan("scores", detecter="x"), MissingError, "did you mean 'detector'"),
+        (lambda lake: lake.scan("scores", model="../x"), InputError, "cannot be the name of a model"),
+        (lambda lake: lake.partitions("scores", modle="a"), MissingError, "did you mean 'model'"),
+        (lambda lake: lake.batches(model="m"), InputError, "is named by model, dataset: give dataset too"),
+        (lambda lake: lake.batches(model="m", dataset="d", x="y"), MissingError, "no key of activations 'x'"),
+        (
+            lambda lake: lake.read("accuracy", model="vit-b", dataset="vall"),
+            MissingError,
+            "did you mean 'model vit-b, dataset val'",
+        ),
+        (lambda lake: lake.read("models", model="vit-b"), MissingError, "there are none yet"),
+        (lambda lake: lake.ask("best_detectr"), MissingError, "did you mean 'best_detector'"),
+        (lambda lake: lake.ask("best_detector", agregation="x"), MissingError, "did you mean 'aggregation'"),
+        (lambda lake: lake.ask("best_detector", question="x", self="y"), MissingError, "no parameter of best_detector"),
+        (
+            lambda lake: lake.ask("high_accuracy_failures", top="five"),
+            InputError,
+            "'top' takes a whole number, not 'five'",
+        ),
+        (lambda lake: lake.sql("select * from metrix"), InputError, "DuckDB refuses the query.*metrix"),
+        (lambda lake: lake.sql("selekt 1"), InputError, "DuckDB refuses the query"),
+        (lambda lake: lake.sql(""), InputError, "give a SELECT"),
+    ],
+)
+def test_a_mistake_is_named(
+    lake: Lake, put: Put, use: Callable[[Lake], Any], error: type[LakeError], message: str
+) -> None:
+    """Unknown tables, keys, partitions, questions and parameters get the nearest that there is."""
+    put(lake, "accuracy", {"model": "vit-b", "dataset": "val"}, ONE_ACCURACY)
+    with pytest.raises(error, match=message):
+        use(lake)
+
+
+def test_sql_over_a_missing_fragment_is_an_error(lake: Lake, put: Put) -> None:
+    """DuckDB's own message becomes one sentence that names the file."""
+    put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)
+    for path in Path(lake.location).rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(StorageError, match=r"DuckDB cannot read the lake at .*parquet"):
+        lake.sql("from accuracy")
+    with pytest.raises(CorruptionError, match="missing"):
+        lake.read("accuracy", model="m", dataset="d")
+
+
+def test_sql_sees_the_lake_as_it_is_now(lake: Lake, put: Put) -> None:
+    """Each call reads the manifests again; an answer at hand does not change."""
+    assert lake.sql("from accuracy").fetchall() == []
+    put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)
+    assert lake.sql("from accuracy").fetchall() == [("m", "d", 10, 0.5, 1.0)]
+
+
+def test_questions_can_be_listed() -> None:
+    """What can be asked is known without a lake: name, title, question, topic and columns of each."""
+    for name, question in Lake("nowhere").questions().items():
+        assert (question.name, question.origin) == (name, f"sql/questions/{name}.sql")
+        assert question.title
+        assert question.question.endswith("?")
+        assert question.topic
+        assert question.columns

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from featurestore.errors import StorageError
+from featurestore.storage import ObjectStorage
+from tests.s3.server import environment, new_lake, use
+
+from .contract import StorageContract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+class TestMoto(StorageContract):
+    many = 30  # its server takes 6 ms for each; pages are tested on the real one
+
+    @pytest.fixture
+    def storage(self, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
+        use(monkeypatch, environment(endpoint))
+        return ObjectStorage(new_lake(endpoint))
+
+    def test_a_missing_bucket_is_no_missing_object(self, storage: ObjectStorage) -> None:
+        """Every verb that can tell says that it is the bucket."""
+        nowhere = ObjectStorage("s3://no-such-bucket/lake")
+        for call in (
+            nowhere.exists,
+            lambda: nowhere.get("a"),
+            lambda: nowhere.put("a", b""),
+            lambda: nowhere.create("a", b""),
+            lambda: list(nowhere.list("a")),
+        ):
+            with pytest.raises(StorageError, match="at s3://no-such-bucket/lake: the bucket does not exist; make it,"):
+                call()
