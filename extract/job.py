@@ -123,7 +123,7 @@ def _extract(
     """One pass over a dataset for models that share their preprocessing."""
     start = time.monotonic()
     dataset = tasks[0].dataset
-    jobs = [Job(task, LoadedModel(task.spec, device, options.amp)) for task in tasks]
+    jobs = [Job(task, LoadedModel(task.spec, device, options.amp), options.dtype) for task in tasks]
     for job in jobs:
         _check_labels(job, dataset, listing)
         job.load_progress(lake.storage)

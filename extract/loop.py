@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from extract.images import ImageBatch, ImageDataset, image_batches
 from extract.plan import batches_of, fragment_ranges
 from featurestore import writing
 from featurestore.fragment_writer import FragmentWriter
-from featurestore.parquet import vector_array
+from featurestore.parquet import as_stored, vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +35,12 @@ class Job:
 
     task: Task
     model: LoadedModel
+    dtype: str
     fragments: dict[int, Fragment] = field(default_factory=dict)
     failures: dict[int, list[Failure]] = field(default_factory=dict)
     samples: list[int] = field(default_factory=list)
-    features: list[NDArray[np.float32]] = field(default_factory=list)
-    logits: list[NDArray[np.float32]] = field(default_factory=list)
+    features: list[NDArray[Any]] = field(default_factory=list)
+    logits: list[NDArray[Any]] = field(default_factory=list)
 
     def load_progress(self, storage: Storage) -> None:
         """Take over the fragments of an earlier job that did not end."""
@@ -50,22 +51,23 @@ class Job:
     def run(self, batch: ImageBatch) -> None:
         """Add a batch's activations to the fragment in the making."""
         feature, logits = self.model(batch.images)
+        samples = np.array(batch.samples)
         self.samples += batch.samples
-        self.features.append(feature)
-        self.logits.append(logits)
+        self.features.append(as_stored("feature", feature, self.dtype, samples))
+        self.logits.append(as_stored("logits", logits, self.dtype, samples))
 
-    def take_rows(self, labels: Sequence[int | None], dtype: str) -> Callable[[], pa.Table]:
+    def take_rows(self, labels: Sequence[int | None]) -> Callable[[], pa.Table]:
         """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
         samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
         self.samples, self.features, self.logits = [], [], []
-        widths = self.model.head.weight.shape[::-1]
+        widths, dtype = self.model.head.weight.shape[::-1], self.dtype
 
         def rows() -> pa.Table:
             columns = {
                 "sample": pa.array(samples),
                 "label": pa.array([labels[sample] for sample in samples], pa.int64()),
-                "feature": vector_array("feature", _stacked(features, widths[0]), dtype, samples),
-                "logits": vector_array("logits", _stacked(logits, widths[1]), dtype, samples),
+                "feature": vector_array("feature", _stacked(features, widths[0], dtype), dtype, samples),
+                "logits": vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
             }
             fields = [pa.field(name, column.type, nullable=name == "label") for name, column in columns.items()]
             return pa.table(list(columns.values()), schema=pa.schema(fields))
@@ -110,7 +112,7 @@ def extract_dataset(
             failures = _run_fragment(read, behind, ranges[number], listing, advance)
             _take_finished(pending)
             for job in behind:
-                rows = job.take_rows(listing.labels, options.dtype)
+                rows = job.take_rows(listing.labels)
                 written = writer.submit(job.task.target, number, rows, {"failures": failures})
                 pending.append((job, number, failures, written))
     _take_finished(pending)
@@ -141,5 +143,8 @@ def _take_finished(pending: list[Pending]) -> None:
         pending.remove(entry)
 
 
-def _stacked(blocks: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
-    return np.concatenate(blocks) if blocks else np.empty((0, width), np.float32)
+def _stacked(blocks: list[NDArray[Any]], width: int, dtype: str) -> NDArray[Any]:
+    """One matrix of all blocks; the blocks are let go."""
+    stacked = np.concatenate(blocks) if blocks else np.empty((0, width), dtype)
+    blocks.clear()
+    return stacked

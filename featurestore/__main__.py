@@ -223,7 +223,10 @@ def status(
     rows = judge(read_holdings(_lake(lake)), known, model or (), dataset or ())
     is_read = format_ in {"table", "markdown"}
     table = status_table.wide(rows, len(known), now) if is_read else status_table.long(rows, now)
-    show(duckdb.connect().from_arrow(table), format_)
+    if format_ == "table" and not sys.stdout.isatty():
+        _say("\n".join(status_table.lines(table)))
+    else:
+        show(duckdb.connect().from_arrow(table), format_)
     if format_ == "table":
         _say(status_table.summary(rows, known))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 2048
 _ROOM = 1 << 18
+_CHECKED_ROWS = 1024
 
 
 def encode(table: pa.Table) -> pa.Buffer:
@@ -32,10 +33,12 @@ def encode(table: pa.Table) -> pa.Buffer:
         "use_dictionary": plain,
         "write_statistics": plain,
         "write_page_checksum": True,
+        # The default pool keeps what is freed, in each thread that allocated it.
+        "memory_pool": pa.system_memory_pool(),
     }
     try:
         # Memory for just one copy: a sink that grows by doubling would take two or three.
-        buffer = pa.allocate_buffer(table.nbytes + table.nbytes // 16 + _ROOM)
+        buffer = pa.allocate_buffer(table.nbytes + table.nbytes // 16 + _ROOM, memory_pool=options["memory_pool"])
         fixed = pa.FixedSizeBufferWriter(buffer)
         pq.write_table(table, fixed, **options)
         return buffer.slice(0, fixed.tell())
@@ -45,8 +48,8 @@ def encode(table: pa.Table) -> pa.Buffer:
         return growing.getvalue()
 
 
-def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> pa.FixedSizeListArray:
-    """Store a matrix as one vector per row.
+def as_stored(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> NDArray[Any]:
+    """Round a matrix to its stored precision, and vouch that every value survived.
 
     Args:
         name: The column's name, for messages.
@@ -54,13 +57,22 @@ def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[n
         dtype: Stored precision, `float16` or `float32`.
         samples: The rows' sample numbers, for messages, shape [n].
 
+    Returns:
+        Array of that precision, shape [n, width], contiguous.
+
     Raises:
         NumericalError: A value is NaN or infinite, or too large for the stored precision.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         stored = np.ascontiguousarray(values, dtype=dtype)
-    if not _all_finite(stored):
+    if not all(_finite(stored[start : start + _CHECKED_ROWS]) for start in range(0, len(stored), _CHECKED_ROWS)):
         _raise_not_finite(name, values, stored, samples)
+    return stored
+
+
+def vector_array(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> pa.FixedSizeListArray:
+    """Store a matrix as one vector per row; arguments and errors are those of `as_stored`."""
+    stored = as_stored(name, values, dtype, samples)
     element = pa.field("element", pa.from_numpy_dtype(stored.dtype), nullable=False)
     return pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), type=pa.list_(element, values.shape[1]))
 
@@ -93,7 +105,7 @@ def _typed(values: Any, type_: pa.DataType) -> pa.Array:
     return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, type=type_)
 
 
-def _all_finite(values: NDArray[Any]) -> bool:
+def _finite(values: NDArray[Any]) -> bool:
     if values.dtype == np.float16:
         # All exponent bits set: infinity or NaN. As integers, since arithmetic on float16 is slow on CPUs.
         return bool(((values.view(np.uint16) & 0x7C00) != 0x7C00).all())
