@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 
 from analysis.status import STAGES
+from featurestore.render import show
 from featurestore.units import age_text, bytes_text
 
 if TYPE_CHECKING:
@@ -26,6 +29,27 @@ _LONG = pa.schema(
 )
 
 
+def show_status(rows: Sequence[Row], detectors: Collection[str], format_: str) -> None:
+    """Print a status to standard output.
+
+    Args:
+        rows: The status.
+        detectors: Names of the detectors that there are.
+        format_: `table` or `markdown` to read; `csv`, `json` or `parquet`, with a line per stage, to compute with.
+
+    Raises:
+        MissingError: No format has that name.
+    """
+    now = datetime.now(UTC)
+    table = wide(rows, len(detectors), now) if format_ in {"table", "markdown"} else long(rows, now)
+    if format_ == "table" and not sys.stdout.isatty():
+        sys.stdout.write("".join(f"{line}\n" for line in lines(table)))
+    else:
+        show(duckdb.connect().from_arrow(table), format_)
+    if format_ == "table":
+        sys.stdout.write(summary(rows, detectors) + "\n")
+
+
 def wide(rows: Sequence[Row], detectors: int, now: datetime) -> pa.Table:
     """One row per model and dataset, with a text per stage.
 
@@ -40,6 +64,13 @@ def wide(rows: Sequence[Row], detectors: int, now: datetime) -> pa.Table:
         for stage in STAGES
     }
     return pa.table({name: pa.array(values, pa.string()) for name, values in {**columns, **stages}.items()})
+
+
+def lines(table: pa.Table) -> list[str]:
+    """A table of texts as aligned lines, for a pipe or a file: rich takes seconds for a thousand rows."""
+    columns = [[name, *values] for name, values in table.to_pydict().items()]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*columns, strict=True)]
 
 
 def long(rows: Sequence[Row], now: datetime) -> pa.Table:
@@ -68,6 +99,8 @@ def long(rows: Sequence[Row], now: datetime) -> pa.Table:
 
 def summary(rows: Sequence[Row], detectors: Collection[str]) -> str:
     """How many stages are fresh, stale and missing, how many detectors were never scored, and what to run."""
+    if not rows:
+        return "Nothing is extracted yet: run `featurestore extract`."
     models, datasets = {row.model for row in rows}, {row.dataset for row in rows}
     states = Counter(stage.state for row in rows for stage in row.stages.values())
     scored = {name for row in rows for stage in row.stages.values() for name in stage.detectors}

@@ -209,26 +209,13 @@ def status(
     lake: LakeOption = None,
 ) -> None:
     """Show what the lake holds of each model on each dataset, and what is missing or stale."""
-    from datetime import UTC, datetime
-
-    import duckdb
-
-    from analysis import status_table
     from analysis.detectors import detectors
     from analysis.holdings import read_holdings
     from analysis.status import status as judge
-    from featurestore.render import show
+    from analysis.status_table import show_status
 
-    now, known = datetime.now(UTC), detectors()
-    rows = judge(read_holdings(_lake(lake)), known, model or (), dataset or ())
-    is_read = format_ in {"table", "markdown"}
-    table = status_table.wide(rows, len(known), now) if is_read else status_table.long(rows, now)
-    if format_ == "table" and not sys.stdout.isatty():
-        _say("\n".join(status_table.lines(table)))
-    else:
-        show(duckdb.connect().from_arrow(table), format_)
-    if format_ == "table":
-        _say(status_table.summary(rows, known))
+    known = detectors()
+    show_status(judge(read_holdings(_lake(lake)), known, model or (), dataset or ()), known, format_)
 
 
 @app.command()

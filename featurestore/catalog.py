@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import json
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
@@ -15,7 +16,7 @@ from featurestore.errors import InputError
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from featurestore.sqlfile import Parameter, SqlFile
     from featurestore.storage import Storage
@@ -44,7 +45,7 @@ def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.Duck
     """
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
-    create(connection, storage, names)
+    create(connection, storage, names, checking=names is not None)
     return connection
 
 
@@ -53,6 +54,8 @@ def create(
     storage: Storage,
     names: Iterable[str] | None = None,
     files: Files | None = None,
+    *,
+    checking: bool = False,
 ) -> None:
     """Create a lake's views in an empty database; with all views, each question as a table macro, too.
 
@@ -61,10 +64,14 @@ def create(
         storage: The lake's storage.
         names: The views that are needed; all if None. Others that these read come with them.
         files: From keys in the storage to a SQL expression for the list of their paths; by default the storage's URIs.
+        checking: Whether to compare the fragments with their manifests first: DuckDB would not notice a flipped bit.
+
+    Raises:
+        CorruptionError: A fragment is missing or altered.
     """
     storage.register(connection)
     connection.execute("create schema stored")
-    builder = _Builder(connection, storage, files or partial(_uris, storage))
+    builder = _Builder(connection, storage, files or partial(_uris, storage), checking=checking)
     for name in sorted(views()) if names is None else names:
         builder.create_view(name)
     if names is None:
@@ -73,19 +80,35 @@ def create(
 
 
 def tables_of(sql: str) -> set[str]:
-    """The names of the tables and views that a statement reads; empty if it does not parse."""
-    with duckdb.connect() as connection:
-        try:
-            return {name.rpartition(".")[2].strip('"') for name in connection.get_table_names(sql)}
-        except duckdb.Error:
-            return set()
+    """The names of the tables and views that a SELECT reads, and of its common table expressions; empty for all else."""
+    (serialized,) = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
+    return set(_table_names(json.loads(serialized)))
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """A database that only parses: opening one takes longer than parsing does."""
+    return duckdb.connect()
+
+
+def _table_names(node: Any) -> Iterator[str]:
+    """Search a serialized syntax tree."""
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            yield node["table_name"].lower()
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _table_names(child)
 
 
 class _Builder:
     """Creates views in a database, each once and after those that it reads."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, storage: Storage, files: Files) -> None:
-        self._connection, self._storage, self._files = connection, storage, files
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, storage: Storage, files: Files, *, checking: bool
+    ) -> None:
+        self._connection, self._storage, self._files, self._checking = connection, storage, files, checking
         self._done: set[str] = set()
 
     def create_view(self, name: str) -> None:
@@ -115,13 +138,16 @@ class _Builder:
 
     def _create_stored(self, name: str) -> None:
         """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
-        keys = [
-            path
+        found = [
+            (path, fragment)
             for manifest in reading.snapshot(self._storage, TABLES[name])
             for part in manifest.parts
             for path, fragment in reading.files(manifest, part)
             if fragment.rows
         ]
+        if self._checking:
+            reading.check(self._storage, found)
+        keys = [path for path, _ in found]
         if keys:
             options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
             scan = f"from read_parquet({self._files(keys)}, {options})"

@@ -43,7 +43,7 @@ class Lake:
     """
 
     def __init__(self, location: str | os.PathLike[str] | None = None) -> None:
-        chosen = location if location is not None else os.environ.get("FEATURESTORE_LAKE") or DEFAULT_LOCATION
+        chosen = location if location is not None else _default_location()
         self.location = os.fspath(chosen)
         self.storage = open_storage(self.location)
         _check_location(self.storage)

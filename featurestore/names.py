@@ -39,6 +39,8 @@ def suggest_slug(name: str) -> str:
     >>> suggest_slug("ViT-B/16 (AugReg)")
     'vit-b-16-augreg'
     """
+    if _SLUG.fullmatch(name):
+        return name
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9._-]+", "-", ascii_name).strip("-.")
     return slug if _SLUG.fullmatch(slug) else ""

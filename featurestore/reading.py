@@ -66,6 +66,21 @@ def files(manifest: Manifest, part: Part) -> Iterator[tuple[str, Fragment]]:
     return ((f"{_folder(manifest)}/{fragment.path}", fragment) for fragment in part.fragments)
 
 
+def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
+    """Compare fragments with their manifests, as `batches` does before it reads them: for readers that would not.
+
+    Raises:
+        CorruptionError: A fragment is missing, or not as its manifest says.
+    """
+
+    def check_some(start: int) -> None:
+        for path, fragment in fragments[start::_READERS]:
+            _opener(storage, path, fragment)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        list(pool.map(check_some, range(_READERS)))
+
+
 def batches(
     storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str], rows: int
 ) -> Iterator[tuple[NDArray[Any], ...]]:
@@ -160,15 +175,22 @@ def _open(opener: Callable[[], pa.NativeFile], path: str, fragment: Fragment) ->
 
 def _opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.NativeFile]:
     """How to open a fragment, once it is known to be the manifest's: a small one is read and hashed here."""
-    size = storage.size(path)
-    if size != fragment.bytes:
-        raise _corrupt(path, "it is missing" if size is None else f"it has {size} bytes instead of {fragment.bytes}")
-    if size > _HASHED_BYTES:
+    if fragment.bytes > _HASHED_BYTES:
+        _check_size(path, fragment, storage.size(path))
         return partial(storage.open_input, path)
-    data = storage.get(path)
+    try:
+        data = storage.get(path)
+    except MissingError as error:
+        raise _corrupt(path, "it is missing") from error
+    _check_size(path, fragment, len(data))
     if hashlib.sha256(data).hexdigest() != fragment.sha256:
         raise _corrupt(path, "its sha256 differs")
     return partial(pa.BufferReader, data)
+
+
+def _check_size(path: str, fragment: Fragment, size: int | None) -> None:
+    if size != fragment.bytes:
+        raise _corrupt(path, "it is missing" if size is None else f"it has {size} bytes instead of {fragment.bytes}")
 
 
 def _corrupt(path: str, reason: str) -> CorruptionError:

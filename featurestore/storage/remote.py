@@ -36,7 +36,8 @@ _RETRY: dict[str, Any] = {
 }
 _REFUSED = re.compile("403 Forbidden|401 Unauthorized|SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied")
 _SILENT = re.compile("error sending request|operation timed out|Connect|error decoding response body")
-_NO_CREDENTIALS = re.compile("CredentialProvider|169.254.169.254|credentials")
+# Where nothing names credentials, they are looked for in the machine's own metadata service.
+_NO_CREDENTIALS = re.compile("CredentialProvider|/latest/api/token|/latest/meta-data/|169[.]254[.]169[.]254")
 _POLARS_NAMES = {
     "endpoint": "aws_endpoint_url",
     "region": "aws_region",
@@ -134,11 +135,11 @@ class ObjectStorage(Storage):
             return "the bucket does not exist; make it, or correct --lake"
         if isinstance(error, PermissionDeniedError | UnauthenticatedError) or _REFUSED.search(text):
             return "the store refuses these credentials; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and their rights"
+        if _NO_CREDENTIALS.search(text):
+            return "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         if _SILENT.search(text):
             endpoint = self._config.get("endpoint", "the provider's endpoint")
             return f"{endpoint} does not answer; check AWS_ENDPOINT_URL and the network"
-        if _NO_CREDENTIALS.search(text):
-            return "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         return first_line(error)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurestore import Lake, manifest
+from featurestore import Lake, manifest, verifying
 from featurestore.fingerprint import fingerprint
 from featurestore.tables import TABLES, Table
 
@@ -126,6 +126,13 @@ def test_a_question_gives_the_golden_answer(lake: Lake) -> None:
     relation = lake.ask(QUESTION)
     rows = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
     assert [{name: row[name] for name in GOLDEN["question"][0]} for row in rows] == GOLDEN["question"]
+
+
+def test_nothing_is_wrong_with_it(lake: Lake) -> None:
+    """Checksums, fingerprints, samples, numbers and heads are as they were."""
+    faults: list[verifying.Fault] = []
+    verifying.verify(lake.storage, faults.append, deep=True)
+    assert faults == []
 
 
 def test_the_lake_covers_what_can_differ(lake: Lake) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError, StorageError
+from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError
 from featurestore.lake import DEFAULT_LOCATION
 from featurestore.tables import TABLES
 from featurestore.writing import Target, write_part
@@ -203,12 +203,17 @@ def test_a_mistake_is_named(
         use(lake)
 
 
-def test_sql_over_a_missing_fragment_is_an_error(lake: Lake, put: Put) -> None:
-    """DuckDB's own message becomes one sentence that names the file."""
+def test_sql_over_a_missing_or_altered_fragment_is_an_error(lake: Lake, put: Put) -> None:
+    """DuckDB is not shown a fragment that its manifest does not vouch for: it would not notice a flipped bit."""
     put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)
-    for path in Path(lake.location).rglob("*.parquet"):
-        path.unlink()
-    with pytest.raises(StorageError, match=r"DuckDB cannot read the lake at .*parquet"):
+    (path,) = Path(lake.location).rglob("*.parquet")
+    good = path.read_bytes()
+    for position in range(0, len(good), 97):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 4]) + good[position + 1 :])
+        with pytest.raises(CorruptionError, match="sha256 differs"):
+            lake.sql("from accuracy")
+    path.unlink()
+    with pytest.raises(CorruptionError, match="missing"):
         lake.sql("from accuracy")
     with pytest.raises(CorruptionError, match="missing"):
         lake.read("accuracy", model="m", dataset="d")
@@ -229,3 +234,17 @@ def test_questions_can_be_listed() -> None:
         assert question.question.endswith("?")
         assert question.topic
         assert question.columns
+
+
+def test_the_settings_file_names_the_lake_unless_the_environment_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`featurestore.toml` counts from any folder below it."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "featurestore.toml").write_text('lake = "s3://bucket/study"\n')
+    monkeypatch.chdir(tmp_path / "below")
+    monkeypatch.delenv("FEATURESTORE_LAKE", raising=False)
+    monkeypatch.delenv("FEATURESTORE_CONFIG", raising=False)
+    assert Lake().location == "s3://bucket/study"
+    monkeypatch.setenv("FEATURESTORE_LAKE", "elsewhere")
+    assert Lake().location == "elsewhere"

@@ -2,17 +2,21 @@
 # A real S3 server for the tests: Ceph's RADOS gateway over one monitor and one in-memory store, on the loopback interface.
 #   server.sh start DIR [PORT]    installs what is missing (Debian), starts it, makes the bucket's user
 #   server.sh stop DIR
+#   server.sh with COMMAND...     runs a command beside a server of its own, named by $FEATURESTORE_TEST_S3, and stops it
 # Endpoint http://127.0.0.1:PORT, access key "testkey", secret "testsecret". All files lie in DIR.
 set -euo pipefail
 
-action=${1:?start or stop}
-folder=$(realpath -m "${2:?a folder}")
-port=${3:-5705}
-
 stop() {
-    local file
+    local file process attempt
     for file in "$folder"/run/*.pid; do
-        [ -e "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
+        [ -e "$file" ] || continue
+        process=$(cat "$file")
+        kill "$process" 2>/dev/null || continue
+        for attempt in $(seq 50); do
+            kill -0 "$process" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -9 "$process" 2>/dev/null || true
     done
 }
 
@@ -45,7 +49,7 @@ osd pool default min size = 1
 osd pool default pg num = 8
 osd pool default pg autoscale mode = off
 mon allow pool size one = true
-rgw frontends = beast endpoint=127.0.0.1:$port
+rgw frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
 CONF
 }
 
@@ -85,4 +89,34 @@ start() {
     exit 1
 }
 
-"$action"
+# The first of three neighbouring ports that nobody listens on.
+free_port() {
+    local first offset
+    for first in $(seq 5705 10 6705); do
+        for offset in 0 1 2; do
+            (exec 3<>"/dev/tcp/127.0.0.1/$((first + offset))") 2>/dev/null && continue 2
+        done
+        echo "$first"
+        return
+    done
+}
+
+with_server() {
+    folder=$(mktemp -d)
+    port=$(free_port)
+    trap 'stop; rm -rf "$folder"' EXIT
+    start
+    FEATURESTORE_TEST_S3=http://127.0.0.1:$port "$@"
+}
+
+case ${1:?start, stop or with} in
+start | stop)
+    folder=$(realpath -m "${2:?a folder}")
+    port=${3:-5705}
+    "$1"
+    ;;
+with)
+    shift
+    with_server "$@"
+    ;;
+esac

@@ -20,7 +20,12 @@ from featurestore.errors import MissingError
 if TYPE_CHECKING:
     from featurestore.storage import Storage
 
-KEYS = ("a", "a.b/c-d/e_f", "scores/model=vit-b.16/detector=mahalanobis-pp/0123456789ab-00000.parquet", "_manifest.12.json")
+KEYS = (
+    "a",
+    "a.b/c-d/e_f",
+    "scores/model=vit-b.16/detector=mahalanobis-pp/0123456789ab-00000.parquet",
+    "_manifest.12.json",
+)
 LARGE = np.random.default_rng(0).bytes(7_000_001)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +9,6 @@ from featurestore.errors import InputError, StorageError
 from featurestore.storage import LocalStorage, open_storage
 
 from .contract import StorageContract, keys
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class TestLocalStorage(StorageContract):
@@ -32,9 +29,7 @@ class TestLocalStorage(StorageContract):
         assert not storage.create("a/b", b"3")
         assert [path.name for path in storage.root.rglob("*") if path.is_file()] == ["b"]
 
-    def test_a_failed_write_leaves_what_was_there(
-        self, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_failed_write_leaves_what_was_there(self, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
         """An error before the data is on disk: one sentence, the old object, nothing staged."""
         storage.put("a/b", b"old")
 
@@ -54,7 +49,7 @@ class TestLocalStorage(StorageContract):
         fsync = os.fsync
 
         def record(descriptor: int) -> None:
-            name = os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), storage.root)
+            name = os.path.relpath(Path(f"/proc/self/fd/{descriptor}").readlink(), storage.root)
             synced.append("data" if ".staged-" in name else name)
             assert not (storage.root / "a" / "b" / "c").exists() or name == "a/b"
             fsync(descriptor)

@@ -34,8 +34,9 @@ class TestMoto(StorageContract):
         use(monkeypatch, environment(endpoint))
         return ObjectStorage(new_lake(endpoint))
 
-    def test_a_missing_bucket_is_no_missing_object(self, storage: ObjectStorage) -> None:
+    def test_a_missing_bucket_is_no_missing_object(self, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every verb that can tell says that it is the bucket."""
+        use(monkeypatch, environment(endpoint))
         nowhere = ObjectStorage("s3://no-such-bucket/lake")
         for call in (
             nowhere.exists,

@@ -1,0 +1,120 @@
+"""The parts of docs/guide.md that follow from the code; `python -m tests.guide` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from analysis.detectors import detectors
+from featurestore import catalog
+from featurestore.__main__ import app
+from featurestore.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
+_BLOCK = re.compile(r"<!-- generated: ([^\n]*) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def blocks() -> dict[str, str]:
+    """The generated parts by name."""
+    commands = {f"command {' '.join(words)}": _command(words, command) for words, command in _commands((), _root())}
+    return {
+        **commands,
+        "views": _views(),
+        "questions": _questions(),
+        "detectors": _detectors(),
+        "settings": _settings(),
+    }
+
+
+def names(text: str) -> list[str]:
+    """The names of the generated parts that a text has room for."""
+    return [match[1] for match in _BLOCK.finditer(text)]
+
+
+def updated(text: str) -> str:
+    """The text with its generated parts written anew; a part that is not known any more is empty."""
+    known = blocks()
+    return _BLOCK.sub(lambda match: f"<!-- generated: {match[1]} -->\n{known.get(match[1], '')}\n<!-- end -->", text)
+
+
+def _root() -> Any:
+    return typer.main.get_command(app)
+
+
+def _commands(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if hasattr(command, "commands"):
+        for name, inner in sorted(command.commands.items()):
+            yield from _commands((*words, name), inner)
+    else:
+        yield words, command
+
+
+def _command(words: tuple[str, ...], command: Any) -> str:
+    options = [p for p in command.params if p.opts[0].startswith("-")]
+    arguments = [p for p in command.params if p not in options]
+    usage = [p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments]
+    usage += [_value(p) for p in options if p.required]
+    rows = [(f"`{_value(p)}`" if p in options else f"`{p.name.upper()}`", _help(p)) for p in command.params]
+    lines = [f"```sh\nfeaturestore {' '.join([*words, *usage])}\n```", "", command.help, ""]
+    return "\n".join([*lines, *_table(("option", "meaning"), rows)])
+
+
+def _value(option: Any) -> str:
+    return option.opts[0] if option.is_flag else f"{option.opts[0]} {option.name.strip('_').upper()}"
+
+
+def _help(parameter: Any) -> str:
+    default = "" if parameter.default in {None, False} else f" [default: {parameter.default}]"
+    return f"{parameter.help}{' [required]' if parameter.required else default}"
+
+
+def _views() -> str:
+    parts = []
+    for name, view in catalog.views().items():
+        rows = [(f"`{column}`", text) for column, text in view.columns.items()]
+        parts += [f"### `{name}`", "", f"{view.title}.", "", *_table(("column", "meaning"), rows), ""]
+    return "\n".join(parts).rstrip()
+
+
+def _questions() -> str:
+    parts = []
+    for name, question in catalog.questions().items():
+        rows = [(f"`{p.name}`", p.type, f"`{p.default}`", p.description) for p in question.parameters.values()]
+        answer = ", ".join(f"`{column}`" for column in question.columns)
+        parts += [
+            f"### `{name}`",
+            "",
+            question.question,
+            *([f"Published finding: {question.finding}"] * bool(question.finding)),
+            "",
+        ]
+        parts += [*_table(("parameter", "type", "default", "meaning"), rows), "", f"Columns: {answer}.", ""]
+    return "\n".join(parts).rstrip()
+
+
+def _detectors() -> str:
+    rows = [(f"`{d.name}`", f"`{d.formula}`", d.fitted_on, d.source) for d in detectors().values()]
+    return "\n".join(_table(("detector", "score; higher is more in-distribution", "learns from", "source"), rows))
+
+
+def _settings() -> str:
+    documented = dict(re.findall(r"^ {8}(\w+): (.*)$", Settings.__doc__ or "", re.MULTILINE))
+    rows = [(f"`{field.name}`", documented[field.name]) for field in fields(Settings)]
+    return "\n".join(_table(("setting", "meaning"), rows))
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    lines = [list(header), *(list(row) for row in rows)]
+    texts = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+    return [texts[0], "|" + "---|" * len(lines[0]), *texts[1:]]
+
+
+if __name__ == "__main__":
+    GUIDE.write_text(updated(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
