@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+import time
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -27,6 +29,35 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
 Failure = tuple[int, str, str]
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds that the loop spent on each stage; decoding beside the loop shows as `read` only where the loop waited.
+
+    Attributes:
+        prepare: Loading models and looking up what is there already.
+        read: Waiting for images.
+        forward: Running models.
+        write: Waiting for fragments to be written.
+    """
+
+    prepare: float = 0.0
+    read: float = 0.0
+    forward: float = 0.0
+    write: float = 0.0
+
+    @contextlib.contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
+
+    def __add__(self, other: Times) -> Times:
+        return Times(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(slots=True)
@@ -78,29 +109,33 @@ class Job:
 Pending: TypeAlias = tuple[Job, int, list[Failure], "Future[Fragment]"]
 
 
-def extract_dataset(
+def extract_fragments(
     storage: Storage,
     jobs: Sequence[Job],
     images: ImageDataset,
     listing: Listing,
-    options: Options,
     *,
+    numbers: Sequence[int],
+    options: Options,
     workers: int,
     advance: Callable[[int], None],
+    times: Times,
 ) -> None:
-    """Make all fragments of a dataset's activations for models that share their preprocessing: each image is decoded once.
+    """Make fragments of a dataset's activations for models that share their preprocessing: each image is decoded once.
 
     Args:
         storage: The lake's storage.
-        jobs: The models' shares; their `fragments` and `failures` are complete afterwards.
+        jobs: The models' shares; afterwards their `fragments` and `failures` hold all numbers.
         images: The dataset's images, prepared as the models want them.
         listing: The dataset's samples.
+        numbers: Which fragments.
         options: Batch size, stored precision, fragment size.
         workers: Processes that decode.
         advance: Is told the number of samples just done.
+        times: Is told where the time went.
     """
     ranges = fragment_ranges(len(listing), options.fragment_rows)
-    missing = {n: [job for job in jobs if n not in job.fragments] for n in range(len(ranges))}
+    missing = {n: [job for job in jobs if n not in job.fragments] for n in numbers}
     advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
@@ -109,25 +144,37 @@ def extract_dataset(
         for number, behind in missing.items():
             if not behind:
                 continue
-            failures = _run_fragment(read, behind, ranges[number], listing, advance)
+            failures = _run_fragment(read, behind, ranges[number], listing, advance=advance, times=times)
             _take_finished(pending)
-            for job in behind:
-                rows = job.take_rows(listing.labels)
-                written = writer.submit(job.task.target, number, rows, {"failures": failures})
-                pending.append((job, number, failures, written))
+            with times.measure("write"):
+                for job in behind:
+                    rows = job.take_rows(listing.labels)
+                    written = writer.submit(job.task.target, number, rows, {"failures": failures})
+                    pending.append((job, number, failures, written))
+        with times.measure("write"):
+            for _, _, _, written in pending:
+                written.exception()
     _take_finished(pending)
 
 
 def _run_fragment(
-    read: Iterator[ImageBatch], jobs: Sequence[Job], samples: range, listing: Listing, advance: Callable[[int], None]
+    read: Iterator[ImageBatch],
+    jobs: Sequence[Job],
+    samples: range,
+    listing: Listing,
+    *,
+    advance: Callable[[int], None],
+    times: Times,
 ) -> list[Failure]:
     failures: list[Failure] = []
     done = 0
     while done < len(samples):
-        batch = next(read)
+        with times.measure("read"):
+            batch = next(read)
         if batch.samples:
-            for job in jobs:
-                job.run(batch)
+            with times.measure("forward"):
+                for job in jobs:
+                    job.run(batch)
         failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
         steps = len(batch.samples) + len(batch.errors)
         done += steps

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from featurestore import writing
-from featurestore.tables import TABLES
+from featurestore.names import pick
+from featurestore.tables import TABLES, VECTOR_DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 FRAGMENT_ROWS = 16_384
+_MODELS_PER_PASS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Options:
     dtype: str = "float16"
     replacing: bool = False
     fragment_rows: int = FRAGMENT_ROWS
+
+    def __post_init__(self) -> None:
+        pick("mixed precision (--amp)", self.amp, ("off", "bf16", "fp16"))
+        pick("stored precision (--dtype)", self.dtype, VECTOR_DTYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,23 @@ def plan(
             found = writing.find(lake.storage, task.target, replacing=options.replacing)
             (hits if found else to_do).append(task)
     return to_do, hits
+
+
+def passes(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Cut tasks into passes over one dataset, whose models share their preprocessing and so each image's decoding.
+
+    The passes of the same models follow each other, so that models stay loaded.
+    """
+    by_preprocessing: dict[str, dict[str, list[Task]]] = {}
+    for task in tasks:
+        models = by_preprocessing.setdefault(str(task.spec.preprocessing), {})
+        models.setdefault(task.spec.name, []).append(task)
+    for models in by_preprocessing.values():
+        names = list(models)
+        for start in range(0, len(names), _MODELS_PER_PASS):
+            chunk = [task for name in names[start : start + _MODELS_PER_PASS] for task in models[name]]
+            for dataset in dict.fromkeys(task.dataset.dataset for task in chunk):
+                yield [task for task in chunk if task.dataset.dataset == dataset]
 
 
 def fragment_ranges(samples: int, fragment_rows: int) -> list[range]:

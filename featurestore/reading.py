@@ -202,11 +202,11 @@ def _corrupt(path: str, reason: str) -> CorruptionError:
 def _newest(storage: Storage, prefix: str) -> dict[str, str]:
     """Per partition folder below a prefix, the path of the manifest with the highest version."""
     found: dict[str, tuple[int, str]] = {}
-    for entry in storage.list(prefix):
-        version = paths.manifest_version(entry.key)
+    for key in storage.names(prefix):
+        version = paths.manifest_version(key)
         if version is not None:
-            folder = entry.key.rpartition("/")[0]
-            found[folder] = max(found.get(folder, (0, "")), (version, entry.key))
+            folder = key.rpartition("/")[0]
+            found[folder] = max(found.get(folder, (0, "")), (version, key))
     return {folder: path for folder, (_, path) in found.items()}
 
 

@@ -54,9 +54,9 @@ def outside(storage: Storage, table: Table, path: str, fragment: Fragment) -> Ou
 
 
 def schema_problem(table: Table, schema: pa.Schema) -> str:
-    """What is wrong with a fragment's columns, or an empty text."""
+    """What is wrong with a fragment's columns, or an empty text; a later version may have added some at the end."""
     names = table.columns.names
-    if sorted(schema.names) != sorted(names):
+    if schema.names[: len(names)] != names:
         return f"it has the columns {', '.join(schema.names)} instead of {', '.join(names)}"
     wrong = [name for name in names if not _is_stored_as(table.columns.field(name).type, schema.field(name).type)]
     return f"its column {wrong[0]} is of the type {schema.field(wrong[0]).type}" if wrong else ""

@@ -146,6 +146,7 @@ def commit(
         planned = manifests.merged(current, table.name, key, parts, replacing=replacing)
         if planned is None and current is not None:
             return current
+        _check_there(storage, folder, parts)
         if planned and _create(storage, f"{folder}/{paths.manifest_name(planned.version)}", planned):
             return planned
     raise StorageError(f"Could not commit {manifests.title(table.name, key)}: other jobs kept changing it. Try again.")
@@ -164,6 +165,16 @@ def write_part(
     part = target.part([write_fragment(storage, target, 0, rows)], details)
     commit(storage, target.table, target.key, [part], replacing=replacing)
     return True
+
+
+def _check_there(storage: Storage, folder: str, parts: Sequence[Part]) -> None:
+    """A fragment of an earlier attempt may have been collected as garbage since it was found."""
+    held = {entry.key: entry.bytes for entry in storage.list(folder)}
+    for fragment in (fragment for part in parts for fragment in part.fragments):
+        if held.get(f"{folder}/{fragment.path}") != fragment.bytes:
+            raise StorageError(
+                f"The fragment {folder}/{fragment.path} vanished before it was committed: run the job again."
+            )
 
 
 def _create(storage: Storage, path: str, planned: Manifest) -> bool:

@@ -24,6 +24,8 @@ FIT_SHARE = 0.7
 PRETRAIN_SHARE_OF_HELD_OUT = 0.5
 SEED = 0
 BRIGHTEST = 16
+COMPLETE = ".complete"
+"""Written last: the number of images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,22 @@ def write_digits(out: Path) -> DigitFolders:
         MissingError: If scikit-learn is not installed.
     """
     folders = DigitFolders(pretrain=out / "pretrain", fit=out / "fit", id=out / "id", near_ood=out / "near-ood")
+    if _is_complete(out):
+        return folders
     images, digits = _load()
     out.mkdir(parents=True, exist_ok=True)
-    for path, position in _plan(folders, digits):
+    planned = list(_plan(folders, digits))
+    for path, position in planned:
         if not path.exists():
             write_atomically(path, _png(images[position]), scratch=out)
+    write_atomically(out / COMPLETE, str(len(planned)).encode(), scratch=out)
     return folders
+
+
+def _is_complete(out: Path) -> bool:
+    """Whether an earlier run ended and its files are all there: then scikit-learn need not be loaded."""
+    marker = out / COMPLETE
+    return marker.is_file() and marker.read_text(encoding="ascii") == str(sum(1 for _ in out.glob("*/*/*.png")))
 
 
 def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:

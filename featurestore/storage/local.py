@@ -59,6 +59,13 @@ class LocalStorage(Storage):
         if (self.root / prefix).is_dir():
             yield from (entry for entry in super().list(prefix) if not entry.key.rpartition("/")[2].startswith(STAGED))
 
+    def names(self, prefix: str) -> Iterator[str]:
+        """The keys of all objects below a prefix, without a look at each file."""
+        top = str(self.root / prefix)
+        for folder, _, files in os.walk(top):
+            inside = f"{prefix}{folder[len(top) :]}".replace(os.sep, "/").strip("/")
+            yield from (f"{inside}/{name}" if inside else name for name in files if not name.startswith(STAGED))
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file so that a crash leaves the old one or the new one."""
         with self._errors("write", key), self._staged(key, data) as (staged, target):

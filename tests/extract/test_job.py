@@ -13,11 +13,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
+from extract.devices import choose_device, split_devices
 from extract.images import read_rgb
-from extract.job import choose_device, run
+from extract.job import run
 from extract.models import LoadedModel, ModelSpec
 from extract.plan import Options, batches_of, fragment_ranges
-from featurestore import ConflictError, InputError, Lake, NumericalError
+from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
 
 from .conftest import ARCHITECTURE, KWARGS, tiny_vit, write_images
 
@@ -283,6 +284,34 @@ def test_changed_files_stop_the_job(lake: Lake, images: Path, spec: ModelSpec, q
     (images / "ant" / "000.png").unlink()
     with pytest.raises(ConflictError, match="1 removed"):
         run(lake, [spec], ["val"], FULL, quiet)
+
+
+def test_unknown_precisions_are_refused() -> None:
+    with pytest.raises(MissingError, match="did you mean 'bf16'"):
+        Options(amp="bf61")
+    with pytest.raises(MissingError, match="did you mean 'float16'"):
+        Options(dtype="flot16")
+
+
+def test_devices_are_read_one_or_many() -> None:
+    assert split_devices("cpu") == ["cpu"]
+    assert split_devices("cpu,cpu") == ["cpu", "cpu"]
+    with pytest.raises(InputError, match="is no device"):
+        split_devices("cpu,gpu")
+
+
+def test_many_processes_write_what_one_does(
+    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], tmp_path: Path
+) -> None:
+    (images / "ant" / "001.png").write_bytes(b"")
+    other = Lake(tmp_path / "other")
+    for where, device in ((lake, "cpu"), (other, "cpu,cpu")):
+        add_dataset(where, "val", images, role="id")
+        summary = run(where, [spec], ["val"], dataclasses.replace(FULL, fragment_rows=3, device=device), quiet)
+        assert (summary.extracted, summary.failed) == (1, 1)
+    for ours, theirs in zip(_read(lake), _read(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert lake.read("failures", model="tiny", dataset="val") == other.read("failures", model="tiny", dataset="val")
 
 
 def test_a_device_that_is_not_there_is_a_sentence() -> None:

@@ -397,6 +397,12 @@ def test_rows_are_read_in_blocks_and_checks_span_them() -> None:
     assert [check(block) for block in blocks] == [None, None, None, "sample 5 is there twice"]
 
 
+def test_a_column_that_a_later_version_added_is_no_fault(sound: Lake) -> None:
+    """The format allows more columns at the end of a table."""
+    rewrite(sound, ACTIVATIONS, lambda rows: rows.append_column("later", pa.array([1] * rows.num_rows)))
+    assert faults(sound) == []
+
+
 def test_a_vector_that_is_missing_is_a_fault() -> None:
     column = pa.array([[1.0, 2.0], None], vector(2, "float32"))
     rows = pa.record_batch([pa.array([3, 4]), column], names=["sample", "feature"])

@@ -1,0 +1,96 @@
+"""Who runs the units: this process, one process per device, or the nodes of a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from extract.units import Written, run_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from extract.units import Unit
+
+    Advance: TypeAlias = Callable[[int], None]
+    Runner: TypeAlias = Callable[[str, Sequence[Unit], Advance], Iterator[tuple[Unit, Written]]]
+
+_RETRIES = 5
+"""How often Ray starts a unit again whose node died."""
+
+
+def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+    """Run units one after the other."""
+    for unit in units:
+        yield unit, run_unit(location, unit, advance)
+
+
+def on_devices(devices: Sequence[str]) -> Runner:
+    """A runner with one process for each device; a process takes the next unit when it is done with one."""
+
+    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+        context = multiprocessing.get_context("spawn")
+        queue = context.Queue()
+        for device in devices:
+            queue.put(device)
+        with ProcessPoolExecutor(len(devices), context, _take_device, (queue,)) as pool:
+            futures = {pool.submit(_run_on_own_device, location, unit.portable()): unit for unit in units}
+            for future in as_completed(futures):
+                advance(futures[future].samples)
+                yield futures[future], future.result()
+
+    return run
+
+
+def on_ray(address: str | None, devices: str) -> Runner:
+    """A runner that hands units to a Ray cluster; a unit whose node dies runs again on another.
+
+    Args:
+        address: The cluster's address; None starts or joins a local one.
+        devices: `auto` and `cuda` ask Ray for one GPU per unit where the cluster has any.
+    """
+
+    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
+
+        if not ray.is_initialized():
+            ray.init(address=address, log_to_driver=False)
+        gpus = 1 if devices != "cpu" and ray.cluster_resources().get("GPU") else 0
+        remote: Any = ray.remote(_run_quietly).options(max_retries=_RETRIES, num_gpus=gpus, num_cpus=1)
+        waiting = {remote.remote(location, unit.portable()): unit for unit in units}
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            unit = waiting.pop(done)
+            written: Written = _result(ray, done)
+            advance(unit.samples)
+            yield unit, written
+
+    return run
+
+
+def _result(ray: Any, reference: Any) -> Written:
+    """A unit's result, or the error that it raised itself rather than Ray's account of it."""
+    try:
+        written: Written = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause or error from error
+    return written
+
+
+def _run_quietly(location: str, unit: Unit) -> Written:
+    return run_unit(location, unit, lambda _: None)
+
+
+_own_device: list[str] = []
+
+
+def _take_device(queue: Any) -> None:
+    _own_device.append(queue.get())
+
+
+def _run_on_own_device(location: str, unit: Unit) -> Written:
+    return _run_quietly(location, replace(unit, options=replace(unit.options, device=_own_device[0])))

@@ -1,0 +1,142 @@
+"""Units of work: some models on some fragments of a dataset. A unit may run anywhere, more than once, in any order."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from extract.datasets.register import read_listing
+from extract.devices import choose_device
+from extract.images import ImageDataset
+from extract.loop import Job, Times, extract_fragments
+from extract.model_rows import write_model
+from extract.models import LoadedModel
+from featurestore.errors import InputError
+from featurestore.lake import Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from extract.datasets import DatasetRow, Listing
+    from extract.loop import Failure
+    from extract.models import ModelSpec
+    from extract.plan import Options, Task
+    from featurestore.manifest import Fragment
+
+_MODELS_KEPT = 8
+_SMALL = 4_000
+_kept: dict[tuple[str, ...], LoadedModel] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Models that share their preprocessing, a dataset, and the numbers of the fragments to write."""
+
+    tasks: Sequence[Task]
+    numbers: Sequence[int]
+    options: Options
+
+    @property
+    def dataset(self) -> DatasetRow:
+        """The dataset."""
+        return self.tasks[0].dataset
+
+    @property
+    def samples(self) -> int:
+        """Samples that the unit covers."""
+        rows = self.options.fragment_rows
+        return sum(min(rows, self.dataset.samples - number * rows) for number in self.numbers)
+
+    def portable(self) -> Unit:
+        """The unit without what its models have computed so far: small, and fit for another process."""
+        tasks = [replace(task, spec=replace(task.spec)) for task in self.tasks]
+        return replace(self, tasks=tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a unit wrote, by model and fragment number, and where its time went."""
+
+    fragments: dict[str, dict[int, Fragment]]
+    failures: dict[str, dict[int, list[Failure]]]
+    times: Times
+    device: str
+
+
+def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
+    """Write a unit's fragments, but those that are in the lake already, and its models' rows.
+
+    Args:
+        location: The lake.
+        unit: What to do; its options name one device.
+        advance: Is told the number of samples just done.
+
+    Raises:
+        InputError: A model cannot be loaded, or a label is beyond its head; nothing of the unit is written.
+        ConflictError: The lake holds another model of this name.
+        NumericalError: A model gives NaN, infinity, or a value too large for the stored precision.
+    """
+    lake, options = Lake(location), unit.options
+    start = time.monotonic()
+    device = choose_device(options.device)
+    listing = read_listing(lake, unit.dataset.dataset)
+    jobs = [Job(task, _loaded(task.spec, str(device), options), options.dtype) for task in unit.tasks]
+    for job in jobs:
+        _check_labels(job, unit.dataset, listing)
+        job.load_progress(lake.storage)
+    for job in jobs:
+        write_model(lake.storage, job.model, replacing=options.replacing)
+    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.transform())
+    times = Times(prepare=time.monotonic() - start)
+    extract_fragments(
+        lake.storage,
+        jobs,
+        images,
+        listing,
+        numbers=unit.numbers,
+        options=options,
+        workers=_workers(unit),
+        advance=advance,
+        times=times,
+    )
+    wanted = set(unit.numbers)
+    return Written(
+        {job.task.spec.name: {n: job.fragments[n] for n in wanted} for job in jobs},
+        {job.task.spec.name: {n: job.failures[n] for n in wanted} for job in jobs},
+        times,
+        _described(device),
+    )
+
+
+def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
+    """The model; kept for the next unit, which is often of the same models on another dataset."""
+    key = (spec.name, *map(str, spec.identity.values()), device, options.amp)
+    if key not in _kept:
+        while len(_kept) >= _MODELS_KEPT:
+            _kept.pop(next(iter(_kept)))
+        _kept[key] = LoadedModel(spec, torch.device(device), options.amp)
+    return _kept[key]
+
+
+def _check_labels(job: Job, dataset: DatasetRow, listing: Listing) -> None:
+    classes = len(job.model.head.bias)
+    largest = max((label for label in listing.labels if label is not None), default=0)
+    if largest >= classes:
+        raise InputError(
+            f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {job.task.spec.name} has {classes} classes."
+        )
+
+
+def _workers(unit: Unit) -> int:
+    if unit.options.workers is not None:
+        return unit.options.workers
+    return 0 if unit.samples < _SMALL else min(8, os.cpu_count() or 1)
+
+
+def _described(device: torch.device) -> str:
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
