@@ -31,7 +31,8 @@ fmt: .venv/dev.stamp ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 
 bench: .venv/dev.stamp ## benchmarks: ratios against floors measured in the same run
-	@for file in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	$(BIN)/python -m benchmarks.lake
+	$(BIN)/python -m benchmarks.extract
 
 clean: ## delete the environment and the demo
 	rm -rf .venv demo

@@ -1,6 +1,6 @@
 """Writing, scanning and opening a lake, as ratios against floors measured in the same run.
 
-python benchmarks/lake.py [--rows 200000] [--models 296] [--only write,scan,open,codecs]
+python -m benchmarks.lake [--rows 200000] [--models 296] [--only write,scan,open,codecs]
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from measure import Measurement, best, measure
 
+from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake, writing
 from featurestore.fragment_writer import FragmentWriter
 from featurestore.parquet import ROW_GROUP_ROWS, vector_array

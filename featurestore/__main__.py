@@ -66,19 +66,51 @@ _EXTRA_OF = {
 @dataset_app.command("add")
 def dataset_add(
     name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
-    path: Annotated[Path, typer.Argument(help="Where its images lie.")],
+    path: Annotated[str, typer.Argument(help="Where its images lie: file, folder, quoted glob, or hf:NAME@split.")],
     role: Annotated[str, typer.Option(help="fit (fits detectors), id (ID test), ood, or val (ID, tunes).")],
     benchmark: Annotated[str, typer.Option(help="Benchmark that it takes part in.")] = "main",
-    format_: Annotated[str, typer.Option("--format", help="How the images lie: folder.")] = "folder",
-    labels: Annotated[Path | None, typer.Option(help="CSV class_name,label that overrides the labels.")] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="How the images lie: folder, imagenet-val, csv, ninco, tar, parquet or hf.")
+    ] = "folder",
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV class_name,label that overrides the labels; imagenet-val: the images' labels."),
+    ] = None,
+    label_kind: Annotated[
+        str | None,
+        typer.Option(
+            help="imagenet-val: what the labels are: wnid, devkit or index; csv: index, if classes are labels."
+        ),
+    ] = None,
+    synsets: Annotated[
+        Path | None, typer.Option(help="imagenet-val: the 1,000 wnids, with devkit ids where those are used.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="csv: folder that the paths are relative to; else the CSV's own.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="ninco: ood-classes, unit-tests or popular.")] = None,
+    subset: Annotated[str | None, typer.Option(help="ninco: 46 or 64 OOD classes.")] = None,
+    inside: Annotated[str | None, typer.Option(help="tar: folder in it that holds the class folders.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="parquet and hf: column with the labels.")] = None,
+    per_class: Annotated[int | None, typer.Option(help="Choose so many images of each class.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of that choice; 0 if not given.")] = None,
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
     """Add a dataset: list its images, and remember what they are."""
-    from extract.datasets import add_dataset
+    from extract.datasets import SourceOptions, add_dataset
 
+    options = SourceOptions(labels, label_kind, synsets, root, part, subset, inside, label_column, per_class, seed)
     row = add_dataset(
-        _lake(lake), name, path, role=role, benchmark=benchmark, format_=format_, labels=labels, replacing=replace
+        _lake(lake),
+        name,
+        path,
+        role=role,
+        benchmark=benchmark,
+        format_=format_,
+        options=options,
+        replacing=replace,
+        report=_say,
     )
     _say(
         f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
@@ -122,7 +154,29 @@ def extract(
     model_kwargs: Annotated[
         list[str] | None, typer.Option(help="Argument of the network, name=value; may be given many times.")
     ] = None,
-    pool: Annotated[Path | None, typer.Option(help="CSV file with one model per row.")] = None,
+    recipes: Annotated[
+        Path | None,
+        typer.Option(help="JSON file that says how the models were trained, as hparam_info.json of model-soups."),
+    ] = None,
+    head: Annotated[
+        Path | None,
+        typer.Option(help="NPZ file with weight, bias and normalize: a head in the place of the network's own."),
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="CSV file with one model per row, or vit-ood-2024 or maha-pp-2025.")
+    ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder with the pool's checkpoints; what is not there is listed.")
+    ] = None,
+    shard: Annotated[str | None, typer.Option(help="Only a part of the models, as 3/16 of sixteen jobs.")] = None,
+    soup: Annotated[
+        str | None, typer.Option(help="uniform or greedy: average the models, and extract that one in their place.")
+    ] = None,
+    soup_name: Annotated[str | None, typer.Option(help="Name of that model in the lake.")] = None,
+    soup_on: Annotated[
+        str | None, typer.Option(help="Labelled dataset of the lake whose accuracy a greedy soup goes by.")
+    ] = None,
+    soup_out: Annotated[Path, typer.Option(help="Folder for the averaged weights.")] = Path("soups"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
     workers: Annotated[
@@ -134,15 +188,22 @@ def extract(
     lake: LakeOption = None,
 ) -> None:
     """Write the activations of models on datasets, each once."""
+    opened = _lake(lake)
+    opened.check_exists()  # before torch is imported: a lake that is not there is said at once
     from extract.job import run
     from extract.plan import Options
-    from extract.pool import read_pool, specs_from_options
+    from extract.selection import Selection, select
+    from extract.soups import make_soup, soup_options
 
-    specs = [*(read_pool(pool) if pool else []), *specs_from_options(model or [], architecture, model_kwargs or [])]
+    averaged = soup_options(soup, soup_name, soup_on, soup_out)
+    chosen = Selection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
+    specs = select(chosen, _say)
     if not specs:
-        raise InputError("Name what to extract: --model NAME or FILE, or --pool FILE.")
+        return
     options = Options(device, batch_size, workers, amp, dtype, replace)
-    summary = run(_lake(lake), specs, dataset, options, _say)
+    if averaged:
+        specs = [make_soup(opened, specs, averaged, options, _say)]
+    summary = run(opened, specs, dataset, options, _say)
     _say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s")
     if summary.failed:
         sys.stderr.write(

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Check: TypeAlias = Callable[[pa.RecordBatch], str | None]
 
 
+_SHORTEST = 1e-12
+"""Length that a shorter feature counts as having where it is brought to unit length: torch's."""
+
+
 def finite(rows: pa.RecordBatch) -> str | None:
     """No number is NaN or infinite, and no vector lacks one."""
     for name in rows.schema.names:
@@ -67,12 +71,13 @@ def labelled_as(labels: NDArray[np.int64]) -> Check:
     return check
 
 
-def explained_by(weight: NDArray[Any], bias: NDArray[Any]) -> Check:
+def explained_by(weight: NDArray[Any], bias: NDArray[Any], *, normalize: bool = False) -> Check:
     """The logits are those that the head computes from the features, within what rounding explains.
 
     Args:
         weight: The head's, shape [C, D].
         bias: The head's, shape [C].
+        normalize: Whether the head is fed the features at unit length.
     """
     weight, bias = weight.astype(np.float64), bias.astype(np.float64)
 
@@ -82,8 +87,10 @@ def explained_by(weight: NDArray[Any], bias: NDArray[Any]) -> Check:
             return f"{feature.shape[1]} features and {logits.shape[1]} logits do not fit a head of {list(weight.shape)}"
         # What is not finite is told by another check.
         with np.errstate(invalid="ignore"):
-            expected = feature.astype(np.float64) @ weight.T + bias
-            tolerance = head_tolerance(feature, logits, weight, bias)
+            lengths = np.linalg.norm(feature.astype(np.float64), axis=1, keepdims=True)
+            fed = feature / np.maximum(lengths, _SHORTEST) if normalize else feature.astype(np.float64)
+            expected = fed @ weight.T + bias
+            tolerance = head_tolerance(feature, logits, weight, bias, normalize=normalize)
             wrong = np.abs(logits - expected) > tolerance
         if not wrong.any():
             return None
@@ -97,7 +104,12 @@ def explained_by(weight: NDArray[Any], bias: NDArray[Any]) -> Check:
 
 
 def head_tolerance(
-    feature: NDArray[Any], logits: NDArray[Any], weight: NDArray[np.float64], bias: NDArray[np.float64]
+    feature: NDArray[Any],
+    logits: NDArray[Any],
+    weight: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    *,
+    normalize: bool = False,
 ) -> NDArray[np.float64]:
     """The largest difference between stored logits and weight @ feature + bias that rounding explains.
 
@@ -108,13 +120,15 @@ def head_tolerance(
 
         |z - (w h + b)| <= (u_h + (D + 2) v) ||w|| ||h|| + (D + 2) v |b| + u_z |z| + s_h sqrt(D) ||w|| + s_z,
 
-    times 1.01 for the terms of second order.
+    times 1.01 for the terms of second order. Of a head that is fed h / |h|, a change d of h moves what it is fed by at
+    most 2 |d| / |h|: then twice the terms of the feature, divided by |h|.
 
     Args:
         feature: As stored, shape [n, D].
         logits: As stored, shape [n, C].
         weight: Shape [C, D].
         bias: Shape [C].
+        normalize: Whether the head is fed the features at unit length.
 
     Returns:
         Shape [n, C].
@@ -123,9 +137,10 @@ def head_tolerance(
     width = weight.shape[1]
     norms, summing = np.linalg.norm(weight, axis=1), (width + 2) * _roundoff(np.finfo(np.float32))
     lengths = np.linalg.norm(feature.astype(np.float64), axis=1)[:, None]
-    fixed = summing * np.abs(bias) + _underflow(of_feature) * np.sqrt(width) * norms + _underflow(of_logits)
-    stored = _roundoff(of_logits) * np.abs(logits.astype(np.float64))
-    return 1.01 * ((_roundoff(of_feature) + summing) * lengths * norms + stored + fixed)  # type: ignore[no-any-return]
+    moved = (_roundoff(of_feature) + summing) * lengths + _underflow(of_feature) * np.sqrt(width)
+    scale = 2 / np.maximum(lengths, _SHORTEST) if normalize else 1.0
+    stored = _roundoff(of_logits) * np.abs(logits.astype(np.float64)) + _underflow(of_logits)
+    return 1.01 * (moved * scale * norms + summing * np.abs(bias) + stored)  # type: ignore[no-any-return]
 
 
 def ranks(rows: pa.RecordBatch) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurestore import content, reading
+from featurestore import content, head_input, reading
 from featurestore.errors import LakeError
 from featurestore.parquet import to_numpy
 from featurestore.tables import TABLES
@@ -112,7 +112,8 @@ def _of_activations(held: Held, manifest: Manifest, part: Part, checks: list[Che
         part.ingredients[name] == head.ingredients[name] for name in part.ingredients.keys() & head.ingredients
     ):
         arrays = held.columns(["weight", "bias"], "heads", model)
-        checks += [content.explained_by(*arrays)] if arrays else []
+        fed = head_input.normalizes(head.ingredients)
+        checks += [content.explained_by(*arrays, normalize=fed)] if arrays else []
     if samples and _agree(part, samples, "dataset_digest", "digest"):
         labels = held.columns(["label"], "samples", dataset)
         checks += [content.labelled_as(labels[0])] if labels else []

@@ -162,7 +162,8 @@ class Lake:
             ]
             for manifest in reading.snapshot(self.storage, found, **of_partition)
         ]
-        return scanning.scan(found, [group for group in uris if group], whole=of_partition.keys() == set(found.keys))
+        whole = of_partition.keys() == set(found.keys)
+        return scanning.scan(found, [group for group in uris if group], self.storage.polars_options, whole=whole)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection in memory with every view over this lake, as it is now."""

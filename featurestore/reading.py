@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore import manifest as manifests
-from featurestore import paths
-from featurestore.errors import CorruptionError, MissingError
+from featurestore import paths, plain_pages
+from featurestore.errors import CorruptionError, MissingError, StorageError
 from featurestore.parquet import to_numpy
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _READERS = 16
 # Row groups decoded beside the consumer: each is some megabytes, and memory is bounded by this many of them.
 _DECODERS = 2
-_UNREADABLE = (pa.ArrowException, OSError, ValueError)
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, LookupError)
 _HASHED_BYTES = 8 << 20
 """A fragment up to this size is read in one go and hashed; the pages of a larger one are checked as they are read."""
 
@@ -144,11 +144,29 @@ def _read_row_group(
     opener: Callable[[], pa.NativeFile], path: str, metadata: pq.FileMetaData, index: int, columns: list[str]
 ) -> tuple[NDArray[Any], ...]:
     try:
-        with pq.ParquetFile(opener(), metadata=metadata, page_checksum_verification=True) as file:
-            table = file.read_row_group(index, columns=columns, use_threads=False)
+        with opener() as source, pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
+            vectors = _plain_vectors(file, metadata.row_group(index), columns)
+            arrays = {name: plain_pages.read_chunk(source, *vectors[name]) for name in vectors}
+            others = [name for name in columns if name not in vectors]
+            table = file.read_row_group(index, columns=others, use_threads=False)
+    except StorageError:
+        raise
     except _UNREADABLE as error:
         raise _corrupt(path, str(error)) from error
-    return tuple(to_numpy(table.column(name)) for name in columns)
+    return tuple(arrays[name] if name in arrays else to_numpy(table.column(name)) for name in columns)
+
+
+def _plain_vectors(
+    file: pq.ParquetFile, group: pq.RowGroupMetaData, columns: list[str]
+) -> dict[str, tuple[pq.ColumnChunkMetaData, int]]:
+    """The vector columns that have a short way, with their chunks and widths."""
+    chunks = {chunk.path_in_schema.partition(".")[0]: chunk for chunk in map(group.column, range(group.num_columns))}
+    types = {name: file.schema_arrow.field(name).type for name in columns}
+    return {
+        name: (chunks[name], type_.list_size)
+        for name, type_ in types.items()
+        if pa.types.is_fixed_size_list(type_) and plain_pages.is_plain(chunks[name])
+    }
 
 
 def _blocks(arrays: tuple[NDArray[Any], ...], rows: int) -> Iterator[tuple[NDArray[Any], ...]]:
@@ -166,6 +184,8 @@ def _check_columns(file: pq.ParquetFile, columns: Sequence[str], path: str) -> N
 def _open(opener: Callable[[], pa.NativeFile], path: str, fragment: Fragment) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(opener(), page_checksum_verification=True)
+    except StorageError:
+        raise
     except _UNREADABLE as error:
         raise _corrupt(path, str(error)) from error
     if file.metadata.num_rows != fragment.rows:

@@ -92,7 +92,7 @@ def test_interrupted_run_is_completed_with_the_same_bytes(folders: DigitFolders)
     victim.unlink()
     write_digits(folders.fit.parent)
     assert victim.read_bytes() == content
-    assert {path.name for path in folders.fit.parent.iterdir()} == {"pretrain", "fit", "id", "near-ood"}
+    assert {path.name for path in folders.fit.parent.iterdir()} == {"pretrain", "fit", "id", "near-ood", ".complete"}
 
 
 def test_labels_agree_between_fit_and_id(folders: DigitFolders) -> None:

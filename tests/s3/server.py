@@ -35,14 +35,14 @@ def use(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
         monkeypatch.setenv(name, value)
 
 
-def new_lake(endpoint: str) -> str:
+def new_lake(endpoint: str, bucket: str = BUCKET) -> str:
     """The URL of a lake that nobody else uses, in a bucket that exists."""
     client = boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
     )
-    client.create_bucket(Bucket=BUCKET)
+    client.create_bucket(Bucket=bucket)
     client.close()
-    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
+    return f"s3://{bucket}/{uuid.uuid4().hex}"
 
 
 def real_endpoint() -> str:
