@@ -33,12 +33,12 @@ def encode(table: pa.Table) -> pa.Buffer:
         "use_dictionary": plain,
         "write_statistics": plain,
         "write_page_checksum": True,
-        # The default pool keeps what is freed, in each thread that allocated it.
-        "memory_pool": pa.system_memory_pool(),
     }
     try:
-        # Memory for just one copy: a sink that grows by doubling would take two or three.
-        buffer = pa.allocate_buffer(table.nbytes + table.nbytes // 16 + _ROOM, memory_pool=options["memory_pool"])
+        # Memory for just one copy, given back when it is freed: a sink that grows by doubling takes two or three, and
+        # the default pool keeps what each thread has freed.
+        capacity = table.nbytes + table.nbytes // 16 + _ROOM
+        buffer = pa.allocate_buffer(capacity, memory_pool=pa.system_memory_pool())
         fixed = pa.FixedSizeBufferWriter(buffer)
         pq.write_table(table, fixed, **options)
         return buffer.slice(0, fixed.tell())
