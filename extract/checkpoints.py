@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
 import warnings
@@ -10,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 _LISTED = 4
+_NPZ_ERRORS = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, AttributeError)
 
 
 def sha256_of(path: Path) -> str:
@@ -46,7 +48,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: The file cannot be read, is no checkpoint, or holds more than tensors and plain values.
     """
-    raw = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    return _unwrapped(_read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path), path)
+
+
+def _unwrapped(raw: Any, path: Path) -> dict[str, Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
             raw = raw[wrapper]
@@ -56,16 +61,27 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in raw.items()}
 
 
-def load_weights(model: nn.Module, path: Path, architecture: str) -> None:
-    """Load a checkpoint file into a model, every parameter of it.
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes in a `.safetensors` or PyTorch checkpoint by name, mostly without reading the values.
 
     Raises:
-        InputError: The file cannot be read, or its parameters are not the architecture's.
+        InputError: As `read_state_dict`.
     """
-    if path.suffix == ".npz":
-        _load_npz(model, path, architecture)
-        return
-    state = read_state_dict(path)
+    if path.suffix != ".safetensors":
+        return {name: tuple(value.shape) for name, value in _unwrapped(_read_torch(path, mapped=True), path).items()}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name.removeprefix("module."): tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 # it has no iterator
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"Cannot read {path} as safetensors: {first_line(error)}.") from error
+
+
+def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, architecture: str) -> None:
+    """Load a state dict into a model, every parameter of it.
+
+    Raises:
+        InputError: Its parameters are not the architecture's.
+    """
     check_fits(model, {name: tuple(value.shape) for name, value in state.items()}, path, architecture)
     model.load_state_dict(state, strict=True)
 
@@ -100,22 +116,23 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"Cannot read {path} as safetensors: {_first_line(error)}.") from error
+        raise InputError(f"Cannot read {path} as safetensors: {first_line(error)}.") from error
 
 
-def _read_torch(path: Path) -> Any:
+def _read_torch(path: Path, *, mapped: bool = False) -> Any:
+    """Read a checkpoint; mapped, its values stay in the file where its format allows that."""
     try:
         with warnings.catch_warnings():
             # Remarks on old pickle protocols help nobody: the file loads as data or it is refused.
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds Python objects whose loading would run code, so it was not loaded: "
             "save its state dict alone, as safetensors if you can."
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"Cannot read {path} as a PyTorch checkpoint: {_first_line(error)}.") from error
+        raise InputError(f"Cannot read {path} as a PyTorch checkpoint: {first_line(error)}.") from error
 
 
 def read_arrays(path: Path) -> dict[str, tuple[int, ...]]:
@@ -124,15 +141,40 @@ def read_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         InputError: The file is no `.npz`, or holds Python objects.
     """
+    with plain_arrays(path) as arrays:
+        return {name: arrays[name].shape for name in arrays.files}
+
+
+def npz_classes(path: Path) -> int | None:
+    """The outputs of the head in an AugReg `.npz` file; None if it has no head.
+
+    Raises:
+        InputError: The file is no `.npz`, or holds Python objects.
+    """
+    with plain_arrays(path) as arrays:
+        return arrays["head/kernel"].shape[-1] if "head/kernel" in arrays.files else None
+
+
+@contextlib.contextmanager
+def plain_arrays(path: Path) -> Iterator[Any]:
+    """An open `.npz` file, without any Python objects in it.
+
+    Raises:
+        InputError: The file is no `.npz`, or what is read of it holds Python objects.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name].shape for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, AttributeError) as error:
-        raise InputError(f"Cannot read {path} as plain .npz arrays: {_first_line(error)}.") from error
+            yield arrays
+    except _NPZ_ERRORS as error:
+        raise InputError(f"Cannot read {path} as plain .npz arrays: {first_line(error)}.") from error
 
 
-def _load_npz(model: nn.Module, path: Path, architecture: str) -> None:
-    """Load JAX weights of the AugReg layout through timm's own reader, and check that all of the model was covered."""
+def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
+    """Load JAX weights of the AugReg layout through timm's own reader, and check that all of the model was covered.
+
+    Raises:
+        InputError: The file cannot be read, or its arrays are not the architecture's.
+    """
     shapes = read_arrays(path)
     if not hasattr(model, "load_pretrained"):
         raise InputError(f"{path} is in the .npz layout of the ViT papers, which {architecture} cannot load.")
@@ -146,9 +188,11 @@ def _load_npz(model: nn.Module, path: Path, architecture: str) -> None:
         loader(str(path))
     except (KeyError, AssertionError, RuntimeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(
-            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {_first_line(error)}."
+            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {first_line(error)}."
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its kind."""
+    text = getattr(error, "strerror", None) or str(error)
+    return (text.partition("\n")[0] or type(error).__name__).rstrip(".")

@@ -7,4 +7,4 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".p
 
 def is_image(name: str) -> bool:
     """Whether a file name has an image's suffix, in any case."""
-    return "." + name.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset
+
+from extract.decoding import error_text, read_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
+    from PIL import Image
     from torch import Tensor
+
+    from extract.datasets import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,13 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
     """Images by sample number.
 
     Args:
-        root: The dataset's location.
-        paths: Paths below it; a sample's number is its position.
+        reader: Opens the dataset's images; any process may use it.
+        paths: Their addresses; a sample's number is its position.
         transform: From an RGB PIL image to a tensor.
     """
 
-    def __init__(self, root: Path, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
-        self._root = root
+    def __init__(self, reader: Reader, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
+        self._reader = reader
         self._paths = paths
         self._transform = transform
 
@@ -51,22 +54,14 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
 
     def __getitem__(self, sample: int) -> tuple[int, Tensor | str]:
         try:
-            return sample, self._transform(read_rgb(self._root / self._paths[sample]))
-        except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file; each becomes its row's error
-            return sample, f"{type(error).__name__}: {error}".replace(str(self._root), "").strip()
-
-
-def read_rgb(path: Path) -> Image.Image:
-    """Decode an image file to RGB; the first frame of an animated one.
-
-    Raises:
-        Exception: Whatever the decoder raises; an image that is suspiciously large counts as broken.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
-            return image.convert("RGB")
+            file = self._reader.open(self._paths[sample])
+        except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
+            return sample, error_text(error, None)
+        with closing(file):
+            try:
+                return sample, self._transform(read_rgb(file))
+            except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
+                return sample, error_text(error, file)
 
 
 def image_batches(
@@ -81,7 +76,7 @@ def image_batches(
         pin: Whether to return page-locked memory, for faster copies to a GPU.
     """
     loader = DataLoader(
-        dataset, batch_sampler=list(map(list, batches)), collate_fn=_collate, num_workers=workers, pin_memory=pin
+        dataset, batch_sampler=map(list, batches), collate_fn=_collate, num_workers=workers, pin_memory=pin
     )
     for samples, images, errors in loader:
         yield ImageBatch(samples, images, errors)

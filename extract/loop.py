@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -55,6 +55,9 @@ class Times:
             yield
         finally:
             setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in asdict(self).items())
 
     def __add__(self, other: Times) -> Times:
         return Times(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))

@@ -39,7 +39,7 @@ def _row(model: LoadedModel) -> pa.Table:
         "source": spec.checkpoint.name if spec.checkpoint else f"timm:{spec.architecture}",
         "weights_sha256": spec.weights_sha256,
         **dict.fromkeys((*RECIPE_COLUMNS, "recipe")),
-        **spec.recipe,
+        **spec.recipe_columns,
         "model_kwargs": as_json(spec.model_kwargs),
         "preprocessing": as_json(spec.preprocessing),
     }

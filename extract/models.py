@@ -8,23 +8,28 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import timm
 import torch
 from timm.data import create_transform, resolve_data_config
 
 from extract import checkpoints
+from extract.heads import Head, own_head, read_head
+from extract.sources import FEATURE, as_json, source_of
+from featurestore import head_input
 from featurestore.errors import InputError, NumericalError
-from featurestore.names import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-FEATURE = "timm forward_head(pre_logits=True)"
+    from extract.sources import Source
+
+__all__ = ["FEATURE", "Head", "LoadedModel", "ModelSpec", "as_json"]
+
+_OUTPUT = "timm forward_head(pre_logits=False)"
 _HEAD_TOLERANCE = 1e-4
 
 
@@ -38,6 +43,9 @@ class ModelSpec:
         checkpoint: Local file, or None for timm's own published weights.
         model_kwargs: Arguments of the architecture, e.g. `img_size`, `num_classes`.
         recipe: Columns of the `models` table that say how the model was trained.
+        source: Name of the source of the weights in its registry; None: as the checkpoint's suffix tells.
+        preprocess: Entries that go before timm's own preprocessing of the architecture.
+        head_file: A head to put on the network, in the place of its own.
     """
 
     name: str
@@ -45,12 +53,15 @@ class ModelSpec:
     checkpoint: Path | None = None
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    head_file: Path | None = None
 
     @cached_property
     def skeleton(self) -> nn.Module:
         """The model without memory for its weights: enough to plan with."""
         with torch.device("meta"):
-            return _create(self, pretrained=False)
+            return self.weights_source.build(self)
 
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
@@ -77,8 +88,60 @@ class ModelSpec:
             "architecture": self.architecture,
             "model_kwargs": as_json(self.model_kwargs),
             "preprocessing": as_json(self.preprocessing),
-            "feature": FEATURE,
+            "feature": _OUTPUT if self.feature_is_output else self.weights_source.feature,
+            **({"head_sha256": checkpoints.sha256_of(self.head_file)} if self.head_file else {}),
+            **head_input.ingredients(normalizes=self.normalizes),
         }
+
+    @property
+    def weights_source(self) -> Source:
+        """The source of the weights."""
+        return source_of(self.source, self.checkpoint)
+
+    @property
+    def weights_file(self) -> Path:
+        """The checkpoint.
+
+        Raises:
+            InputError: The spec has none.
+        """
+        if self.checkpoint is None:
+            raise InputError(f"Model {self.name!r} has no checkpoint file, and its source {self.source!r} needs one.")
+        return self.checkpoint
+
+    @cached_property
+    def given_head(self) -> Head | None:
+        """The head of the head file."""
+        return read_head(self.head_file) if self.head_file else None
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether the head is fed the feature at unit length."""
+        return self.given_head.normalize if self.given_head else self.weights_source.normalizes
+
+    @cached_property
+    def feature_is_output(self) -> bool:
+        """Whether the feature is what the network puts out, rather than what its last layer is fed.
+
+        So it is with a given head on CLIP's image towers of timm, whose last layer is the projection: a zero-shot head
+        belongs on the projected feature, a linear probe where it fits.
+        """
+        if self.given_head is None:
+            return False
+        width = self.given_head.weight.shape[1]
+        layer = self.skeleton.get_classifier()  # type: ignore[operator]
+        inner, outer = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
+        if inner is None or width not in {inner, outer}:
+            return False
+        return width == outer and (width != inner or self.given_head.normalize)
+
+    @property
+    def recipe_columns(self) -> Mapping[str, Any]:
+        """The recipe as the `models` table has it; its JSON tells if the head is fed the feature at unit length."""
+        if not self.normalizes:
+            return self.recipe
+        rest = json.loads(self.recipe.get("recipe") or "{}")
+        return {**self.recipe, "recipe": as_json({**rest, "head_normalizes": True})}
 
     def transform(self) -> Callable[[Any], Tensor]:
         """The preprocessing as a function of a PIL image."""
@@ -93,25 +156,7 @@ class ModelSpec:
         Raises:
             InputError: The checkpoint is not one of the architecture, or there is no way to get timm's weights.
         """
-        if self.checkpoint is None:
-            try:
-                return _create(self, pretrained=True).eval()
-            except (OSError, RuntimeError) as error:
-                raise InputError(
-                    f"Cannot get timm's weights of {self.architecture} ({type(error).__name__}): "
-                    "give a local checkpoint file as --model with --architecture, or connect to the network."
-                ) from error
-        module = _create(self, pretrained=False)
-        checkpoints.load_weights(module, self.checkpoint, self.architecture)
-        return module.eval()
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The final linear layer: weight float32 [classes, width], bias float32 [classes]."""
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
+        return self.weights_source.load(self).eval()
 
 
 class LoadedModel:
@@ -131,7 +176,11 @@ class LoadedModel:
         self._device = device
         self._amp = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
         self._module = spec.load_module().to(device)
-        self._check_head()
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
+        with torch.inference_mode():
+            self._weight, self._bias = self._find_head(self._feature(noise))
+            self._check_head(noise)
 
     def __call__(self, images: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The activations of a batch.
@@ -149,65 +198,57 @@ class LoadedModel:
     @property
     def head(self) -> Head:
         """The final linear layer's arrays."""
-        layer = self._module.get_classifier()  # type: ignore[operator]
-        weight = layer.weight.detach().float().cpu().numpy()
-        bias = np.zeros(len(weight), np.float32) if layer.bias is None else layer.bias.detach().float().cpu().numpy()
-        return Head(weight, bias)
+        return Head(self._weight.cpu().numpy(), self._bias.cpu().numpy(), self.spec.normalizes)
 
     @property
     def params(self) -> int:
         """Number of parameters."""
         return sum(parameter.numel() for parameter in self._module.parameters())
 
-    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _feature(self, images: Tensor) -> Tensor:
         module: Any = self._module
         with torch.autocast(self._device.type, self._amp, enabled=self._amp is not None):
-            feature = module.forward_head(module.forward_features(images), pre_logits=True)
-        # The head is small: in full precision, so that it can be computed again from what is stored.
-        return feature.float(), module.get_classifier()(feature.float())
+            tokens = module.forward_features(images)
+            feature = module.forward_head(tokens, pre_logits=not self.spec.feature_is_output)
+        return feature.float()  # type: ignore[no-any-return]
 
-    def _check_head(self) -> None:
-        """Check once, on noise, that the head is linear in the penultimate feature: what the lake stores must explain the logits."""
-        name = self.spec.architecture
-        module: Any = self._module
-        layer = module.get_classifier() if hasattr(module, "get_classifier") else None
-        if not isinstance(layer, torch.nn.Linear):
-            raise InputError(f"{name} has no linear head: its last layer is {type(layer).__name__}.")
-        generator = torch.Generator().manual_seed(0)
-        images = torch.randn(2, *self.spec.preprocessing["input_size"], generator=generator).to(self._device)
-        with torch.inference_mode():
-            feature, logits = self._forward(images)
-            expected = module(images).float()
-        if feature.ndim != 2 or feature.shape[1] != layer.in_features:
+    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        feature = self._feature(images)
+        # The head is small: in full precision, so that it can be computed again from what is stored.
+        fed = torch.nn.functional.normalize(feature, dim=1) if self.spec.normalizes else feature
+        return feature, torch.nn.functional.linear(fed, self._weight, self._bias)
+
+    def _find_head(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """The head's weight and bias on the device; the feature of any image shows its width."""
+        name, given = self.spec.architecture, self.spec.given_head
+        if given:
+            weight, bias = torch.from_numpy(given.weight), torch.from_numpy(given.bias)
+        else:
+            module: Any = self._module
+            layer = module.get_classifier() if hasattr(module, "get_classifier") else None
+            weight, bias = own_head(layer, feature.shape[-1], name)
+        if feature.ndim != 2 or feature.shape[1] != weight.shape[1]:
+            whose = f"The head {self.spec.head_file} has" if given else f"{name}'s head has"
             raise InputError(
-                f"{name}'s penultimate output has the shape {list(feature.shape)}, not [n, {layer.in_features}]."
+                f"{whose} the shape {list(weight.shape)}, and {name}'s feature {list(feature.shape)}: "
+                "expected a head [classes, width] and a feature [n, width]."
             )
+        return weight.to(self._device), bias.to(self._device)
+
+    def _check_head(self, noise: Tensor) -> None:
+        """Check once, on noise, that the head explains the network's logits: what the lake stores must do so."""
+        logits = self._forward(noise)[1]
+        expected = logits if self.spec.given_head else self._module(noise).float()
         if not torch.isfinite(expected).all():
             raise NumericalError(
                 f"Model {self.spec.name} gives NaN or infinite logits on noise: its weights are broken."
             )
         tolerance = _HEAD_TOLERANCE if self._amp is None else 0.1
-        if not torch.allclose(logits, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())):
-            raise InputError(f"{name}'s logits are not `weight @ feature + bias` of its penultimate feature.")
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """A mapping as canonical JSON."""
-    return json.dumps(dict(value), sort_keys=True)
-
-
-def _create(spec: ModelSpec, *, pretrained: bool) -> nn.Module:
-    if not timm.is_model(spec.architecture):
-        raise InputError(
-            f"timm has no architecture {spec.architecture!r}: {nearest(spec.architecture, timm.list_models())}"
+        close = logits.shape == expected.shape and torch.allclose(
+            logits, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
         )
-    size = spec.model_kwargs.get("img_size")
-    overlay = {"input_size": (3, size, size)} if isinstance(size, int) else None
-    try:
-        return timm.create_model(  # type: ignore[no-any-return]
-            spec.architecture, pretrained=pretrained, pretrained_cfg_overlay=overlay, **spec.model_kwargs
-        )
-    except (TypeError, AssertionError, ValueError) as error:
-        raise InputError(
-            f"timm cannot build {spec.architecture} with {as_json(spec.model_kwargs)}: {error}."
-        ) from error
+        if not close:
+            raise InputError(
+                f"{self.spec.architecture}'s logits are not `weight @ feature + bias` of its penultimate feature, "
+                "so detectors could not use its head. Take a variant with one linear head, or give one with --head."
+            )

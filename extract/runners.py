@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -55,7 +56,7 @@ def on_ray(address: str | None, devices: str) -> Runner:
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray
+        ray: Any = importlib.import_module("ray")
 
         if not ray.is_initialized():
             ray.init(address=address, log_to_driver=False)

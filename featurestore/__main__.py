@@ -177,13 +177,17 @@ def extract(
         str | None, typer.Option(help="Labelled dataset of the lake whose accuracy a greedy soup goes by.")
     ] = None,
     soup_out: Annotated[Path, typer.Option(help="Folder for the averaged weights.")] = Path("soups"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, or several as cuda:0,1,2,3.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode images; by default chosen by the dataset's size.")
     ] = None,
     amp: Annotated[str, typer.Option(help="Mixed precision: off, bf16 or fp16.")] = "off",
     dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
+    ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster.")] = False,
+    ray_address: Annotated[
+        str, typer.Option(help="The cluster's address; by default $RAY_ADDRESS, else a local cluster is started.")
+    ] = "",
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
@@ -203,8 +207,8 @@ def extract(
     options = Options(device, batch_size, workers, amp, dtype, replace)
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, _say)]
-    summary = run(opened, specs, dataset, options, _say)
-    _say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s")
+    summary = run(opened, specs, dataset, options, _say, ray_address=ray_address if ray or ray_address else None)
+    _say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
     if summary.failed:
         sys.stderr.write(
             f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'

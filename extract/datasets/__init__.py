@@ -1,7 +1,24 @@
 """Datasets: ordered lists of samples, from how images lie on disk to rows of the lake."""
 
-from extract.datasets.formats import FORMATS, list_samples
+from extract.datasets.base import FileReader, Format, Found, Reader
+from extract.datasets.formats import formats, list_samples, open_reader
 from extract.datasets.listing import Listing
 from extract.datasets.register import DatasetRow, add_dataset, check_unchanged, read_dataset
+from extract.datasets.source import Source, SourceOptions
 
-__all__ = ["FORMATS", "DatasetRow", "Listing", "add_dataset", "check_unchanged", "list_samples", "read_dataset"]
+__all__ = [
+    "DatasetRow",
+    "FileReader",
+    "Format",
+    "Found",
+    "Listing",
+    "Reader",
+    "Source",
+    "SourceOptions",
+    "add_dataset",
+    "check_unchanged",
+    "formats",
+    "list_samples",
+    "open_reader",
+    "read_dataset",
+]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from extract.datasets.listing import Listing
+from extract.datasets.base import Format, Found
 from extract.files import is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
+
+    from extract.datasets.source import SourceOptions
 
 
-def list_folder(location: Path, role: str, labels: Path | None) -> Listing:
+def list_folder(location: str, role: str, _options: SourceOptions) -> Found:
     """List the images of a folder; the first folder of each path is its class.
 
     An OOD folder may also hold its images directly: they are one class, of the folder's name.
@@ -23,26 +24,24 @@ def list_folder(location: Path, role: str, labels: Path | None) -> Listing:
     Raises:
         InputError: The folder is missing or empty, or images of an ID dataset lie outside class folders.
     """
-    _check_folder(location)
-    found = sorted(_images(location))
+    folder = Path(location)
+    check_folder(folder, "folder", "a folder with one folder of images per class")
+    found = sorted(images_below(folder))
     if not found:
-        raise InputError(f"There is no image below {location}: expected folders of images, one per class.")
+        raise InputError(f"There is no image below {folder}: expected folders of images, one per class.")
     paths = [path for path, _ in found]
-    classes = [_class_of(path, location, role) for path in paths]
-    label_of = _labels(sorted(set(classes)), role, labels)
-    return Listing(paths, [size for _, size in found], [label_of.get(name) for name in classes], classes)
+    return Found(paths, [size for _, size in found], [_class_of(path, folder, role) for path in paths])
 
 
-def _check_folder(location: Path) -> None:
-    if not location.exists():
-        raise InputError(f"There is no folder {location}.")
-    if not location.is_dir():
-        raise InputError(
-            f"{location} is a file: the format 'folder' takes a folder with one folder of images per class."
-        )
+def check_folder(folder: Path, format_: str, expected: str) -> None:
+    """Raise if a location is no folder."""
+    if not folder.exists():
+        raise InputError(f"There is no folder {folder}.")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.")
 
 
-def _images(folder: Path) -> Iterator[tuple[str, int]]:
+def images_below(folder: Path) -> Iterator[tuple[str, int]]:
     """Relative POSIX paths and sizes; hidden files and folders are passed over, links are followed."""
     stack = [""]
     while stack:
@@ -57,35 +56,15 @@ def _images(folder: Path) -> Iterator[tuple[str, int]]:
                     yield prefix + entry.name, entry.stat().st_size
 
 
-def _class_of(path: str, location: Path, role: str) -> str:
-    parts = PurePosixPath(path).parts
-    if len(parts) > 1:
-        return parts[0]
+def _class_of(path: str, folder: Path, role: str) -> str:
+    first, slash, _ = path.partition("/")
+    if slash:
+        return first
     if role == "ood":
-        return location.name
+        return folder.name
     raise InputError(
-        f"{location / path} lies outside a class folder: an ID dataset needs {location}/<class>/<image>, so that it has labels."
+        f"{folder / PurePosixPath(path)} lies outside a class folder: an ID dataset needs {folder}/<class>/<image>, so that it has labels."
     )
 
 
-def _labels(classes: Sequence[str], role: str, file: Path | None) -> Mapping[str, int]:
-    if role == "ood":
-        return {}
-    if file is None:
-        return {name: index for index, name in enumerate(classes)}
-    label_of = _read_labels(file)
-    missing = [name for name in classes if name not in label_of]
-    if missing:
-        raise InputError(f"{file} has no label for the class {missing[0]!r} ({len(missing)} classes are missing).")
-    return label_of
-
-
-def _read_labels(file: Path) -> dict[str, int]:
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.reader(lines))[1:]
-        return {name: int(label) for name, label in rows}
-    except OSError as error:
-        raise InputError(f"Cannot read the labels {file}: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"{file} must be a CSV with a header and two columns, class_name,label: {error}.") from error
+FOLDER = Format("folder", "a folder with one folder of images per class", list_folder)

@@ -1,32 +1,103 @@
-"""The registry of dataset formats: how images lie on disk."""
+"""The registry of dataset formats, listing samples with them, and opening images again."""
 
 from __future__ import annotations
 
+import hashlib
+import pkgutil
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from extract.datasets.folder import list_folder
+from extract.datasets.base import Format
+from extract.datasets.labels import label_of_class
+from extract.datasets.listing import Listing, check_paths
+from extract.datasets.source import option_name
+from featurestore.errors import InputError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
-    from extract.datasets.listing import Listing
+    from extract.datasets.base import Found, Reader
+    from extract.datasets.source import Source
 
-FORMATS: Mapping[str, Callable[[Path, str, Path | None], Listing]] = {"folder": list_folder}
+_FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})
 
 
-def list_samples(format_: str, location: Path, role: str, labels: Path | None) -> Listing:
-    """List a dataset's samples.
+@cache
+def formats() -> Mapping[str, Format]:
+    """Every format by name: those that modules of this package define."""
+    return MappingProxyType({found.name: found for found in sorted(_discover(), key=lambda found: found.name)})
+
+
+def list_samples(source: Source, role: str) -> Listing:
+    """List all samples of a source, whatever `--per-class` says.
 
     Args:
-        format_: Name of the format.
-        location: Where the images lie.
+        source: How and where the images lie.
         role: `fit`, `id`, `ood` or `val`; OOD samples get no label.
-        labels: A CSV file `class_name,label` that overrides the labels.
 
     Raises:
         MissingError: No format has that name.
-        InputError: The images do not lie as the format says.
+        InputError: The images do not lie as the format says, the format does not take an option, or an image is listed
+            twice.
     """
-    return FORMATS[pick("dataset format", format_, FORMATS)](location, role, labels)
+    found = _found(source, role)
+    file = None if needs_labels(source) else source.options.labels
+    labels = label_of_class(found, role, file)
+    return Listing(found.paths, found.bytes, [labels.get(name) for name in found.class_names], found.class_names)
+
+
+def open_reader(source: Source) -> Reader:
+    """The reader of a source's images."""
+    return _format(source).reader(source.location, source.options)
+
+
+def needs_labels(source: Source) -> bool:
+    """Whether `--labels` is a format's own file, with a label for each image, rather than one for each class."""
+    return "labels" in _format(source).takes
+
+
+def stamp(source: Source) -> str | None:
+    """What tells cheaply whether a source's files changed; None if listing again is as cheap.
+
+    Times are part of it, so files that were copied look changed; listing again then tells whether they are.
+    """
+    files = _format(source).files
+    if files is None:
+        return None
+    stats = [(path.name, path.stat()) for path in files(source.location)]
+    said = "\n".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _found(source: Source, role: str) -> Found:
+    _check_options(source)
+    try:
+        found = _format(source).listing(source.location, role, source.options)
+    except OSError as error:
+        raise InputError(f"Cannot read {error.filename or source.location}: {error.strerror or error}.") from error
+    check_paths(found.paths, source.location)
+    return found
+
+
+def _check_options(source: Source) -> None:
+    """Raise if a source has an option that its format does not take."""
+    taken = _format(source).takes | _FOR_ALL
+    for name in source.options.given:
+        if name not in taken:
+            others = [format_.name for format_ in formats().values() if name in format_.takes]
+            raise InputError(
+                f"The format {source.format!r} takes no --{option_name(name)}: that is for --format {' and '.join(others)}."
+            )
+
+
+def _format(source: Source) -> Format:
+    return formats()[pick("dataset format", source.format, formats())]
+
+
+def _discover() -> Iterator[Format]:
+    package = import_module("extract.datasets")
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        yield from (value for value in vars(import_module(module.name)).values() if isinstance(value, Format))

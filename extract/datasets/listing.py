@@ -1,17 +1,23 @@
-"""A listing: the ordered samples that a dataset format found."""
+"""A listing: the ordered samples of a dataset."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 
+from featurestore.errors import InputError
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+_ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +25,8 @@ class Listing:
     """The samples of a dataset, in order; a sample's number is its position.
 
     Attributes:
-        paths: Paths below the dataset's location, with `/`.
-        bytes: Sizes of the files.
+        paths: Address of each image inside the dataset; for files, the path below its location, with `/`.
+        bytes: Sizes of the images.
         labels: Index of each sample's class in the heads; None for OOD samples.
         class_names: Each sample's class, or OOD class.
     """
@@ -35,11 +41,15 @@ class Listing:
 
     @property
     def digest(self) -> str:
-        """sha256 of the ordered paths, sizes, labels and class names."""
+        """sha256 of the ordered paths, sizes, labels and class names.
+
+        A row is hashed as `path NUL size NUL label NUL class_name LF`, the label of an OOD sample as `None`.
+        """
         digest = hashlib.sha256()
-        for row in zip(self.paths, self.bytes, self.labels, self.class_names, strict=True):
-            digest.update("\0".join(map(str, row)).encode())
-            digest.update(b"\n")
+        for block in self._blocks():
+            columns = [pl.col(name).cast(pl.String).fill_null("None") for name in block.columns]
+            lines = block.select(pl.concat_str(pl.concat_str(columns, separator="\0"), pl.lit("\n"))).to_series()
+            digest.update("".join(lines.to_list()).encode())
         return digest.hexdigest()
 
     @property
@@ -47,26 +57,61 @@ class Listing:
         """The label of each class name."""
         return dict(zip(self.class_names, self.labels, strict=True))
 
+    def take(self, samples: Sequence[int]) -> Listing:
+        """The samples at these positions, in this order."""
+        columns = (self.paths, self.bytes, self.labels, self.class_names)
+        return Listing(*([column[sample] for sample in samples] for column in columns))  # type: ignore[arg-type] # columns keep their types
+
     def to_table(self) -> pa.Table:
         """The rows of the `samples` table."""
-        columns = (range(len(self)), self.paths, self.bytes, self.labels, self.class_names)
-        return pa.table(
-            [
-                pa.array(values, type=field.type)
-                for values, field in zip(columns, TABLES["samples"].columns, strict=True)
-            ],
-            schema=TABLES["samples"].columns,
-        )
+        schema = TABLES["samples"].columns
+        columns: list[Any] = [np.arange(len(self)), self.paths, self.bytes, self.labels, self.class_names]
+        return pa.table([pa.array(v, type=f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
 
     @classmethod
     def from_table(cls, rows: pa.Table) -> Listing:
         """Read the rows of the `samples` table back."""
-        names = ("path", "bytes", "label", "class_name")
-        return cls(*(rows.column(name).to_pylist() for name in names))
+        frame = pl.from_arrow(rows.select(["path", "bytes", "label", "class_name"]))
+        return cls(*(column.to_list() for column in frame.get_columns()))  # type: ignore[union-attr] # a table gives a frame
+
+    def _blocks(self) -> Iterator[pl.DataFrame]:
+        schema = {"path": pl.String, "bytes": pl.Int64, "label": pl.Int64, "class_name": pl.String}
+        columns = (self.paths, self.bytes, self.labels, self.class_names)
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            block = [column[start : start + _ROWS_AT_ONCE] for column in columns]
+            yield pl.DataFrame(dict(zip(schema, block, strict=True)), schema=schema)
+
+
+def check_paths(paths: Sequence[str], where: str) -> None:
+    """Raise if a path is listed twice, or is no text that Parquet can hold.
+
+    Raises:
+        InputError: Names the first of them.
+    """
+    if len(set(paths)) < len(paths):
+        repeated = [path for path, count in Counter(paths).items() if count > 1]
+        raise InputError(
+            f"{where} lists {repeated[0]!r} more than once ({len(repeated):,} paths are repeated): "
+            "each image is one sample; remove the repetitions."
+        )
+    for path in paths:
+        if not path.isascii():
+            _check_encodable(path, where)
+
+
+def _check_encodable(path: str, where: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"The file name {path!a} in {where} is not UTF-8: rename the file, then add the dataset again."
+        ) from error
 
 
 def changes(before: Listing, after: Listing) -> str:
     """Say what changed between two listings: files added, removed, resized, relabelled or reordered; empty if nothing."""
+    if before == after:
+        return ""
     old = {path: (size, label, name) for path, size, label, name in _rows(before)}
     new = {path: (size, label, name) for path, size, label, name in _rows(after)}
     both = [path for path in new if path in old]

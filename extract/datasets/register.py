@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.datasets.formats import list_samples
+from extract.datasets.formats import list_samples, needs_labels, open_reader, stamp
 from extract.datasets.listing import Listing, changes
+from extract.datasets.source import NO_OPTIONS, Source, SourceOptions
+from extract.datasets.subset import choose
 from featurestore import writing
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.names import check_slug, pick
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from extract.datasets.base import Reader
     from featurestore.lake import Lake
 
 ROLES = ("fit", "id", "ood", "val")
@@ -35,19 +40,41 @@ class DatasetRow:
     format: str
     location: str
 
+    @property
+    def source(self) -> Source:
+        """How and where its images lie."""
+        return Source.parse(self.format, self.location)
+
+    @property
+    def reader(self) -> Reader:
+        """What opens its images."""
+        return open_reader(self.source)
+
 
 def add_dataset(
     lake: Lake,
     name: str,
-    location: Path,
+    location: Path | str,
     *,
     role: str,
     benchmark: str = "main",
     format_: str = "folder",
-    labels: Path | None = None,
+    options: SourceOptions = NO_OPTIONS,
     replacing: bool = False,
+    report: Callable[[str], None] = lambda _: None,
 ) -> DatasetRow:
     """List a dataset's images and write its rows of `datasets` and `samples`; add it to a benchmark.
+
+    Args:
+        lake: Where to write.
+        name: The dataset's name.
+        location: Where the images lie: a path, a glob, or `hf:NAME@split`.
+        role: `fit`, `id`, `ood` or `val`.
+        benchmark: A benchmark that it takes part in.
+        format_: How the images lie.
+        options: What the format needs to know, and which samples to choose.
+        replacing: Whether another dataset of this name may be swapped.
+        report: Is told what the user should know, in a line.
 
     Raises:
         InputError: A name is no slug, the images cannot be listed, or labels contradict another dataset's.
@@ -56,7 +83,9 @@ def add_dataset(
     check_slug("dataset", name)
     check_slug("benchmark", benchmark)
     pick("role", role, ROLES)
-    listing = list_samples(format_, location, role, labels)
+    source = _absolute(Source(format_, str(location), options))
+    listing, fewer = choose(list_samples(source, role), options)
+    _report_fewer(fewer, options, report)
     row = DatasetRow(
         name,
         role,
@@ -64,8 +93,8 @@ def add_dataset(
         len(listing),
         len(set(listing.class_names)),
         listing.digest,
-        format_,
-        str(location.absolute()),
+        _remembered(source).text,
+        source.location,
     )
     others = {other.dataset: other for other in datasets(lake)}
     existing = others.pop(name, None)
@@ -75,6 +104,29 @@ def add_dataset(
         _check_agrees(lake, row, listing, other)
     _write(lake, row, listing)
     return row
+
+
+def _absolute(source: Source) -> Source:
+    """The same source from any working directory."""
+    paths: dict[str, Any] = {
+        name: value.absolute() for name, value in source.options.given.items() if isinstance(value, Path)
+    }
+    here = source.location if source.location.startswith("hf:") else str(Path(source.location).absolute())
+    return replace(source, location=here, options=replace(source.options, **paths))
+
+
+def _remembered(source: Source) -> Source:
+    """What listing again and reading need: labels of classes are in the lake, so their file is not needed any more."""
+    labels = source.options.labels if needs_labels(source) else None
+    return replace(source, options=replace(source.options, labels=labels, stamp=stamp(source)))
+
+
+def _report_fewer(fewer: Mapping[str, int], options: SourceOptions, report: Callable[[str], None]) -> None:
+    if fewer:
+        name, size = next(iter(fewer.items()))
+        report(
+            f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {name!r} with {size})"
+        )
 
 
 def datasets(lake: Lake) -> list[DatasetRow]:
@@ -108,8 +160,10 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
     Raises:
         ConflictError: Files were added, removed, resized or moved between classes.
     """
-    now = _relist(row, listing)
-    found = changes(listing, now)
+    known = row.source.options.stamp
+    if known is not None and known == _stamp_now(row.source):
+        return
+    found = changes(listing, _relist(row, listing))
     if found:
         raise ConflictError(
             f"The files of dataset {row.dataset!r} in {row.location} changed since it was added: {found}. "
@@ -117,12 +171,21 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
         )
 
 
+def _stamp_now(source: Source) -> str | None:
+    try:
+        return stamp(source)
+    except OSError:
+        return None
+
+
 def _relist(row: DatasetRow, listing: Listing) -> Listing:
-    """List the files again; labels that came from a labels file stay with their classes."""
-    now = list_samples(row.format, Path(row.location), "ood", None)
+    """List the files again; labels stay with their classes, and of a subset only the chosen files count."""
+    now = list_samples(row.source, "ood")
+    if row.source.options.per_class is not None:
+        chosen = set(listing.paths)
+        now = now.take([sample for sample, path in enumerate(now.paths) if path in chosen])
     label_of = listing.label_of_class
-    fresh = [name for name in now.class_names if name not in label_of]
-    return replace(now, labels=[label_of.get(name) for name in now.class_names]) if not fresh else now
+    return replace(now, labels=[label_of.get(name) for name in now.class_names])
 
 
 def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing, *, replacing: bool) -> DatasetRow:

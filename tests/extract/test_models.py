@@ -16,6 +16,7 @@ from extract.pool import parse_model_kwargs, read_pool, specs_from_options
 from featurestore import InputError
 
 from .conftest import ARCHITECTURE, KWARGS, tiny_vit
+from .jax_arrays import augreg_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,39 +32,6 @@ def _images() -> torch.Tensor:
     return torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def _augreg_arrays(model: Any, kwargs: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The same weights as JAX arrays in the layout of the AugReg checkpoints."""
-    state = {name: value.numpy() for name, value in model.state_dict().items()}
-    width, heads, depth = kwargs["embed_dim"], kwargs["num_heads"], kwargs["depth"]
-    arrays = {
-        "embedding/kernel": state["patch_embed.proj.weight"].transpose(2, 3, 1, 0),
-        "embedding/bias": state["patch_embed.proj.bias"],
-        "cls": state["cls_token"],
-        "Transformer/posembed_input/pos_embedding": state["pos_embed"],
-        "Transformer/encoder_norm/scale": state["norm.weight"],
-        "Transformer/encoder_norm/bias": state["norm.bias"],
-        "head/kernel": state["head.weight"].T,
-        "head/bias": state["head.bias"],
-    }
-    for i in range(depth):
-        source, target = f"blocks.{i}.", f"Transformer/encoderblock_{i}/"
-        for theirs, ours in (("LayerNorm_0", "norm1"), ("LayerNorm_2", "norm2")):
-            arrays[f"{target}{theirs}/scale"] = state[f"{source}{ours}.weight"]
-            arrays[f"{target}{theirs}/bias"] = state[f"{source}{ours}.bias"]
-        attention = f"{target}MultiHeadDotProductAttention_1/"
-        weights = np.split(state[f"{source}attn.qkv.weight"], 3)
-        biases = np.split(state[f"{source}attn.qkv.bias"], 3)
-        for name, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
-            arrays[f"{attention}{name}/kernel"] = weight.T.reshape(width, heads, width // heads)
-            arrays[f"{attention}{name}/bias"] = bias.reshape(heads, width // heads)
-        out = state[f"{source}attn.proj.weight"].T.reshape(heads, width // heads, width)
-        arrays[f"{attention}out/kernel"], arrays[f"{attention}out/bias"] = out, state[f"{source}attn.proj.bias"]
-        for j in (0, 1):
-            arrays[f"{target}MlpBlock_3/Dense_{j}/kernel"] = state[f"{source}mlp.fc{j + 1}.weight"].T
-            arrays[f"{target}MlpBlock_3/Dense_{j}/bias"] = state[f"{source}mlp.fc{j + 1}.bias"]
-    return arrays
-
-
 @pytest.fixture
 def paths(tmp_path: Path) -> dict[str, Path]:
     """One model's weights in every local layout."""
@@ -72,7 +40,7 @@ def paths(tmp_path: Path) -> dict[str, Path]:
     save_file(state, tmp_path / "a.safetensors")
     torch.save(state, tmp_path / "b.pth")
     torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "c.pt")
-    np.savez(tmp_path / "d.npz", **_augreg_arrays(model, KWARGS))
+    np.savez(tmp_path / "d.npz", **augreg_arrays(model, KWARGS))
     return {path.suffix: path for path in tmp_path.iterdir()}
 
 
@@ -132,7 +100,7 @@ def test_a_checkpoint_of_another_architecture_names_what_does_not_fit(checkpoint
         LoadedModel(ModelSpec("m", "resnet18", checkpoint, {"num_classes": 3}), CPU)
     with pytest.raises(InputError, match=r"of another shape: head.weight is \[3, 24\], not \[5, 24\]"):
         _load(checkpoint, num_classes=5)
-    np.savez(tmp_path / "m.npz", **_augreg_arrays(tiny_vit(), KWARGS))
+    np.savez(tmp_path / "m.npz", **augreg_arrays(tiny_vit(), KWARGS))
     with pytest.raises(InputError, match="a head of 3 classes, and the model has 5"):
         _load(tmp_path / "m.npz", num_classes=5)
     with pytest.raises(InputError, match="is not a checkpoint of"):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.ray,
     # Ray leaves its own sockets and files to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -43,9 +43,9 @@ def cluster() -> Iterator[Any]:
 
         nodes = Cluster(
             initialize_head=True,
-            head_node_args={"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1"},
+            head_node_args={"num_cpus": 1, "include_dashboard": False},
         )
-        nodes.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+        nodes.add_node(num_cpus=1)
         nodes.wait_for_nodes()
         ray.init(address=nodes.address, log_to_driver=False)
         yield nodes

@@ -1,0 +1,55 @@
+"""The registry of shipped pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from extract.pools import maha_pp_2025, vit_ood_2024
+from featurestore.names import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from extract.entries import Entry
+
+
+def _none() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPool:
+    """A shipped pool.
+
+    Attributes:
+        name: What `--pool` takes.
+        title: What it is.
+        entries: Makes its models.
+        unmapped: Models that it should have and that nobody publishes in a form that can be loaded, each with a remark.
+    """
+
+    name: str
+    title: str
+    entries: Callable[[], Sequence[Entry]]
+    unmapped: Callable[[], Mapping[str, str]] = _none
+
+
+POOLS = {
+    pool.name: pool
+    for pool in (
+        NamedPool("vit-ood-2024", "the 296 ViTs of arXiv 2405.17447", vit_ood_2024.entries),
+        NamedPool(
+            "maha-pp-2025", "the 44 ImageNet models of arXiv 2505.18032", maha_pp_2025.entries, maha_pp_2025.unmapped
+        ),
+    )
+}
+
+
+def named_pool(name: str) -> NamedPool:
+    """The shipped pool of that name.
+
+    Raises:
+        MissingError: There is none; the message names the nearest.
+    """
+    return POOLS[pick("pool", name, POOLS)]

@@ -1,0 +1,58 @@
+"""The 296 ViTs of Mueller & Hein 2024, "How to train your ViT for OOD Detection" (arXiv 2405.17447).
+
+224 AugReg ViT-B/16 (arXiv 2106.10270) in every combination of seven ingredients, and the 72 finetunes of CLIP ViT-B/32 of
+the model-soups paper (arXiv 2203.05482).
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from extract.entries import Entry
+from extract.pools.tables import shipped_rows
+from extract.recipes import soups_recipe
+from extract.sources.augreg import named_facts
+from extract.sources.base import Facts
+from extract.sources.clip import ARCHITECTURES
+from featurestore.names import suggest_slug
+
+BUCKET = "gs://vit_models/augreg"
+RELEASE = "https://github.com/mlfoundations/model-soups/releases/download/v0.0.2"
+RESOLUTIONS = (224, 384)
+PRETRAININGS = ("i1k", "i21k")
+AUGMENTATIONS = ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2")
+WEIGHT_DECAYS = (0.03, 0.1)
+DROPOUTS = (0.0, 0.1)
+FINETUNE_LRS = (0.01, 0.03)
+
+
+def entries() -> list[Entry]:
+    """The models; neighbours prepare images alike, so that a shard of every n-th has its share of each kind."""
+    return [_augreg(name) for name in augreg_names()] + [_finetune(row) for row in shipped_rows("soups_2022.csv")]
+
+
+def augreg_names() -> list[str]:
+    """The AugReg files, without their suffix."""
+    return [
+        f"B_16-{pretraining}-300ep-lr_0.001-aug_{augmentation}-wd_{decay}-do_{dropout}-sd_{dropout}"
+        f"--imagenet2012-steps_20k-lr_{rate}-res_{resolution}"
+        for resolution, pretraining, augmentation, decay, dropout, rate in itertools.product(
+            RESOLUTIONS, PRETRAININGS, AUGMENTATIONS, WEIGHT_DECAYS, DROPOUTS, FINETUNE_LRS
+        )
+    ]
+
+
+def _augreg(name: str) -> Entry:
+    facts = named_facts(name) or Facts()
+    return Entry(
+        suggest_slug(name), facts.architecture, f"{name}.npz", f"{BUCKET}/{name}.npz", facts.model_kwargs, facts.recipe
+    )
+
+
+def _finetune(row: dict[str, str]) -> Entry:
+    file = f"{row['model']}.pt"
+    cells = {name: value for name, value in row.items() if value and name != "model"}
+    numbers = {name: float(value) for name, value in cells.items() if name not in {"aug", "info"}}
+    texts = {name: value for name, value in cells.items() if name in {"aug", "info"}}
+    recipe = {"pretraining": "clip-openai", "finetune_dataset": "in1k", **soups_recipe({**texts, **numbers})}
+    return Entry(row["model"], ARCHITECTURES[768, 32], file, f"{RELEASE}/{file}", recipe=recipe)

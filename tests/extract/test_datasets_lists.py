@@ -1,0 +1,167 @@
+"""File lists and NINCO: what the list says, in its order, and nothing that is not there."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extract.datasets import Source, SourceOptions, list_samples, open_reader
+from featurestore import InputError, MissingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from extract.datasets import Listing
+
+
+def write_list(file: Path, rows: list[tuple[str, ...]], header: str = "image_location,class") -> Path:
+    """A CSV, with a small file for each row."""
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        lines.write(f"{header}\n")
+        csv.writer(lines).writerows(rows)
+    for row in rows:
+        image = file.parent / row[0]
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(row[0].encode())
+    return file
+
+
+def listed(file: Path, role: str = "ood", **options: object) -> Listing:
+    return list_samples(Source("csv", str(file), SourceOptions(**options)), role)  # type: ignore[arg-type]
+
+
+ROWS = [("b/two, three.png", "bird"), ("a/one.png", "ant"), ("b/été.jpg", "bird")]
+
+
+def test_a_list_keeps_its_order_and_its_images_are_read_back(tmp_path: Path) -> None:
+    file = write_list(tmp_path / "list.csv", ROWS)
+    listing = listed(file)
+    assert list(listing.paths) == [path for path, _ in ROWS]
+    assert list(listing.class_names) == ["bird", "ant", "bird"]
+    assert list(listing.bytes) == [len(path.encode()) for path, _ in ROWS]
+    with open_reader(Source("csv", str(file))).open(listing.paths[2]) as image:
+        assert image.read() == "b/été.jpg".encode()
+
+
+def test_classes_of_an_id_list_are_labelled_in_lexical_order(tmp_path: Path) -> None:
+    assert listed(write_list(tmp_path / "list.csv", ROWS), "id").label_of_class == {"ant": 0, "bird": 1}
+
+
+def test_paths_may_be_relative_to_another_folder(tmp_path: Path) -> None:
+    file = write_list(tmp_path / "list.csv", ROWS)
+    (tmp_path / "lists").mkdir()
+    moved = file.rename(tmp_path / "lists" / "list.csv")
+    assert len(listed(moved, root=tmp_path)) == 3
+    with pytest.raises(InputError, match=r"of which 3 are not in .*lists \(first: b/two, three\.png\)"):
+        listed(moved)
+
+
+def test_one_column_is_one_ood_class_but_no_id_dataset(tmp_path: Path) -> None:
+    file = write_list(tmp_path / "textures.csv", [("a.png",), ("b.png",)], "image_location")
+    assert set(listed(file).class_names) == {"textures"}
+    with pytest.raises(InputError, match="no column for the class"):
+        listed(file, "id")
+
+
+def test_integer_classes_are_labels_only_if_that_is_said(tmp_path: Path) -> None:
+    """In lexical order, class 10 would get a smaller label than class 2."""
+    file = write_list(tmp_path / "list.csv", [("a.png", "2"), ("b.png", "10")])
+    with pytest.raises(InputError, match="--label-kind index"):
+        listed(file, "id")
+    assert listed(file, "id", label_kind="index").label_of_class == {"2": 2, "10": 10}
+    with pytest.raises(InputError, match="only integer classes are labels"):
+        listed(write_list(tmp_path / "names.csv", ROWS), "id", label_kind="index")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.png,ant\nb.png,bee\n", r"has no header: its first line names the image a\.png"),
+        ("image_location,class\n", "an image per line"),
+        ("", "an image per line"),
+        ("image_location,class,more\na.png,ant,1\n", "one or two columns"),
+        ("image_location,class\na.png,ant,1\n", r"has the line 'a\.png,ant,1', but its header has 2 columns"),
+        ("image_location,class\na.png,\n", r"has the line 'a\.png,'"),
+        ("image_location,class\na.png,x\n./a.png,y\n", r"lists 'a\.png' more than once"),
+        (b"image_location,class\n\xff.png,x\n", "Cannot read the file list"),
+    ],
+)
+def test_a_list_that_could_be_misread_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"image")
+    (tmp_path / "list.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=message):
+        listed(tmp_path / "list.csv")
+
+
+def test_a_missing_list_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Cannot read the file list .*No such file"):
+        listed(tmp_path / "list.csv")
+
+
+@pytest.fixture(scope="module")
+def ninco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root of NINCO's shape: 64 classes of which 46 have the status 1, with 4,290 of 5,879 images; 11 popular sets."""
+    root = tmp_path_factory.mktemp("ninco")
+    classes = [f"class {number}" for number in range(64)]
+    counts = [94] * 45 + [60] + [88] * 17 + [93]
+    rows = [
+        (f"NINCO_OOD_classes/{n}/{n}_{i:03d}.jpg", n) for n, c in zip(classes, counts, strict=True) for i in range(c)
+    ]
+    write_list(root / "NINCO_OOD_classes.csv", rows)
+    popular = [(f"NINCO_popular_datasets_subsamples/s{i % 11}/{i}.jpg", f"s{i % 11}") for i in range(2_715)]
+    write_list(root / "NINCO_popular_datasets_subsamples.csv", popular)
+    header = "filename,,benchmark status"
+    status = [f"{name},,{1 if number < 46 else 2}" for number, name in enumerate(classes)] + ["black,,unit test"]
+    (root / "NINCO_class_names.csv").write_text("\n".join([header, *status, ""]))
+    return root
+
+
+def part_of(root: Path, part: str | None = None, subset: str | None = None, role: str = "ood") -> Listing:
+    return list_samples(Source("ninco", str(root), SourceOptions(part=part, subset=subset)), role)
+
+
+@pytest.mark.parametrize(
+    ("part", "subset", "samples", "classes"),
+    [
+        (None, None, 5_879, 64),
+        ("ood-classes", "64", 5_879, 64),
+        ("ood-classes", "46", 4_290, 46),
+        ("popular", None, 2_715, 11),
+    ],
+)
+def test_each_part_of_ninco_has_the_published_numbers(
+    ninco: Path, part: str | None, subset: str | None, samples: int, classes: int
+) -> None:
+    listing = part_of(ninco, part, subset)
+    assert (len(listing), len(set(listing.class_names))) == (samples, classes)
+
+
+def test_ninco_is_refused_as_an_id_dataset_and_in_parts_that_it_has_not(ninco: Path) -> None:
+    with pytest.raises(InputError, match="--role ood, not id"):
+        part_of(ninco, role="id")
+    with pytest.raises(MissingError, match="did you mean 'popular'"):
+        part_of(ninco, "popula")
+    with pytest.raises(InputError, match="subsets 46 and 64"):
+        part_of(ninco, "popular", "46")
+    with pytest.raises(InputError, match="subsets 46 and 64"):
+        part_of(ninco, subset="45")
+
+
+def test_an_incomplete_ninco_is_refused(ninco: Path, tmp_path: Path) -> None:
+    """Numbers on a part of NINCO look like numbers on NINCO."""
+    with pytest.raises(InputError, match=r"Cannot read the file list .*NINCO_OOD_unit_tests\.csv"):
+        part_of(ninco, "unit-tests")
+    write_list(tmp_path / "NINCO_OOD_classes.csv", [("NINCO_OOD_classes/a/a.jpg", "a")])
+    with pytest.raises(InputError, match="gives 1 images, but NINCO has 5,879"):
+        part_of(tmp_path)
+    with pytest.raises(InputError, match=r"--subset 46 needs NINCO's .*NINCO_class_names\.csv"):
+        part_of(tmp_path, subset="46")
+    gone = ninco / "NINCO_OOD_classes" / "class 3" / "class 3_007.jpg"
+    gone.unlink()
+    try:
+        with pytest.raises(InputError, match=r"of which 1 are not in .*class 3_007\.jpg"):
+            part_of(ninco)
+    finally:
+        gone.write_bytes(b"back")
