@@ -114,7 +114,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
 
 def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
     """The model; kept for the next unit, which is often of the same models on another dataset."""
-    key = (spec.name, *map(str, spec.identity.values()), device, options.amp)
+    key = (*map(str, (spec.name, spec.checkpoint, spec.recipe, *spec.identity.values())), device, options.amp)
     if key not in _kept:
         while len(_kept) >= _MODELS_KEPT:
             _kept.pop(next(iter(_kept)))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import obstore
 import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.fsspec import FsspecStore
 from obstore.store import from_url
 
 from featurestore.errors import InputError
@@ -116,6 +115,8 @@ class ObjectStorage(Storage):
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let DuckDB read through obstore, with the same credentials."""
+        from obstore.fsspec import FsspecStore
+
         filesystem: Any = FsspecStore
         connection.register_filesystem(
             filesystem(
