@@ -51,7 +51,7 @@ def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None
     assert "accuracy_vs_unit_test_fpr" in _run(command, "ask", cwd=elsewhere)
     assert _run(command, "ask", "accuracy_vs_unit_test_fpr", "--format", "csv", "--lake", lake.location, cwd=elsewhere)
     failed = subprocess.run(
-        [command, "extract", "--model", "m", "--dataset", "d"],
+        [command, "extract", "--model", "m", "--dataset", "d", "--lake", lake.location],
         cwd=elsewhere,
         capture_output=True,
         text=True,
