@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from featurestore.manifest import Fragment, Manifest, Part
     from featurestore.storage import Storage
     from featurestore.tables import Table
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _READERS = 16
 # Row groups decoded beside the consumer: each is some megabytes, and memory is bounded by this many of them.
@@ -72,13 +75,7 @@ def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
-
-    def check_some(start: int) -> None:
-        for path, fragment in fragments[start::_READERS]:
-            _opener(storage, path, fragment)
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        list(pool.map(check_some, range(_READERS)))
+    _each(lambda entry: _opener(storage, *entry), fragments)
 
 
 def batches(
@@ -231,8 +228,19 @@ def _newest(storage: Storage, prefix: str) -> dict[str, str]:
 
 
 def _load_all(storage: Storage, keys: Iterable[str]) -> list[Manifest]:
+    return _each(lambda key: _load(storage, key), list(keys))
+
+
+def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The function's results in order, from a few threads that each take every so many items: waiting is what costs."""
+    results: list[Any] = [None] * len(items)
+
+    def take(first: int) -> None:
+        results[first::_READERS] = [function(item) for item in items[first::_READERS]]
+
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda key: _load(storage, key), keys))
+        list(pool.map(take, range(min(_READERS, len(items)))))
+    return results
 
 
 def _load(storage: Storage, key: str) -> Manifest:
