@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from timm.data import create_loader, resolve_data_config
 from timm.data.dataset import ImageDataset as TimmImages
 
-from extract.datasets import add_dataset
+from extract.datasets import add_dataset, read_dataset
 from extract.datasets.register import read_listing
 from extract.images import ImageDataset, image_batches
 from extract.job import run
@@ -69,6 +69,7 @@ class Bench:
         self.specs = [self._spec(seed) for seed in range(4)]
         lake = self._lake()
         self.listing = read_listing(lake, "photographs")
+        self.reader = read_dataset(lake, "photographs").reader
         self.models = [LoadedModel(spec, torch.device("cpu")) for spec in self.specs]
 
     def _spec(self, seed: int) -> ModelSpec:
@@ -84,7 +85,7 @@ class Bench:
 
     def batches(self) -> Any:
         """The same loader that extraction uses."""
-        data = ImageDataset(self.images, self.listing.paths, self.specs[0].transform())
+        data = ImageDataset(self.reader, self.listing.paths, self.specs[0].transform())
         return image_batches(data, batches_of([range(len(self.listing))], BATCH), workers=self.workers, pin=False)
 
     def job(self, models: int) -> tuple[float, Lake]:
