@@ -21,12 +21,16 @@ class Head:
     """The final linear layer: logits = weight @ feature + bias.
 
     Attributes:
-        weight: Float64, shape [C, D].
-        bias: Float64, shape [C].
+        weight: W, float64, shape [C, D].
+        bias: b, float64, shape [C].
+        normalizes: Whether it is fed the feature at unit length: logits = weight @ (feature / ||feature||) + bias.
+        memo: What detectors derive from the weights.
     """
 
     weight: NDArray[np.float64]
     bias: NDArray[np.float64]
+    normalizes: bool = False
+    memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
@@ -43,11 +47,13 @@ class Activations:
     Attributes:
         feature: Penultimate features as stored, any float dtype, shape [n, D].
         logits: Logits as stored, any float dtype, shape [n, C]; None where they are not kept.
+        head: The model's final linear layer; None for a model without.
         memo: Results that several detectors share on this block.
     """
 
     feature: NDArray[Any]
     logits: NDArray[Any] | None = None
+    head: Head | None = None
     memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +80,11 @@ class Activations:
         return self.memo.get("normalised64", lambda: normalise(self.feature))
 
     @property
+    def head_input64(self) -> NDArray[np.float64]:
+        """What the head is fed: unit features where it normalises, else the features, float64, shape [n, D]."""
+        return self.normalised64 if self.head and self.head.normalizes else self.feature64
+
+    @property
     def logits64(self) -> NDArray[np.float64]:
         """Logits z, float64, shape [n, C]; InputError where the block has none, NumericalError if not finite."""
         return self.memo.get("logits64", self._logits64)
@@ -84,9 +95,29 @@ class Activations:
         return self.memo.get("max_logit", lambda: self.logits64.max(axis=1))
 
     @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Predicted class, argmax_c z_c, the first of equal ones, shape [n]."""
+        return self.memo.get("predicted", lambda: self.logits64.argmax(axis=1))
+
+    @property
+    def exponentials(self) -> NDArray[np.float64]:
+        """exp(z_c - max z), shape [n, C]."""
+        return self.memo.get("exponentials", lambda: np.exp(self.logits64 - self.max_logit[:, None]))
+
+    @property
     def softmax_normaliser(self) -> NDArray[np.float64]:
         """Sum_c exp(z_c - max z), in [1, C] whatever the logits' scale, shape [n]."""
-        return self.memo.get("softmax_normaliser", lambda: np.exp(self.logits64 - self.max_logit[:, None]).sum(axis=1))
+        return self.memo.get("softmax_normaliser", lambda: self.exponentials.sum(axis=1))
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax p of the logits, shape [n, C]."""
+        return self.memo.get("probabilities", lambda: self.exponentials / self.softmax_normaliser[:, None])
+
+    @property
+    def log_sum_exp(self) -> NDArray[np.float64]:
+        """Log sum_c exp(z_c), shape [n]."""
+        return self.max_logit + np.log(self.softmax_normaliser)
 
     def _logits64(self) -> NDArray[np.float64]:
         if self.logits is None:

@@ -24,12 +24,14 @@ class Benchmark:
         fit: The dataset that detectors learn from; None if there is none yet.
         id: The ID test dataset.
         oods: The OOD datasets, in order of name.
+        val: The ID dataset that tunes detectors; None if there is none.
     """
 
     name: str
     fit: str | None
     id: str
     oods: tuple[str, ...]
+    val: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +86,5 @@ def scorable(known: Iterable[Dataset]) -> list[Benchmark]:
 
 def _benchmark(name: str, datasets_of: Mapping[str, Sequence[str]]) -> Benchmark:
     fit = datasets_of.get("fit", [None])[0]
-    return Benchmark(name, fit, datasets_of["id"][0], tuple(sorted(datasets_of.get("ood", []))))
+    val = datasets_of.get("val", [None])[0]
+    return Benchmark(name, fit, datasets_of["id"][0], tuple(sorted(datasets_of.get("ood", []))), val)

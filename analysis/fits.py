@@ -1,127 +1,244 @@
-"""Fits in the lake: the class statistics of a model on a fit dataset, gathered once in one pass."""
+"""Fits in the lake: statistics of a model's activations, and what detectors learned from them, each made once."""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from analysis.detectors import CLASS_STATISTICS, CLASS_STATISTICS_NORMALISED
-from analysis.statistics import ClassStatistics, ClassStatisticsAccumulator, normalise
-from analysis.targets import fit_target
+from analysis.detectors import FitInputs
+from analysis.fit_arrays import from_arrays, to_arrays
+from analysis.gathering.base import Context
+from analysis.gathering.rows import Rows
+from analysis.gathering.sweep import gather
+from analysis.targets import fit_target, source_of, statistic_target
 from featurestore import writing
-from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.errors import InputError, LakeError
 from featurestore.progress import progress
+from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from analysis.activations import Head
+    from analysis.benchmarks import Benchmark
+    from analysis.detectors import Detector
+    from analysis.gathering.base import Arrays, Statistic
+    from analysis.gathering.sweep import Runner
+    from analysis.targets import Source
     from featurestore.lake import Lake
     from featurestore.manifest import Part
 
-_BATCH_ROWS = 8192
-_TRANSFORMS = {CLASS_STATISTICS: lambda features: features, CLASS_STATISTICS_NORMALISED: normalise}
+_MEMORY = 1 << 30
 
 
-def load_or_fit(lake: Lake, model: str, dataset: str, names: Sequence[str], classes: int) -> dict[str, ClassStatistics]:
-    """Return statistics by name, from the lake where it holds them, else from one pass over the activations.
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelFits:
+    """The fits of one model in one benchmark.
+
+    Attributes:
+        lake: The lake.
+        benchmark: The benchmark.
+        model: The model.
+        activations: The model's activations by dataset.
+        classes: C, the classes of the model.
+        head: The model's final linear layer; None for a model without.
+        report: Is told what the user should know of a fit.
+        memory: Bytes that gathering should stay below.
+        run: Who gathers; by default the threads of this process.
+    """
+
+    lake: Lake
+    benchmark: Benchmark
+    model: str
+    activations: Mapping[str, Part]
+    classes: int
+    head: Head | None
+    report: Callable[[str], None]
+    memory: int = _MEMORY
+    run: Runner | None = None
+    _shared: dict[tuple[type, str], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def of(self, detectors: Iterable[Detector[Any]]) -> dict[str, Any]:
+        """What detectors learned, by name: from the lake where it holds it, else fitted now and stored.
+
+        Args:
+            detectors: Detectors whose sources the model has activations of; those that learn nothing get None.
+
+        Raises:
+            InputError: A sample has no label where one is needed.
+            NumericalError: Activations are NaN or infinite, or leave nothing to learn from.
+        """
+        fits: dict[str, Any] = {}
+        missing = []
+        for detector in detectors:
+            target = self._target(detector) if detector.fit else None
+            part = writing.find(self.lake.storage, target, replacing=True) if target else None
+            if target is None:
+                fits[detector.name] = None
+            elif part is None:
+                missing.append(detector)
+            else:
+                fits[detector.name] = self._rebuilt(detector, self._read(target))
+        if missing:
+            fits |= self._fitted(missing)
+        return fits
+
+    def rows(self, source: Source) -> Rows:
+        """The rows of a source."""
+        return Rows(self.model, source.dataset, source.tenth, self.head)
+
+    def context(self, source: Source, results: Mapping[str, Arrays] | None = None) -> Context:
+        """What is known of the model and a source."""
+        part = self.activations[source.dataset]
+        # Whoever has no linear head may still have features: their width stands in the rows.
+        dim = self.head.weight.shape[1] if self.head else self._width("feature_dim")
+        dtype = str(part.ingredients.get("dtype", "float32"))
+        return Context(self.classes, dim, part.rows, dtype, self.head, self.memory, results or {})
+
+    def _width(self, column: str) -> int:
+        return int(self.lake.read("models", model=self.model).column(column)[0].as_py())
+
+    def _target(self, detector: Detector[Any]) -> writing.Target:
+        return fit_target(self.benchmark, self.model, detector, self.activations)
+
+    def _fitted(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
+        inputs = FitInputs(self._statistics(detectors), self.head)
+        fits: dict[str, Any] = {}
+        stored: dict[str, list[Part]] = {}
+        for detector in detectors:
+            target = self._target(detector)
+            arrays = to_arrays(self._fit(detector, inputs))
+            details = {"hyperparameters": dict(detector.hyperparameters), "fitted_on": detector.fitted_on}
+            stored.setdefault(target.key["dataset"], []).append(_write(self.lake, target, arrays, details))
+            fits[detector.name] = self._rebuilt(detector, arrays)
+        for dataset, parts in stored.items():
+            self._commit(dataset, parts)
+        for warning in dict.fromkeys(inputs.warnings):
+            self.report(f"{self.model}: {warning}")
+        return fits
+
+    def _fit(self, detector: Detector[Any], inputs: FitInputs) -> Any:
+        try:
+            return detector.fit(inputs) if detector.fit else None
+        except LakeError as error:
+            raise type(error)(f"Fitting {detector.name} of {self.model}: {error}") from error
+
+    def _statistics(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
+        """All statistics that detectors need, by name."""
+        normalizes = self.head is not None and self.head.normalizes
+        needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.needs}
+        found: dict[str, Arrays] = {}
+        for kind in sorted({need.source for need in needs}):
+            source = source_of(self.benchmark, kind, self.activations)
+            if source:
+                found |= self._of_source(source, [need for need in needs if need.source == kind])
+        return found
+
+    def _of_source(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
+        held = {need.name: self._stored(source, need) for need in _with_earlier(needs)}
+        found = {name: arrays for name, arrays in held.items() if arrays is not None}
+        missing = [need for need in needs if need.name not in found]
+        if not missing:
+            return found
+        rows = self.activations[source.dataset].rows
+        with progress(f"{self.model}: statistics of {source.dataset}", rows) as advance:
+            fresh = gather(self.lake, self.rows(source), missing, self.context(source, found), advance, run=self.run)
+        by_name = {need.name: need for need in _with_earlier(missing)}
+        targets = {name: statistic_target(self.model, source, by_name[name]) for name in fresh}
+        self._commit(source.dataset, [_write(self.lake, targets[name], arrays, {}) for name, arrays in fresh.items()])
+        return found | fresh
+
+    def _stored(self, source: Source, statistic: Statistic) -> Arrays | None:
+        target = statistic_target(self.model, source, statistic)
+        return self._read(target) if writing.find(self.lake.storage, target, replacing=True) else None
+
+    def _read(self, target: writing.Target) -> dict[str, NDArray[Any]]:
+        return read_arrays(self.lake, self.model, target.key["dataset"], target.part_key["fit"])
+
+    def _commit(self, dataset: str, parts: Sequence[Part]) -> None:
+        key = {"model": self.model, "dataset": dataset}
+        writing.commit(self.lake.storage, TABLES["fits"], key, parts, replacing=True)
+
+    def _rebuilt(self, detector: Detector[Any], arrays: Arrays) -> Any:
+        """The fit as the lake holds it; equal Gaussians of several detectors become one, so that blocks meet them once."""
+        if detector.fit_type is None:
+            raise InputError(
+                f"Detector {detector.name} has a fit and no fit_type, so that it cannot be stored: name it."
+            )
+        return from_arrays(detector.fit_type, arrays, self._same)
+
+    def _same(self, fit: Any) -> Any:
+        digest = hashlib.sha256()
+        for name, array in sorted(to_arrays(fit).items()):
+            digest.update(f"{name}{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return self._shared.setdefault((type(fit), digest.hexdigest()), fit)
+
+
+def read_arrays(lake: Lake, model: str, dataset: str, name: str) -> dict[str, NDArray[Any]]:
+    """Read a stored fit as named arrays.
 
     Args:
         lake: The lake.
         model: The model.
-        dataset: The fit dataset.
-        names: Names of the statistics that are needed.
-        classes: Classes of the model's head.
+        dataset: The dataset that it was fitted on.
+        name: Name of the statistic, or of the detector.
 
-    Raises:
-        MissingError: The lake holds no activations of the model on the dataset.
-        InputError: A sample has no label.
-        NumericalError: A feature is NaN or infinite, or zero where it is to be normalised.
-    """
-    if not names:
-        return {}
-    _, activations = lake.part("activations", model=model, dataset=dataset)
-    targets = {name: fit_target(model, dataset, name, activations.fingerprint) for name in names}
-    stored = {name: writing.find(lake.storage, target, replacing=True) for name, target in targets.items()}
-    missing = [name for name, part in stored.items() if part is None]
-    fresh = _gather(lake, model, dataset, missing, classes) if missing else {}
-    if fresh:
-        parts = [_write(lake, targets[name], statistics.to_arrays()) for name, statistics in fresh.items()]
-        target = next(iter(targets.values()))
-        writing.commit(lake.storage, target.table, target.key, parts, replacing=True)
-    return {
-        name: fresh[name] if name in fresh else ClassStatistics.from_arrays(read_arrays(lake, model, dataset, name))
-        for name in names
-    }
-
-
-def read_arrays(lake: Lake, model: str, dataset: str, name: str) -> dict[str, NDArray[np.float64]]:
-    """Read a stored fit as named arrays.
+    Returns:
+        Arrays of float64 or int64; a number has shape [].
 
     Raises:
         MissingError: The lake holds no such fit.
     """
     _, part = lake.part("fits", model=model, dataset=dataset, fit=name)
     rows = lake.read("fits", model=model, dataset=dataset, fit=name)
-    names = rows.column("array").to_numpy(zero_copy_only=False)
-    arrays = {}
+    values = rows.column("values").combine_chunks()
+    offsets = values.offsets.to_numpy()
+    flat = values.values.to_numpy(zero_copy_only=False)
+    integers = set(part.details.get("integers", ()))
+    arrays: dict[str, NDArray[Any]] = {}
+    row = 0
     for array, shape in part.details["shapes"].items():
-        values = rows.column("values").combine_chunks().filter(pa.array(names == array)).flatten()
-        arrays[array] = values.to_numpy(zero_copy_only=False).reshape(shape)
+        count = _rows_of(shape)
+        found = flat[offsets[row] : offsets[row + count]].reshape(shape)
+        arrays[array] = found.astype(np.int64) if array in integers else found
+        row += count
     return arrays
 
 
-def _gather(lake: Lake, model: str, dataset: str, names: Sequence[str], classes: int) -> dict[str, ClassStatistics]:
-    """All statistics in one pass over the fit activations."""
-    _, part = lake.part("activations", model=model, dataset=dataset)
-    accumulators: dict[str, ClassStatisticsAccumulator] = {}
-    blocks = lake.batches(model=model, dataset=dataset, columns=("sample", "label", "feature"), batch_rows=_BATCH_ROWS)
-    with progress(f"{model}: class statistics of {dataset}", part.rows) as advance:
-        for sample, label, feature in blocks:
-            _check_block(model, dataset, sample, label, feature)
-            for name in names:
-                accumulator = accumulators.setdefault(name, ClassStatisticsAccumulator(classes, feature.shape[1]))
-                _update(accumulator, name, feature, label, f"{model} on {dataset}")
-            advance(len(sample))
-    if not accumulators:
-        raise InputError(f"There is no sample of {dataset} with activations of {model}: nothing can be fitted.")
-    return {name: accumulator.finish() for name, accumulator in accumulators.items()}
+def _with_earlier(statistics: Iterable[Statistic]) -> list[Statistic]:
+    """Statistics and what they come after."""
+    found: dict[str, Statistic] = {}
+    waiting = list(statistics)
+    while waiting:
+        statistic = waiting.pop()
+        found[statistic.name] = statistic
+        waiting += statistic.after
+    return list(found.values())
 
 
-def _update(accumulator: ClassStatisticsAccumulator, name: str, feature: Any, label: Any, where: str) -> None:
-    try:
-        accumulator.update(_TRANSFORMS[name](feature), label)
-    except LakeError as error:
-        raise type(error)(f"Fitting {where}: {error}") from error
-
-
-def _check_block(
-    model: str, dataset: str, sample: NDArray[np.int64], label: NDArray[np.int64], feature: NDArray[Any]
-) -> None:
-    if (label < 0).any():
-        number = int(sample[np.argmax(label < 0)])
-        raise InputError(f"Sample {number} of the fit dataset {dataset} has no label: fitting needs one for each.")
-    bad = ~np.isfinite(feature).all(axis=1)
-    if bad.any():
-        number = int(sample[np.argmax(bad)])
-        raise NumericalError(
-            f"The feature of sample {number} of {dataset} by {model} is NaN or infinite: extract it again."
-        )
-
-
-def _write(lake: Lake, target: writing.Target, arrays: Mapping[str, NDArray[Any]]) -> Part:
+def _write(lake: Lake, target: writing.Target, arrays: Arrays, details: Mapping[str, Any]) -> Part:
     matrices = {name: np.atleast_2d(array) for name, array in arrays.items()}
+    matrices = {name: matrix.reshape(-1, matrix.shape[-1]) for name, matrix in matrices.items()}
+    lengths = np.concatenate([np.full(len(matrix), matrix.shape[1]) for matrix in matrices.values()])
+    values = np.concatenate([matrix.astype(np.float64).ravel() for matrix in matrices.values()])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
     rows = pa.table(
         {
-            "array": pa.array([name for name, matrix in matrices.items() for _ in matrix], pa.string()),
-            "row": pa.array([row for matrix in matrices.values() for row in range(len(matrix))], pa.int64()),
-            "values": pa.array(
-                [row.astype(np.float64) for matrix in matrices.values() for row in matrix], pa.list_(pa.float64())
-            ),
+            "array": pa.array(np.repeat(list(matrices), [len(matrix) for matrix in matrices.values()])),
+            "row": pa.array(np.concatenate([np.arange(len(matrix)) for matrix in matrices.values()])),
+            "values": pa.LargeListArray.from_arrays(offsets, values).cast(pa.list_(pa.float64())),
         }
     )
-    shapes = {name: list(array.shape) for name, array in arrays.items()}
-    return target.part([writing.write_fragment(lake.storage, target, 0, rows)], {"shapes": shapes})
+    integers = [name for name, array in arrays.items() if array.dtype.kind in "iub"]
+    layout = {"shapes": {name: list(array.shape) for name, array in arrays.items()}, "integers": integers}
+    return target.part([writing.write_fragment(lake.storage, target, 0, rows)], {**layout, **details})
+
+
+def _rows_of(shape: Sequence[int]) -> int:
+    return int(np.prod(shape[:-1])) if len(shape) > 1 else 1

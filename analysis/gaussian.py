@@ -25,6 +25,7 @@ class GaussianFit:
 
     Attributes:
         shift: Origin of the whitened coordinates, the mean of all samples, float64, shape [D].
+        eigenvalues: Those of S that are kept, ascending, float64, shape [rank].
         whitening: V / sqrt(lambda) over the kept eigenpairs of S, so that S^+ = A A', float64, shape [D, rank].
         centres: Whitened centres, one per class with samples, float64, shape [K, rank].
         rank: Number of kept eigenvalues.
@@ -32,6 +33,7 @@ class GaussianFit:
     """
 
     shift: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
     whitening: NDArray[np.float64]
     centres: NDArray[np.float64]
     rank: int
@@ -55,10 +57,10 @@ def fit_gaussian(statistics: ClassStatistics) -> GaussianFit:
     """
     samples = _require_samples(statistics)
     largest = _largest_eigenvalue(statistics.total) / samples
-    whitening, condition = _whitening(statistics.within / samples, largest, "within a class")
+    values, whitening = _whitening(statistics.within / samples, largest, "within a class")
     shift = statistics.mean
     centres = (statistics.means[statistics.counts > 0] - shift) @ whitening
-    return GaussianFit(shift, whitening, centres, whitening.shape[1], condition)
+    return GaussianFit(shift, values, whitening, centres, len(values), float(values[-1] / values[0]))
 
 
 def fit_background(statistics: ClassStatistics) -> GaussianFit:
@@ -78,9 +80,9 @@ def fit_background(statistics: ClassStatistics) -> GaussianFit:
     """
     samples = _require_samples(statistics)
     covariance = statistics.total / samples
-    whitening, condition = _whitening(covariance, _largest_eigenvalue(covariance), "over the samples")
-    rank = whitening.shape[1]
-    return GaussianFit(statistics.mean, whitening, np.zeros((1, rank)), rank, condition)
+    values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), "over the samples")
+    rank = len(values)
+    return GaussianFit(statistics.mean, values, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
 
 
 def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,8 +124,10 @@ def _to_nearest(
     return squared
 
 
-def _whitening(covariance: NDArray[np.float64], scale: float, where: str) -> tuple[NDArray[np.float64], float]:
-    """Return A with A A' = S^+, shape [D, rank], and the condition number of what was kept.
+def _whitening(
+    covariance: NDArray[np.float64], scale: float, where: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the kept eigenvalues of S, shape [rank], and A with A A' = S^+, shape [D, rank].
 
     Args:
         covariance: S, symmetric, shape [D, D].
@@ -142,7 +146,7 @@ def _whitening(covariance: NDArray[np.float64], scale: float, where: str) -> tup
             "check that the features and labels of the fit dataset are what they should be."
         )
     values = values[kept]
-    return vectors[:, kept] / np.sqrt(values), float(values[-1] / values[0])
+    return values, vectors[:, kept] / np.sqrt(values)
 
 
 def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:

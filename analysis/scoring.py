@@ -9,20 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from analysis import detectors as registry
 from analysis.accuracy import Accuracy, accuracy
-from analysis.activations import Activations
 from analysis.benchmarks import Benchmark, benchmarks
+from analysis.block_scores import compare_rows, score_rows
 from analysis.consistency import check_same_model
-from analysis.detectors import FitInputs, score_checked
-from analysis.fits import load_or_fit
+from analysis.detectors import registry
+from analysis.fits import ModelFits
+from analysis.gathering.base import FIT
+from analysis.gathering.rows import Rows, in_tenth
+from analysis.heads import read_head
 from analysis.metric_tables import write_metrics
 from analysis.ranks import id_rank
-from analysis.targets import accuracy_target, current_scores, score_target
+from analysis.targets import (
+    accuracy_target,
+    current_scores,
+    leaves_out_tenth,
+    score_target,
+    source_of,
+    sources_of,
+)
 from featurestore import writing
-from featurestore.errors import LakeError, MissingError, NumericalError
+from featurestore.errors import MissingError
 from featurestore.names import pick
-from featurestore.progress import progress
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
@@ -33,8 +41,6 @@ if TYPE_CHECKING:
     from analysis.detectors import Detector
     from featurestore.lake import Lake
     from featurestore.manifest import Part
-
-_BATCH_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None]) -> Su
     """
     start = time.monotonic()
     lake.check_exists()
-    chosen = [registry.get(name) for name in selection.detectors] or list(registry.detectors().values())
+    chosen = [registry.get(name) for name in selection.detectors] or registry.default_detectors()
     extracted = _extracted(lake)
     names = [pick("model with activations", name, extracted) for name in selection.models] or sorted(extracted)
     for dataset in selection.datasets:
@@ -95,6 +101,10 @@ class _ModelScorer:
     ) -> None:
         self.lake, self.benchmark, self.model, self.report = lake, benchmark, model, report
         self.activations = extracted
+        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
+        head = read_head(lake, model, extracted)
+        self.fits = ModelFits(lake, benchmark, model, extracted, classes, head, report)
+        self.fitted: dict[str, Any] = {}
         self.made = self.reused = self.skipped = 0
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
@@ -105,92 +115,85 @@ class _ModelScorer:
             return 0, 0, 1
         usable = self._usable(chosen)
         wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations]
-        check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *self._fit_dataset())})
-        fits: dict[str, Any] = {}
+        learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
+        check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
         # ID first, whatever was asked for: ranks of OOD scores refer to it.
         for dataset in wanted:
             if not datasets or dataset in datasets or dataset == benchmark.id:
-                self._score_dataset(dataset, usable, fits)
+                self._score_dataset(dataset, usable)
         self._write_accuracy()
         write_metrics(self.lake, benchmark, self.model, self._current())
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
     def _usable(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
-        if self._fit_dataset():
-            return list(chosen)
-        lacking = [detector.name for detector in chosen if detector.fit]
-        if lacking:
-            fit = self.benchmark.fit or "of the benchmark, which has none"
-            self.report(f"{self.model}: without {', '.join(lacking)}, which need activations on the fit dataset {fit}")
-        self.skipped += len(lacking)
-        return [detector for detector in chosen if not detector.fit]
+        """The detectors that have all that they need; the others are said to be left out."""
+        lacking: dict[str, list[str]] = {}
+        usable = []
+        for detector in chosen:
+            what = self._lacks(detector)
+            if what:
+                lacking.setdefault(what, []).append(detector.name)
+            else:
+                usable.append(detector)
+        for what, names in lacking.items():
+            self.report(f"{self.model}: without {', '.join(names)}, which need {what}")
+            self.skipped += len(names)
+        return usable
 
-    def _fit_dataset(self) -> tuple[str, ...]:
-        return (self.benchmark.fit,) if self.benchmark.fit in self.activations and self.benchmark.fit else ()
+    def _lacks(self, detector: Detector[Any]) -> str:
+        if detector.needs_head and self.fits.head is None:
+            return "a linear head, and the model has none"
+        for kind, source in sources_of(self.benchmark, detector, self.activations).items():
+            if source is None:
+                dataset = self.benchmark.fit if kind == FIT else self.benchmark.val
+                return f"activations on the {kind} dataset {dataset or 'of the benchmark, which has none'}"
+        return ""
 
     def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
         return score_target(self.benchmark, self.model, dataset, detector, self.activations)
 
-    def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]], fits: dict[str, Any]) -> None:
+    def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
         targets = {detector.name: self._target(dataset, detector) for detector in chosen}
         stale = [d for d in chosen if writing.find(self.lake.storage, targets[d.name], replacing=True) is None]
         self.reused += len(chosen) - len(stale)
         if not stale:
             return
-        self._fit(stale, fits)
-        samples, scores = self._scores(dataset, stale, fits)
+        samples, scores = self._scores(dataset, stale)
+        tenth = in_tenth(samples)
         parts = []
         for detector in stale:
-            own = scores[detector.name]
+            # Samples that tuned a detector do not judge it.
+            judged = (
+                ~tenth if dataset == self.benchmark.id and leaves_out_tenth(self.benchmark, detector) else slice(None)
+            )
+            own = scores[detector.name][judged]
             reference = own if dataset == self.benchmark.id else self._id_scores(detector.name)
-            columns = {"sample": samples, "score": own, "id_rank": id_rank(own, np.sort(reference))}
+            columns = {"sample": samples[judged], "score": own, "id_rank": id_rank(own, np.sort(reference))}
             target = targets[detector.name]
             parts.append(target.part([writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))]))
         target = targets[stale[0].name]
         writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
         self.made += len(stale)
 
-    def _fit(self, stale: Sequence[Detector[Any]], fits: dict[str, Any]) -> None:
-        """Fit the detectors that have none yet, all of them from one set of statistics."""
-        unfitted = [detector for detector in stale if detector.name not in fits]
-        needs = sorted({need for detector in unfitted for need in detector.needs})
-        statistics: dict[str, Any] = {}
-        for fit in self._fit_dataset():
-            statistics = load_or_fit(self.lake, self.model, fit, needs, self._classes())
-        inputs = FitInputs(statistics)
-        for detector in unfitted:
-            fits[detector.name] = detector.fit(inputs) if detector.fit else None
-
     def _scores(
-        self, dataset: str, chosen: Sequence[Detector[Any]], fits: Mapping[str, Any]
+        self, dataset: str, chosen: Sequence[Detector[Any]]
     ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-        """One pass over a dataset's activations for all detectors."""
-        samples: list[NDArray[np.int64]] = []
-        scores: dict[str, list[NDArray[np.float64]]] = {detector.name: [] for detector in chosen}
-        with progress(f"{self.model}: scores of {dataset}", self.activations[dataset].rows) as advance:
-            for sample, feature, logits in self.lake.batches(model=self.model, dataset=dataset, batch_rows=_BATCH_ROWS):
-                _check_finite(sample, feature, logits, f"{dataset} by {self.model}")
-                block = Activations(feature, logits)
-                samples.append(sample)
-                for detector in chosen:
-                    scores[detector.name].append(self._checked(detector, fits[detector.name], block, dataset))
-                advance(len(sample))
-        return np.concatenate(samples), {name: np.concatenate(blocks) for name, blocks in scores.items()}
-
-    def _checked(self, detector: Detector[Any], fit: Any, block: Activations, dataset: str) -> NDArray[np.float64]:
-        try:
-            return score_checked(detector, fit, block)
-        except LakeError as error:
-            raise type(error)(f"Scoring {self.model} on {dataset} with {detector.name}: {error}") from error
+        """Scores of a dataset's samples, in their order."""
+        self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
+        rows = Rows(self.model, dataset, head=self.fits.head)
+        by_block = [detector for detector in chosen if detector.score]
+        samples, scores = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        comparing = [detector for detector in chosen if detector.compare]
+        source = source_of(self.benchmark, FIT, self.activations)
+        if comparing and source:
+            scores |= compare_rows(rows, comparing, self.fits, source)
+        return samples, scores
 
     def _id_scores(self, detector: str) -> NDArray[np.float64]:
         key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
         scores = self.lake.read("scores", detector=detector, **key).column("score")
         return scores.to_numpy()  # type: ignore[no-any-return]
-
-    def _classes(self) -> int:
-        return int(self.lake.read("models", model=self.model).column("num_classes")[0].as_py())
 
     def _write_accuracy(self) -> None:
         dataset = self.benchmark.id
@@ -222,11 +225,3 @@ def _extracted(lake: Lake) -> dict[str, dict[str, Part]]:
     if not found:
         raise MissingError("There are no activations to score yet: run `featurestore extract` first.")
     return found
-
-
-def _check_finite(sample: NDArray[np.int64], feature: NDArray[Any], logits: NDArray[Any], where: str) -> None:
-    for name, values in (("feature", feature), ("logits", logits)):
-        bad = ~np.isfinite(values).all(axis=1)
-        if bad.any():
-            number = int(sample[np.argmax(bad)])
-            raise NumericalError(f"The {name} of sample {number} of {where} is NaN or infinite: extract it again.")

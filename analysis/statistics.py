@@ -1,8 +1,8 @@
 """Class means and scatter of features, in one pass over blocks, mergeable in any order.
 
-Every block is centred at its own class means and the partial results are merged by the pairwise update of Chan,
-Golub & LeVeque (1979). All of its terms are positive semi-definite and added, none is subtracted, so neither a large
-offset nor tight clusters cancel: the within-class scatter keeps its own precision, not that of the total.
+Rows are centred at a mean of their own class, and partial results are merged by the pairwise update of Chan, Golub &
+LeVeque (1979), so neither a large offset nor tight clusters cancel: the within-class scatter keeps its own precision,
+not that of the total.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import blas
 
 from analysis.checks import class_labels, finite_rows, float_matrix
 from featurestore.errors import InputError, NumericalError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+
+# Squares between these are neither rounded to subnormal numbers nor near overflow.
+_SMALLEST_SQUARE, _LARGEST_SQUARE = 1e-200, 1e200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,17 +100,27 @@ class ClassStatistics:
 class ClassStatisticsAccumulator:
     """Class statistics of a stream of blocks, in float64 and in memory that does not grow with the stream.
 
+    The rows of a class are centred at a provisional mean, that of the first block in which the class occurs. What this
+    leaves of its true mean is taken out once, at the end, and is never larger than n_c times the scatter it leaves, so
+    that no more than log10(n_c) of the digits can cancel; each block then costs little but its product with itself.
+
     Args:
         num_classes: C; labels lie in 0 .. C - 1.
         dim: D, the feature dimension.
     """
 
-    __slots__ = ("_statistics",)
+    __slots__ = ("_buffer", "_centres", "_counts", "_merged", "_scatter", "_sums")
 
     def __init__(self, num_classes: int, dim: int) -> None:
         if num_classes < 1 or dim < 1:
             raise InputError(f"Class statistics need a class and a dimension; got {num_classes} classes of {dim}.")
-        self._statistics = empty_statistics(num_classes, dim)
+        self._counts = np.zeros(num_classes, np.int64)
+        self._centres = np.zeros((num_classes, dim))
+        # Sums and scatter of h - centre; BLAS fills one triangle of the scatter, in place.
+        self._sums = np.zeros((num_classes, dim))
+        self._scatter = np.zeros((dim, dim), order="F")
+        self._buffer = np.empty((0, dim))
+        self._merged = empty_statistics(num_classes, dim)
 
     def update(self, features: NDArray[Any], labels: NDArray[Any]) -> None:
         """Add one block.
@@ -116,13 +131,27 @@ class ClassStatisticsAccumulator:
 
         Raises:
             InputError: Shapes, dtypes or labels do not fit; the accumulator is left as it was.
-            NumericalError: A feature is NaN or infinite, or too large to square in float64.
+            NumericalError: A feature is NaN or infinite, or too large to square in float64; likewise.
         """
         float_matrix("Features", features)
-        if features.shape[1] != self._statistics.dim:
-            raise InputError(f"Features have {features.shape[1]} dimensions; expected {self._statistics.dim}.")
-        block = class_statistics(features, labels, self._statistics.num_classes)
-        self._statistics = merged(self._statistics, block)
+        num_classes, dim = self._centres.shape
+        if features.shape[1] != dim:
+            raise InputError(f"Features have {features.shape[1]} dimensions; expected {dim}.")
+        labels = class_labels(labels, len(features), num_classes)
+        counts = np.bincount(labels, minlength=num_classes)
+        new = (self._counts == 0) & (counts > 0)
+        if new.any():
+            self._centres[new] = class_statistics(features, labels, num_classes).means[new]
+        rows = self._centred(features, labels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = _class_sums(rows, labels, num_classes)
+            squares = np.einsum("nd,nd->", rows, rows)
+        if not np.isfinite(squares):
+            finite_rows("Features", features)
+            raise _too_large()
+        self._scatter = blas.dsyrk(1.0, rows.T, beta=1.0, c=self._scatter, overwrite_c=True)
+        self._sums += sums
+        self._counts += counts
 
     def merge(self, other: ClassStatisticsAccumulator) -> None:
         """Add everything that another accumulator has seen.
@@ -130,11 +159,24 @@ class ClassStatisticsAccumulator:
         Raises:
             InputError: The other one has other classes or dimensions.
         """
-        self._statistics = merged(self._statistics, other.finish())
+        self._merged = merged(self._merged, other.finish())
 
     def finish(self) -> ClassStatistics:
         """Return the statistics of all blocks so far."""
-        return self._statistics
+        left_over = self._sums / np.maximum(self._counts, 1)[:, None]
+        upper = np.triu(self._scatter)
+        within = upper + np.triu(upper, 1).T - _scatter(self._counts, left_over)
+        own = ClassStatistics(self._counts.copy(), self._centres + left_over, within)
+        return merged(self._merged, own)
+
+    def _centred(self, features: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        if len(self._buffer) < len(features):
+            self._buffer = np.empty(features.shape)
+        rows = self._buffer[: len(features)]
+        np.take(self._centres, labels, axis=0, out=rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.subtract(features, rows, out=rows)
+        return rows
 
 
 def empty_statistics(num_classes: int, dim: int) -> ClassStatistics:
@@ -172,9 +214,7 @@ def class_statistics(features: NDArray[Any], labels: NDArray[Any], num_classes: 
         rows -= centres[labels]
         within = rows.T @ rows
     if not np.isfinite(within).all():
-        raise NumericalError(
-            "The features of this block are too large to square in float64; scale them, or check the extraction."
-        )
+        raise _too_large()
     return ClassStatistics(counts, np.where(counts[:, None] > 0, centres + shift, 0.0), within)
 
 
@@ -212,8 +252,13 @@ def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
         NumericalError: A row is zero, NaN or infinite, so that it has no direction.
     """
     float_matrix("Features", features)
-    finite_rows("Features", features)
     rows = features.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = np.einsum("nd,nd->n", rows, rows)
+    if (squares > _SMALLEST_SQUARE).all() and (squares < _LARGEST_SQUARE).all():
+        rows /= np.sqrt(squares)[:, None]
+        return rows
+    finite_rows("Features", features)
     # Dividing by the largest entry first keeps the squares of very large and very small rows representable.
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
     if not largest.all():
@@ -225,6 +270,12 @@ def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
     rows /= largest
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows
+
+
+def _too_large() -> NumericalError:
+    return NumericalError(
+        "The features of this block are too large to square in float64; scale them, or check the extraction."
+    )
 
 
 def _class_sums(rows: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:

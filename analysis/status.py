@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.benchmarks import scorable
-from analysis.targets import current_scores, fit_target, judged_dataset, metrics_target, score_target
+from analysis.targets import current_scores, fit_targets, judged_dataset, metrics_target, score_target
 from featurestore.names import pick
 
 if TYPE_CHECKING:
@@ -120,18 +120,20 @@ def _fits(
     held: Holdings, detectors: Mapping[str, Detector[Any]], model: str, dataset: str, activations: Stage
 ) -> Stage:
     manifest = held.fits.get((model, dataset))
-    source = held.activations.get(model, {}).get(dataset)
-    if manifest is None or source is None:
+    sources = held.activations.get(model, {})
+    if manifest is None or dataset not in sources:
         return Stage() if manifest is None else _stage(manifest, [_GONE])
-    needed = {need for detector in detectors.values() for need in detector.needs}
+    parts = {name: source.parts[0] for name, source in sources.items()}
+    expected = fit_targets(model, dataset, detectors.values(), parts)
     reasons: list[str] = []
     for part in manifest.parts:
-        name = part.key["fit"]
-        target = fit_target(model, dataset, name, source.parts[0].fingerprint)
-        if name in needed and part.fingerprint != target.fingerprint:
-            again = "activations" in _differing(part.ingredients, target.ingredients)
-            reasons.append(_EXTRACTED if again else f"the fit {name} changed its version")
-    return _stage(manifest, reasons or activations.reasons)
+        target = expected.get(part.key["fit"])
+        if target and part.fingerprint != target.fingerprint:
+            differing = _differing(part.ingredients, target.ingredients)
+            changed = "changed" if "statistics" in differing else "changed its version"
+            reasons.append(_EXTRACTED if "activations" in differing else f"the fit {part.key['fit']} {changed}")
+    again = [reason for reason in reasons if reason == _EXTRACTED]
+    return _stage(manifest, again or reasons or activations.reasons)
 
 
 class _Judge:
@@ -167,7 +169,7 @@ class _Judge:
             return Stage()
         if dataset not in self._activations:
             return _stage(manifest, [_GONE], known)
-        fitted = any(self._detectors[name].needs for name in known)
+        fitted = any(self._detectors[name].learns for name in known)
         stale = {name: part for name, part in known.items() if name not in self._current[dataset]}
         inherited = [reason for stage in (*sources, *(fits if fitted else ())) for reason in stage.reasons]
         return _stage(manifest, self._score_reasons(dataset, stale) or inherited, known)

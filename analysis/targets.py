@@ -7,38 +7,118 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from analysis.gathering.base import FIT, VALIDATION
+from featurestore import head_input
 from featurestore.tables import TABLES
 from featurestore.writing import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analysis.benchmarks import Benchmark
     from analysis.detectors import Detector
-    from featurestore.fingerprint import Ingredients
+    from analysis.gathering.base import Statistic
+    from featurestore.fingerprint import Ingredient, Ingredients
     from featurestore.manifest import Manifest, Part
 
-# Raised whenever the statistics' numbers change, so that stored fits become stale.
-_FIT_VERSION = 1
 # Raised whenever a metric's numbers change, so that stored metrics become stale.
 _METRICS_VERSION = 1
 _SCORES_OF = "scores of "
 
 
-def fit_target(model: str, dataset: str, name: str, activations: str) -> Target:
-    """The part that holds one kind of statistics.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The activations that statistics of one kind are gathered from.
+
+    Attributes:
+        dataset: The dataset.
+        tenth: Whether only the seeded tenth of it that stands in for validation data.
+        activations: Their fingerprint.
+    """
+
+    dataset: str
+    tenth: bool
+    activations: str
+
+
+def source_of(benchmark: Benchmark, kind: str, activations: Mapping[str, Part]) -> Source | None:
+    """Where statistics of a kind come from; None if the model has no activations there yet.
+
+    Args:
+        benchmark: The benchmark.
+        kind: `FIT` or `VALIDATION`.
+        activations: The model's activations by dataset.
+    """
+    tenth = kind == VALIDATION and benchmark.val is None
+    dataset = benchmark.fit if kind == FIT else benchmark.val or benchmark.id
+    if dataset is None or dataset not in activations:
+        return None
+    return Source(dataset, tenth, activations[dataset].fingerprint)
+
+
+def leaves_out_tenth(benchmark: Benchmark, detector: Detector[Any]) -> bool:
+    """Whether a tenth of the ID test set tunes the detector, and therefore cannot judge it."""
+    return benchmark.val is None and any(need.source == VALIDATION for need in detector.needs)
+
+
+def sources_of(
+    benchmark: Benchmark, detector: Detector[Any], activations: Mapping[str, Part]
+) -> dict[str, Source | None]:
+    """The sources of all that a detector learns from, by kind; that of what it is filed under comes first."""
+    kinds = {need.source for need in detector.needs} | ({FIT} if detector.compare else set())
+    return {kind: source_of(benchmark, kind, activations) for kind in sorted(kinds)}
+
+
+def statistic_target(model: str, source: Source, statistic: Statistic) -> Target:
+    """The part that holds one statistic of a model."""
+    earlier: list[Ingredient] = [f"{before.name} {before.version}" for before in statistic.after]
+    ingredients: Ingredients = {
+        "activations": source.activations,
+        "version": statistic.version,
+        **({"rows": "a seeded tenth"} if source.tenth else {}),
+        **({"after": earlier} if earlier else {}),
+    }
+    return Target(TABLES["fits"], {"model": model, "dataset": source.dataset}, ingredients, {"fit": statistic.name})
+
+
+def fit_target(benchmark: Benchmark, model: str, detector: Detector[Any], activations: Mapping[str, Part]) -> Target:
+    """The part that holds what a detector learned.
+
+    Args:
+        benchmark: The benchmark.
+        model: The model.
+        detector: A detector with `fit`, whose sources all exist.
+        activations: The model's activations by dataset.
+    """
+    sources = sources_of(benchmark, detector, activations)
+    return _fit_target(
+        model, detector, tuple(source for source in sources.values() if source), _normalizes(activations)
+    )
+
+
+def fit_targets(
+    model: str, dataset: str, detectors: Iterable[Detector[Any]], activations: Mapping[str, Part]
+) -> dict[str, Target]:
+    """All parts that detectors ask of a fit dataset: their statistics, and what they learned from those alone.
 
     Args:
         model: The model.
-        dataset: The fit dataset.
-        name: Name of the statistics.
-        activations: Fingerprint of the activations that they come from.
+        dataset: The fit dataset; the model has activations of it.
+        detectors: The detectors.
+        activations: The model's activations by dataset.
     """
-    ingredients: Ingredients = {"activations": activations, "version": _FIT_VERSION}
-    return Target(TABLES["fits"], {"model": model, "dataset": dataset}, ingredients, {"fit": name})
+    source = Source(dataset, tenth=False, activations=activations[dataset].fingerprint)
+    found: dict[str, Target] = {}
+    for detector in detectors:
+        needs = [need.of(normalizes=_normalizes(activations)) for need in detector.needs if need.source == FIT]
+        found |= {need.name: statistic_target(model, source, need) for need in _with_earlier(needs)}
+        if detector.fit and len(needs) == len(detector.needs):
+            found[detector.name] = _fit_target(model, detector, (source,), _normalizes(activations))
+    return found
 
 
 def score_target(
@@ -53,11 +133,17 @@ def score_target(
         detector: The detector.
         activations: The model's activations by dataset; those on the dataset and on the ID test dataset are among them.
     """
-    fitted = {benchmark.fit: activations[benchmark.fit]} if benchmark.fit in activations and benchmark.fit else {}
+    sources = sources_of(benchmark, detector, activations)
+    complete = None not in sources.values()
+    found = tuple(source for source in sources.values() if source)
+    fits: list[Ingredient] = (
+        [_fit(model, detector, found, _normalizes(activations))] if detector.fit and complete else []
+    )
+    fits += [source.activations for source in found if detector.compare]
     ingredients: Ingredients = {
         "detector_version": detector.version,
-        "hyperparameters": [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())],
-        "fits": [_fit(model, fit, need, part.fingerprint) for fit, part in fitted.items() for need in detector.needs],
+        "hyperparameters": _hyperparameters(detector),
+        "fits": fits,
         "activations": activations[dataset].fingerprint,
         "id_activations": activations[benchmark.id].fingerprint,
     }
@@ -120,10 +206,43 @@ def current_scores(
     return current
 
 
-@lru_cache(maxsize=4096)
-def _fit(model: str, dataset: str, name: str, activations: str) -> str:
-    """Fingerprint of a fit, which all scores of a model share."""
-    return fit_target(model, dataset, name, activations).fingerprint
+def _normalizes(activations: Mapping[str, Part]) -> bool:
+    """Whether the model's head is fed the feature at unit length."""
+    return any(head_input.normalizes(part.ingredients) for part in activations.values())
+
+
+def _hyperparameters(detector: Detector[Any]) -> list[Ingredient]:
+    return [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())]
+
+
+def _with_earlier(statistics: Iterable[Statistic]) -> Iterator[Statistic]:
+    for statistic in statistics:
+        yield statistic
+        yield from _with_earlier(statistic.after)
+
+
+def _fit_target(model: str, detector: Detector[Any], sources: tuple[Source, ...], normalizes: bool) -> Target:
+    kinds = sorted({need.source for need in detector.needs})
+    by_kind = dict(zip(kinds, sources, strict=True))
+    needs = [(by_kind[need.source], need.of(normalizes=normalizes)) for need in detector.needs]
+    ingredients: Ingredients = {
+        "detector_version": detector.version,
+        "hyperparameters": _hyperparameters(detector),
+        "statistics": [_statistic(model, source, need) for source, need in needs],
+    }
+    return Target(TABLES["fits"], {"model": model, "dataset": sources[0].dataset}, ingredients, {"fit": detector.name})
+
+
+@lru_cache(maxsize=65536)
+def _fit(model: str, detector: Detector[Any], sources: tuple[Source, ...], normalizes: bool) -> str:
+    """Fingerprint of a fit, which the scores of all datasets share."""
+    return _fit_target(model, detector, sources, normalizes).fingerprint
+
+
+@lru_cache(maxsize=65536)
+def _statistic(model: str, source: Source, statistic: Statistic) -> str:
+    """Fingerprint of a statistic, which several detectors share."""
+    return statistic_target(model, source, statistic).fingerprint
 
 
 def _digest(fingerprints: Mapping[str, str]) -> str:

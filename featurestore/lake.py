@@ -14,7 +14,7 @@ from featurestore.tables import TABLES
 from featurestore.tables import table as table_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
     import polars as pl
@@ -134,6 +134,23 @@ class Lake:
         """
         manifest, part = self.part(table, **key)
         return reading.batches(self.storage, manifest, part, columns, batch_rows)
+
+    def pieces(
+        self, table: str = "activations", *, columns: Sequence[str] = ("sample", "feature", "logits"), **key: str
+    ) -> list[Callable[[], tuple[NDArray[Any], ...]]]:
+        """What `batches` reads, as functions of some thousand rows each that any thread may call, in any order.
+
+        Args:
+            table: The table's name.
+            columns: What each function returns, in this order.
+            key: The partition's key: `model="vit-b", dataset="ninco"`.
+
+        Raises:
+            MissingError: The lake does not hold the partition, or it has no such column.
+            CorruptionError: A fragment is missing or altered; the functions raise it too.
+        """
+        manifest, part = self.part(table, **key)
+        return reading.pieces(self.storage, manifest, part, columns)
 
     def scan(self, table: str, **key: str) -> pl.LazyFrame:
         """A table as a polars LazyFrame over just the fragments that the key allows.

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -111,6 +112,28 @@ def batches(
                 future.cancel()
 
 
+def pieces(
+    storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]
+) -> list[Callable[[], tuple[NDArray[Any], ...]]]:
+    """Functions that each read some rows of a part, in row order: for readers that share the work among threads.
+
+    Args:
+        storage: The lake's storage.
+        manifest: The partition.
+        part: Its part.
+        columns: Columns of the fragments.
+
+    Returns:
+        Functions of no argument, one for each row group or, where fragments are small, each fragment; each returns what
+        `batches` yields, and raises what it raises.
+    """
+    found: list[Callable[[], tuple[NDArray[Any], ...]]] = []
+    for entry in (entry for entry in files(manifest, part) if entry[1].rows):
+        small = entry[1].bytes <= _HASHED_BYTES
+        found += [partial(_read_whole, storage, entry, columns)] if small else _groups_of(storage, entry, columns)
+    return found
+
+
 def read(storage: Storage, manifest: Manifest, part: Part) -> pa.Table:
     """Read a small part whole.
 
@@ -128,13 +151,25 @@ def _row_groups(
     storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]
 ) -> Iterator[Callable[[], tuple[NDArray[Any], ...]]]:
     """Each row group of a part as a function that reads it; the fragments are checked here, in order."""
-    for path, fragment in files(manifest, part):
-        opener = _opener(storage, path, fragment)
-        with _open(opener, path, fragment) as file:
-            _check_columns(file, columns, path)
-            metadata = file.metadata
-        for index in range(metadata.num_row_groups):
-            yield partial(_read_row_group, opener, path, metadata, index, list(columns))
+    for entry in files(manifest, part):
+        yield from _groups_of(storage, entry, columns)
+
+
+def _groups_of(
+    storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]
+) -> Iterator[Callable[[], tuple[NDArray[Any], ...]]]:
+    path, fragment = entry
+    opener = _opener(storage, path, fragment)
+    with _open(opener, path, fragment) as file:
+        _check_columns(file, columns, path)
+        metadata = file.metadata
+    for index in range(metadata.num_row_groups):
+        yield partial(_read_row_group, opener, path, metadata, index, list(columns))
+
+
+def _read_whole(storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]) -> tuple[NDArray[Any], ...]:
+    groups = [read_group() for read_group in _groups_of(storage, entry, columns)]
+    return tuple(np.concatenate(column) for column in zip(*groups, strict=True)) if len(groups) != 1 else groups[0]
 
 
 def _read_row_group(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.detectors.base import FitInputs
+    from analysis.gathering.base import Statistic
     from analysis.memo import Memo
 
 
@@ -23,14 +24,25 @@ class RelativeFit:
     background: GaussianFit
 
 
-def class_fit(inputs: FitInputs, statistics: str) -> GaussianFit:
+def class_fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
     """Fit the tied Gaussians of the named statistics, once for all detectors that share `inputs`."""
-    return inputs.memo.get(("class_fit", statistics), lambda: fit_gaussian(inputs.need(statistics)))
+    return inputs.memo.get(("class_fit", statistics.name), lambda: _class_fit(inputs, statistics))
 
 
-def relative_fit(inputs: FitInputs, statistics: str) -> RelativeFit:
+def relative_fit(inputs: FitInputs, statistics: Statistic) -> RelativeFit:
     """Fit the tied and the background Gaussian of the named statistics."""
-    return RelativeFit(class_fit(inputs, statistics), fit_background(inputs.need(statistics)))
+    return RelativeFit(class_fit(inputs, statistics), fit_background(inputs.class_statistics(statistics)))
+
+
+def _class_fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
+    gathered = inputs.class_statistics(statistics)
+    fit = fit_gaussian(gathered)
+    if fit.rank < gathered.dim:
+        inputs.warnings.append(
+            f"the within-class covariance of {statistics.name} has rank {fit.rank} of {gathered.dim} (condition number "
+            f"{fit.condition:.1e}): distances leave out the directions in which no class varies"
+        )
+    return fit
 
 
 def class_score(fit: GaussianFit, features: NDArray[np.float64], memo: Memo) -> NDArray[np.float64]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.detectors.base import Detector
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from analysis.activations import Activations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def score(_fit: None, activations: Activations) -> NDArray[np.float64]:
     """Return log sum_c exp(z_c), shape [n]."""
-    return activations.max_logit + np.log(activations.softmax_normaliser)
+    return activations.log_sum_exp
 
 
 DETECTOR = Detector(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.detectors.base import CLASS_STATISTICS, Detector, FitInputs
+from analysis.detectors.base import Detector, FitInputs
 from analysis.detectors.distances import class_fit, class_score
+from analysis.gathering.class_statistics import CLASS_STATISTICS
+from analysis.gaussian import GaussianFit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from analysis.activations import Activations
-    from analysis.gaussian import GaussianFit
 
 
 def fit(inputs: FitInputs) -> GaussianFit:
@@ -32,6 +33,7 @@ DETECTOR = Detector(
     source="Lee et al. 2018, arXiv 1807.03888",
     score=score,
     fit=fit,
+    fit_type=GaussianFit,
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
 )

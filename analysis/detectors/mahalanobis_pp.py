@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.detectors.base import CLASS_STATISTICS_NORMALISED, Detector, FitInputs
+from analysis.detectors.base import Detector, FitInputs
 from analysis.detectors.distances import class_fit, class_score
+from analysis.gathering.class_statistics import UNIT_CLASS_STATISTICS
+from analysis.gaussian import GaussianFit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from analysis.activations import Activations
-    from analysis.gaussian import GaussianFit
 
 
 def fit(inputs: FitInputs) -> GaussianFit:
     """Fit class means and a tied covariance of unit features."""
-    return class_fit(inputs, CLASS_STATISTICS_NORMALISED)
+    return class_fit(inputs, UNIT_CLASS_STATISTICS)
 
 
 def score(fit: GaussianFit, activations: Activations) -> NDArray[np.float64]:
@@ -32,6 +33,7 @@ DETECTOR = Detector(
     source="Mueller & Hein 2025, arXiv 2505.18032",
     score=score,
     fit=fit,
+    fit_type=GaussianFit,
     fitted_on="fit features and labels",
-    needs=(CLASS_STATISTICS_NORMALISED,),
+    needs=(UNIT_CLASS_STATISTICS,),
 )

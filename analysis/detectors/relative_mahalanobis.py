@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.detectors.base import CLASS_STATISTICS, Detector, FitInputs
+from analysis.detectors.base import Detector, FitInputs
 from analysis.detectors.distances import RelativeFit, relative_fit, relative_score
+from analysis.gathering.class_statistics import CLASS_STATISTICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,7 @@ DETECTOR = Detector(
     source="Ren et al. 2021, arXiv 2106.09022",
     score=score,
     fit=fit,
+    fit_type=RelativeFit,
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.detectors.base import CLASS_STATISTICS_NORMALISED, Detector, FitInputs
+from analysis.detectors.base import Detector, FitInputs
 from analysis.detectors.distances import RelativeFit, relative_fit, relative_score
+from analysis.gathering.class_statistics import UNIT_CLASS_STATISTICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def fit(inputs: FitInputs) -> RelativeFit:
     """Fit class means, a tied covariance, and one Gaussian of all unit features."""
-    return relative_fit(inputs, CLASS_STATISTICS_NORMALISED)
+    return relative_fit(inputs, UNIT_CLASS_STATISTICS)
 
 
 def score(fit: RelativeFit, activations: Activations) -> NDArray[np.float64]:
@@ -31,6 +32,7 @@ DETECTOR = Detector(
     source="Mueller & Hein 2025, arXiv 2505.18032",
     score=score,
     fit=fit,
+    fit_type=RelativeFit,
     fitted_on="fit features and labels",
-    needs=(CLASS_STATISTICS_NORMALISED,),
+    needs=(UNIT_CLASS_STATISTICS,),
 )

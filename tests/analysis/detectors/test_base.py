@@ -5,6 +5,7 @@ import pytest
 
 from analysis.activations import Activations
 from analysis.detectors import Detector, FitInputs, get, score_checked
+from analysis.gathering.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from analysis.statistics import class_statistics
 from featurestore.errors import InputError, MissingError, NumericalError
 
@@ -36,7 +37,7 @@ def test_overflow_inside_a_detector_is_caught() -> None:
     features = np.random.default_rng(0).normal(size=(50, 3))
     detector = get("mahalanobis")
     assert detector.fit is not None
-    fit = detector.fit(FitInputs({"class-statistics": class_statistics(features, np.arange(50) % 2, 2)}))
+    fit = detector.fit(FitInputs({"class-statistics": class_statistics(features, np.arange(50) % 2, 2).to_arrays()}))
     features[7] = 1e200
     with pytest.raises(NumericalError, match="mahalanobis scores row 7"):
         score_checked(detector, fit, Activations(features))
@@ -52,6 +53,6 @@ def test_absent_statistics_are_named() -> None:
     """The message says what was collected instead."""
     statistics = class_statistics(np.ones((4, 2)), np.zeros(4, int), 1)
     with pytest.raises(MissingError, match="'class-statistics-normalised'; collected are: class-statistics"):
-        FitInputs({"class-statistics": statistics}).need("class-statistics-normalised")
+        FitInputs({"class-statistics": statistics.to_arrays()}).need(UNIT_CLASS_STATISTICS)
     with pytest.raises(MissingError, match="collected are: none"):
-        FitInputs({}).need("class-statistics")
+        FitInputs({}).need(CLASS_STATISTICS)

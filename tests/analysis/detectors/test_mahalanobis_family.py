@@ -11,13 +11,12 @@ from scipy import linalg
 
 from analysis.activations import Activations
 from analysis.detectors import (
-    CLASS_STATISTICS,
-    CLASS_STATISTICS_NORMALISED,
     FitInputs,
     distances,
     get,
     score_checked,
 )
+from analysis.gathering.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from analysis.metrics import auroc
 from analysis.statistics import class_statistics, normalise
 
@@ -36,8 +35,8 @@ a_property = settings(deadline=None, max_examples=25)
 def inputs_from(features: Float64, labels: Labels, num_classes: int) -> FitInputs:
     return FitInputs(
         {
-            CLASS_STATISTICS: class_statistics(features, labels, num_classes),
-            CLASS_STATISTICS_NORMALISED: class_statistics(normalise(features), labels, num_classes),
+            CLASS_STATISTICS.name: class_statistics(features, labels, num_classes).to_arrays(),
+            UNIT_CLASS_STATISTICS.name: class_statistics(normalise(features), labels, num_classes).to_arrays(),
         }
     )
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import re
 
 import pytest
 
 import analysis.detectors
-from analysis.detectors import CLASS_STATISTICS, CLASS_STATISTICS_NORMALISED, detectors, get
+from analysis.detectors import detectors, get
 from featurestore.errors import MissingError
 
 EXPECTED = {
@@ -25,7 +26,8 @@ def test_every_file_is_found_and_none_hides_another() -> None:
     """There are at least as many names as files that define a detector, all of them reachable."""
     files = {module.name for module in pkgutil.iter_modules(analysis.detectors.__path__)} - HELPERS
     assert set(detectors()) >= EXPECTED
-    assert {detector.score.__module__.rpartition(".")[2] for detector in detectors().values()} == files
+    rules = [detector.score or detector.compare for detector in detectors().values()]
+    assert {inspect.unwrap(rule).__module__.rpartition(".")[2] for rule in rules} == files
 
 
 def test_the_order_is_alphabetical_and_stable() -> None:
@@ -46,13 +48,15 @@ def test_descriptions_are_complete(name: str) -> None:
     assert detector.name == name
     assert re.fullmatch(r"[a-z0-9._-]+", name)
     assert all([detector.title, detector.formula, detector.source, detector.version >= 1])
-    assert (detector.fit is None) == (detector.fitted_on == "none") == (not detector.needs)
-    assert set(detector.needs) <= {CLASS_STATISTICS, CLASS_STATISTICS_NORMALISED}
+    assert detector.learns != (detector.fitted_on == "none")
+    assert (detector.fit is None) == (not detector.needs) == (detector.fit_type is None)
+    assert (detector.score is None) != (detector.compare is None)
+    assert detector.convention == ("openood" if name.endswith(".openood") else "ninco")
 
 
 def test_a_misspelt_name_gets_a_suggestion() -> None:
     """The nearest name is offered, and the whole list where none is near."""
     with pytest.raises(MissingError, match="'mahalonobis'; did you mean 'mahalanobis'"):
         get("mahalonobis")
-    with pytest.raises(MissingError, match=r"there are: .*energy.*msp"):
+    with pytest.raises(MissingError, match=r"there are .*energy"):
         get("zzz")
