@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -83,12 +84,7 @@ def run(
     """
     start = time.monotonic()
     _check_names(specs)
-    devices = split_devices(options.device)
-    runner: Runner = run_here
-    if ray_address is not None:
-        runner = on_ray(ray_address or None, options.device)
-    elif len(devices) > 1:
-        runner = on_devices(devices)
+    runner = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
     to_do, hits = plan(lake, specs, datasets, options)
     for name in dict.fromkeys(task.dataset.dataset for task in hits):
@@ -104,6 +100,13 @@ def run(
     return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
 
 
+def _runner(device: str, ray_address: str | None) -> Runner:
+    if ray_address is not None:
+        return on_ray(ray_address or None, device)
+    devices = split_devices(device)
+    return on_devices(devices) if len(devices) > 1 else run_here
+
+
 def _extract(
     lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner, report: Callable[[str], None]
 ) -> Times:
@@ -113,7 +116,7 @@ def _extract(
     units = _units(tasks, options, one=runner is run_here)
     title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
     with progress(title, dataset.samples) as advance:
-        written = [result for _, result in runner(lake.location, units, advance)]
+        written = [result for _, result in runner(_place(lake), units, advance)]
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())
     where = ", ".join(sorted({result.device for result in written}))
@@ -127,6 +130,11 @@ def _extract(
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
     return times
+
+
+def _place(lake: Lake) -> str:
+    """The lake's location for other processes, whose working folder may be another."""
+    return lake.location if "://" in lake.location else str(Path(lake.location).expanduser().absolute())
 
 
 def _units(tasks: Sequence[Task], options: Options, *, one: bool) -> list[Unit]:

@@ -57,6 +57,12 @@ class ModelSpec:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     head_file: Path | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
+        state = {name: value for name, value in vars(self).items() if name not in {"skeleton", "given_head"}}
+        paths = ("checkpoint", "head_file")
+        return {**state, **{name: state[name].absolute() for name in paths if state[name] is not None}}
+
     @cached_property
     def skeleton(self) -> nn.Module:
         """The model without memory for its weights: enough to plan with."""
@@ -80,6 +86,11 @@ class ModelSpec:
             digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
+    @cached_property
+    def head_sha256(self) -> str | None:
+        """sha256 of the head file."""
+        return checkpoints.sha256_of(self.head_file) if self.head_file else None
+
     @property
     def identity(self) -> dict[str, Any]:
         """The ingredients that the model contributes to its activations."""
@@ -89,7 +100,7 @@ class ModelSpec:
             "model_kwargs": as_json(self.model_kwargs),
             "preprocessing": as_json(self.preprocessing),
             "feature": _OUTPUT if self.feature_is_output else self.weights_source.feature,
-            **({"head_sha256": checkpoints.sha256_of(self.head_file)} if self.head_file else {}),
+            **({"head_sha256": self.head_sha256} if self.head_file else {}),
             **head_input.ingredients(normalizes=self.normalizes),
         }
 
