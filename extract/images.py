@@ -26,7 +26,7 @@ class ImageBatch:
 
     Attributes:
         samples: Numbers of the samples that could be read, in order.
-        images: Their preprocessed pixels, float32 [n, 3, height, width].
+        images: Their pixels [n, 3, height, width], as the transform makes them: uint8, mostly.
         errors: Numbers of the others, each with what went wrong.
     """
 
@@ -41,7 +41,7 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
     Args:
         reader: Opens the dataset's images; any process may use it.
         paths: Their addresses; a sample's number is its position.
-        transform: From an RGB PIL image to a tensor.
+        transform: From an RGB PIL image to a tensor, as `Preparation.of_image`.
     """
 
     def __init__(self, reader: Reader, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:

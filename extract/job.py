@@ -120,16 +120,33 @@ def _extract(
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())
     where = ", ".join(sorted({result.device for result in written}))
-    details = {"seconds": round(seconds, 3), "stages": asdict(times), "devices": where, **_versions()}
-    failed = 0
+    details = {
+        "seconds": round(seconds, 3),
+        "stages": asdict(times),
+        "devices": where,
+        **_flags(options),
+        **_versions(),
+    }
+    failed, cut = 0, _cut_down(written)
     for task in tasks:
-        failed = _commit(lake, task, written, options, details)
+        own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
+        failed = _commit(lake, task, written, options, {**details, **own})
     report(
         f"{title}: {dataset.samples - failed:,} samples"
         + (f", {failed:,} that could not be read" if failed else "")
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
+    for name, size in cut.items():
+        report(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times
+
+
+def _cut_down(written: Sequence[Written]) -> dict[str, int]:
+    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
+    sizes: dict[str, int] = {}
+    for name, size in (pair for unit in written for pair in unit.batches.items()):
+        sizes[name] = min(size, sizes.get(name, size))
+    return sizes
 
 
 def _place(lake: Lake) -> str:
@@ -176,6 +193,15 @@ def _check_names(specs: Sequence[ModelSpec]) -> None:
         if spec.name in seen:
             raise InputError(f"Two models are called {spec.name!r}: give each a name of its own in a --pool file.")
         seen[spec.name] = spec
+
+
+def _flags(options: Options) -> dict[str, Any]:
+    return {
+        "batch_size": options.batch_size,
+        "workers": options.workers,
+        "amp": options.amp,
+        "compile": options.compiling,
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -58,12 +58,13 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a unit wrote, by model and fragment number, and where its time went."""
+    """What a unit wrote, by model and fragment number, where its time went, and what batches were cut down to."""
 
     fragments: dict[str, dict[int, Fragment]]
     failures: dict[str, dict[int, list[Failure]]]
     times: Times
     device: str
+    batches: dict[str, int]
 
 
 def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
@@ -89,7 +90,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         job.load_progress(lake.storage)
     for job in jobs:
         write_model(lake.storage, job.model, replacing=options.replacing)
-    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.transform())
+    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.preparation().of_image)
     times = Times(prepare=time.monotonic() - start)
     extract_fragments(
         lake.storage,
@@ -108,6 +109,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         {job.task.spec.name: {n: job.failures[n] for n in wanted} for job in jobs},
         times,
         _described(device),
+        {job.task.spec.name: job.model.shrunk_to for job in jobs if job.model.shrunk_to},
     )
 
 
@@ -134,11 +136,16 @@ def _check_file(path: Path, sha256: str) -> None:
 
 def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
     """The model; kept for the next unit, which is often of the same models on another dataset."""
-    key = (*map(str, (spec.name, spec.checkpoint, spec.recipe, *spec.identity.values())), device, options.amp)
+    key = (
+        *map(str, (spec.name, spec.checkpoint, spec.recipe, *spec.identity.values())),
+        device,
+        options.amp,
+        str(options.compiling),
+    )
     if key not in _kept:
         while len(_kept) >= _MODELS_KEPT:
             _kept.pop(next(iter(_kept)))
-        _kept[key] = LoadedModel(spec, torch.device(device), options.amp)
+        _kept[key] = LoadedModel(spec, torch.device(device), options.amp, compiling=options.compiling)
     return _kept[key]
 
 

@@ -184,6 +184,9 @@ def extract(
         int | None, typer.Option(min=0, help="Processes that decode images; by default chosen by the dataset's size.")
     ] = None,
     amp: Annotated[str, typer.Option(help="Mixed precision: off, bf16 or fp16.")] = "off",
+    compiling: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks first (torch.compile): pays off in long jobs.")
+    ] = False,
     dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
     ray: Annotated[
         str | None,
@@ -209,7 +212,7 @@ def extract(
     specs = select(chosen, _say)
     if not specs:
         return
-    options = Options(device, batch_size, workers, amp, dtype, replace)
+    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling)
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, _say)]
     summary = run(opened, specs, dataset, options, _say, ray_address=ray)

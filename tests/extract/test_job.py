@@ -220,7 +220,7 @@ def test_an_interrupted_job_goes_on_where_it_was_and_ends_with_the_same_rows(  #
     for where in (lake, whole):
         add_dataset(where, "val", images, role="id")
     run(whole, [spec], ["val"], FULL, quiet)
-    forward, calls = LoadedModel.__call__, []
+    forward, calls = LoadedModel.launch, []
 
     def fail_late(self: LoadedModel, batch: torch.Tensor) -> Any:
         calls.append(len(batch))
@@ -228,7 +228,7 @@ def test_an_interrupted_job_goes_on_where_it_was_and_ends_with_the_same_rows(  #
             raise KeyboardInterrupt
         return forward(self, batch)
 
-    monkeypatch.setattr(LoadedModel, "__call__", fail_late)
+    monkeypatch.setattr(LoadedModel, "launch", fail_late)
     with pytest.raises(KeyboardInterrupt):
         run(lake, [spec], ["val"], FULL, quiet)
     assert lake.partitions("activations") == []
