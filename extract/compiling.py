@@ -30,8 +30,10 @@ def compiled(function: Callable[[Tensor], Tensor], device: torch.device) -> Call
         The function of a batch and of the size to fill it up to.
 
     Raises:
-        InputError: There is no working compiler for that device.
+        InputError: There is no working compiler for that device; found out here, or by the first batch.
     """
+    from torch._dynamo.exc import BackendCompilerFailed  # takes seconds, which only those who compile should pay
+
     _check_compiler(device.type)
     torch._dynamo.config.recompile_limit = _MODELS  # noqa: SLF001 # the documented place of the setting
     fast = torch.compile(function, dynamic=False)
@@ -39,7 +41,10 @@ def compiled(function: Callable[[Tensor], Tensor], device: torch.device) -> Call
     def run(images: Tensor, size: int) -> Tensor:
         missing = size - len(images)
         filled = torch.cat([images, images.new_zeros(missing, *images.shape[1:])]) if missing else images
-        return fast(filled)[: len(images)]
+        try:
+            return fast(filled)[: len(images)]
+        except BackendCompilerFailed as error:
+            raise _without_compiler(error, device.type) from error
 
     return run
 
@@ -49,7 +54,11 @@ def _check_compiler(device: str) -> None:
     try:
         torch.compile(lambda numbers: numbers.sin() + 1)(torch.ones(8, device=device))
     except Exception as error:
-        raise InputError(
-            f"--compile needs a working compiler for {device}: {first_line(error)}. Install one (on the CPU a C++ "
-            "compiler and Python's headers; on CUDA Triton and a C compiler), or leave --compile out."
-        ) from error
+        raise _without_compiler(error, device) from error
+
+
+def _without_compiler(error: Exception, device: str) -> InputError:
+    return InputError(
+        f"--compile needs a working compiler for {device}: {first_line(error)}. Install one (on the CPU a C++ "
+        "compiler and Python's headers; on CUDA Triton and a C compiler), or leave --compile out."
+    )

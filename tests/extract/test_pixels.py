@@ -47,7 +47,9 @@ def test_the_halves_give_what_timm_s_transform_gives(config: dict[str, Any]) -> 
 def test_a_transform_that_ends_in_another_way_stays_whole(steps: list[Any]) -> None:
     """Whatever comes out of it as float32 goes to the network as it is."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
-    whole = transforms.Compose([*steps, transforms.Lambda(lambda given: torch.as_tensor(np.array(given)).float())])
+    whole = transforms.Compose(
+        [*steps, transforms.Lambda(lambda given: torch.as_tensor(given if steps else np.array(given)).float())]
+    )
     halves = in_two(whole)
     assert halves.of_image is whole
     assert torch.equal(halves.of_batch(halves.of_image(image)[None]), whole(image)[None])
