@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -46,7 +47,8 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
 
     def __init__(self, reader: Reader, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
         self._reader = reader
-        self._paths = paths
+        # One buffer rather than a million objects, whose counts of references would copy them into every worker.
+        self._paths = pa.array(paths, pa.large_string())
         self._transform = transform
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
 
     def __getitem__(self, sample: int) -> tuple[int, Tensor | str]:
         try:
-            file = self._reader.open(self._paths[sample])
+            file = self._reader.open(self._paths[sample].as_py())
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
             return sample, error_text(error, None)
         with closing(file):

@@ -152,7 +152,8 @@ def extract_fragments(
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
     pending: list[Pending] = []
-    with FragmentWriter(storage) as writer:
+    # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
+    with FragmentWriter(storage, room=len(jobs) + 1) as writer:
         for number, behind in missing.items():
             if not behind:
                 continue
