@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from extract.models import ModelSpec
     from extract.plan import Options, Task
@@ -84,7 +86,7 @@ def run(
     """
     start = time.monotonic()
     _check_names(specs)
-    runner = _runner(options.device, ray_address)
+    chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
     to_do, hits = plan(lake, specs, datasets, options)
     for name in dict.fromkeys(task.dataset.dataset for task in hits):
@@ -93,18 +95,19 @@ def run(
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
     times = Times()
-    for tasks in passes(to_do):
-        times += _extract(lake, tasks, options, runner, report)
+    with chosen as runner:
+        for tasks in passes(to_do):
+            times += _extract(lake, tasks, options, runner, report)
     failed = sum(_failed(lake, task) for task in (*to_do, *hits))
     seconds = time.monotonic() - start
     return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
 
 
-def _runner(device: str, ray_address: str | None) -> Runner:
+def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:
     if ray_address is not None:
-        return on_ray(ray_address or None, device)
+        return nullcontext(on_ray(ray_address or None, device))
     devices = split_devices(device)
-    return on_devices(devices) if len(devices) > 1 else run_here
+    return on_devices(devices) if len(devices) > 1 else nullcontext(run_here)
 
 
 def _extract(

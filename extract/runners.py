@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,21 +29,28 @@ def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator
         yield unit, run_unit(location, unit, advance)
 
 
-def on_devices(devices: Sequence[str]) -> Runner:
-    """A runner with one process for each device; a process takes the next unit when it is done with one."""
+@contextmanager
+def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
+    """A runner with one process for each device; a process takes the next unit when it is done with one.
+
+    The processes live until the end of the block, and keep their models from one call to the next.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    for device in devices:
+        queue.put(device)
+    pool = ProcessPoolExecutor(len(devices), context, _take_device, (queue,))
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
-        context = multiprocessing.get_context("spawn")
-        queue = context.Queue()
-        for device in devices:
-            queue.put(device)
-        with ProcessPoolExecutor(len(devices), context, _take_device, (queue,)) as pool:
-            futures = {pool.submit(_run_on_own_device, location, unit): unit for unit in units}
-            for future in as_completed(futures):
-                advance(futures[future].samples)
-                yield futures[future], future.result()
+        futures = {pool.submit(_run_on_own_device, location, unit): unit for unit in units}
+        for future in as_completed(futures):
+            advance(futures[future].samples)
+            yield futures[future], future.result()
 
-    return run
+    try:
+        yield run
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def on_ray(address: str | None, device: str) -> Runner:

@@ -12,6 +12,7 @@ from extract import cluster
 from extract.datasets import add_dataset, read_dataset
 from extract.models import ModelSpec
 from extract.plan import Options, plan
+from extract.runners import on_devices
 from extract.units import Unit, check_weights
 from featurestore import InputError, Lake
 
@@ -35,6 +36,20 @@ def test_a_checkpoint_is_hashed_once_per_job_whoever_runs_it(spec: ModelSpec) ->
     sent = pickle.dumps(spec)
     assert pickle.loads(sent).identity == identity
     assert len(sent) < 4_000
+
+
+def test_a_process_of_a_device_loads_a_model_once_for_all_passes(lake: Lake, images: Path, spec: ModelSpec) -> None:
+    """The checkpoint is gone after the first dataset, so that a second look at it would fail."""
+    for name in ("val", "more"):
+        add_dataset(lake, name, images, role="ood")
+    options = Options(device="cpu", workers=0)
+    units = [Unit(plan(lake, [spec], [read_dataset(lake, name)], options)[0], [0], options) for name in ("val", "more")]
+    assert spec.checkpoint is not None
+    with on_devices(["cpu"]) as run:
+        ((_, first),) = run(lake.location, units[:1], lambda _: None)
+        spec.checkpoint.unlink()
+        ((_, second),) = run(lake.location, units[1:], lambda _: None)
+    assert first.fragments["tiny"][0].rows == second.fragments["tiny"][0].rows == 15
 
 
 def test_paths_travel_as_absolute_ones(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
