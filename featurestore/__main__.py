@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from featurestore.errors import InputError, LakeError
+from featurestore.optional_value import optional_value
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake
@@ -142,7 +143,7 @@ def unit_tests(
     _say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")
 
 
-@app.command()
+@app.command(cls=optional_value("--ray"))
 def extract(
     dataset: Annotated[list[str], typer.Option("--dataset", help="Dataset of the lake; may be given many times.")],
     model: Annotated[
@@ -183,11 +184,18 @@ def extract(
         int | None, typer.Option(min=0, help="Processes that decode images; by default chosen by the dataset's size.")
     ] = None,
     amp: Annotated[str, typer.Option(help="Mixed precision: off, bf16 or fp16.")] = "off",
+    compiling: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks first (torch.compile): pays off in long jobs.")
+    ] = False,
     dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
-    ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster.")] = False,
-    ray_address: Annotated[
-        str, typer.Option(help="The cluster's address; by default $RAY_ADDRESS, else a local cluster is started.")
-    ] = "",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Run on a Ray cluster: that at ADDRESS, else at $RAY_ADDRESS, else a local one, started if need be.",
+        ),
+    ] = None,
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
@@ -204,10 +212,10 @@ def extract(
     specs = select(chosen, _say)
     if not specs:
         return
-    options = Options(device, batch_size, workers, amp, dtype, replace)
+    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling)
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, _say)]
-    summary = run(opened, specs, dataset, options, _say, ray_address=ray_address if ray or ray_address else None)
+    summary = run(opened, specs, dataset, options, _say, ray_address=ray)
     _say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
     if summary.failed:
         sys.stderr.write(

@@ -67,7 +67,8 @@ def _command(words: tuple[str, ...], command: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    return option.opts[0] if option.is_flag else f"{option.opts[0]} {option.name.strip('_').upper()}"
+    value = option.metavar or option.name.strip("_").upper()
+    return option.opts[0] if option.is_flag else f"{option.opts[0]} {value}"
 
 
 def _help(parameter: Any) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore.__main__ import main
+from featurestore.optional_value import with_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,6 +205,7 @@ import atexit, sys
 atexit.register(lambda: print(*sorted({{"torch", "timm", "PIL", "altair", "sklearn", "extract", "analysis"}} & sys.modules.keys()), file=sys.stderr))
 sys.argv = ["featurestore", *{arguments!r}]
 from featurestore.__main__ import main
+from featurestore.optional_value import with_value
 main()
 """
     done = subprocess_run(["-c", code], FEATURESTORE_LAKE=lake.location)
@@ -238,3 +240,11 @@ def test_a_read_only_lake_answers(run: Run, one_metric: Lake) -> None:
     for path in [*one_metric.storage.root.rglob("*"), one_metric.storage.root]:
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     assert run("sql", "from accuracy", "--lake", one_metric.location)[0] == 0
+
+
+def test_an_option_may_be_given_without_its_value() -> None:
+    """`--ray` alone is `--ray` with an empty text, wherever it stands; with an address, it takes it."""
+    for alone in (["--ray"], ["--ray", "--replace"], ["--ray", "-x"]):
+        assert list(with_value("--ray", ["--dataset", "val", *alone])) == ["--dataset", "val", "--ray=", *alone[1:]]
+    for given in (["--ray", "head:6379", "--replace"], ["--ray=head:6379"], ["--replace"]):
+        assert list(with_value("--ray", given)) == given
