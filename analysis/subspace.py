@@ -59,8 +59,8 @@ def norms_inside(space: Subspace, rows: NDArray[np.float64], squared: NDArray[np
     along = rows @ space.basis
     spanned = np.einsum("nm,nm->n", along, along)
     if not space.complement:
-        return np.sqrt(spanned)
-    inside: NDArray[np.float64] = squared - spanned
+        return np.asarray(np.sqrt(spanned))
+    inside = squared - spanned
     # Where little is left of the square, the projection itself is computed: its rounding is relative to the row's
     # length, not to the square of it.
     cancelled = inside < _CANCELS * squared
