@@ -88,6 +88,8 @@ class Statistic:
         after: Statistics that must be finished before this one can start, each of them one sweep earlier.
         source: `FIT` or `VALIDATION`: which dataset it is of.
         labelled: Whether it needs every row's label.
+        again: Given what a sweep found, what goes on from there in one more sweep, under the same name; None once all is
+            found. For what does not fit in memory at once.
         for_unit_features: What takes its place for a model whose head is fed the feature at unit length.
         version: Raised whenever its numbers change, so that stored fits become stale.
     """
@@ -98,6 +100,7 @@ class Statistic:
     after: tuple[Statistic, ...] = ()
     source: str = FIT
     labelled: bool = False
+    again: Callable[[Arrays], Statistic | None] | None = field(default=None, compare=False)
     for_unit_features: Statistic | None = None
     version: int = 1
 

@@ -65,8 +65,10 @@ def gather(
     while wanted:
         known = {**context.results, **done}
         ready = [statistic for statistic in wanted if all(earlier.name in known for earlier in statistic.after)]
-        done |= sweep(lake, rows, ready, replace(context, results=known), advance, run=run or in_threads)
-        wanted = [statistic for statistic in wanted if statistic.name not in done]
+        found = sweep(lake, rows, ready, replace(context, results=known), advance, run=run or in_threads)
+        more = {s.name: s.again(found[s.name]) if s.again else None for s in ready}
+        done |= {name: found[name] for name, unfinished in more.items() if unfinished is None}
+        wanted = [more.get(s.name) or s for s in wanted if s.name not in done]
     return done
 
 

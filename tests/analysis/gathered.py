@@ -38,8 +38,9 @@ def gathered(
     while wanted:
         ready = [s for s in wanted.values() if all(earlier.name in done for earlier in s.after)]
         found = {s.name: _one(s, rows, labels, replace(context, results=done), rows_per_block, shards) for s in ready}
-        done |= found
-        wanted = {name: s for name, s in wanted.items() if name not in done}
+        more = {s.name: s.again(found[s.name]) if s.again else None for s in ready}
+        done |= {name: found[name] for name, unfinished in more.items() if unfinished is None}
+        wanted = {name: more.get(name) or s for name, s in wanted.items() if name not in done}
     return done
 
 
