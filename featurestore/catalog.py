@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
-from featurestore import reading, sqlfile
+from featurestore import published, reading, sqlfile
 from featurestore.errors import InputError
 from featurestore.tables import TABLES
 
@@ -121,6 +121,8 @@ class _Builder:
             self.create_view(source)
         if name in TABLES:
             self._create_stored(name)
+        elif name == "published":
+            self._connection.from_arrow(published.table()).create("stored.published")
         self._connection.execute(f"create view {name} as {view.sql}")
         self._connection.execute(f"comment on view {name} is {quote(view.title)}")
         for column, text in view.columns.items():
