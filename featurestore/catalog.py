@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import duckdb
 
 from featurestore import published, reading, sqlfile
-from featurestore.errors import InputError
+from featurestore.errors import InputError, one_line
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from featurestore.sqlfile import Parameter, SqlFile
+    from featurestore.sqlfile import Parameter, SqlFile, Value
     from featurestore.storage import Storage
 
     Files: TypeAlias = Callable[[Sequence[str]], str]
@@ -34,6 +34,43 @@ def views() -> Mapping[str, SqlFile]:
 def questions() -> Mapping[str, SqlFile]:
     """The questions of `sql/questions/`, by name."""
     return _folder("questions")
+
+
+def read(text: str, name: str, origin: str) -> SqlFile:
+    """Read a view or question and check its syntax, for files of the package and of users alike.
+
+    Args:
+        text: The file's text.
+        name: Its name without the ending.
+        origin: Its path, for messages.
+
+    Raises:
+        InputError: The header or the SQL is broken, or is not one SELECT; the message gives file and line.
+    """
+    file = sqlfile.parse(text, name, origin)
+    try:
+        statements = _parser().extract_statements(file.body)
+    except duckdb.Error as error:
+        raise refusal(file, error) from error
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise InputError(f"{file.place('LINE 1:')}: expected one SELECT after the header.")
+    return file
+
+
+def refusal(file: SqlFile, error: duckdb.Error) -> InputError:
+    """What to raise where DuckDB refuses a file's body: DuckDB's sentence, with the file and line."""
+    return InputError(f"{file.place(str(error))}: DuckDB refuses the SQL: {one_line(error)}")
+
+
+def explained(
+    connection: duckdb.DuckDBPyConnection, file: SqlFile, parameters: Mapping[str, Value], error: duckdb.Error
+) -> InputError:
+    """As `refusal`, for an error that names no line: the body is bound once more by itself, since then DuckDB names it."""
+    try:
+        connection.execute(file.body, dict(parameters) or None)
+    except duckdb.Error as repeated:
+        return refusal(file, repeated)
+    return refusal(file, error)
 
 
 def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:

@@ -3,7 +3,7 @@
 -- finding: The correlation is clear for CNN-like pools, and weak for CLIP models with feature-based detectors.
 -- topic: accuracy
 -- param benchmark text = main: The benchmark
--- param aggregation text = class_mean: class_mean or pooled
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column ood_dataset: The OOD set
 -- column detector: The detector's name
 -- column models: Models with an accuracy and an FPR

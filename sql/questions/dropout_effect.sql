@@ -3,7 +3,7 @@
 -- finding: Dropout and stochastic depth matter less than the pretraining data.
 -- topic: recipes
 -- param benchmark text = main: The benchmark
--- param aggregation text = class_mean: class_mean or pooled
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column ood_dataset: The OOD set
 -- column detector: The detector's name
 -- column from_value: Value of the ingredient in the first model of each pair

@@ -4,8 +4,8 @@
 -- topic: accuracy
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
--- param top integer = 5: How many of the most accurate models to look at
--- param threshold number = 0.1: A unit-test fails above this fpr95
+-- param top integer = 5 [1, ]: How many of the most accurate models to look at
+-- param threshold number = 0.1 [0, 1]: A unit-test fails above this fpr95
 -- column model: The model's name
 -- column accuracy: Share of the ID test set that is classified correctly
 -- column detector: The detector's name
