@@ -35,7 +35,9 @@ FUNCTIONS = frozenset(
 )  # fmt: skip
 """Functions and operators that a condition may call: each is computed from its arguments alone."""
 
-_CLASSES = frozenset({"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "OPERATOR"})
+_CLASSES = frozenset(
+    {"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "OPERATOR"}
+)
 _TYPES = frozenset({"bigint", "boolean", "double", "float", "int", "integer", "text", "varchar"})
 _REFUSED = {
     "SUBQUERY": "a query inside it",
