@@ -275,14 +275,25 @@ def ask(
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="A SELECT over the views.")],
+    query: Annotated[
+        str | None, typer.Argument(help="A SELECT over the views; none opens a prompt, or reads a pipe.")
+    ] = None,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
     """Run SQL over the lake."""
-    from featurestore.render import show
+    if query is not None:
+        from featurestore.render import show
 
-    show(_lake(lake).sql(query), format_)
+        show(_lake(lake).sql(query), format_)
+    elif sys.stdin.isatty() and sys.stdout.isatty():
+        from featurestore.prompt import converse
+
+        converse(_lake(lake), format_)
+    else:
+        from featurestore.session import run_piped
+
+        run_piped(_lake(lake), format_)
 
 
 @app.command()
