@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
-from featurestore import reading, sqlfile
+from featurestore import published, reading, sqlfile
 from featurestore.errors import InputError, one_line
 from featurestore.tables import TABLES
 
@@ -184,6 +184,8 @@ class _Builder:
     def _create_view(self, view: SqlFile) -> None:
         if view.name in TABLES:
             self._create_stored(view.name)
+        elif view.name == "published":
+            self._connection.from_arrow(published.table()).create("stored.published")
         self._connection.execute(f"create view {view.name} as {view.sql}")
         self._connection.execute(f"comment on view {view.name} is {quote(view.title)}")
         for column, text in view.columns.items():
