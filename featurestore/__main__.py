@@ -233,7 +233,7 @@ def score(
 @app.command()
 def ask(
     question: Annotated[
-        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view.")
+        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view or macro.")
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
@@ -245,7 +245,7 @@ def ask(
         bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
     ] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Show the views, their columns and what these mean.")
+        bool, typer.Option("--schema", help="Show views and macros, their columns and what these mean.")
     ] = False,
     questions: Annotated[
         Path | None, typer.Option(help="Folder with questions of your own; so is questions/ in the lake.")

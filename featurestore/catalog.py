@@ -264,7 +264,7 @@ def _views_of(macro: str) -> frozenset[str]:
 
 def _select(file: SqlFile) -> str:
     """A file's SQL as a SELECT: a macro may be an expression."""
-    return f"select\n{file.body}" if file.arguments and not file.columns else file.sql
+    return f"select {file.body}" if file.arguments and not file.columns else file.body
 
 
 def _folder(name: str) -> dict[str, SqlFile]:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from featurestore import catalog
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -23,14 +25,14 @@ class Vocabulary:
         columns: Each view's columns with their meanings.
         titles: What each view is.
         questions: What each question, which is a function that makes a table, answers.
-        functions: The other functions.
+        functions: What each other function is, macros among them.
         keywords: The words of SQL.
     """
 
     columns: Mapping[str, Mapping[str, str]]
     titles: Mapping[str, str]
     questions: Mapping[str, str]
-    functions: Sequence[str]
+    functions: Mapping[str, str]
     keywords: Sequence[str]
 
     def complete(self, text: str) -> Iterator[tuple[str, str, str]]:
@@ -58,7 +60,7 @@ class Vocabulary:
         yield from ((f"{name}()", question) for name, question in self.questions.items())
         if begun:
             yield from (item for columns in self.columns.values() for item in columns.items())
-            yield from ((f"{name}(", "function") for name in self.functions)
+            yield from ((f"{name}(", meaning) for name, meaning in self.functions.items())
             yield from ((word, "") for word in self.keywords)
 
     def _columns_of(self, name: str, text: str) -> Iterator[tuple[str, str]]:
@@ -77,36 +79,21 @@ class Vocabulary:
 
 
 def vocabulary(connection: duckdb.DuckDBPyConnection) -> Vocabulary:
-    """The words of a lake's whole catalog."""
-    columns: dict[str, dict[str, str]] = {}
-    for view, column, comment in _rows(
-        connection,
-        "select table_name, column_name, coalesce(comment, '') from duckdb_columns() "
-        "where schema_name = 'main' and not internal order by table_name, column_index",
-    ):
-        columns.setdefault(view, {})[column] = comment
-    titles = dict(
-        _rows(
-            connection,
-            "select view_name, coalesce(comment, '') from duckdb_views() where schema_name = 'main' and not internal order by 1",
-        )
+    """The words of a lake's whole catalog, and of the database that reads it."""
+    views, macros, questions = catalog.views(), catalog.macros(), catalog.questions()
+    functions = {
+        **dict.fromkeys(_names(connection, "function_name", "duckdb_functions()"), "function"),
+        **{name: macro.title for name, macro in macros.items()},
+    }
+    return Vocabulary(
+        {name: view.columns for name, view in views.items()},
+        {name: view.title for name, view in views.items()},
+        {name: question.question for name, question in questions.items()},
+        {name: meaning for name, meaning in functions.items() if name not in questions},
+        _names(connection, "keyword_name", "duckdb_keywords()"),
     )
-    questions = dict(
-        _rows(
-            connection,
-            "select function_name, any_value(coalesce(comment, '')) from duckdb_functions() where function_type = 'table_macro' and not internal group by 1 order by 1",
-        )
-    )
-    functions = [
-        name
-        for (name,) in _rows(
-            connection,
-            "select distinct function_name from duckdb_functions() where regexp_full_match(function_name, '[a-z][a-z0-9_]*') order by 1",
-        )
-    ]
-    keywords = [name for (name,) in _rows(connection, "select distinct keyword_name from duckdb_keywords() order by 1")]
-    return Vocabulary(columns, titles, questions, [name for name in functions if name not in questions], keywords)
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, ...]]:
-    return connection.execute(sql).fetchall()
+def _names(connection: duckdb.DuckDBPyConnection, column: str, source: str) -> list[str]:
+    relation = connection.sql(f"from {source}").filter(f"regexp_full_match({column}, '[a-z][a-z0-9_]*')")
+    return [str(name) for (name,) in relation.unique(column).order(column).fetchall()]

@@ -14,7 +14,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
-from featurestore import catalog, explain, render
+from featurestore import explain, render
 from featurestore.completion import vocabulary
 from featurestore.errors import LakeError
 from featurestore.names import pick
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     ".help": "show this",
-    ".tables": "list the views, and the questions, which are functions that make a table: from best_detector()",
-    ".schema": "show what the columns mean: of all views, or of one, as in `.schema metrics`",
+    ".tables": "list the views, and the questions, which make tables too: from best_detector();",
+    ".schema": "show what the columns of views and macros mean: all, or one, as in `.schema metrics`",
     ".format": f"show or choose the format of answers: {', '.join(render.FORMATS)}",
     ".quit": "leave, as Ctrl-D does",
 }
@@ -92,7 +92,7 @@ def _command(text: str, session: Session, words: Vocabulary) -> bool:
         sys.stdout.write("".join(f"{view:<20} {title}\n" for view, title in words.titles.items()))
         sys.stdout.write("".join(f"{question}()\n" for question in words.questions))
     elif name == ".schema":
-        sys.stdout.write(explain.schema(explain.schema_rows(catalog.views(), argument)))
+        sys.stdout.write(explain.schema(explain.schema_rows(argument)))
     elif name == ".format":
         if argument:
             render.check_format(argument)

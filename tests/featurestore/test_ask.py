@@ -85,7 +85,7 @@ def test_filters_and_parameters_are_options(run: Run, four: Lake) -> None:
             ["best_detector", "--published"],
             "best_detector needs accuracy, metrics, models, results, which only a lake has",
         ),
-        (["metrcs", "--schema"], "There is no view 'metrcs': did you mean 'metrics'?"),
+        (["metrcs", "--schema"], "There is no view or macro 'metrcs': did you mean 'metrics'?"),
         (["--questions", "nowhere"], "There is no folder nowhere with questions."),
     ],
 )
@@ -127,6 +127,10 @@ def test_the_schema_has_every_view_column_and_meaning(run: Run) -> None:
     for name, view in catalog.views().items():
         assert f"{name}: {view.title}" in out
         assert all(f" {column} " in out and text in out for column, text in view.columns.items())
+    for name, macro in catalog.macros().items():
+        assert f"{name}(" in out
+        assert macro.title in out
+        assert all(argument.description in out for argument in macro.arguments.values())
     rows = json.loads(run("ask", "metrics", "--schema", "--format", "json")[1])
     assert {row["column"]: row["meaning"] for row in rows[1:]} == dict(catalog.views()["metrics"].columns)
 
