@@ -11,7 +11,11 @@ import typer
 from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from featurestore.ask_command import Draw
     from featurestore.lake import Lake
+    from featurestore.sqlfile import SqlFile
 
 _FAILED, _SOME_SAMPLES_FAILED, _INTERRUPTED = 1, 3, 130
 
@@ -37,7 +41,7 @@ DetectorOption = Annotated[list[str] | None, typer.Option("--detector", help="On
 def main() -> None:
     """Run the command; turn every error that explains itself into one sentence and exit code 1."""
     debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = _with_values([argument for argument in sys.argv[1:] if argument != "--debug"])
     try:
         app(args=arguments)
     except LakeError as error:
@@ -253,6 +257,10 @@ def ask(
     published: Annotated[
         bool, typer.Option("--published", help="Ask published numbers alone, which need no lake.")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the answer into a file: .html, .png or .svg; without a name, QUESTION.html."),
+    ] = None,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
@@ -270,7 +278,8 @@ def ask(
         command.explain_question(source, question)
     else:
         filters = Filters(model or (), detector or (), where)
-        command.answer_question(source, question, _parameters(param or []), filters, format_)
+        draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
+        command.answer_question(source, question, _parameters(param or []), filters, format_, draw=draw)
 
 
 @app.command()
@@ -392,6 +401,30 @@ def _lake(location: str | None) -> Lake:
     from featurestore.lake import Lake
 
     return Lake(location)
+
+
+def _drawing(file: Path | None) -> Draw | None:
+    """What draws an answer into a file, if there is to be one."""
+    if file is None:
+        return None
+    from analysis.answer_plot import check_file, write_plot
+
+    check_file(file)
+
+    def draw(frame: pl.DataFrame, question: SqlFile) -> None:
+        write_plot(frame, question, file)
+        _say(f"{file}: {frame.height:,} rows drawn")
+
+    return draw
+
+
+def _with_values(arguments: list[str]) -> list[str]:
+    """Give `--plot` alone an empty value: typer knows no option whose value may be left out."""
+    following = [*arguments[1:], "-"]
+    pairs = zip(arguments, following, strict=True)
+    return [
+        word for one, after in pairs for word in ([one, ""] if one == "--plot" and after.startswith("-") else [one])
+    ]
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:
