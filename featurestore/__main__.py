@@ -243,8 +243,8 @@ def ask(
     model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
     detector: DetectorOption = None,
     where: Annotated[
-        str, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
-    ] = "",
+        str | None, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
     ] = False,
@@ -277,7 +277,7 @@ def ask(
     elif explain:
         command.explain_question(source, question)
     else:
-        filters = Filters(model or (), detector or (), where)
+        filters = Filters(model or (), detector or (), where or "")
         draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
         command.answer_question(source, question, _parameters(param or []), filters, format_, draw=draw)
 

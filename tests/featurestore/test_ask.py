@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.server import ThreadedMotoServer
 
-from featurestore import InputError, Lake, catalog
+from featurestore import Filters, InputError, Lake, catalog
 from tests.s3.server import environment, new_lake, use
 
 if TYPE_CHECKING:
@@ -151,6 +151,40 @@ def test_own_questions_are_the_equals_of_the_shipped(run: Run, four: Lake, own: 
     assert (code, list(csv.reader(io.StringIO(out)))) == (0, [["model", "accuracy"], ["c", "0.9"]])
     assert "did you mean 'my_models'?" in run("ask", "my_model", *options)[2]
     assert "from 0.0 to 1.0, not '7'" in run("ask", "my_models", "--param", "at_least=7", *options)[2]
+
+
+def test_published_numbers_are_asked_without_a_lake(run: Run, own: Path) -> None:
+    """Questions that read nothing else are listed and answered in any folder, with filters and parameters."""
+    header = "-- title: Published\n-- question: What was published?\n-- param most number = 0.2: The largest FPR\n-- column model: M\n"
+    (own / "lowest.sql").write_text(f"{header}select model from published where fpr95 <= $most order by all\n")
+    options = ("--published", "--questions", str(own))
+    _, out, _ = run("ask", *options)
+    assert "lowest" in out
+    assert "my_models" not in out
+    code, out, err = run("ask", "lowest", *options, "--detector", "mahalanobis-pp", "--format", "csv")
+    assert (code, out.splitlines(), err) == (0, ["model", "ConvNeXtV2-L-In21k", "EVA02-L14-M38m-In21k"], "")
+    asked = (
+        "ask",
+        "lowest",
+        *options,
+        "--param",
+        "most=1",
+        "--format",
+        "csv",
+        "--where",
+        "accuracy > 0.9 and detector = 'msp'",
+    )
+    assert run(*asked)[1].splitlines() == ["model", "EVA02-L14-M38m-In21k"]
+    assert "which only a lake has: ask it without --published." in run("ask", "my_models", *options)[2]
+
+
+def test_an_answer_is_a_relation_a_frame_and_arrow(four: Lake) -> None:
+    """The same rows, whatever a script goes on with."""
+    rows = four.ask("best_detector", Filters(detectors=["vim"])).fetchall()
+    assert len(rows) == 6
+    assert four.ask("best_detector", Filters(detectors=["vim"])).pl().rows() == rows
+    table = four.ask("best_detector", Filters(detectors=["vim"])).to_arrow_table()
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
 
 
 BROKEN = {
