@@ -4,7 +4,7 @@
 -- argument level = 0.95: Which share of the means lies in the interval
 -- argument seed = 0: Another seed draws other numbers; the same seed, numbers and order always give the same interval
 
--- Number k of draw r is the element at 1 + md5(seed/r/k), its lower 64 bits, modulo the length.
+-- Number k of draw r is the element at 1 + md5(seed/r/k), its second half with the lowest byte first, modulo the length.
 list_transform(
     [
         list_transform(

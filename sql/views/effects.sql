@@ -45,7 +45,6 @@ unknown as (
                     case when weight_decay is null then 'weight_decay' end,
                     case when dropout is null then 'dropout' end,
                     case when stochastic_depth is null then 'stochastic_depth' end,
-                    case when dropout is null or stochastic_depth is null then 'dropout+stochastic_depth' end,
                     case when augmentation is null then 'augmentation' end,
                     case when finetune_dataset is null then 'finetune_dataset' end,
                     case when finetune_lr is null then 'finetune_lr' end,
@@ -54,6 +53,8 @@ unknown as (
                 ]
             ) as ingredient
         from models
+        -- An ensemble has members, and no recipe that could be unknown.
+        where source is distinct from 'ensemble'
     ) as recipes on recipes.model = metrics.model and recipes.ingredient is not null
     where metrics.ood_class is null
     group by all
@@ -72,6 +73,6 @@ select
     found.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out
 from found
 full join unknown
-    on unknown.ingredient = found.ingredient and unknown.benchmark = found.benchmark
+    on unknown.ingredient = split_part(found.ingredient, '+', 1) and unknown.benchmark = found.benchmark
     and unknown.aggregation = found.aggregation and unknown.ood_dataset = found.ood_dataset
     and unknown.detector = found.detector

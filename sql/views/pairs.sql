@@ -10,7 +10,7 @@ with recipes as (
         model,
         [
             -- The size of the images is the resolution's, also where timm writes it into the architecture's name.
-            regexp_replace(architecture, '_' || input_size || '(?=\.|$)', '')
+            regexp_replace(architecture, '_' || coalesce(input_size, 0) || '(\.|$)', '\1')
             || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar,
             input_size::varchar,
             -- How long and how fast a model was pretrained goes with what it was pretrained on.
