@@ -87,7 +87,10 @@ def _views() -> str:
 def _questions() -> str:
     parts = []
     for name, question in catalog.questions().items():
-        rows = [(f"`{p.name}`", p.type, f"`{p.default}`", p.description) for p in question.parameters.values()]
+        rows = [
+            (f"`{p.name}`", p.type, f"`{p.default}`", "; ".join(filter(None, (p.description, p.allowed))))
+            for p in question.parameters.values()
+        ]
         answer = ", ".join(f"`{column}`" for column in question.columns)
         parts += [
             f"### `{name}`",
