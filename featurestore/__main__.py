@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,6 +12,8 @@ from rich.console import Console
 from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from featurestore.lake import Lake
 
 _FAILED, _SOME_SAMPLES_FAILED, _INTERRUPTED = 1, 3, 130
@@ -318,12 +320,21 @@ def verify(
 @app.command()
 def report(
     out: Annotated[Path, typer.Argument(help="HTML file to write.")],
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for each figure as PNG, SVG and CSV, as wide as a paper's column.")
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Benchmark to report on. [default: main, else the first with metrics]")
+    ] = None,
     lake: LakeOption = None,
 ) -> None:
-    """Write a self-contained HTML page with the main figure and its numbers."""
+    """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
     from analysis.report import write_report
 
-    write_report(_lake(lake), out)
+    opened = _lake(lake)
+    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=_image_opener(opened))
+    if figures:
+        _say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
     _say(f"{out}: open it in a browser")
 
 
@@ -362,6 +373,28 @@ def _lake(location: str | None) -> Lake:
     from featurestore.lake import Lake
 
     return Lake(location)
+
+
+def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
+    """From a dataset and a sample to its image, or to None where its file is gone; no opener without Pillow."""
+    try:
+        from extract.datasets.register import read_dataset, read_listing
+        from extract.decoding import read_rgb
+    except ModuleNotFoundError:
+        return None
+    opened: dict[str, Any] = {}
+
+    def open_image(dataset: str, sample: int) -> Any:
+        try:
+            if dataset not in opened:
+                opened[dataset] = read_dataset(lake, dataset).reader, read_listing(lake, dataset).paths
+            reader, paths = opened[dataset]
+            with reader.open(paths[sample]) as file:
+                return read_rgb(file)
+        except Exception:  # noqa: BLE001 # files that are gone, cut or no images: the report says how many
+            return None
+
+    return open_image
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

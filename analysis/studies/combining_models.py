@@ -14,23 +14,23 @@ import polars as pl
 
 from analysis.combining import forward_selection, halves, mean_of, separation_weights, weighted
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, FPR
-from analysis.studies.ranks import read_pool, stored_ensembles
-from analysis.studies.results import leading, results
-from featurestore.errors import MissingError
+from analysis.studies.palette import COLOURS, CONFIG
+from analysis.studies.ranks import best_detector, read_pool, stored_ensembles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analysis.combining import Ranks
+    from analysis.studies.ranks import Pool, StoredEnsemble
     from featurestore.lake import Lake
 
 SINGLE, GREEDY, ACCURATE, ALL, WEIGHTED, RANDOM, STORED = (
-    "single best", "greedy selection", "most accurate", "all, mean of ranks", "all, weighted", "random", "stored ensemble",
+    "single best", "greedy selection", "most accurate", "all, mean of ranks", "all, weighted", "random (mean of 20)", "stored ensemble",
 )  # fmt: skip
 _METHODS = [GREEDY, ACCURATE, RANDOM, ALL, WEIGHTED, SINGLE, STORED]
 _SCHEMA = {"detector": pl.String, "ood_dataset": pl.String, "method": pl.String, "models": pl.Int64, "fpr95": pl.Float64, "params": pl.Float64, "members": pl.String, "gain": pl.Float64}  # fmt: skip
 _DRAWS = 20
+_NAMED = 8
 
 
 def data(lake: Lake, benchmark: str = "main", detector: str = "", largest: int = 8) -> pl.DataFrame:
@@ -47,28 +47,37 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "", largest: int =
         mean over both halves), params (of all of them, mean over both halves), members (of the first half) and gain (how
         much lower than the single best). Ensembles that `score --ensemble` stored are judged on the same halves.
     """
-    frame = results(lake, benchmark)
-    if frame.is_empty():
-        raise MissingError(f"There are no metrics of benchmark {benchmark!r} yet: run `featurestore score` first.")
-    chosen = detector or leading(frame)[0]
-    pool = read_pool(lake, benchmark, chosen)
+    pool = read_pool(lake, benchmark, detector or best_detector(lake, benchmark))
+    return gains(pool, stored_ensembles(lake, benchmark), largest)
+
+
+def gains(pool: Pool, ensembles: Sequence[StoredEnsemble], largest: int = 8) -> pl.DataFrame:
+    """The same from ranks that are read already."""
     rows = [
         (
-            chosen,
+            pool.detector,
             ood,
             method,
             len(models),
             value,
             float(pool.params[models].sum()),
-            ", ".join(pool.models[m] for m in models),
+            _named(pool, models, method),
         )
         for ood, ranks in pool.ranks.items()
         for select_on, judge_on in halves(ranks.classes)
         for method, models, value in _tried(ranks.of_classes(select_on), ranks.of_classes(judge_on), largest)
     ]
     rows += [
-        (chosen, ood, STORED, ensemble.models, mean_of(ranks.of_classes(judge_on), [0]), ensemble.params, str(ensemble))
-        for ensemble in stored_ensembles(lake, benchmark)
+        (
+            ensemble.detector,
+            ood,
+            STORED,
+            ensemble.models,
+            mean_of(ranks.of_classes(judge_on), [0]),
+            ensemble.params,
+            str(ensemble),
+        )
+        for ensemble in ensembles
         for ood, ranks in ensemble.ranks.items()
         for _, judge_on in halves(ranks.classes)
     ]
@@ -88,6 +97,13 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "", largest: int =
     )
     single = pl.col("fpr95").filter(pl.col("method") == SINGLE).first().over("ood_dataset")
     return judged.with_columns(gain=single - pl.col("fpr95")).sort("ood_dataset", "method", "models")
+
+
+def _named(pool: Pool, models: Sequence[int], method: str) -> str:
+    if method == RANDOM:
+        return ""
+    named = ", ".join(pool.models[model] for model in models[:_NAMED])
+    return f"{named} and {len(models) - _NAMED} more" if len(models) > _NAMED else named
 
 
 def _tried(seen: Ranks, unseen: Ranks, largest: int) -> Iterator[tuple[str, Sequence[int], float]]:
@@ -110,10 +126,12 @@ def _tried(seen: Ranks, unseen: Ranks, largest: int) -> Iterator[tuple[str, Sequ
 
 def chart(frame: pl.DataFrame) -> alt.FacetChart:
     """FPR against the number of models, a line per way to choose them; all models and the single best are points."""
-    scale = alt.Scale(domain=_METHODS, range=COLOURS[: len(_METHODS)])
+    present = set(frame["method"])
+    shown = {name: colour for name, colour in zip(_METHODS, COLOURS, strict=False) if name in present}
+    scale = alt.Scale(domain=list(shown), range=list(shown.values()))
     base = alt.Chart(frame).encode(
         x=alt.X("models:Q", title="Models combined (forward passes per image)", scale=alt.Scale(type="log", base=2, nice=False, padding=14), axis=alt.Axis(format="d", values=[2**n for n in range(11)])),
-        y=alt.Y("fpr95:Q", title=f"{FPR}, held-out classes", scale=alt.Scale(zero=False)),
+        y=alt.Y("fpr95:Q", title="FPR at 95 % TPR, held-out classes"),
         color=alt.Color("method:N", title="Chosen by", scale=scale),
         tooltip=["ood_dataset", "method", "models", alt.Tooltip("fpr95", format=".3f"), alt.Tooltip("gain", format="+.3f"), alt.Tooltip("params", format=".3s"), "members"],
     )  # fmt: skip

@@ -48,4 +48,5 @@ def run(
         frame.write_csv(out)
     else:
         with alt.data_transformers.enable("default", max_rows=None):
-            chart(frame).save(out, **({"inline": True} if out.endswith(".html") else {}))
+            figure = chart(frame)
+            figure.save(out, inline=True) if out.endswith(".html") else figure.save(out)

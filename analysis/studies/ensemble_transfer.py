@@ -13,11 +13,10 @@ import polars as pl
 from analysis.combining import forward_selection, mean_of
 from analysis.studies.command import run
 from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY
-from analysis.studies.ranks import read_pool
-from analysis.studies.results import leading, results
-from featurestore.errors import MissingError
+from analysis.studies.ranks import best_detector, read_pool
 
 if TYPE_CHECKING:
+    from analysis.studies.ranks import Pool
     from featurestore.lake import Lake
 
 _SCHEMA = {"detector": pl.String, "chosen_on": pl.String, "judged_on": pl.String, "models": pl.Int64, "single_fpr95": pl.Float64, "fpr95": pl.Float64, "members": pl.String}  # fmt: skip
@@ -36,17 +35,17 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "", size: int = 4)
         Columns detector, chosen_on, judged_on, models, single_fpr95 (of the single model that is best on `chosen_on`), fpr95
         (of the greedy combination chosen there), members, and gain (how much lower it is), all of `judged_on`.
     """
-    frame = results(lake, benchmark)
-    if frame.is_empty():
-        raise MissingError(f"There are no metrics of benchmark {benchmark!r} yet: run `featurestore score` first.")
-    chosen = detector or leading(frame)[0]
-    pool = read_pool(lake, benchmark, chosen)
+    return transfers(read_pool(lake, benchmark, detector or best_detector(lake, benchmark)), size)
+
+
+def transfers(pool: Pool, size: int = 4) -> pl.DataFrame:
+    """The same from ranks that are read already."""
     rows = []
     for source, seen in pool.ranks.items() if len(pool.models) > 1 and len(pool.ranks) > 1 else ():
         order = forward_selection(seen, size)
         names = ", ".join(pool.models[model] for model in order)
         rows += [
-            (chosen, source, target, len(order), mean_of(ranks, order[:1]), mean_of(ranks, order), names)
+            (pool.detector, source, target, len(order), mean_of(ranks, order[:1]), mean_of(ranks, order), names)
             for target, ranks in pool.ranks.items()
             if target != source
         ]
@@ -55,9 +54,7 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "", size: int = 4)
 
 def chart(frame: pl.DataFrame) -> alt.LayerChart:
     """A dumbbell per pair of OOD sets, from the single model (open) to the combination (filled)."""
-    named = alt.Chart(frame).transform_calculate(
-        pair="'chosen on ' + datum.chosen_on + ', judged on ' + datum.judged_on"
-    )
+    named = alt.Chart(frame).transform_calculate(pair="datum.chosen_on + ' → ' + datum.judged_on")
     tooltip = [
         "chosen_on",
         "judged_on",
@@ -65,7 +62,7 @@ def chart(frame: pl.DataFrame) -> alt.LayerChart:
         *(alt.Tooltip(name, format=".3f") for name in ("single_fpr95", "fpr95", "gain")),
         "members",
     ]
-    y = alt.Y("pair:N", title=None, axis=alt.Axis(labelLimit=330))
+    y = alt.Y("pair:N", title="Chosen on → judged on")
     x = alt.X("single_fpr95:Q", title=FPR, scale=alt.Scale(zero=False, padding=12))
     line = named.mark_rule(strokeWidth=2, color=GREY).encode(x=x, x2="fpr95:Q", y=y)
     single = named.mark_point(size=65, strokeWidth=2, fill="white", fillOpacity=1, color=GREY).encode(

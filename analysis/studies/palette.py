@@ -21,7 +21,7 @@ FAILS_ABOVE = 0.1
 FAILURE_SCALE = alt.Scale(domain=[0, FAILS_ABOVE, FAILS_ABOVE, 1], range=["#EEF4F9", "#9CC5E3", "#F7C9A6", "#B23A00"])
 SHARE_SCALE = alt.Scale(domain=[0, 0.5, 1], range=["#F1F5F9", "#6FA8D0", "#083D6B"])
 
-FPR = "FPR at 95 % TPR (share of OOD accepted)"
+FPR = "FPR at 95 % TPR (share of OOD)"
 ACCURACY = "ID accuracy (share correct)"
 
 CONFIG: dict[str, Any] = {
@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
     "background": "transparent",
     "view": {"stroke": None},
     "axis": {"gridColor": "#8A8F98", "gridOpacity": 0.22, "domain": False, "tickColor": "#8A8F98", "tickOpacity": 0.5, "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titlePadding": 8, "labelLimit": 190},
-    "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10},
+    "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "symbolOpacity": 1, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10},
     "header": {"labelFontSize": 12, "titleFontSize": 12, "labelFontWeight": "bold", "labelAnchor": "start", "labelPadding": 6},
     "title": {"fontSize": 12, "anchor": "start"},
 }  # fmt: skip

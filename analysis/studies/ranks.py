@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 
 from analysis.combining import Ranks
+from analysis.studies.results import leading, results
+from featurestore.errors import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +28,30 @@ class Pool:
     """Models that one detector has scored on the same samples.
 
     Attributes:
+        detector: The detector.
         models: Their names, from the most accurate on.
         params: Parameters of each, float [models]; NaN where unknown.
         ranks: Their ranks on each OOD set.
         left_out: Models without scores on one of the datasets.
     """
 
+    detector: str
     models: Sequence[str]
     params: NDArray[np.float64]
     ranks: dict[str, Ranks]
     left_out: int
+
+
+def best_detector(lake: Lake, benchmark: str) -> str:
+    """The detector with the lowest mean FPR over models and OOD sets.
+
+    Raises:
+        MissingError: The benchmark has no metrics.
+    """
+    frame = results(lake, benchmark)
+    if frame.is_empty():
+        raise MissingError(f"There are no metrics of benchmark {benchmark!r} yet: run `featurestore score` first.")
+    return leading(frame)[0]
 
 
 def read_pool(lake: Lake, benchmark: str, detector: str) -> Pool:
@@ -59,9 +75,10 @@ def read_pool(lake: Lake, benchmark: str, detector: str) -> Pool:
     known = _described(lake, id_dataset).filter(pl.col("model").is_in(complete))
     models = known["model"].to_list()
     if not models:
-        return Pool([], np.empty(0), {}, 0)
-    ranks = _ranks(lake, benchmark, detector, id_dataset, ood, models)
+        return Pool(detector, [], np.empty(0), {}, 0)
+    ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=models)
     return Pool(
+        detector,
         models,
         known["params"].cast(pl.Float64).fill_null(np.nan).to_numpy(),
         ranks,
@@ -107,13 +124,13 @@ def stored_ensembles(lake: Lake, benchmark: str) -> list[StoredEnsemble]:
         for detector in sorted(held.get(id_dataset, ())):
             ood = sorted(dataset for dataset in held if roles[dataset] == "ood" and detector in held[dataset])
             cost = sum(params.get(member) or np.nan for member in members)
-            ranks = _ranks(lake, benchmark, detector, id_dataset, ood, [name])
+            ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=[name])
             found.append(StoredEnsemble(name, detector, len(members), cost, ranks))
     return found
 
 
 def _ranks(
-    lake: Lake, benchmark: str, detector: str, id_dataset: str, ood: Sequence[str], models: Sequence[str]
+    lake: Lake, benchmark: str, detector: str, *, id_dataset: str, ood: Sequence[str], models: Sequence[str]
 ) -> dict[str, Ranks]:
     of_id, _ = _matrix(lake, benchmark, detector, id_dataset, models)
     ranks = {}

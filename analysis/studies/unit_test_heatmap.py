@@ -52,9 +52,9 @@ def chart(frame: pl.DataFrame) -> alt.Chart:
         .transform_filter(chosen)
         .mark_rect()
         .encode(
-            x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=150)),
+            x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=200)),
             y=alt.Y("unit_test:N", title=None, sort=hardest["unit_test"].to_list(), axis=alt.Axis(grid=False, ticks=False)),
-            color=alt.Color("fpr95:Q", title="FPR at 95 % TPR; above 0.1 a unit-test fails", scale=FAILURE_SCALE, legend=alt.Legend(values=[0, FAILS_ABOVE, 0.5, 1], gradientLength=240)),
+            color=alt.Color("fpr95:Q", title="FPR at 95 % TPR; fails above 0.1", scale=FAILURE_SCALE, legend=alt.Legend(values=[FAILS_ABOVE, 0.5, 1], gradientLength=240, labelOverlap=False, format=".1f")),
             tooltip=[alt.Tooltip(name, format=".3f" if name in {"accuracy", "fpr95", "mean_fpr95"} else "") for name in frame.columns],
         )
         .add_params(chosen)
