@@ -38,7 +38,7 @@ function kept(item, on) {
 function applyFilters() {
   const on = chosen();
   for (const [name, view] of views) {
-    view.change("rows", vega.changeset().remove(() => true).insert(kept(payload[name], on).map((row) => ({ ...row })))).runAsync();
+    view.data("rows", kept(payload[name], on).map((row) => ({ ...row }))).runAsync();
   }
   for (const table of document.querySelectorAll(".table table")) {
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from functools import cache
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,6 @@ def _built(section: Section, context: Context) -> Content:
 
 def _page(context: Context, built: Sequence[tuple[Section, Content]]) -> str:
     shown = [(section, content) for section, content in built if content.items]
-    vega: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub knows no default
     parts = {
         "title": "Out-of-distribution detection",
         "benchmark": html.escape(context.benchmark),
@@ -106,9 +106,16 @@ def _page(context: Context, built: Sequence[tuple[Section, Content]]) -> str:
         "payload": as_json(_payload(shown)),
         "style": _text("page.css"),
         "script": _text("page.js"),
-        "vega": vega.replace("</script", "<\\/script").replace("<!--", "<\\!--"),
+        "vega": _vega(),
     }
     return Template(_text("page.html")).substitute(parts)
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and vega-embed, which Altair's converter carries; putting them together takes two seconds."""
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub knows no default
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _text(name: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-RECIPES = list(product(("in21k", "in1k", "clip-openai"), (0.03, 0.1), (0.01, 0.03), (0.0, 0.1)))
+RECIPES = list(product((0.03, 0.1), (0.01, 0.03), (0.0, 0.1), ("in21k", "in1k", "clip-openai")))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _dataset(lake: Lake, name: str, role: str, classes: np.ndarray) -> None:
 def _model(
     lake: Lake, name: str, number: int, shape: Shape, classes: Mapping[str, np.ndarray], generator: np.random.Generator, **more: Any
 ) -> None:  # fmt: skip
-    pretraining, decay, rate, dropout = RECIPES[number % len(RECIPES)]
+    decay, rate, dropout, pretraining = RECIPES[number % len(RECIPES)]
     recipe: dict[str, Any] = {
         "pretraining": pretraining,
         "weight_decay": decay,
