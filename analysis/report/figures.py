@@ -75,6 +75,9 @@ def _for_print(spec: dict[str, Any]) -> dict[str, Any]:
     config["axisX"] = {"titleAnchor": "end"}
     config["legend"] = {**config.get("legend", {}), **_SMALL, "columns": 2, "symbolSize": 40, "offset": 4, "gradientLength": 120, "layout": {"top": {"direction": "vertical"}}}  # fmt: skip
     config["header"] = {**config.get("header", {}), "labelFontSize": 8}
+    legend = (inner(spec).get("encoding", {}).get("color", {}).get("legend")) or {}
+    if "gradientLength" in legend:
+        legend["gradientLength"] = 120
     if "facet" in spec:
         spec["columns"] = 1
     axis = inner(spec).get("encoding", {}).get("x", {}).get("axis", {})

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from analysis.report.context import OpenImage
     from featurestore.lake import Lake
 
-_FIGURE_ROWS = 8_000
+_FIGURE_ROWS = 16_000
 _DEFAULT_BENCHMARK = "main"
 # More detectors than this make a scatter unreadable: the page begins with the best of them.
 _DETECTORS_AT_FIRST = 8

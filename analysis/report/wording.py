@@ -68,12 +68,17 @@ def percent(value: float, source: str = "") -> Number:
 
 def points(value: float, source: str = "") -> Number:
     """A difference of shares in percentage points."""
-    return Number(value, f"{100 * value:+.1f}".replace("-", "−"), source)
+    return Number(value, _minus(f"{100 * value:+.1f}"), source)
 
 
 def correlation(value: float, source: str = "") -> Number:
     """A correlation."""
-    return Number(value, f"{value:.2f}".replace("-", "−"), source)
+    return Number(value, _minus(f"{value:.2f}"), source)
+
+
+def _minus(text: str) -> str:
+    """A number with the sign that belongs to it: none for zero."""
+    return text.replace("-", "−") if text.strip("+-0.") else text.lstrip("+-")
 
 
 def span(low: float | None, high: float | None, *, shares: bool = True) -> str:

@@ -79,7 +79,7 @@ def chart(frame: pl.DataFrame) -> alt.LayerChart:
     )
     base = alt.Chart(frame).transform_filter(chosen)
     bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(
-        x=alt.X("low:Q", title="Score (higher: more in-distribution)", scale=alt.Scale(zero=False), axis=alt.Axis(grid=False), bin="binned"),
+        x=alt.X("low:Q", title="Score (higher: more in-distribution)", scale=alt.Scale(zero=False), axis=alt.Axis(grid=False, tickCount=8, labelOverlap=True), bin="binned"),
         x2="high:Q",
         y=alt.Y("share:Q", title="Share of the dataset's samples", stack=None),
         color=alt.Color("dataset:N", title="Dataset", scale=scale),
