@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from featurestore.errors import InputError, LakeError
 from featurestore.optional_value import optional_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
     from featurestore.ask_command import Draw
@@ -42,7 +44,7 @@ DetectorOption = Annotated[list[str] | None, typer.Option("--detector", help="On
 def main() -> None:
     """Run the command; turn every error that explains itself into one sentence and exit code 1."""
     debug = "--debug" in sys.argv
-    arguments = _with_values([argument for argument in sys.argv[1:] if argument != "--debug"])
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments)
     except LakeError as error:
@@ -242,7 +244,7 @@ def score(
     _say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
 
 
-@app.command()
+@app.command(cls=optional_value("--plot"))
 def ask(
     question: Annotated[
         str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view or macro.")
@@ -365,12 +367,21 @@ def verify(
 @app.command()
 def report(
     out: Annotated[Path, typer.Argument(help="HTML file to write.")],
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for each figure as PNG, SVG and CSV, as wide as a paper's column.")
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Benchmark to report on. [default: main, else the first with metrics]")
+    ] = None,
     lake: LakeOption = None,
 ) -> None:
-    """Write a self-contained HTML page with the main figure and its numbers."""
+    """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
     from analysis.report import write_report
 
-    write_report(_lake(lake), out)
+    opened = _lake(lake)
+    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=_image_opener(opened))
+    if figures:
+        _say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
     _say(f"{out}: open it in a browser")
 
 
@@ -426,13 +437,26 @@ def _drawing(file: Path | None) -> Draw | None:
     return draw
 
 
-def _with_values(arguments: list[str]) -> list[str]:
-    """Give `--plot` alone an empty value: typer knows no option whose value may be left out."""
-    following = [*arguments[1:], "-"]
-    pairs = zip(arguments, following, strict=True)
-    return [
-        word for one, after in pairs for word in ([one, ""] if one == "--plot" and after.startswith("-") else [one])
-    ]
+def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
+    """From a dataset and a sample to its image, or to None where its file is gone; no opener without Pillow."""
+    try:
+        from extract.datasets.register import read_dataset, read_listing
+        from extract.decoding import read_rgb
+    except ModuleNotFoundError:
+        return None
+    opened: dict[str, Any] = {}
+
+    def open_image(dataset: str, sample: int) -> Any:
+        try:
+            if dataset not in opened:
+                opened[dataset] = read_dataset(lake, dataset).reader, read_listing(lake, dataset).paths
+            reader, paths = opened[dataset]
+            with reader.open(paths[sample]) as file:
+                return read_rgb(file)
+        except Exception:  # noqa: BLE001 # files that are gone, cut or no images: the report says how many
+            return None
+
+    return open_image
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

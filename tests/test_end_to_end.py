@@ -109,7 +109,25 @@ def test_the_report_is_one_file_without_links(commands: Commands, tmp_path: Path
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "accuracy-vs-fpr" in page
     assert "src=" not in page.partition("<body>")[0]
-    assert "no folder" in commands.refused("report", tmp_path / "gone" / "report.html")
+    assert '<figure class="gallery"' in page
+    assert page.count("data:image/jpeg;base64,") == 12 + 8, "the hardest of both OOD sets, read from their folders"
+    said = commands.ok("report", tmp_path / "new" / "report.html", "--figures", tmp_path / "figures")
+    assert "figures as PNG, SVG and CSV" in said
+    assert (tmp_path / "new" / "report.html").stat().st_size > 0
+    assert (tmp_path / "figures" / "unit-test-heatmap.png").stat().st_size > 0
+    (tmp_path / "file").touch()
+    assert "Cannot write" in commands.refused("report", tmp_path / "file" / "report.html")
+
+
+def test_pictures_that_are_gone_leave_the_table_and_a_reason(commands: Commands, tmp_path: Path) -> None:
+    (commands.folder / "far").rename(commands.folder / "away")
+    try:
+        commands.ok("report", tmp_path / "report.html")
+    finally:
+        (commands.folder / "away").rename(commands.folder / "far")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 8
+    assert "Pictures of 12 of the 20 hardest OOD samples: their files cannot be read" in page
 
 
 def test_a_new_detector_run_adds_to_what_is_there(fresh: Commands) -> None:
