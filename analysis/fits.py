@@ -51,6 +51,7 @@ class ModelFits:
         report: Is told what the user should know of a fit.
         memory: Bytes that gathering should stay below.
         run: Who gathers; by default the threads of this process.
+        also: Statistics of the fit dataset that others will want, gathered in the detectors' sweep.
     """
 
     lake: Lake
@@ -62,6 +63,7 @@ class ModelFits:
     report: Callable[[str], None]
     memory: int = _MEMORY
     run: Runner | None = None
+    also: tuple[Statistic, ...] = ()
     _shared: dict[tuple[type, str], Any] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, detectors: Iterable[Detector[Any]]) -> dict[str, Any]:
@@ -88,6 +90,10 @@ class ModelFits:
         if missing:
             fits |= self._fitted(missing)
         return fits
+
+    def statistics(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
+        """Statistics of a source by name, with those that they come after: from the lake, else gathered now and stored."""
+        return self._of_source(source, needs)
 
     def rows(self, source: Source) -> Rows:
         """The rows of a source."""
@@ -133,6 +139,7 @@ class ModelFits:
         """All statistics that detectors need, by name."""
         normalizes = self.head is not None and self.head.normalizes
         needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.needs}
+        needs |= {need for need in self.also if any(other.source == need.source for other in needs)}
         found: dict[str, Arrays] = {}
         for kind in sorted({need.source for need in needs}):
             source = source_of(self.benchmark, kind, self.activations)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Raised whenever a metric's numbers change, so that stored metrics become stale.
 _METRICS_VERSION = 1
+# Raised whenever a measure's numbers change, so that stored geometry becomes stale.
+_GEOMETRY_VERSION = 1
 _SCORES_OF = "scores of "
 
 
@@ -154,6 +156,23 @@ def score_target(
 def accuracy_target(model: str, dataset: str, activations: str) -> Target:
     """The partition of a model's accuracy, from the activations of that fingerprint."""
     return Target(TABLES["accuracy"], {"model": model, "dataset": dataset}, {"activations": activations}, {})
+
+
+def geometry_target(model: str, dataset: str, source: Source, activations: str) -> Target:
+    """The partition of a dataset's geometry.
+
+    Args:
+        model: The model.
+        dataset: The dataset.
+        source: The fit dataset, whose statistics everything is measured by.
+        activations: Fingerprint of the model's activations on the dataset.
+    """
+    ingredients: Ingredients = {
+        "version": _GEOMETRY_VERSION,
+        "activations": activations,
+        "fit_activations": source.activations,
+    }
+    return Target(TABLES["geometry"], {"model": model, "dataset": dataset}, ingredients, {})
 
 
 def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> Target:
