@@ -87,6 +87,7 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None], means
 
     Raises:
         MissingError: A name is unknown, or there is nothing to score.
+        InputError: A model has no sample on the ID test dataset, or one without a label on the fit dataset.
         ConflictError: A model's activations come from different weights or preprocessing.
         NumericalError: Activations or scores are NaN or infinite; nothing of that model is stored.
     """
@@ -140,7 +141,7 @@ class _ModelScorer:
             self.report(f"{self.model}: skipped, it has no activations on the ID test dataset {benchmark.id}")
             return 0, 0, 1
         usable = self._usable(chosen)
-        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations]
+        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations and self._has_rows(name)]
         learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
         # ID first, whatever was asked for: ranks of OOD scores refer to it.
@@ -151,6 +152,15 @@ class _ModelScorer:
         write_metrics(self.lake, benchmark, self.model, self._current())
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
+
+    def _has_rows(self, dataset: str) -> bool:
+        if self.activations[dataset].rows:
+            return True
+        said = f"The activations of {self.model} on {dataset} hold no sample"
+        if dataset == self.benchmark.id:
+            raise InputError(f'{said}: `featurestore sql "from failures"` tells why, then extract it again.')
+        self.report(f"{said}: {dataset} is left out")
+        return False
 
     def _usable(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
         """The detectors that have all that they need; the others are said to be left out."""

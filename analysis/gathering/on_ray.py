@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pickle
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from featurestore import ray_cluster
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from analysis.gathering.base import Accumulator, Context, Statistic
     from analysis.gathering.rows import Rows
@@ -47,8 +49,9 @@ def on_ray(address: str | None) -> Runner:
         try:
             while waiting:
                 # A lane is let go once it is merged.
-                accumulators, seen = ray_cluster.result(ray, waiting.pop(0))
+                pickled, seen = ray_cluster.result(ray, waiting.pop(0))
                 advance(seen)
+                accumulators: list[Accumulator] = pickle.loads(pickled)  # noqa: S301 # from a task of our own
                 yield accumulators
         finally:
             for lane in waiting:
@@ -57,7 +60,7 @@ def on_ray(address: str | None) -> Runner:
     return run
 
 
-def _gather_lane(shared: tuple[str, Rows, Sequence[Statistic], Context], number: int) -> tuple[list[Accumulator], int]:
+def _gather_lane(shared: tuple[str, Rows, Sequence[Statistic], Context], number: int) -> tuple[bytes, int]:
     location, rows, statistics, context = shared
     seen = 0
 
@@ -68,4 +71,6 @@ def _gather_lane(shared: tuple[str, Rows, Sequence[Statistic], Context], number:
     lane = lanes_of(rows.read(Lake(location), columns_of(statistics)))[number]
     with threadpool_limits(1):
         accumulators = gather_lane(rows, lane, statistics, context, advance)
-    return accumulators, seen
+    # Arrays that Ray itself hands over are read-only, and those of accumulators are written to.
+    dumps: Callable[[object], bytes] = importlib.import_module("ray").cloudpickle.dumps
+    return dumps(accumulators), seen
