@@ -21,7 +21,7 @@ test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which 
 test-s3: .venv/dev.stamp ## the tests against a real S3 server (Ceph), which is installed, started and stopped
 	bash tests/s3/server.sh with $(BIN)/pytest -n 2 -m s3
 
-test-ray: .venv/dev.stamp ## extraction on a Ray cluster of two nodes, of which one is killed
+test-ray: .venv/dev.stamp ## extraction and fitting on a Ray cluster of two nodes, of which one is killed
 	$(BIN)/pytest -m ray
 
 kills: .venv/dev.stamp ## 200 kills of a writing job, on disk and on a real S3 server: 0 differences

@@ -1,131 +1,119 @@
-"""Combining models: the mean of their ID ranks, which models to take, and what that gains on classes not used to choose.
-
-Ranks, not scores, are averaged: an `id_rank` is the share of ID test samples below a score, so that models and detectors of
-any scale weigh the same.
-"""
+"""Ways to make one score per sample of several: means of ranks or z-scores, and weights that are fitted. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import optimize
+
+from analysis.gathering.rows import hashed
+from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-_LEVEL = 0.05
+MEAN_RANK, MEAN_Z, WEIGHTED = "mean-rank", "mean-z", "weighted"
+COMBINATIONS = (MEAN_RANK, MEAN_Z, WEIGHTED)
+
+_PENALTY = 1e-3
+_SHARE = 10
+_SEED = 1
+"""Of the ID samples that tune weights: another one than that of the tenth which detectors are validated on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranks:
-    """The ID ranks of one OOD set and the ID test set, by several models.
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """Mean and standard deviation of each member's ID scores, float64, shape [members]."""
 
-    Attributes:
-        id: float [models, ID samples].
-        ood: float [models, OOD samples].
-        classes: Class of each OOD sample, int [OOD samples].
-    """
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
 
-    id: NDArray[np.floating]
-    ood: NDArray[np.floating]
-    classes: NDArray[np.int64]
-
-    def of_classes(self, chosen: NDArray[np.bool_]) -> Ranks:
-        """The same ID samples, and the OOD samples of some classes.
-
-        Args:
-            chosen: bool [classes].
-        """
-        kept = chosen[self.classes]
-        return Ranks(self.id, self.ood[:, kept], np.unique(self.classes[kept], return_inverse=True)[1])
+    def z_scores(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(s - mean) / deviation, float64, shape [n, members]."""
+        return (scores - self.mean) / self.deviation
 
 
-def fpr(of_id: NDArray[np.floating], of_ood: NDArray[np.floating], classes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """FPR at 95 % TPR, the unweighted mean over classes, of several combinations at once.
+def scale_of(id_scores: NDArray[np.float64], members: Sequence[object]) -> Scale:
+    """Measure the members' ID scores, with 1/n.
 
     Args:
-        of_id: Combined ranks of ID samples, float [combinations, ID samples].
-        of_ood: The same of OOD samples, float [combinations, OOD samples].
-        classes: Class of each OOD sample, int [OOD samples], each number below the largest used.
+        id_scores: Float64, shape [n, members].
+        members: What messages call them.
 
-    Returns:
-        float64 [combinations].
+    Raises:
+        NumericalError: A member gives all ID samples the same score, or there is none.
     """
-    thresholds = np.quantile(of_id, _LEVEL, axis=1)
-    accepted = of_ood >= thresholds[:, None]
-    members = np.zeros((len(classes), int(classes.max()) + 1))
-    members[np.arange(len(classes)), classes] = 1.0 / np.bincount(classes)[classes]
-    shares: NDArray[np.float64] = (accepted @ members).mean(axis=1)
-    return shares
+    spread = np.ptp(id_scores, axis=0) if len(id_scores) else np.zeros(id_scores.shape[1])
+    deviation = id_scores.std(axis=0) if len(id_scores) else spread
+    flat = ~((spread > 0) & (deviation > 0) & np.isfinite(deviation))
+    if flat.any():
+        raise NumericalError(
+            f"The {len(id_scores):,} ID scores of {members[int(np.argmax(flat))]} do not differ, or too much for float64, "
+            "and have no z-scores: combine by mean-rank, or leave that member out."
+        )
+    return Scale(id_scores.mean(axis=0), deviation)
 
 
-def weighted(ranks: Ranks, weights: NDArray[np.float64]) -> float:
-    """FPR of a weighted mean of ranks.
+def fitted_weights(id_z: NDArray[np.float64], ood_z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Choose nonnegative weights that sum to one, by logistic regression of ID against OOD.
+
+    With u = z / r, r the root mean square of a member's z, minimises over v >= 0 and b
+    mean_id log(1 + exp(-(v'u + b))) / 2 + mean_ood log(1 + exp(v'u + b)) / 2 + 0.0005 |v|^2, and returns v / r, normalised.
 
     Args:
-        ranks: The ranks.
-        weights: float [models].
-    """
-    of_id, of_ood = weights @ ranks.id, weights @ ranks.ood
-    return float(fpr(of_id[None], of_ood[None], ranks.classes)[0])
-
-
-def mean_of(ranks: Ranks, chosen: Sequence[int]) -> float:
-    """FPR of the plain mean of the ranks of some models."""
-    models = list(chosen)
-    of_id, of_ood = ranks.id[models].mean(axis=0), ranks.ood[models].mean(axis=0)
-    return float(fpr(of_id[None], of_ood[None], ranks.classes)[0])
-
-
-def forward_selection(ranks: Ranks, largest: int) -> list[int]:
-    """Models in the order in which a greedy search takes them: each the one that lowers the FPR of the mean the most.
-
-    Args:
-        ranks: What the search may see.
-        largest: How many to take; fewer if there are fewer models.
+        id_z: The members' z-scores of ID samples, float64, shape [n, members].
+        ood_z: The same of OOD samples, float64, shape [m, members].
 
     Returns:
-        Positions of the models; ties go to the lower mean OOD rank, then to the first.
+        Float64, shape [members].
+
+    Raises:
+        InputError: There is no ID or no OOD sample.
+        NumericalError: No member tells them apart.
     """
-    models = ranks.id.shape[0]
-    sum_id, sum_ood = np.zeros(ranks.id.shape[1]), np.zeros(ranks.ood.shape[1])
-    separation = ranks.ood.mean(axis=1)
-    order: list[int] = []
-    while len(order) < min(largest, models):
-        left = [model for model in range(models) if model not in order]
-        found = [
-            float(fpr((sum_id + ranks.id[m])[None], (sum_ood + ranks.ood[m])[None], ranks.classes)[0]) for m in left
-        ]
-        best = min(range(len(left)), key=lambda index: (found[index], separation[left[index]], left[index]))
-        order.append(left[best])
-        sum_id, sum_ood = sum_id + ranks.id[left[best]], sum_ood + ranks.ood[left[best]]
-    return order
+    if not len(id_z) or not len(ood_z):
+        raise InputError("Weights are fitted on ID and OOD samples: there are none of one kind.")
+    size = np.sqrt((np.square(id_z).mean(axis=0) + np.square(ood_z).mean(axis=0)) / 2)
+    rows = np.concatenate([-id_z, ood_z]) / size
+    signs = np.concatenate([np.full(len(id_z), -1.0), np.full(len(ood_z), 1.0)])
+    shares = np.concatenate([np.full(len(id_z), 0.5 / len(id_z)), np.full(len(ood_z), 0.5 / len(ood_z))])
+
+    def loss(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margins = rows @ at[:-1] + signs * at[-1]
+        slopes = shares * 0.5 * (1 + np.tanh(margins / 2))
+        gradient = np.append(rows.T @ slopes + _PENALTY * at[:-1], signs @ slopes)
+        return float(shares @ np.logaddexp(0, margins) + _PENALTY / 2 * at[:-1] @ at[:-1]), gradient
+
+    members = id_z.shape[1]
+    bounds = optimize.Bounds(np.append(np.zeros(members), -np.inf), np.full(members + 1, np.inf))
+    start = np.zeros(members + 1)
+    options: Any = {"maxiter": 10_000, "ftol": 1e-15, "gtol": 1e-9}
+    optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    found = optimum.x[:-1] / size
+    if not found.sum() > 0:
+        raise NumericalError(
+            "No member scores the tuning ID samples above the tuning OOD samples: there are no weights to choose."
+        )
+    return np.asarray(found / found.sum())
 
 
-def separation_weights(ranks: Ranks) -> NDArray[np.float64]:
-    """Weights in proportion to what each model's AUROC has above one half; equal if none has.
+def tunes(sample: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which samples of an ID test set tune weights, and therefore do not judge them: a seeded tenth, shape [n]."""
+    return np.asarray(hashed(sample, _SEED) % np.uint64(_SHARE) == 0)
 
-    AUROC is one minus the mean rank of OOD samples, here averaged over classes.
 
-    Returns:
-        float64 [models], sum 1.
+def tuning_classes(names: Iterable[str]) -> list[str]:
+    """Which classes of an OOD dataset tune weights, and therefore do not judge them: a seeded half, rounded down.
+
+    Raises:
+        InputError: There are fewer than two classes.
     """
-    of_class = [ranks.ood[:, ranks.classes == c].mean(axis=1) for c in np.unique(ranks.classes)]
-    above = np.clip(0.5 - np.mean(of_class, axis=0), 0, None)
-    return above / above.sum() if above.sum() > 0 else np.full(len(above), 1 / len(above))
-
-
-def halves(classes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Split the classes in two, every second one; choose on one half and judge on the other, then the other way round.
-
-    Yields:
-        Which classes to choose on, and which to judge on, bool [classes] each; nothing if there is a single class.
-    """
-    count = int(classes.max()) + 1
-    even = np.arange(count) % 2 == 0
-    if count > 1:
-        yield even, ~even
-        yield ~even, even
+    ordered = sorted(set(names), key=lambda name: hashlib.sha256(f"{_SEED} {name}".encode()).digest())
+    if len(ordered) < 2:
+        raise InputError("it has one class only, so that none would be left to judge the weights")
+    return sorted(ordered[: len(ordered) // 2])

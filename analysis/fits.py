@@ -66,7 +66,7 @@ class ModelFits:
     also: tuple[Statistic, ...] = ()
     _shared: dict[tuple[type, str], Any] = field(default_factory=dict, init=False, repr=False)
 
-    def of(self, detectors: Iterable[Detector[Any]]) -> dict[str, Any]:
+    def of(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
         """What detectors learned, by name: from the lake where it holds it, else fitted now and stored.
 
         Args:
@@ -76,17 +76,13 @@ class ModelFits:
             InputError: A sample has no label where one is needed.
             NumericalError: Activations are NaN or infinite, or leave nothing to learn from.
         """
-        fits: dict[str, Any] = {}
-        missing = []
-        for detector in detectors:
-            target = self._target(detector) if detector.fit else None
-            part = writing.find(self.lake.storage, target, replacing=True) if target else None
-            if target is None:
-                fits[detector.name] = None
-            elif part is None:
-                missing.append(detector)
-            else:
-                fits[detector.name] = self._rebuilt(detector, self._read(target))
+        fits: dict[str, Any] = {detector.name: None for detector in detectors}
+        learned = [detector for detector in detectors if detector.fit]
+        held = writing.find_all(self.lake.storage, map(self._target, learned))
+        missing = [detector for detector, part in zip(learned, held, strict=True) if part is None]
+        for detector in learned:
+            if detector not in missing:
+                fits[detector.name] = self._rebuilt(detector, self._read(self._target(detector)))
         if missing:
             fits |= self._fitted(missing)
         return fits
@@ -148,22 +144,19 @@ class ModelFits:
         return found
 
     def _of_source(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
-        held = {need.name: self._stored(source, need) for need in _with_earlier(needs)}
-        found = {name: arrays for name, arrays in held.items() if arrays is not None}
+        every = _with_earlier(needs)
+        targets = [statistic_target(self.model, source, need) for need in every]
+        held = zip(targets, writing.find_all(self.lake.storage, targets), strict=True)
+        found = {target.part_key["fit"]: self._read(target) for target, part in held if part}
         missing = [need for need in needs if need.name not in found]
         if not missing:
             return found
         rows = self.activations[source.dataset].rows
         with progress(f"{self.model}: statistics of {source.dataset}", rows) as advance:
             fresh = gather(self.lake, self.rows(source), missing, self.context(source, found), advance, run=self.run)
-        by_name = {need.name: need for need in _with_earlier(missing)}
-        targets = {name: statistic_target(self.model, source, by_name[name]) for name in fresh}
-        self._commit(source.dataset, [_write(self.lake, targets[name], arrays, {}) for name, arrays in fresh.items()])
+        of_name = {target.part_key["fit"]: target for target in targets}
+        self._commit(source.dataset, [_write(self.lake, of_name[name], arrays, {}) for name, arrays in fresh.items()])
         return found | fresh
-
-    def _stored(self, source: Source, statistic: Statistic) -> Arrays | None:
-        target = statistic_target(self.model, source, statistic)
-        return self._read(target) if writing.find(self.lake.storage, target, replacing=True) else None
 
     def _read(self, target: writing.Target) -> dict[str, NDArray[Any]]:
         return read_arrays(self.lake, self.model, target.key["dataset"], target.part_key["fit"])

@@ -38,7 +38,10 @@ LakeOption = Annotated[
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, markdown or parquet.")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
-DetectorOption = Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Module, or its .py file, with detectors of your own; may be given many times."),
+]
 
 
 def main() -> None:
@@ -229,18 +232,63 @@ def extract(
         raise typer.Exit(_SOME_SAMPLES_FAILED)
 
 
-@app.command()
+@app.command(cls=optional_value("--ray"))
 def score(
     model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
-    detector: DetectorOption = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", help="Only these detectors; all for every one there is, in both conventions."),
+    ] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")] = None,
     benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
+    plugin: PluginOption = None,
+    memory: Annotated[
+        str, typer.Option(help="What gathering statistics should stay below; the more, the fewer passes.")
+    ] = "1GB",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Fit on a Ray cluster: that at ADDRESS, else at $RAY_ADDRESS, else a local one, started if need be.",
+        ),
+    ] = None,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=MODEL/DETECTOR,…",
+            help="Combine stored scores by sample, and store them as those of a model NAME.",
+        ),
+    ] = None,
+    combine: Annotated[str, typer.Option(help="How: mean-rank, mean-z or weighted.")] = "mean-rank",
+    tune_on: Annotated[
+        str | None, typer.Option(help="weighted: the OOD dataset of which half the classes choose the weights.")
+    ] = None,
     lake: LakeOption = None,
 ) -> None:
     """Fit detectors, score activations and compute metrics, where they are missing or stale."""
-    from analysis.scoring import Selection, score
+    from analysis.detectors import registry
+    from analysis.scoring import Means, Selection, score
+    from featurestore.units import parse_bytes
 
-    summary = score(_lake(lake), Selection(model or (), detector or (), dataset or (), benchmark), _say)
+    for name in plugin or ():
+        _say(f"{name}: {', '.join(registry.load_plugin(name))}")
+    opened = _lake(lake)
+    if ensemble:
+        from analysis.ensemble_scoring import score_ensemble
+        from analysis.ensembles import parse
+
+        summary = score_ensemble(opened, parse(ensemble, detector or (), combine, tune_on), benchmark, _say)
+    else:
+        if tune_on:
+            raise InputError("--tune-on chooses the weights of an --ensemble: give one.")
+        from analysis.gathering.on_ray import on_ray
+
+        means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None))
+        if not detector and registry.costly_detectors():
+            costly = ", ".join(found.name for found in registry.costly_detectors())
+            _say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
+        summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), _say, means)
     _say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
 
 

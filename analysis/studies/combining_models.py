@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.combining import forward_selection, halves, mean_of, separation_weights, weighted
+from analysis.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
 from analysis.studies.command import run
 from analysis.studies.palette import COLOURS, CONFIG
 from analysis.studies.ranks import best_detector, read_pool, stored_ensembles
@@ -20,7 +20,7 @@ from analysis.studies.ranks import best_detector, read_pool, stored_ensembles
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analysis.combining import Ranks
+    from analysis.rank_selection import Ranks
     from analysis.studies.ranks import Pool, StoredEnsemble
     from featurestore.lake import Lake
 

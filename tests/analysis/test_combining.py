@@ -1,82 +1,102 @@
-"""Combining models: against the obvious way, and on cases whose answer is known."""
+"""Combinations of scores against their slow twins."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from analysis.combining import Ranks, forward_selection, fpr, halves, mean_of, separation_weights, weighted
-from analysis.metrics import evaluate_dataset
+from analysis.combining import fitted_weights, scale_of, tunes, tuning_classes
+from analysis.gathering.rows import in_tenth
+from featurestore.errors import InputError, NumericalError
 
 
-def random_ranks(models: int = 5, seed: int = 0) -> Ranks:
+def naive_loss(weights: list[float], bias: float, id_z: np.ndarray, ood_z: np.ndarray) -> float:
+    """The sum that the weights make smallest, term by term, in units of each member's root mean square."""
+    size = [math.sqrt((np.mean(id_z[:, m] ** 2) + np.mean(ood_z[:, m] ** 2)) / 2) for m in range(len(weights))]
+    total = 0.0
+    for rows, sign in ((id_z, -1), (ood_z, 1)):
+        for row in rows:
+            margin = sign * (sum(w * z / s for w, z, s in zip(weights, row, size, strict=True)) + bias)
+            total += 0.5 / len(rows) * (max(margin, 0) + math.log1p(math.exp(-abs(margin))))
+    return total + 0.0005 * sum(w * w for w in weights)
+
+
+def naive_weights(id_z: np.ndarray, ood_z: np.ndarray) -> np.ndarray:
+    """Coordinate descent with halving steps, which needs no derivative."""
+    at = [0.0] * (id_z.shape[1] + 1)
+    step = 1.0
+    best = naive_loss(at[:-1], at[-1], id_z, ood_z)
+    while step > 1e-7:
+        moved = False
+        for place in range(len(at)):
+            for change in (step, -step):
+                other = list(at)
+                other[place] += change
+                if place < len(at) - 1:
+                    other[place] = max(other[place], 0.0)
+                loss = naive_loss(other[:-1], other[-1], id_z, ood_z)
+                if loss < best:
+                    at, best, moved = other, loss, True
+        step = step if moved else step / 2
+    size = np.sqrt(((id_z**2).mean(axis=0) + (ood_z**2).mean(axis=0)) / 2)
+    weights = np.array(at[:-1]) / size
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_are_those_of_the_naive_descent(seed: int) -> None:
+    """One member tells a little, one much, one nothing, one the opposite of what it should."""
     generator = np.random.default_rng(seed)
-    classes = np.sort(generator.integers(0, 4, 60))
-    return Ranks(
-        generator.random((models, 100)),
-        generator.random((models, 60)) * 0.8,
-        np.unique(classes, return_inverse=True)[1],
-    )
+    id_z = generator.normal(size=(40, 4))
+    ood_z = generator.normal(size=(30, 4)) * (1, 5, 1, 1) - (0.5, 4, 0, -1)
+    found = fitted_weights(id_z, ood_z)
+    np.testing.assert_allclose(found, naive_weights(id_z, ood_z), atol=2e-4)
+    assert found[3] == 0
+    assert (found >= 0).all()
+    assert found.sum() == pytest.approx(1)
 
 
-def test_the_fpr_is_that_of_the_stored_metrics() -> None:
-    ranks = random_ranks()
-    found = fpr(ranks.id, ranks.ood, ranks.classes)
-    for model in range(5):
-        rows = evaluate_dataset(ranks.id[model], ranks.ood[model], ranks.classes.astype(str))
-        (expected,) = (row.metrics.fpr95 for row in rows if row.aggregation == "class_mean")
-        assert found[model] == pytest.approx(expected)
-        assert mean_of(ranks, [model]) == pytest.approx(expected)
+def test_weights_stay_finite_where_the_members_tell_all_apart() -> None:
+    """Nothing runs off to infinity, and equal members get equal weights."""
+    id_z, ood_z = np.array([[1.0, 1.0], [2.0, 2.0]]), np.array([[-1e9, -1e9], [-3.0, -3.0]])
+    np.testing.assert_allclose(fitted_weights(id_z, ood_z), [0.5, 0.5])
 
 
-def test_equal_weights_are_the_plain_mean() -> None:
-    ranks = random_ranks()
-    assert weighted(ranks, np.full(5, 0.2)) == pytest.approx(mean_of(ranks, range(5)))
+def test_what_cannot_be_fitted_says_why() -> None:
+    """No sample of a kind; members that only mislead; constant scores; one class."""
+    with pytest.raises(InputError, match="none of one kind"):
+        fitted_weights(np.ones((0, 2)), np.ones((3, 2)))
+    with pytest.raises(NumericalError, match="no weights to choose"):
+        fitted_weights(np.array([[-1.0], [-2.0]]), np.array([[1.0], [2.0]]))
+    with pytest.raises(NumericalError, match="The 3 ID scores of b/y do not differ"):
+        scale_of(np.array([[0.0, 0.1], [1.0, 0.1], [2.0, 0.1]]), ["a/x", "b/y"])
+    with pytest.raises(InputError, match="one class only"):
+        tuning_classes(["ant", "ant"])
 
 
-def test_forward_selection_takes_the_best_at_each_step() -> None:
-    """Against trying every model at every step with the plain function."""
-    ranks = random_ranks(6, seed=3)
-    order = forward_selection(ranks, 4)
-    assert len(set(order)) == 4
-    for size in range(1, 5):
-        tried = [mean_of(ranks, [*order[: size - 1], model]) for model in range(6) if model not in order[: size - 1]]
-        assert mean_of(ranks, order[:size]) == pytest.approx(min(tried))
-    assert len(forward_selection(ranks, 99)) == 6
+def test_z_scores_have_mean_zero_and_deviation_one() -> None:
+    """Of the samples that they are measured on, whatever the members' units."""
+    scores = np.random.default_rng(0).normal(size=(50, 3)) * (1e-9, 1, 1e9) + (0, 1e3, -1e9)
+    z = scale_of(scores, "abc").z_scores(scores)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(z.std(axis=0), 1, atol=1e-6)
 
 
-def test_two_models_that_fail_on_different_classes_help_each_other() -> None:
-    """Each accepts one class fully; their mean accepts less, and greedy finds the pair."""
-    of_id = np.tile(np.linspace(0, 1, 200), (3, 1))
-    classes = np.repeat([0, 1], 50)
-    ood = np.array([np.where(classes == 0, 0.06, 0.0), np.where(classes == 1, 0.06, 0.0), np.full(100, 0.9)])
-    ranks = Ranks(of_id, ood, classes)
-    assert [mean_of(ranks, [0]), mean_of(ranks, [1])] == pytest.approx([0.5, 0.5])
-    assert mean_of(ranks, [0, 1]) == 0
-    assert sorted(forward_selection(ranks, 2)) == [0, 1]
-    weights = separation_weights(ranks)
-    assert weights[2] == 0
-    assert weights.sum() == pytest.approx(1)
+@given(st.lists(st.text("abc", max_size=3), min_size=2, unique=True))
+def test_half_of_the_classes_tune_whatever_their_order(names: list[str]) -> None:
+    """The same half for every order and multiplicity."""
+    chosen = tuning_classes(names)
+    assert len(chosen) == len(names) // 2
+    assert set(chosen) < set(names)
+    assert tuning_classes([*reversed(names), *names]) == chosen
 
 
-def test_models_that_do_not_separate_get_equal_weights() -> None:
-    ranks = Ranks(np.ones((2, 4)), np.ones((2, 3)), np.zeros(3, int))
-    assert separation_weights(ranks).tolist() == [0.5, 0.5]
-
-
-def test_halves_share_no_class_and_leave_none_out() -> None:
-    classes = np.array([0, 1, 2, 2, 4, 3])
-    (a, b), (c, d) = halves(classes)
-    assert not (a & b).any()
-    assert (a | b).all()
-    assert (a == d).all()
-    assert (b == c).all()
-    assert list(halves(np.zeros(4, int))) == []
-
-
-def test_the_ranks_of_some_classes_number_them_anew() -> None:
-    ranks = random_ranks()
-    part = ranks.of_classes(np.array([False, True, False, True]))
-    assert set(part.classes.tolist()) == {0, 1}
-    assert part.ood.shape[1] == int(np.isin(ranks.classes, [1, 3]).sum())
-    assert part.id is ranks.id
+def test_the_tenth_that_tunes_weights_is_not_the_one_that_validates_detectors() -> None:
+    """About a tenth, and about a tenth of that in common."""
+    samples = np.arange(50_000)
+    assert 4_700 < tunes(samples).sum() < 5_300
+    assert (tunes(samples) & in_tenth(samples)).sum() < 700
