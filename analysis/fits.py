@@ -147,7 +147,7 @@ class ModelFits:
         every = _with_earlier(needs)
         targets = [statistic_target(self.model, source, need) for need in every]
         held = zip(targets, writing.find_all(self.lake.storage, targets), strict=True)
-        found = {target.part_key["fit"]: self._read(target) for target, part in held if part}
+        found: dict[str, Arrays] = {target.part_key["fit"]: self._read(target) for target, part in held if part}
         missing = [need for need in needs if need.name not in found]
         if not missing:
             return found

@@ -299,7 +299,7 @@ def ask(
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
-    detector: DetectorOption = None,
+    detector: Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")] = None,
     where: Annotated[
         str | None, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
     ] = None,
