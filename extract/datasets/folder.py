@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from extract.datasets.source import SourceOptions
 
+_FORMAT_OF_FILE = {".csv": "csv", ".parquet": "parquet", ".tar": "tar"}
+
 
 def list_folder(location: str, role: str, _options: SourceOptions) -> Found:
     """List the images of a folder; the first folder of each path is its class.
@@ -36,10 +38,13 @@ def list_folder(location: str, role: str, _options: SourceOptions) -> Found:
 
 def check_folder(folder: Path, format_: str, expected: str) -> None:
     """Raise if a location is no folder."""
+    if folder.is_dir():
+        return
+    other = "hf" if str(folder).startswith("hf:") else _FORMAT_OF_FILE.get(folder.suffix)
+    hint = f" If it is meant to be read as such, say --format {other}." if other else ""
     if not folder.exists():
-        raise InputError(f"There is no folder {folder}.")
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.")
+        raise InputError(f"There is no folder {folder}.{hint}")
+    raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.{hint}")
 
 
 def images_below(folder: Path) -> list[str]:

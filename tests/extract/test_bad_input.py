@@ -215,6 +215,27 @@ def test_a_payload_never_runs(labelled: Commands, tmp_path: Path, name: str) -> 
     assert (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"zz", b"<html>404</html>", b"PK\3\4cut", b"\x80\2cut"])
+def test_a_checkpoint_that_was_not_downloaded_whole_is_a_sentence(
+    labelled: Commands, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "cut.pth").write_bytes(content)
+    said = labelled.refused("extract", "--model", "cut.pth", *network(), "--dataset", "val")
+    assert "cut.pth" in said
+    assert ("is no PyTorch checkpoint" in said) == (content[:1] in {b"z", b"<"})
+    assert not labelled.lake.partitions("models")
+
+
+@pytest.mark.parametrize(("place", "format_"), [("hf:cifar10@test", "hf"), ("a.tar", "tar"), ("a.csv", "csv")])
+def test_a_place_of_another_format_gets_the_word_that_was_left_out(
+    commands: Commands, tmp_path: Path, place: str, format_: str
+) -> None:
+    for name in ("a.tar", "a.csv"):
+        (tmp_path / name).write_bytes(b"")
+    assert f"say --format {format_}" in commands.refused("dataset", "add", "d", place, "--role", "ood")
+    assert not commands.location.exists()
+
+
 @pytest.mark.parametrize(
     ("label", "message"), [("-1", "the label -1"), ("1.5", "class_name,label"), ("9" * 20, "the label 9999")]
 )
