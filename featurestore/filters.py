@@ -88,7 +88,9 @@ class _Narrowing:
         self._connection = connection
         reads = set(reads)
         self._views = sorted(reads & TABLES.keys()) or sorted(reads & {PUBLISHED})
-        self._sql: dict[str, list[str]] = {view: [] for view in self._views}
+        # Beside a lake's, published numbers are narrowed by what both have names for: detectors.
+        self._beside = sorted(reads & {PUBLISHED} - set(self._views))
+        self._sql: dict[str, list[str]] = {view: [] for view in [*self._views, *self._beside]}
         self._kept = 0
         self.notes: list[str] = []
 
@@ -111,7 +113,7 @@ class _Narrowing:
         }
         for name in names:
             pick(column, name, known)
-        for view in views:
+        for view in [*views, *(self._beside if column == "detector" else ())]:
             self._sql[view].append(f"{column} in ({_literals(names)})")
 
     def to_condition(self, condition: Condition) -> None:
