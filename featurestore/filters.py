@@ -13,7 +13,7 @@ import duckdb
 
 from featurestore import catalog
 from featurestore.conditions import conditions
-from featurestore.errors import InputError, one_line
+from featurestore.errors import InputError, MissingError, one_line
 from featurestore.names import nearest, pick
 from featurestore.tables import RECIPE_COLUMNS, TABLES
 
@@ -111,6 +111,9 @@ class _Narrowing:
             for view in self._naming(column, views)
             for (name,) in self._rows(f"select distinct {column} from {view}")
         }
+        if not known:
+            maker = "extract" if column == "model" else "score"
+            raise MissingError(f"The lake has no {column} yet, so not {names[0]!r}: `featurestore {maker}` makes them.")
         for name in names:
             pick(column, name, known)
         for view in [*views, *(self._beside if column == "detector" else ())]:

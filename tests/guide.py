@@ -27,6 +27,7 @@ def blocks() -> dict[str, str]:
     return {
         **commands,
         "views": _views(),
+        "macros": _macros(),
         "questions": _questions(),
         "detectors": _detectors(),
         "settings": _settings(),
@@ -80,6 +81,17 @@ def _views() -> str:
     for name, view in catalog.views().items():
         rows = [(f"`{column}`", text) for column, text in view.columns.items()]
         parts += [f"### `{name}`", "", f"{view.title}.", "", *_table(("column", "meaning"), rows), ""]
+    return "\n".join(parts).rstrip()
+
+
+def _macros() -> str:
+    parts = []
+    for name, macro in catalog.macros().items():
+        given = [a.name if a.default is None else f"{a.name} := {a.default}" for a in macro.arguments.values()]
+        rows = [(f"`{a.name}`", a.description) for a in macro.arguments.values()]
+        answer = ", ".join(f"`{column}`" for column in macro.columns)
+        parts += [f"### `{name}`", "", f"`{name}({', '.join(given)})`: {macro.title}.", ""]
+        parts += [*_table(("argument", "meaning"), rows), "", *([f"Columns: {answer}.", ""] * bool(answer))]
     return "\n".join(parts).rstrip()
 
 
