@@ -99,7 +99,9 @@ def _heatmap(frame: pl.DataFrame, channels: Mapping[str, str]) -> alt.Chart:
 def _axis(name: str, frame: pl.DataFrame, column: str, question: SqlFile) -> Any:
     channel = {"x": alt.X, "y": alt.Y}[name]
     if _is_number(frame, column):
-        return channel(f"{_escaped(column)}:Q", title=_title(column, question), scale=alt.Scale(zero=False, padding=12))
+        return channel(
+            f"{_escaped(column)}:Q", title=_title(column, question), scale=alt.Scale(zero=False, padding=12, nice=False)
+        )
     return channel(f"{_escaped(column)}:N", title=_title(column, question), sort=None)
 
 
