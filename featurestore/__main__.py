@@ -7,7 +7,6 @@ from pathlib import Path  # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from featurestore.errors import InputError, LakeError
 
@@ -235,25 +234,45 @@ def score(
 
 @app.command()
 def ask(
-    question: Annotated[str | None, typer.Argument(help="Name of a question; none lists them.")] = None,
+    question: Annotated[
+        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view.")
+    ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
+    detector: DetectorOption = None,
+    where: Annotated[
+        str, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
+    ] = "",
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Show the views, their columns and what these mean.")
+    ] = False,
+    questions: Annotated[
+        Path | None, typer.Option(help="Folder with questions of your own; so is questions/ in the lake.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Ask published numbers alone, which need no lake.")
     ] = False,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
     """Answer a question about all models."""
-    from featurestore import explain as explanations
-    from featurestore.render import show
+    from featurestore import ask_command as command
+    from featurestore.filters import Filters
 
-    opened = _lake(lake)
+    if schema:
+        command.show_schema(question, format_)
+        return
+    source = command.Source(None if published else _lake(lake), questions)
     if question is None:
-        Console().print(explanations.overview(opened.questions()))
+        command.list_questions(source)
     elif explain:
-        sys.stdout.write(explanations.explanation(question, opened.questions()))
+        command.explain_question(source, question)
     else:
-        show(opened.ask(question, **_parameters(param or [])), format_)
+        filters = Filters(model or (), detector or (), where)
+        command.answer_question(source, question, _parameters(param or []), filters, format_)
 
 
 @app.command()

@@ -27,6 +27,7 @@ def blocks() -> dict[str, str]:
     return {
         **commands,
         "views": _views(),
+        "macros": _macros(),
         "questions": _questions(),
         "detectors": _detectors(),
         "settings": _settings(),
@@ -83,10 +84,24 @@ def _views() -> str:
     return "\n".join(parts).rstrip()
 
 
+def _macros() -> str:
+    parts = []
+    for name, macro in catalog.macros().items():
+        given = [a.name if a.default is None else f"{a.name} := {a.default}" for a in macro.arguments.values()]
+        rows = [(f"`{a.name}`", a.description) for a in macro.arguments.values()]
+        answer = ", ".join(f"`{column}`" for column in macro.columns)
+        parts += [f"### `{name}`", "", f"`{name}({', '.join(given)})`: {macro.title}.", ""]
+        parts += [*_table(("argument", "meaning"), rows), "", *([f"Columns: {answer}.", ""] * bool(answer))]
+    return "\n".join(parts).rstrip()
+
+
 def _questions() -> str:
     parts = []
     for name, question in catalog.questions().items():
-        rows = [(f"`{p.name}`", p.type, f"`{p.default}`", p.description) for p in question.parameters.values()]
+        rows = [
+            (f"`{p.name}`", p.type, f"`{p.default}`", "; ".join(filter(None, (p.description, p.allowed))))
+            for p in question.parameters.values()
+        ]
         answer = ", ".join(f"`{column}`" for column in question.columns)
         parts += [
             f"### `{name}`",

@@ -73,6 +73,19 @@ def test_metrics_agree_with_the_scores_that_they_come_from(commands: Commands) -
     assert max(difference for (difference,) in rows) < 1e-12
 
 
+def test_stored_metrics_follow_from_scores_in_sql(commands: Commands) -> None:
+    """fpr_at 95 % and auroc, per class and on aggregates, are what was stored, for every model and detector."""
+    rows = commands.lake.sql("""
+        select f.fpr - m.fpr95, a.auroc - m.auroc
+        from metrics as m
+        inner join fpr_at(null, null, null, 0.95) as f using (model, detector, ood_dataset, aggregation)
+        inner join auroc(null, null, null) as a using (model, detector, ood_dataset, aggregation)
+        where m.ood_class is not distinct from f.ood_class and m.ood_class is not distinct from a.ood_class
+    """).fetchall()
+    assert len(rows) == commands.lake.sql("select count(*) from metrics").fetchall()[0][0]
+    assert np.abs(rows).max() < 1e-12
+
+
 def test_accuracy_is_the_share_of_largest_logits_at_the_label(commands: Commands) -> None:
     for model in "ab":
         hits = [
