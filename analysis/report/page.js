@@ -31,6 +31,9 @@ function chosen() {
   for (const box of form ? form.querySelectorAll("input") : []) (on[box.name] ??= new Set()).add(box.checked ? box.value : null);
   return on;
 }
+function switches(name) {
+  return new Set([...form.querySelectorAll(`input[name="${name}"]`)].map((box) => box.value));
+}
 function kept(item, on) {
   const columns = item.filters.filter((name) => on[name] && item.rows.length && name in item.rows[0]);
   return item.rows.filter((row) => columns.every((name) => on[name].has(row[name])));
@@ -42,8 +45,9 @@ function applyFilters() {
   }
   for (const table of document.querySelectorAll(".table table")) {
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);
-    const at = Object.keys(on).map((name) => [heads.indexOf(name), on[name]]).filter(([index]) => index >= 0);
-    for (const row of table.tBodies[0].rows) row.hidden = !at.every(([index, values]) => values.has(row.cells[index].textContent));
+    const at = Object.keys(on).map((name) => [heads.indexOf(name), on[name], switches(name)]).filter(([index]) => index >= 0);
+    const shows = (text, values, known) => values.has(text) || !known.has(text); // "all" has no switch
+    for (const row of table.tBodies[0].rows) row.hidden = !at.every(([index, values, known]) => shows(row.cells[index].textContent, values, known));
   }
 }
 if (form) {

@@ -184,7 +184,7 @@ def test_one_model_is_nothing_to_combine(tmp_path: Path) -> None:
 
 def test_stored_ensembles_are_judged_beside_the_search_and_not_searched(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=3, detectors=("msp",)))
-    recipe = json.dumps({"ensemble_of": ["m000", "m001"], "combine": "mean-rank"})
+    recipe = json.dumps({"ensemble_of": ["m000/msp", "m001/msp", "m001/energy"], "combine": "mean-rank"})
     write_rows(lake, "models", {"model": "both"}, {"source": ["ensemble"], "recipe": [recipe]})
     for dataset in ("test", "far"):
         of = [
