@@ -68,6 +68,7 @@ async function draw(name) {
   if (spec.facet) spec.columns = columns;
   spec.datasets = { rows: kept(item, chosen()) };
   spec.config.legend = { ...spec.config.legend, columns: Math.max(1, Math.floor(room / 290)) };
+  spec.config.background = "transparent";
   spec.config.axis = { ...spec.config.axis, labelLimit: room < 500 ? 110 : 260 };
   // A title that is longer than its axis grows towards the labels, where there is room.
   spec.config.axisX = { ...spec.config.axisX, titleAnchor: room < 500 ? "end" : null };

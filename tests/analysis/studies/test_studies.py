@@ -28,6 +28,7 @@ from analysis.studies import (
 )
 from analysis.studies.command import run
 from analysis.studies.ranks import read_pool, stored_ensembles
+from analysis.studies.results import leading
 from tests.analysis.report.lakes import Shape, make
 from tests.conftest import write_rows
 
@@ -174,6 +175,17 @@ def test_the_pool_aligns_samples_and_leaves_out_what_one_model_could_not_read(tm
     assert np.bincount(pool.ranks["far"].classes).tolist() == [11, 11, 12, 12]
     at = pool.models.index("m001")
     np.testing.assert_allclose(pool.ranks["far"].ood[at], fewer["id_rank"], rtol=1e-6)
+
+
+def test_a_detector_of_few_models_does_not_lead() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["a", "b", "c", "a", "b", "a"],
+            "detector": ["x", "x", "x", "y", "y", "z"],
+            "fpr95": [0.5] * 3 + [0.4] * 2 + [0.1],
+        }
+    )
+    assert leading(frame) == ["y", "x", "z"]
 
 
 def test_one_model_is_nothing_to_combine(tmp_path: Path) -> None:
