@@ -31,6 +31,9 @@ function chosen() {
   for (const box of form ? form.querySelectorAll("input") : []) (on[box.name] ??= new Set()).add(box.checked ? box.value : null);
   return on;
 }
+function switches(name) {
+  return new Set([...form.querySelectorAll(`input[name="${name}"]`)].map((box) => box.value));
+}
 function kept(item, on) {
   const columns = item.filters.filter((name) => on[name] && item.rows.length && name in item.rows[0]);
   return item.rows.filter((row) => columns.every((name) => on[name].has(row[name])));
@@ -42,8 +45,9 @@ function applyFilters() {
   }
   for (const table of document.querySelectorAll(".table table")) {
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);
-    const at = Object.keys(on).map((name) => [heads.indexOf(name), on[name]]).filter(([index]) => index >= 0);
-    for (const row of table.tBodies[0].rows) row.hidden = !at.every(([index, values]) => values.has(row.cells[index].textContent));
+    const at = Object.keys(on).map((name) => [heads.indexOf(name), on[name], switches(name)]).filter(([index]) => index >= 0);
+    const shows = (text, values, known) => values.has(text) || !known.has(text); // "all" has no switch
+    for (const row of table.tBodies[0].rows) row.hidden = !at.every(([index, values, known]) => shows(row.cells[index].textContent, values, known));
   }
 }
 if (form) {
@@ -64,6 +68,7 @@ async function draw(name) {
   if (spec.facet) spec.columns = columns;
   spec.datasets = { rows: kept(item, chosen()) };
   spec.config.legend = { ...spec.config.legend, columns: Math.max(1, Math.floor(room / 290)) };
+  spec.config.background = "transparent";
   spec.config.axis = { ...spec.config.axis, labelLimit: room < 500 ? 110 : 260 };
   // A title that is longer than its axis grows towards the labels, where there is room.
   spec.config.axisX = { ...spec.config.axisX, titleAnchor: room < 500 ? "end" : null };

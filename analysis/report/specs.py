@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,8 @@ def specification(chart: Callable[[pl.DataFrame], alt.TopLevelMixin], frame: pl.
         chart: From the frame to the chart; it draws from that one frame.
         frame: Its data.
     """
-    with alt.data_transformers.enable("default", max_rows=None):
+    # Altair takes longer to check a chart against its schema than to make it; the tests of the studies have it checked.
+    with alt.data_transformers.enable("default", max_rows=None), debug_mode(False):
         spec: dict[str, Any] = chart(frame).to_dict()
     renamed: dict[str, Any] = _renamed(spec, set(spec.pop("datasets", {})))
     return renamed

@@ -114,11 +114,3 @@ def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
     reach = float(stdtrit(count - 1, 0.975)) * spread
     return mean - reach, mean + reach
-
-
-def spearman_interval(rho: float, count: int) -> tuple[float | None, float | None]:
-    """The 95 % interval of a rank correlation: Fisher's transformation with Bonett and Wright's variance (2000)."""
-    if count < 5 or abs(rho) >= 1:
-        return None, None
-    reach = 1.96 * math.sqrt((1 + rho**2 / 2) / (count - 3))
-    return math.tanh(math.atanh(rho) - reach), math.tanh(math.atanh(rho) + reach)

@@ -26,7 +26,7 @@ ACCURACY = "ID accuracy (share correct)"
 
 CONFIG: dict[str, Any] = {
     "font": "Helvetica Neue, Helvetica, Arial, sans-serif",
-    "background": "transparent",
+    "background": "white",
     "view": {"stroke": None},
     "axis": {"gridColor": "#8A8F98", "gridOpacity": 0.22, "domain": False, "tickColor": "#8A8F98", "tickOpacity": 0.5, "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titlePadding": 8, "labelLimit": 190},
     "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "symbolOpacity": 1, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10},

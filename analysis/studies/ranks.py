@@ -115,7 +115,8 @@ def stored_ensembles(lake: Lake, benchmark: str) -> list[StoredEnsemble]:
     params: dict[str, float | None] = dict(models.select("model", "params").iter_rows())
     found = []
     for name, recipe in models.filter(pl.col("source") == ENSEMBLE).select("model", "recipe").iter_rows():
-        members = json.loads(recipe or "{}").get("ensemble_of", [])
+        # A member is a model, or a model with a detector, as vit-b/msp; a model is one forward pass, however often it is in.
+        members = {str(member).partition("/")[0] for member in json.loads(recipe or "{}").get("ensemble_of", [])}
         held = {
             m.key["dataset"]: {part.key["detector"] for part in m.parts}
             for m in lake.partitions("scores", benchmark=benchmark, model=name)

@@ -16,14 +16,13 @@ from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY, pick_one
 if TYPE_CHECKING:
     from featurestore.lake import Lake
 
-_SUFFIX = "_effect"
 _KEYS = ("ingredient", "from_value", "to_value", "ood_dataset", "detector")
-_ANSWERS = ("pairs", "mean_difference", "low", "high", "improved")
+_MEASURES = ("pairs", "mean_difference", "low", "high", "improved", "worsened", "p")
 _BETTER, _WORSE, _UNCLEAR = "lower FPR", "higher FPR", "interval includes 0"
 
 
 def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
-    """One row per change of an ingredient, OOD set and detector: what the lake's `…_effect` questions answer.
+    """One row per change of an ingredient, OOD set and detector: the view `effects`, which the `…_effect` questions read.
 
     Args:
         lake: The lake.
@@ -31,12 +30,13 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
 
     Returns:
         Columns ingredient, from_value, to_value, ood_dataset, detector, pairs, mean_difference (of fpr95, to minus from),
-        low and high (95 % interval of the mean difference; null for a single pair), improved (pairs), from_fpr95 and
-        to_fpr95 (means over the pairs), change (as text) and effect.
+        low and high (95 % interval of the mean difference; null for a single pair), improved, worsened (pairs), p (of the
+        sign test), from_fpr95 and to_fpr95 (means over the pairs), change (as text) and effect.
     """
-    answers = [_answer(lake, name, benchmark) for name in lake.questions() if name.endswith(_SUFFIX)]
     return (
-        pl.concat(answers)
+        effects(lake, benchmark)
+        .filter(pl.col("pairs") > 0)
+        .select(*_KEYS, *_MEASURES)
         .join(_levels(lake, benchmark), on=_KEYS, how="left", maintain_order="left")
         .with_columns(
             to_fpr95=pl.col("from_fpr95") + pl.col("mean_difference"),
@@ -51,11 +51,10 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     )
 
 
-def _answer(lake: Lake, question: str, benchmark: str) -> pl.DataFrame:
-    answer: pl.DataFrame = lake.ask(question, benchmark=benchmark).pl()
-    types = dict(zip(_KEYS + _ANSWERS, [pl.String] * 5 + [pl.Int64] + [pl.Float64] * 3 + [pl.Int64], strict=True))
-    named = answer.with_columns(ingredient=pl.lit(question.removesuffix(_SUFFIX)))
-    return named.select(pl.col(name).cast(type_) for name, type_ in types.items())
+def effects(lake: Lake, benchmark: str) -> pl.DataFrame:
+    """The rows of the view `effects` for the mean over OOD classes; those without pairs only count models left out."""
+    frame: pl.DataFrame = lake.sql("from effects where aggregation = 'class_mean'").pl()
+    return frame.filter(pl.col("benchmark") == benchmark)
 
 
 def _levels(lake: Lake, benchmark: str) -> pl.DataFrame:
@@ -87,6 +86,8 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
         "detector",
         "pairs",
         "improved",
+        "worsened",
+        alt.Tooltip("p", format=".2g", title="p of the sign test"),
         *(
             alt.Tooltip(name, format="+.3f" if name in {"mean_difference", "low", "high"} else ".3f")
             for name in ("from_fpr95", "to_fpr95", "mean_difference", "low", "high")

@@ -51,9 +51,14 @@ def results(lake: Lake, benchmark: str, aggregation: str = "class_mean") -> pl.D
 
 
 def leading(frame: pl.DataFrame) -> list[str]:
-    """The detectors, those with the lowest mean FPR first."""
-    means = frame.group_by("detector").agg(pl.col("fpr95").mean())
-    return means.sort(pl.col("fpr95").round(9), "detector")["detector"].to_list()
+    """The detectors, those with the lowest mean FPR first, and last those that have scored less than half as many models.
+
+    So one combination of models, or a detector that was tried on one, does not lead.
+    """
+    counted = {"models": pl.col("model").n_unique()} if "model" in frame.columns else {"models": pl.col("models").max()}
+    means = frame.group_by("detector").agg(pl.col("fpr95").mean(), **counted)
+    rare = pl.col("models") * 2 < pl.col("models").max()
+    return means.sort(rare, pl.col("fpr95").round(9), "detector")["detector"].to_list()
 
 
 def most_accurate(frame: pl.DataFrame) -> str:

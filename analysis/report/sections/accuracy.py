@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analysis.report.content import Content, Figure, Section, TableView
-from analysis.report.wording import FEW, Text, correlation, hedge, sentence, span, spearman_interval
+from analysis.report.wording import FEW, Text, correlation, hedge, sentence, span
 from analysis.studies import accuracy_vs_fpr
 
 if TYPE_CHECKING:
     from analysis.report.context import Context
 
 _QUESTION = "accuracy_fpr_correlation"
+_ALL = "all"
 
 
 def build(context: Context) -> Content:
@@ -48,10 +49,12 @@ def build(context: Context) -> Content:
 
 def _findings(context: Context, answer: pl.DataFrame) -> list[str]:
     """For each OOD set, by the best detector: whether the interval of the rank correlation excludes zero."""
-    best = answer.filter(pl.col("detector") == context.detectors[0], pl.col("spearman").is_not_null())
+    best = answer.filter(
+        pl.col("pretraining") == _ALL, pl.col("detector") == context.detectors[0], pl.col("spearman").is_not_null()
+    )
     found = []
     for row in best.head(3).iter_rows(named=True):
-        low, high = spearman_interval(row["spearman"], row["models"])
+        low, high = row["spearman_low"], row["spearman_high"]
         found.append(
             sentence(
                 _verdict(low, high)

@@ -33,7 +33,19 @@ def build(context: Context) -> Content:
         context.script(recipe_effects),
         filters=(),
     )
-    return Content(_findings(context, frame), [figure])
+    return Content(_findings(context, frame), [figure], _left_out(context))
+
+
+def _left_out(context: Context) -> list[str]:
+    """Ingredients that are unknown for some models, which are then in no pair."""
+    effects = recipe_effects.effects(context.lake, context.benchmark)
+    counts = (
+        effects.group_by("ingredient").agg(pl.col("left_out").max()).filter(pl.col("left_out") > 0).sort("ingredient")
+    )
+    said = [f"{name.replace('_', ' ')} of {count}" for name, count in counts.iter_rows()]
+    return (
+        [f"Effects of recipe ingredients leave out models whose value is unknown: {', '.join(said)}."] if said else []
+    )
 
 
 def _findings(context: Context, frame: pl.DataFrame) -> list[str]:
@@ -63,7 +75,7 @@ def _finding(row: dict[str, object]) -> str:
         before=str(row["from_value"]),
         after=str(row["to_value"]),
         ood=str(row["ood_dataset"]),
-        difference=points(float(str(row["mean_difference"])), f"{row['ingredient']}_effect.mean_difference"),
+        difference=points(float(str(row["mean_difference"])), "effects.mean_difference"),
         interval=Text(span(low, high)),  # type: ignore[arg-type] # numbers or None
         pairs=pairs,
         detector=str(row["detector"]),

@@ -28,6 +28,7 @@ from analysis.studies import (
 )
 from analysis.studies.command import run
 from analysis.studies.ranks import read_pool, stored_ensembles
+from analysis.studies.results import leading
 from tests.analysis.report.lakes import Shape, make
 from tests.conftest import write_rows
 
@@ -176,6 +177,17 @@ def test_the_pool_aligns_samples_and_leaves_out_what_one_model_could_not_read(tm
     np.testing.assert_allclose(pool.ranks["far"].ood[at], fewer["id_rank"], rtol=1e-6)
 
 
+def test_a_detector_of_few_models_does_not_lead() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["a", "b", "c", "a", "b", "a"],
+            "detector": ["x", "x", "x", "y", "y", "z"],
+            "fpr95": [0.5] * 3 + [0.4] * 2 + [0.1],
+        }
+    )
+    assert leading(frame) == ["y", "x", "z"]
+
+
 def test_one_model_is_nothing_to_combine(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=1))
     assert combining_models.data(lake).is_empty()
@@ -184,7 +196,7 @@ def test_one_model_is_nothing_to_combine(tmp_path: Path) -> None:
 
 def test_stored_ensembles_are_judged_beside_the_search_and_not_searched(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=3, detectors=("msp",)))
-    recipe = json.dumps({"ensemble_of": ["m000", "m001"], "combine": "mean-rank"})
+    recipe = json.dumps({"ensemble_of": ["m000/msp", "m001/msp", "m001/energy"], "combine": "mean-rank"})
     write_rows(lake, "models", {"model": "both"}, {"source": ["ensemble"], "recipe": [recipe]})
     for dataset in ("test", "far"):
         of = [
