@@ -29,7 +29,7 @@ from analysis.targets import (
     sources_of,
 )
 from featurestore import writing
-from featurestore.errors import MissingError
+from featurestore.errors import MissingError, NumericalError
 from featurestore.names import pick
 from featurestore.tables import TABLES
 
@@ -74,7 +74,8 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None]) -> Su
     Raises:
         MissingError: A name is unknown, or there is nothing to score.
         ConflictError: A model's activations come from different weights or preprocessing.
-        NumericalError: Activations or scores are NaN or infinite; nothing of that model is stored.
+        NumericalError: Activations are NaN or infinite; nothing of that model is stored. Or a detector that was asked for
+            by name cannot score them; another one is said to be left out.
     """
     start = time.monotonic()
     lake.check_exists()
@@ -86,7 +87,9 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None]) -> Su
     counts = np.zeros(3, int)
     for benchmark in benchmarks(lake, selection.benchmark):
         for model in names:
-            counts += _ModelScorer(lake, benchmark, model, extracted[model], report).run(chosen, selection.datasets)
+            scorer = _ModelScorer(lake, benchmark, model, extracted[model], report)
+            scorer.asked = selection.detectors
+            counts += scorer.run(chosen, selection.datasets)
     if not counts[:2].any():
         raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     made, reused, skipped = map(int, counts)
@@ -105,6 +108,8 @@ class _ModelScorer:
         head = read_head(lake, model, extracted)
         self.fits = ModelFits(lake, benchmark, model, extracted, classes, head, report)
         self.fitted: dict[str, Any] = {}
+        self.asked: Sequence[str] = ()
+        self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
@@ -154,12 +159,16 @@ class _ModelScorer:
         return score_target(self.benchmark, self.model, dataset, detector, self.activations)
 
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
+        chosen = [detector for detector in chosen if detector.name not in self.failed]
         targets = {detector.name: self._target(dataset, detector) for detector in chosen}
         stale = [d for d in chosen if writing.find(self.lake.storage, targets[d.name], replacing=True) is None]
         self.reused += len(chosen) - len(stale)
         if not stale:
             return
         samples, scores = self._scores(dataset, stale)
+        stale = [detector for detector in stale if detector.name in scores]
+        if not stale:
+            return
         tenth = in_tenth(samples)
         parts = []
         for detector in stale:
@@ -182,13 +191,23 @@ class _ModelScorer:
         """Scores of a dataset's samples, in their order."""
         self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
         rows = Rows(self.model, dataset, head=self.fits.head)
-        by_block = [detector for detector in chosen if detector.score]
-        samples, scores = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
+        samples, scores, failed = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        self._leave_out({**self.fits.failed, **failed})
         comparing = [detector for detector in chosen if detector.compare]
         source = source_of(self.benchmark, FIT, self.activations)
         if comparing and source:
             scores |= compare_rows(rows, comparing, self.fits, source)
         return samples, scores
+
+    def _leave_out(self, failed: Mapping[str, NumericalError]) -> None:
+        """Say which detectors cannot score this model; those that were asked for by name raise what ails them."""
+        for name in sorted(failed.keys() - self.failed):
+            if name in self.asked:
+                raise failed[name]
+            self.report(f"{self.model}: without {name}: {failed[name]}")
+            self.failed.add(name)
+            self.skipped += 1
 
     def _id_scores(self, detector: str) -> NDArray[np.float64]:
         key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
