@@ -16,7 +16,7 @@ from analysis.gathering.rows import Rows
 from analysis.gathering.sweep import gather
 from analysis.targets import fit_target, source_of, statistic_target
 from featurestore import writing
-from featurestore.errors import InputError, LakeError
+from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.progress import progress
 from featurestore.tables import TABLES
 
@@ -52,6 +52,7 @@ class ModelFits:
         memory: Bytes that gathering should stay below.
         run: Who gathers; by default the threads of this process.
         also: Statistics of the fit dataset that others will want, gathered in the detectors' sweep.
+        failed: Why a detector could not learn from the statistics, by its name.
     """
 
     lake: Lake
@@ -64,17 +65,19 @@ class ModelFits:
     memory: int = _MEMORY
     run: Runner | None = None
     also: tuple[Statistic, ...] = ()
+    failed: dict[str, NumericalError] = field(default_factory=dict, init=False, repr=False)
     _shared: dict[tuple[type, str], Any] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
         """What detectors learned, by name: from the lake where it holds it, else fitted now and stored.
 
         Args:
-            detectors: Detectors whose sources the model has activations of; those that learn nothing get None.
+            detectors: Detectors whose sources the model has activations of; those that learn nothing get None. Those
+                that cannot learn from these statistics are absent: `failed` holds why.
 
         Raises:
             InputError: A sample has no label where one is needed.
-            NumericalError: Activations are NaN or infinite, or leave nothing to learn from.
+            NumericalError: Activations are NaN or infinite.
         """
         fits: dict[str, Any] = {detector.name: None for detector in detectors}
         learned = [detector for detector in detectors if detector.fit]
@@ -115,7 +118,11 @@ class ModelFits:
         stored: dict[str, list[Part]] = {}
         for detector in detectors:
             target = self._target(detector)
-            arrays = to_arrays(self._fit(detector, inputs))
+            try:
+                arrays = to_arrays(self._fit(detector, inputs))
+            except NumericalError as error:
+                self.failed[detector.name] = error
+                continue
             details = {"hyperparameters": dict(detector.hyperparameters), "fitted_on": detector.fitted_on}
             stored.setdefault(target.key["dataset"], []).append(_write(self.lake, target, arrays, details))
             fits[detector.name] = self._rebuilt(detector, arrays)

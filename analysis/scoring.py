@@ -33,7 +33,7 @@ from analysis.targets import (
     sources_of,
 )
 from featurestore import writing
-from featurestore.errors import InputError, MissingError
+from featurestore.errors import InputError, MissingError, NumericalError
 from featurestore.names import pick
 from featurestore.tables import TABLES
 from featurestore.units import bytes_text
@@ -91,7 +91,8 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None], means
         MissingError: A name is unknown, or there is nothing to score.
         InputError: A model has no sample on the ID test dataset, or one without a label on the fit dataset.
         ConflictError: A model's activations come from different weights or preprocessing.
-        NumericalError: Activations or scores are NaN or infinite; nothing of that model is stored.
+        NumericalError: Activations are NaN or infinite; nothing of that model is stored. Or a detector that was asked for
+            by name cannot score them; another one is said to be left out.
     """
     start = time.monotonic()
     lake.check_exists()
@@ -106,6 +107,7 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None], means
     for benchmark in benchmarks(lake, selection.benchmark):
         for model in names:
             scorer = _ModelScorer(lake, benchmark, model, extracted[model], report, means=means or Means())
+            scorer.asked = selection.detectors
             counts += scorer.run(chosen, selection.datasets)
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, report)
@@ -136,6 +138,8 @@ class _ModelScorer:
             lake, benchmark, model, extracted, classes, head, report, means.memory, means.run, also=GEOMETRY_NEEDS
         )
         self.fitted: dict[str, Any] = {}
+        self.asked: Sequence[str] = ()
+        self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
@@ -195,6 +199,7 @@ class _ModelScorer:
         return score_target(self.benchmark, self.model, dataset, detector, self.activations)
 
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
+        chosen = [detector for detector in chosen if detector.name not in self.failed]
         targets = {detector.name: self._target(dataset, detector) for detector in chosen}
         held = writing.find_all(self.lake.storage, targets.values())
         stale = [detector for detector, part in zip(chosen, held, strict=True) if part is None]
@@ -202,6 +207,9 @@ class _ModelScorer:
         if not stale:
             return
         samples, scores = self._scores(dataset, stale)
+        stale = [detector for detector in stale if detector.name in scores]
+        if not stale:
+            return
         tenth = in_tenth(samples)
         parts = []
         for detector in stale:
@@ -224,13 +232,23 @@ class _ModelScorer:
         """Scores of a dataset's samples, in their order."""
         self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
         rows = Rows(self.model, dataset, head=self.fits.head)
-        by_block = [detector for detector in chosen if detector.score]
-        samples, scores = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
+        samples, scores, failed = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        self._leave_out({**self.fits.failed, **failed})
         comparing = [detector for detector in chosen if detector.compare]
         source = source_of(self.benchmark, FIT, self.activations)
         if comparing and source:
             scores |= compare_rows(rows, comparing, self.fits, source)
         return samples, scores
+
+    def _leave_out(self, failed: Mapping[str, NumericalError]) -> None:
+        """Say which detectors cannot score this model; those that were asked for by name raise what ails them."""
+        for name in sorted(failed.keys() - self.failed):
+            if name in self.asked:
+                raise failed[name]
+            self.report(f"{self.model}: without {name}: {failed[name]}")
+            self.failed.add(name)
+            self.skipped += 1
 
     def _id_scores(self, detector: str) -> NDArray[np.float64]:
         key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
