@@ -34,10 +34,12 @@ def nearest(queries: Activations, neighbours: int, name: str) -> Statistic:
         name: The detector's name.
     """
     unit = queries.normalised64
+    # Shared by all accumulators of this process: what one of them cannot use, none can.
+    smallest = np.full(len(queries), -np.inf, np.float32)
 
     def candidates(context: Context) -> _Candidates:
         check_size(neighbours, context.rows, name)
-        return _Candidates(queries, neighbours)
+        return _Candidates(queries, neighbours, smallest)
 
     first = Statistic(f"{name}-candidates", candidates)
     return Statistic(f"{name}-distances", lambda context: _Measured(unit, context.results[first.name]), after=(first,))
@@ -46,12 +48,12 @@ def nearest(queries: Activations, neighbours: int, name: str) -> Statistic:
 class _Candidates:
     """The K + 64 largest cosines of each query so far, the samples that they are of, and room for a few more.
 
-    Only what exceeds the smallest of them is looked at, and a query's list is sorted out when its room is used up.
+    Only what exceeds the smallest of as many that anyone holds is looked at, and a query's list is sorted out when its room is used up.
     """
 
     __slots__ = ("_cosines", "_filled", "_kept", "_neighbours", "_queries", "_sample", "_smallest")
 
-    def __init__(self, queries: Activations, neighbours: int) -> None:
+    def __init__(self, queries: Activations, neighbours: int, smallest: Float32) -> None:
         self._queries = queries
         self._neighbours = neighbours
         self._kept = neighbours + _SPARE
@@ -59,7 +61,7 @@ class _Candidates:
         self._cosines = np.full(shape, -np.inf, np.float32)
         self._sample = np.full(shape, -1, np.int64)
         self._filled = np.full(len(queries), self._kept)
-        self._smallest = np.full(len(queries), -np.inf, np.float32)
+        self._smallest = smallest
 
     def update(self, block: Block) -> None:
         if not len(block):
@@ -115,7 +117,7 @@ class _Candidates:
         self._cosines[rows, self._kept :] = -np.inf
         self._sample[rows, : self._kept] = np.take_along_axis(samples, largest, axis=1)
         self._filled[rows] = self._kept
-        self._smallest[rows] = kept.min(axis=1)
+        self._smallest[rows] = np.maximum(self._smallest[rows], kept.min(axis=1))
 
 
 class _Measured:
