@@ -79,7 +79,7 @@ class ModelFits:
             InputError: A sample has no label where one is needed.
             NumericalError: Activations are NaN or infinite.
         """
-        fits: dict[str, Any] = {detector.name: None for detector in detectors}
+        fits: dict[str, Any] = {detector.name: None for detector in detectors if not detector.fit}
         learned = [detector for detector in detectors if detector.fit]
         held = writing.find_all(self.lake.storage, map(self._target, learned))
         missing = [detector for detector, part in zip(learned, held, strict=True) if part is None]
