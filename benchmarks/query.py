@@ -185,8 +185,8 @@ def views_below(sql: str) -> set[str]:
 
 
 def show(what: str, of: Mapping[int, Measurement]) -> None:
-    """One line: seconds and megabytes by number of models."""
-    cells = ", ".join(f"{n}: {m.seconds:.2f} s, {m.megabytes:,.0f} MB" for n, m in of.items())
+    """One line: seconds, seconds of CPU in the whole process, and megabytes, by number of models."""
+    cells = "; ".join(f"{n}: {m.seconds:.2f} s, {m.cpu:.2f} s CPU, {m.megabytes:,.0f} MB" for n, m in of.items())
     print(f"  {what}: {cells}", flush=True)
 
 
