@@ -11,7 +11,11 @@ import typer
 from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from featurestore.ask_command import Draw
     from featurestore.lake import Lake
+    from featurestore.sqlfile import SqlFile
 
 _FAILED, _SOME_SAMPLES_FAILED, _INTERRUPTED = 1, 3, 130
 
@@ -37,7 +41,7 @@ DetectorOption = Annotated[list[str] | None, typer.Option("--detector", help="On
 def main() -> None:
     """Run the command; turn every error that explains itself into one sentence and exit code 1."""
     debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = _with_values([argument for argument in sys.argv[1:] if argument != "--debug"])
     try:
         app(args=arguments)
     except LakeError as error:
@@ -233,19 +237,19 @@ def score(
 @app.command()
 def ask(
     question: Annotated[
-        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view.")
+        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view or macro.")
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
     detector: DetectorOption = None,
     where: Annotated[
-        str, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
-    ] = "",
+        str | None, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
     ] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Show the views, their columns and what these mean.")
+        bool, typer.Option("--schema", help="Show views and macros, their columns and what these mean.")
     ] = False,
     questions: Annotated[
         Path | None, typer.Option(help="Folder with questions of your own; so is questions/ in the lake.")
@@ -253,6 +257,10 @@ def ask(
     published: Annotated[
         bool, typer.Option("--published", help="Ask published numbers alone, which need no lake.")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the answer into a file: .html, .png or .svg; without a name, QUESTION.html."),
+    ] = None,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
@@ -269,20 +277,32 @@ def ask(
     elif explain:
         command.explain_question(source, question)
     else:
-        filters = Filters(model or (), detector or (), where)
-        command.answer_question(source, question, _parameters(param or []), filters, format_)
+        filters = Filters(model or (), detector or (), where or "")
+        draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
+        command.answer_question(source, question, _parameters(param or []), filters, format_, draw=draw)
 
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="A SELECT over the views.")],
+    query: Annotated[
+        str | None, typer.Argument(help="A SELECT over the views; none opens a prompt, or reads a pipe.")
+    ] = None,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
     """Run SQL over the lake."""
-    from featurestore.render import show
+    if query is not None:
+        from featurestore.render import show
 
-    show(_lake(lake).sql(query), format_)
+        show(_lake(lake).sql(query), format_)
+    elif sys.stdin.isatty() and sys.stdout.isatty():
+        from featurestore.prompt import converse
+
+        converse(_lake(lake), format_)
+    else:
+        from featurestore.session import run_piped
+
+        run_piped(_lake(lake), format_)
 
 
 @app.command()
@@ -381,6 +401,30 @@ def _lake(location: str | None) -> Lake:
     from featurestore.lake import Lake
 
     return Lake(location)
+
+
+def _drawing(file: Path | None) -> Draw | None:
+    """What draws an answer into a file, if there is to be one."""
+    if file is None:
+        return None
+    from analysis.answer_plot import check_file, write_plot
+
+    check_file(file)
+
+    def draw(frame: pl.DataFrame, question: SqlFile) -> None:
+        write_plot(frame, question, file)
+        _say(f"{file}: {frame.height:,} rows drawn")
+
+    return draw
+
+
+def _with_values(arguments: list[str]) -> list[str]:
+    """Give `--plot` alone an empty value: typer knows no option whose value may be left out."""
+    following = [*arguments[1:], "-"]
+    pairs = zip(arguments, following, strict=True)
+    return [
+        word for one, after in pairs for word in ([one, ""] if one == "--plot" and after.startswith("-") else [one])
+    ]
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

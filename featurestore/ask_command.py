@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from rich.console import Console
 
-from featurestore import asking, catalog, explain, render
+from featurestore import asking, explain, render
 from featurestore.errors import InputError
 from featurestore.library import Library, library
 
@@ -55,8 +55,8 @@ def explain_question(source: Source, name: str) -> None:
 
 
 def show_schema(name: str | None, format_: str) -> None:
-    """Print every view, or one, with its columns and their meanings."""
-    rows = explain.schema_rows(catalog.views(), name)
+    """Print every view and macro, or one, with its columns and their meanings."""
+    rows = explain.schema_rows(name)
     if format_ == "table":
         sys.stdout.write(explain.schema(rows))
     else:

@@ -129,14 +129,15 @@ def create(
 def tables_of(sql: str) -> set[str]:
     """The tables and views that a SELECT reads, itself or through macros, and its common table expressions; empty for all else."""
     tables, functions = _names(sql)
-    return tables.union(*(_views_of(name) for name in functions & macros().keys()))
+    return set(tables).union(*(_views_of(name) for name in functions & macros().keys()))
 
 
-def _names(sql: str) -> tuple[set[str], set[str]]:
+@cache
+def _names(sql: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names of tables and of functions in a SELECT."""
     (serialized,) = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
     tree = json.loads(serialized)
-    return set(_found(tree, "BASE_TABLE", "table_name")), set(_found(tree, "FUNCTION", "function_name"))
+    return frozenset(_found(tree, "BASE_TABLE", "table_name")), frozenset(_found(tree, "FUNCTION", "function_name"))
 
 
 @cache
@@ -251,7 +252,7 @@ def _literal(parameter: Parameter) -> str:
 @cache
 def _sources(name: str) -> frozenset[str]:
     """The views and macros that a view or macro names."""
-    tables, functions = _names(_select(views().get(name) or macros()[name]))
+    tables, functions = _names(views()[name].sql if name in views() else _select(macros()[name]))
     return frozenset((tables & views().keys() | functions & macros().keys()) - {name})
 
 
@@ -264,7 +265,7 @@ def _views_of(macro: str) -> frozenset[str]:
 
 def _select(file: SqlFile) -> str:
     """A file's SQL as a SELECT: a macro may be an expression."""
-    return f"select\n{file.body}" if file.arguments and not file.columns else file.sql
+    return f"select {file.body}" if file.arguments and not file.columns else file.body
 
 
 def _folder(name: str) -> dict[str, SqlFile]:

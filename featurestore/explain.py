@@ -8,11 +8,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from featurestore import catalog
 from featurestore.names import pick
 from featurestore.sqlfile import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from rich.console import RenderableType
 
@@ -58,18 +59,18 @@ def explanation(question: SqlFile) -> str:
     return "\n".join(lines)
 
 
-def schema_rows(views: Mapping[str, SqlFile], name: str | None = None) -> list[dict[str, str | None]]:
-    """Each view with its columns and what they mean: a row for the view itself, then one per column.
+def schema_rows(name: str | None = None) -> list[dict[str, str | None]]:
+    """Each view and macro with its arguments and columns: a row for itself, then one for each of these.
 
     Args:
-        views: The views by name.
         name: Just this one.
 
     Raises:
         MissingError: There is none of that name; the message names the nearest.
     """
-    chosen = views.values() if name is None else [views[pick("view", name, views)]]
-    return [row for view in chosen for row in _of_view(view)]
+    known = {**catalog.views(), **catalog.macros()}
+    chosen = known.values() if name is None else [known[pick("view or macro", name, known)]]
+    return [row for file in chosen for row in _of_file(file)]
 
 
 def schema(rows: list[dict[str, str | None]]) -> str:
@@ -82,10 +83,15 @@ def schema(rows: list[dict[str, str | None]]) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def _of_view(view: SqlFile) -> Iterator[dict[str, str | None]]:
-    yield {"name": view.name, "column": None, "meaning": view.title}
-    for column, text in view.columns.items():
-        yield {"name": view.name, "column": column, "meaning": text}
+def _of_file(file: SqlFile) -> Iterator[dict[str, str | None]]:
+    kind = "macro" if file.name in catalog.macros() else "view"
+    called = [a.name if a.default is None else f"{a.name} := {a.default}" for a in file.arguments.values()]
+    shown = {"kind": kind, "name": f"{file.name}({', '.join(called)})" if kind == "macro" else file.name}
+    yield {**shown, "column": None, "meaning": file.title}
+    for argument in file.arguments.values():
+        yield {**shown, "column": argument.name, "meaning": f"argument: {argument.description}"}
+    for column, text in file.columns.items():
+        yield {**shown, "column": column, "meaning": text}
 
 
 def _takes(parameter: Parameter) -> str:

@@ -13,7 +13,7 @@ import duckdb
 
 from featurestore import catalog
 from featurestore.conditions import conditions
-from featurestore.errors import InputError, one_line
+from featurestore.errors import InputError, MissingError, one_line
 from featurestore.names import nearest, pick
 from featurestore.tables import RECIPE_COLUMNS, TABLES
 
@@ -49,7 +49,9 @@ def needed(filters: Filters, reads: Iterable[str]) -> set[str]:
     """The views that a connection must have for the filters, beside those that the question reads."""
     if not filters or not set(reads) & TABLES.keys():
         return set()
-    return {"models", "results"} if filters.where else {"models"}
+    if filters.where:
+        return {"models", "results"}
+    return {"models"} if filters.models else set()
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, reads: Iterable[str], filters: Filters) -> list[str]:
@@ -88,7 +90,9 @@ class _Narrowing:
         self._connection = connection
         reads = set(reads)
         self._views = sorted(reads & TABLES.keys()) or sorted(reads & {PUBLISHED})
-        self._sql: dict[str, list[str]] = {view: [] for view in self._views}
+        # Beside a lake's, published numbers are narrowed by what both have names for: detectors.
+        self._beside = sorted(reads & {PUBLISHED} - set(self._views))
+        self._sql: dict[str, list[str]] = {view: [] for view in [*self._views, *self._beside]}
         self._kept = 0
         self.notes: list[str] = []
 
@@ -109,9 +113,12 @@ class _Narrowing:
             for view in self._naming(column, views)
             for (name,) in self._rows(f"select distinct {column} from {view}")
         }
+        if not known:
+            maker = "extract" if column == "model" else "score"
+            raise MissingError(f"The lake has no {column} yet, so not {names[0]!r}: `featurestore {maker}` makes them.")
         for name in names:
             pick(column, name, known)
-        for view in views:
+        for view in [*views, *(self._beside if column == "detector" else ())]:
             self._sql[view].append(f"{column} in ({_literals(names)})")
 
     def to_condition(self, condition: Condition) -> None:
@@ -151,7 +158,7 @@ class _Narrowing:
 
     def _to_results(self, condition: Condition) -> None:
         """A condition on results: on those for which it holds, and on what they are results of."""
-        source = _results_with(condition.columns)
+        source = self._results_with(condition.columns)
         self._check(condition, source)
         self._note(condition, source)
         kept = f"stored.kept_{self._kept}"
@@ -165,6 +172,16 @@ class _Narrowing:
                 acts = True
         if not acts:
             raise self._idle(condition)
+
+    def _results_with(self, columns: Iterable[str]) -> str:
+        """`results`, read once, with those columns of `models` that it lacks."""
+        if not self._kept:
+            self._connection.execute("create table stored.whole as from results")
+        more = sorted(set(columns) - _columns("results"))
+        if not more:
+            return "stored.whole"
+        names = ", ".join(f"models.{column}" for column in more)
+        return f"(select whole.*, {names} from stored.whole as whole left join models on models.model = whole.model)"
 
     def _check(self, condition: Condition, source: str) -> None:
         """Refuse a condition that is neither true nor false."""
@@ -218,15 +235,6 @@ def _part(view: str, condition: Condition, kept: str) -> str | None:
 def _among(view: str, key: Iterable[str], kept: str) -> str:
     alike = " and ".join(f"kept.{column} is not distinct from {view}.{column}" for column in key)
     return f"exists (from {kept} as kept where {alike})"
-
-
-def _results_with(columns: Iterable[str]) -> str:
-    """`results`, with those columns of `models` that it lacks."""
-    more = sorted(set(columns) - _columns("results"))
-    if not more:
-        return "results"
-    names = ", ".join(f"models.{column}" for column in more)
-    return f"(select results.*, {names} from results left join models on models.model = results.model)"
 
 
 def _columns(view: str) -> set[str]:

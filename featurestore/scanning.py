@@ -7,7 +7,7 @@ and only a look into a file tells how; so these partitions are chosen here, befo
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -39,31 +39,38 @@ def scan(table: Table, partitions: Sequence[Sequence[str]], options: Options, *,
         return _scan(table, uris, options, {name: empty.schema[name] for name in table.columns.names})
     if whole:
         return _scan(table, uris, options)
-    return register_io_source(partial(_batches, table, partitions, options), schema=empty.schema)
+    return register_io_source(_Source(table, partitions, options), schema=empty.schema)
 
 
-def _batches(
-    table: Table,
-    partitions: Sequence[Sequence[str]],
-    options: Options,
-    columns: list[str] | None,
-    predicate: pl.Expr | None,
-    rows: int | None,
-    size: int | None,
-) -> Iterator[pl.DataFrame]:
-    """What polars asks of a source: some columns of the rows for which the predicate holds."""
-    frame = pl.DataFrame(table.sql_schema.empty_table()).lazy()
-    chosen = [uris for uris in partitions if predicate is None or _may_hold(predicate, _key(table, uris[0]))]
-    if chosen:
-        as_lists = pl.col(_vectors(table)).cast(pl.List(pl.Float32))
-        frame = pl.concat([_scan(table, uris, options).with_columns(as_lists) for uris in chosen])
-    if predicate is not None:
-        frame = frame.filter(predicate)
-    if columns is not None:
-        frame = frame.select(columns)
-    if rows is not None:
-        frame = frame.head(rows)
-    yield from frame.collect_batches(chunk_size=size)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Partitions whose vectors differ, as polars asks for them: some columns of the rows for which a predicate holds."""
+
+    table: Table
+    partitions: Sequence[Sequence[str]]
+    options: Options
+
+    def __call__(
+        self, columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        frame = self._chosen(predicate)
+        if predicate is not None:
+            frame = frame.filter(predicate)
+        if columns is not None:
+            frame = frame.select(columns)
+        if rows is not None:
+            frame = frame.head(rows)
+        yield from frame.collect_batches(chunk_size=size)
+
+    def _chosen(self, predicate: pl.Expr | None) -> pl.LazyFrame:
+        """The partitions in which the predicate may hold."""
+        as_lists = pl.col(_vectors(self.table)).cast(pl.List(pl.Float32))
+        chosen = [
+            _scan(self.table, uris, self.options).with_columns(as_lists)
+            for uris in self.partitions
+            if predicate is None or _may_hold(predicate, _key(self.table, uris[0]))
+        ]
+        return pl.concat(chosen) if chosen else pl.DataFrame(self.table.sql_schema.empty_table()).lazy()
 
 
 def _may_hold(predicate: pl.Expr, key: pl.DataFrame) -> bool:

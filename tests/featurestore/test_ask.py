@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.server import ThreadedMotoServer
 
-from featurestore import InputError, Lake, catalog
+from featurestore import Filters, InputError, Lake, catalog
 from tests.s3.server import environment, new_lake, use
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_filters_and_parameters_are_options(run: Run, four: Lake) -> None:
             ["best_detector", "--published"],
             "best_detector needs accuracy, metrics, models, results, which only a lake has",
         ),
-        (["metrcs", "--schema"], "There is no view 'metrcs': did you mean 'metrics'?"),
+        (["metrcs", "--schema"], "There is no view or macro 'metrcs': did you mean 'metrics'?"),
         (["--questions", "nowhere"], "There is no folder nowhere with questions."),
     ],
 )
@@ -127,6 +127,10 @@ def test_the_schema_has_every_view_column_and_meaning(run: Run) -> None:
     for name, view in catalog.views().items():
         assert f"{name}: {view.title}" in out
         assert all(f" {column} " in out and text in out for column, text in view.columns.items())
+    for name, macro in catalog.macros().items():
+        assert f"{name}(" in out
+        assert macro.title in out
+        assert all(argument.description in out for argument in macro.arguments.values())
     rows = json.loads(run("ask", "metrics", "--schema", "--format", "json")[1])
     assert {row["column"]: row["meaning"] for row in rows[1:]} == dict(catalog.views()["metrics"].columns)
 
@@ -147,6 +151,40 @@ def test_own_questions_are_the_equals_of_the_shipped(run: Run, four: Lake, own: 
     assert (code, list(csv.reader(io.StringIO(out)))) == (0, [["model", "accuracy"], ["c", "0.9"]])
     assert "did you mean 'my_models'?" in run("ask", "my_model", *options)[2]
     assert "from 0.0 to 1.0, not '7'" in run("ask", "my_models", "--param", "at_least=7", *options)[2]
+
+
+def test_published_numbers_are_asked_without_a_lake(run: Run, own: Path) -> None:
+    """Questions that read nothing else are listed and answered in any folder, with filters and parameters."""
+    header = "-- title: Published\n-- question: What was published?\n-- param most number = 0.2: The largest FPR\n-- column model: M\n"
+    (own / "lowest.sql").write_text(f"{header}select model from published where fpr95 <= $most order by all\n")
+    options = ("--published", "--questions", str(own))
+    _, out, _ = run("ask", *options)
+    assert "lowest" in out
+    assert "my_models" not in out
+    code, out, err = run("ask", "lowest", *options, "--detector", "mahalanobis-pp", "--format", "csv")
+    assert (code, out.splitlines(), err) == (0, ["model", "ConvNeXtV2-L-In21k", "EVA02-L14-M38m-In21k"], "")
+    asked = (
+        "ask",
+        "lowest",
+        *options,
+        "--param",
+        "most=1",
+        "--format",
+        "csv",
+        "--where",
+        "accuracy > 0.9 and detector = 'msp'",
+    )
+    assert run(*asked)[1].splitlines() == ["model", "EVA02-L14-M38m-In21k"]
+    assert "which only a lake has: ask it without --published." in run("ask", "my_models", *options)[2]
+
+
+def test_an_answer_is_a_relation_a_frame_and_arrow(four: Lake) -> None:
+    """The same rows, whatever a script goes on with."""
+    rows = four.ask("best_detector", Filters(detectors=["vim"])).fetchall()
+    assert len(rows) == 6
+    assert four.ask("best_detector", Filters(detectors=["vim"])).pl().rows() == rows
+    table = four.ask("best_detector", Filters(detectors=["vim"])).to_arrow_table()
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
 
 
 BROKEN = {

@@ -145,7 +145,6 @@ def test_a_mistake_is_one_sentence(run: Run, lake: Lake, tmp_path: Path, mistake
     [
         ["ask", "--nope"],
         ["nope"],
-        ["sql"],
         ["dataset", "add", "x"],
         ["extract"],
         ["extract", "--dataset", "d", "--batch-size", "0"],

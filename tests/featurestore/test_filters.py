@@ -205,3 +205,5 @@ def test_one_model_alone_and_ties(put: Callable[..., Any], lake: Lake) -> None:
     assert left(lake, "models", where="weight_decay = 0.5") == ["a"]
     assert left(lake, "models", where="weight_decay = 0.25") == []
     assert left(lake, "metrics", where="accuracy > 0.5") == []
+    with pytest.raises(MissingError, match="no detector yet, so not 'msp': `featurestore score` makes them"):
+        left(lake, "metrics", detectors=["msp"])
