@@ -100,9 +100,14 @@ class Activations:
         return self.memo.get("predicted", lambda: self.logits64.argmax(axis=1))
 
     @property
+    def shifted_logits(self) -> NDArray[np.float64]:
+        """Logits less the largest, z_c - max z, at most 0, shape [n, C]."""
+        return self.memo.get("shifted_logits", lambda: self.logits64 - self.max_logit[:, None])
+
+    @property
     def exponentials(self) -> NDArray[np.float64]:
         """exp(z_c - max z), shape [n, C]."""
-        return self.memo.get("exponentials", lambda: np.exp(self.logits64 - self.max_logit[:, None]))
+        return self.memo.get("exponentials", lambda: np.exp(self.shifted_logits))
 
     @property
     def softmax_normaliser(self) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from analysis.activations import Activations
 from analysis.detectors.base import finite_scores, score_checked
 from analysis.gathering.sweep import gather
-from featurestore.errors import LakeError
+from featurestore.errors import LakeError, NumericalError
 from featurestore.progress import progress
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 def score_rows(
     lake: Lake, rows: Rows, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any], count: int
-) -> tuple[NDArray[np.int64], Scores]:
+) -> tuple[NDArray[np.int64], Scores, dict[str, NumericalError]]:
     """Score a dataset in one pass, in as many threads as there are cores.
 
     Args:
@@ -49,10 +49,11 @@ def score_rows(
         count: Rows of the dataset.
 
     Returns:
-        The samples, int64, shape [n], and their scores by detector, float64, shape [n].
+        The samples, int64, shape [n]; their scores by detector, float64, shape [n]; and in place of those of a detector
+        that cannot score all of them, why.
 
     Raises:
-        NumericalError: An activation or a score is NaN or infinite.
+        NumericalError: An activation is NaN or infinite.
     """
     # Without a detector to score, the samples are still wanted.
     columns = ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
@@ -61,16 +62,21 @@ def score_rows(
     # One block alone has all cores for its linear algebra; many blocks share them out.
     limits = threadpool_limits(1) if len(reads) >= cores else nullcontext()
     found: list[tuple[NDArray[np.int64], Scores]] = []
+    failed: dict[str, NumericalError] = {}
     bar = progress(f"{rows.model}: scores of {rows.dataset}", count)
     with bar as advance, limits, ThreadPoolExecutor(cores) as pool:
         for scored in ahead(pool, (partial(_score_block, rows, read, detectors, fits) for read in reads), cores):
-            found.append(scored)
-            advance(len(scored[0]))
+            sample, scores, errors = scored
+            found.append((sample, scores))
+            failed = {**errors, **failed}
+            advance(len(sample))
     samples = np.concatenate([np.empty(0, np.int64), *(sample for sample, _ in found)])
-    return samples, {
+    whole = {
         detector.name: np.concatenate([np.empty(0), *(scores[detector.name] for _, scores in found)])
         for detector in detectors
+        if detector.name not in failed
     }
+    return samples, whole, failed
 
 
 def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits, source: Source) -> Scores:
@@ -122,10 +128,17 @@ def ahead(pool: ThreadPoolExecutor, work: Iterable[Callable[[], Result]], depth:
 
 def _score_block(
     rows: Rows, read: Read, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any]
-) -> tuple[NDArray[np.int64], Scores]:
+) -> tuple[NDArray[np.int64], Scores, dict[str, NumericalError]]:
     block = read()
     rows.check_finite(block)
-    return block.sample, {d.name: _checked(d, fits[d.name], block, rows) for d in detectors}
+    scores: Scores = {}
+    failed: dict[str, NumericalError] = {}
+    for detector in detectors:
+        try:
+            scores[detector.name] = _checked(detector, fits[detector.name], block, rows)
+        except NumericalError as error:
+            failed[detector.name] = error
+    return block.sample, scores, failed
 
 
 def _checked(detector: Detector[Any], fit: Any, block: Block, rows: Rows) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from analysis.gathering.rows import Rows
 from analysis.gathering.sweep import gather
 from analysis.targets import fit_target, source_of, statistic_target
 from featurestore import writing
-from featurestore.errors import InputError, LakeError
+from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.progress import progress
 from featurestore.tables import TABLES
 
@@ -51,6 +51,8 @@ class ModelFits:
         report: Is told what the user should know of a fit.
         memory: Bytes that gathering should stay below.
         run: Who gathers; by default the threads of this process.
+        also: Statistics of the fit dataset that others will want, gathered in the detectors' sweep.
+        failed: Why a detector could not learn from the statistics, by its name.
     """
 
     lake: Lake
@@ -62,32 +64,35 @@ class ModelFits:
     report: Callable[[str], None]
     memory: int = _MEMORY
     run: Runner | None = None
+    also: tuple[Statistic, ...] = ()
+    failed: dict[str, NumericalError] = field(default_factory=dict, init=False, repr=False)
     _shared: dict[tuple[type, str], Any] = field(default_factory=dict, init=False, repr=False)
 
-    def of(self, detectors: Iterable[Detector[Any]]) -> dict[str, Any]:
+    def of(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
         """What detectors learned, by name: from the lake where it holds it, else fitted now and stored.
 
         Args:
-            detectors: Detectors whose sources the model has activations of; those that learn nothing get None.
+            detectors: Detectors whose sources the model has activations of; those that learn nothing get None. Those
+                that cannot learn from these statistics are absent: `failed` holds why.
 
         Raises:
             InputError: A sample has no label where one is needed.
-            NumericalError: Activations are NaN or infinite, or leave nothing to learn from.
+            NumericalError: Activations are NaN or infinite.
         """
-        fits: dict[str, Any] = {}
-        missing = []
-        for detector in detectors:
-            target = self._target(detector) if detector.fit else None
-            part = writing.find(self.lake.storage, target, replacing=True) if target else None
-            if target is None:
-                fits[detector.name] = None
-            elif part is None:
-                missing.append(detector)
-            else:
-                fits[detector.name] = self._rebuilt(detector, self._read(target))
+        fits: dict[str, Any] = {detector.name: None for detector in detectors}
+        learned = [detector for detector in detectors if detector.fit]
+        held = writing.find_all(self.lake.storage, map(self._target, learned))
+        missing = [detector for detector, part in zip(learned, held, strict=True) if part is None]
+        for detector in learned:
+            if detector not in missing:
+                fits[detector.name] = self._rebuilt(detector, self._read(self._target(detector)))
         if missing:
             fits |= self._fitted(missing)
         return fits
+
+    def statistics(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
+        """Statistics of a source by name, with those that they come after: from the lake, else gathered now and stored."""
+        return self._of_source(source, needs)
 
     def rows(self, source: Source) -> Rows:
         """The rows of a source."""
@@ -113,7 +118,11 @@ class ModelFits:
         stored: dict[str, list[Part]] = {}
         for detector in detectors:
             target = self._target(detector)
-            arrays = to_arrays(self._fit(detector, inputs))
+            try:
+                arrays = to_arrays(self._fit(detector, inputs))
+            except NumericalError as error:
+                self.failed[detector.name] = error
+                continue
             details = {"hyperparameters": dict(detector.hyperparameters), "fitted_on": detector.fitted_on}
             stored.setdefault(target.key["dataset"], []).append(_write(self.lake, target, arrays, details))
             fits[detector.name] = self._rebuilt(detector, arrays)
@@ -133,6 +142,7 @@ class ModelFits:
         """All statistics that detectors need, by name."""
         normalizes = self.head is not None and self.head.normalizes
         needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.needs}
+        needs |= {need for need in self.also if any(other.source == need.source for other in needs)}
         found: dict[str, Arrays] = {}
         for kind in sorted({need.source for need in needs}):
             source = source_of(self.benchmark, kind, self.activations)
@@ -141,22 +151,19 @@ class ModelFits:
         return found
 
     def _of_source(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
-        held = {need.name: self._stored(source, need) for need in _with_earlier(needs)}
-        found = {name: arrays for name, arrays in held.items() if arrays is not None}
+        every = _with_earlier(needs)
+        targets = [statistic_target(self.model, source, need) for need in every]
+        held = zip(targets, writing.find_all(self.lake.storage, targets), strict=True)
+        found: dict[str, Arrays] = {target.part_key["fit"]: self._read(target) for target, part in held if part}
         missing = [need for need in needs if need.name not in found]
         if not missing:
             return found
         rows = self.activations[source.dataset].rows
         with progress(f"{self.model}: statistics of {source.dataset}", rows) as advance:
             fresh = gather(self.lake, self.rows(source), missing, self.context(source, found), advance, run=self.run)
-        by_name = {need.name: need for need in _with_earlier(missing)}
-        targets = {name: statistic_target(self.model, source, by_name[name]) for name in fresh}
-        self._commit(source.dataset, [_write(self.lake, targets[name], arrays, {}) for name, arrays in fresh.items()])
+        of_name = {target.part_key["fit"]: target for target in targets}
+        self._commit(source.dataset, [_write(self.lake, of_name[name], arrays, {}) for name, arrays in fresh.items()])
         return found | fresh
-
-    def _stored(self, source: Source, statistic: Statistic) -> Arrays | None:
-        target = statistic_target(self.model, source, statistic)
-        return self._read(target) if writing.find(self.lake.storage, target, replacing=True) else None
 
     def _read(self, target: writing.Target) -> dict[str, NDArray[Any]]:
         return read_arrays(self.lake, self.model, target.key["dataset"], target.part_key["fit"])

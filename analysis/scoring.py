@@ -14,12 +14,16 @@ from analysis.benchmarks import Benchmark, benchmarks
 from analysis.block_scores import compare_rows, score_rows
 from analysis.consistency import check_same_model
 from analysis.detectors import registry
+from analysis.ensemble_scoring import ensembles_of, refresh_ensembles
 from analysis.fits import ModelFits
 from analysis.gathering.base import FIT
 from analysis.gathering.rows import Rows, in_tenth
+from analysis.geometry_table import NEEDS as GEOMETRY_NEEDS
+from analysis.geometry_table import write_geometry
 from analysis.heads import read_head
 from analysis.metric_tables import write_metrics
 from analysis.ranks import id_rank
+from analysis.summary import Summary
 from analysis.targets import (
     accuracy_target,
     current_scores,
@@ -29,9 +33,10 @@ from analysis.targets import (
     sources_of,
 )
 from featurestore import writing
-from featurestore.errors import MissingError
+from featurestore.errors import InputError, MissingError, NumericalError
 from featurestore.names import pick
 from featurestore.tables import TABLES
+from featurestore.units import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,18 +44,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.detectors import Detector
+    from analysis.gathering.sweep import Runner
     from featurestore.lake import Lake
     from featurestore.manifest import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do."""
-
-    scored: int
-    reused: int
-    skipped: int
-    seconds: float
+SMALLEST_MEMORY = 64_000_000
+"""Bytes below which not even a few blocks of rows and their products fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +63,54 @@ class Selection:
     benchmark: str | None = None
 
 
-def score(lake: Lake, selection: Selection, report: Callable[[str], None]) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a job works with: the bytes that gathering should stay below, and who gathers (by default threads here)."""
+
+    memory: int = 1 << 30
+    run: Runner | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory < SMALLEST_MEMORY:
+            raise InputError(
+                f"{bytes_text(self.memory)} of memory is too little to fit detectors in: "
+                f"give {bytes_text(SMALLEST_MEMORY)} or more."
+            )
+
+
+def score(lake: Lake, selection: Selection, report: Callable[[str], None], means: Means | None = None) -> Summary:
     """Score what is missing or stale in a lake.
 
     Args:
         lake: The lake.
         selection: Which models, detectors, datasets and benchmark.
         report: Is told each model in a line.
+        means: What to work with.
 
     Raises:
         MissingError: A name is unknown, or there is nothing to score.
+        InputError: A model has no sample on the ID test dataset, or one without a label on the fit dataset.
         ConflictError: A model's activations come from different weights or preprocessing.
-        NumericalError: Activations or scores are NaN or infinite; nothing of that model is stored.
+        NumericalError: Activations are NaN or infinite; nothing of that model is stored. Or a detector that was asked for
+            by name cannot score them; another one is said to be left out.
     """
     start = time.monotonic()
     lake.check_exists()
-    chosen = [registry.get(name) for name in selection.detectors] or registry.default_detectors()
+    chosen = registry.choose(selection.detectors)
     extracted = _extracted(lake)
-    names = [pick("model with activations", name, extracted) for name in selection.models] or sorted(extracted)
+    ensembles = ensembles_of(lake)
+    named = [pick("model with activations", name, [*extracted, *ensembles]) for name in selection.models]
+    names = [name for name in named if name in extracted] if named else sorted(extracted)
     for dataset in selection.datasets:
         pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
     counts = np.zeros(3, int)
     for benchmark in benchmarks(lake, selection.benchmark):
         for model in names:
-            counts += _ModelScorer(lake, benchmark, model, extracted[model], report).run(chosen, selection.datasets)
+            scorer = _ModelScorer(lake, benchmark, model, extracted[model], report, means=means or Means())
+            scorer.asked = selection.detectors
+            counts += scorer.run(chosen, selection.datasets)
+    if ensembles:
+        counts += refresh_ensembles(lake, named, selection.benchmark, report)
     if not counts[:2].any():
         raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     made, reused, skipped = map(int, counts)
@@ -97,14 +121,25 @@ class _ModelScorer:
     """One model in one benchmark."""
 
     def __init__(
-        self, lake: Lake, benchmark: Benchmark, model: str, extracted: Mapping[str, Part], report: Callable[[str], None]
+        self,
+        lake: Lake,
+        benchmark: Benchmark,
+        model: str,
+        extracted: Mapping[str, Part],
+        report: Callable[[str], None],
+        *,
+        means: Means,
     ) -> None:
         self.lake, self.benchmark, self.model, self.report = lake, benchmark, model, report
         self.activations = extracted
         classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
         head = read_head(lake, model, extracted)
-        self.fits = ModelFits(lake, benchmark, model, extracted, classes, head, report)
+        self.fits = ModelFits(
+            lake, benchmark, model, extracted, classes, head, report, means.memory, means.run, also=GEOMETRY_NEEDS
+        )
         self.fitted: dict[str, Any] = {}
+        self.asked: Sequence[str] = ()
+        self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
@@ -114,17 +149,27 @@ class _ModelScorer:
             self.report(f"{self.model}: skipped, it has no activations on the ID test dataset {benchmark.id}")
             return 0, 0, 1
         usable = self._usable(chosen)
-        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations]
+        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations and self._has_rows(name)]
         learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
         # ID first, whatever was asked for: ranks of OOD scores refer to it.
         for dataset in wanted:
             if not datasets or dataset in datasets or dataset == benchmark.id:
                 self._score_dataset(dataset, usable)
+        self._write_geometry(usable, wanted)
         self._write_accuracy()
         write_metrics(self.lake, benchmark, self.model, self._current())
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
+
+    def _has_rows(self, dataset: str) -> bool:
+        if self.activations[dataset].rows:
+            return True
+        said = f"The activations of {self.model} on {dataset} hold no sample"
+        if dataset == self.benchmark.id:
+            raise InputError(f'{said}: `featurestore sql "from failures"` tells why, then extract it again.')
+        self.report(f"{said}: {dataset} is left out")
+        return False
 
     def _usable(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
         """The detectors that have all that they need; the others are said to be left out."""
@@ -154,12 +199,17 @@ class _ModelScorer:
         return score_target(self.benchmark, self.model, dataset, detector, self.activations)
 
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
+        chosen = [detector for detector in chosen if detector.name not in self.failed]
         targets = {detector.name: self._target(dataset, detector) for detector in chosen}
-        stale = [d for d in chosen if writing.find(self.lake.storage, targets[d.name], replacing=True) is None]
+        held = writing.find_all(self.lake.storage, targets.values())
+        stale = [detector for detector, part in zip(chosen, held, strict=True) if part is None]
         self.reused += len(chosen) - len(stale)
         if not stale:
             return
         samples, scores = self._scores(dataset, stale)
+        stale = [detector for detector in stale if detector.name in scores]
+        if not stale:
+            return
         tenth = in_tenth(samples)
         parts = []
         for detector in stale:
@@ -182,18 +232,34 @@ class _ModelScorer:
         """Scores of a dataset's samples, in their order."""
         self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
         rows = Rows(self.model, dataset, head=self.fits.head)
-        by_block = [detector for detector in chosen if detector.score]
-        samples, scores = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
+        samples, scores, failed = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        self._leave_out({**self.fits.failed, **failed})
         comparing = [detector for detector in chosen if detector.compare]
         source = source_of(self.benchmark, FIT, self.activations)
         if comparing and source:
             scores |= compare_rows(rows, comparing, self.fits, source)
         return samples, scores
 
+    def _leave_out(self, failed: Mapping[str, NumericalError]) -> None:
+        """Say which detectors cannot score this model; those that were asked for by name raise what ails them."""
+        for name in sorted(failed.keys() - self.failed):
+            if name in self.asked:
+                raise failed[name]
+            self.report(f"{self.model}: without {name}: {failed[name]}")
+            self.failed.add(name)
+            self.skipped += 1
+
     def _id_scores(self, detector: str) -> NDArray[np.float64]:
         key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
         scores = self.lake.read("scores", detector=detector, **key).column("score")
         return scores.to_numpy()  # type: ignore[no-any-return]
+
+    def _write_geometry(self, usable: Sequence[Detector[Any]], datasets: Sequence[str]) -> None:
+        """Measure the feature space where detectors have learned from the fit dataset, whose statistics it needs."""
+        source = source_of(self.benchmark, FIT, self.activations)
+        if source and any(need.source == FIT for detector in usable for need in detector.needs):
+            write_geometry(self.fits, source, datasets)
 
     def _write_accuracy(self) -> None:
         dataset = self.benchmark.id

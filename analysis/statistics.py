@@ -8,6 +8,7 @@ not that of the total.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Rows of one class in a row, on average, from which on it pays to treat each such run by itself.
+_LONG_RUN = 32
 # Squares between these are neither rounded to subnormal numbers nor near overflow.
 _SMALLEST_SQUARE, _LARGEST_SQUARE = 1e-200, 1e200
 
@@ -173,9 +176,15 @@ class ClassStatisticsAccumulator:
         if len(self._buffer) < len(features):
             self._buffer = np.empty(features.shape)
         rows = self._buffer[: len(features)]
-        np.take(self._centres, labels, axis=0, out=rows)
+        starts = np.flatnonzero(np.diff(labels, prepend=-1))
         with np.errstate(over="ignore", invalid="ignore"):
-            np.subtract(features, rows, out=rows)
+            if len(starts) <= len(labels) // _LONG_RUN:
+                # Class by class, as image folders list them: no matrix of centres needs to be laid out.
+                for start, stop in pairwise([*starts, len(labels)]):
+                    np.subtract(features[start:stop], self._centres[labels[start]], out=rows[start:stop])
+            else:
+                np.take(self._centres, labels, axis=0, out=rows)
+                np.subtract(features, rows, out=rows)
         return rows
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from analysis.status import STAGES
+from analysis.stages import STAGES
 from featurestore.render import show
 from featurestore.units import age_text, bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from analysis.status import Row, Stage
+    from analysis.stages import Stage
+    from analysis.status import Row
 
 _LONG = pa.schema(
     [

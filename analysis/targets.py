@@ -17,7 +17,7 @@ from featurestore.tables import TABLES
 from featurestore.writing import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from analysis.benchmarks import Benchmark
     from analysis.detectors import Detector
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Raised whenever a metric's numbers change, so that stored metrics become stale.
 _METRICS_VERSION = 1
+# Raised whenever a measure's numbers change, so that stored geometry becomes stale.
+_GEOMETRY_VERSION = 1
 _SCORES_OF = "scores of "
 
 
@@ -139,11 +141,11 @@ def score_target(
     fits: list[Ingredient] = (
         [_fit(model, detector, found, _normalizes(activations))] if detector.fit and complete else []
     )
-    fits += [source.activations for source in found if detector.compare]
     ingredients: Ingredients = {
         "detector_version": detector.version,
         "hyperparameters": _hyperparameters(detector),
         "fits": fits,
+        "learnt_from": [source.activations for source in found],
         "activations": activations[dataset].fingerprint,
         "id_activations": activations[benchmark.id].fingerprint,
     }
@@ -154,6 +156,23 @@ def score_target(
 def accuracy_target(model: str, dataset: str, activations: str) -> Target:
     """The partition of a model's accuracy, from the activations of that fingerprint."""
     return Target(TABLES["accuracy"], {"model": model, "dataset": dataset}, {"activations": activations}, {})
+
+
+def geometry_target(model: str, dataset: str, source: Source, activations: str) -> Target:
+    """The partition of a dataset's geometry.
+
+    Args:
+        model: The model.
+        dataset: The dataset.
+        source: The fit dataset, whose statistics everything is measured by.
+        activations: Fingerprint of the model's activations on the dataset.
+    """
+    ingredients: Ingredients = {
+        "version": _GEOMETRY_VERSION,
+        "activations": activations,
+        "fit_activations": source.activations,
+    }
+    return Target(TABLES["geometry"], {"model": model, "dataset": dataset}, ingredients, {})
 
 
 def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> Target:
@@ -186,24 +205,47 @@ def current_scores(
 ) -> dict[str, dict[str, str]]:
     """Fingerprints, by dataset and detector, of the stored scores that nothing has made stale.
 
+    Scores of a detector that is not known here, as that of a plugin which another command named, are judged by the
+    activations that they come from.
+
     Args:
         benchmark: The benchmark.
         model: The model.
         activations: The model's activations by dataset; those on the ID test dataset are among them.
         held: The model's score partitions in the benchmark.
-        detectors: The detectors to judge.
+        detectors: The detectors that there are.
     """
-    known = list(detectors)
+    known = {detector.name: detector for detector in detectors}
+    present = {part.fingerprint for part in activations.values()}
     current: dict[str, dict[str, str]] = {}
     for manifest in held:
         dataset = manifest.key["dataset"]
         if dataset in activations:
-            found = {part.key["detector"]: part.fingerprint for part in manifest.parts}
+            here = {"activations": activations[dataset].fingerprint}
+            here["id_activations"] = activations[benchmark.id].fingerprint
+            found = {part.key["detector"]: part for part in manifest.parts}
             # A detector that was never scored here has no fingerprint to compare.
-            targets = [score_target(benchmark, model, dataset, d, activations) for d in known if d.name in found]
-            wanted = {target.part_key["detector"]: target.fingerprint for target in targets}
-            current[dataset] = {name: print_ for name, print_ in wanted.items() if found[name] == print_}
+            wanted = {
+                name: score_target(benchmark, model, dataset, known[name], activations).fingerprint
+                for name in found.keys() & known.keys()
+            }
+            wanted |= {
+                name: part.fingerprint
+                for name, part in found.items()
+                if name not in known and _is_of(part, here, present)
+            }
+            current[dataset] = {
+                name: wanted[name] for name in sorted(wanted) if found[name].fingerprint == wanted[name]
+            }
     return current
+
+
+def _is_of(scores: Part, here: Mapping[str, str], present: Collection[str]) -> bool:
+    """Whether scores come from activations that the lake still holds: all that can be told of an unknown detector's."""
+    learnt_from = scores.ingredients.get("learnt_from", [])
+    if not isinstance(learnt_from, list) or any(source not in present for source in learnt_from):
+        return False
+    return all(scores.ingredients.get(name) == value for name, value in here.items())
 
 
 def _normalizes(activations: Mapping[str, Part]) -> bool:

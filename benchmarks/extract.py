@@ -1,11 +1,15 @@
-"""Extraction, as ratios against loops measured in the same run: images decoded, networks run, nothing stored.
+"""Extraction, as ratios against loops measured in the same run.
 
-python -m benchmarks.extract [--images FOLDER_OR_TAR] [--architecture vit_tiny_patch16_224] [--count 400] [--workers 2]
+Models are loaded beforehand on every side, so that loops are compared with loops. What is compared takes turns, and a
+ratio is the median of the rounds' ratios, so that a machine that others use slows both sides.
+
+python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 512] [--workers 2] [--only one,four,memory,million]
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tarfile
 import tempfile
 import time
@@ -20,6 +24,7 @@ from safetensors.torch import save_file
 from timm.data import create_loader, resolve_data_config
 from timm.data.dataset import ImageDataset as TimmImages
 
+from benchmarks.extract_scale import bench_memory, bench_million
 from extract.datasets import add_dataset, read_dataset
 from extract.datasets.register import read_listing
 from extract.images import ImageDataset, image_batches
@@ -29,10 +34,10 @@ from extract.plan import Options, batches_of
 from featurestore import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "imagenet_sample.tar"
-BATCH, RUNS = 32, 3
+BATCH, ROUNDS, MODELS = 32, 3, 4
 
 
 def make_images(source: Path | None, folder: Path, count: int) -> Path:
@@ -61,67 +66,52 @@ def seconds_of(work: Callable[[], Any]) -> float:
 
 
 class Bench:
-    """One dataset, some models, and the loops to compare."""
+    """One dataset, some models of one architecture, and the loops to compare."""
 
-    def __init__(self, folder: Path, images: Path, architecture: str, workers: int) -> None:
+    def __init__(self, folder: Path, images: Path, architecture: str, models: int, workers: int) -> None:
         self.folder, self.images, self.workers, self.architecture = folder, images, workers, architecture
         self.options = Options("cpu", BATCH, workers, dtype="float32")
-        self.specs = [self._spec(seed) for seed in range(4)]
-        lake = self._lake()
+        self.specs = [self._spec(seed) for seed in range(models)]
+        lake, _ = self.job(self.specs)  # afterwards the job's models stay loaded in this process, and files are cached
         self.listing = read_listing(lake, "photographs")
         self.reader = read_dataset(lake, "photographs").reader
         self.models = [LoadedModel(spec, torch.device("cpu")) for spec in self.specs]
+        self.module = self.specs[0].load_module()
 
     def _spec(self, seed: int) -> ModelSpec:
         torch.manual_seed(seed)
-        path = self.folder / f"model{seed}.safetensors"
+        path = self.folder / f"{self.architecture}{seed}.safetensors"
         save_file(timm.create_model(self.architecture).state_dict(), path)
         return ModelSpec(f"model{seed}", self.architecture, path)
 
-    def _lake(self) -> Lake:
+    def job(self, specs: Sequence[ModelSpec]) -> tuple[Lake, float]:
+        """Extraction as users run it, into a lake of its own."""
         lake = Lake(tempfile.mkdtemp(dir=self.folder))
         add_dataset(lake, "photographs", self.images, role="ood")
-        return lake
+        return lake, seconds_of(lambda: run(lake, specs, ["photographs"], self.options, lambda _: None))
 
     def batches(self) -> Any:
         """The same loader that extraction uses."""
         data = ImageDataset(self.reader, self.listing.paths, self.specs[0].transform())
         return image_batches(data, batches_of([range(len(self.listing))], BATCH), workers=self.workers, pin=False)
 
-    def job(self, models: int) -> tuple[float, Lake]:
-        """Extraction as users run it, loading of models included."""
-        lake = self._lake()
-        return seconds_of(lambda: run(lake, self.specs[:models], ["photographs"], self.options, lambda _: None)), lake
-
     def bare(self) -> float:
-        """Loading of the model, the same loader, the same forward pass; results thrown away."""
-
-        def loop() -> None:
-            model = LoadedModel(self.specs[0], torch.device("cpu"))
-            for batch in self.batches():
-                model(batch.images)
-
-        return seconds_of(loop)
+        """The same loader, the same forward pass; results thrown away."""
+        return seconds_of(lambda: [self.models[0](batch.images) is None for batch in self.batches()])
 
     def decode(self) -> float:
         """Only the loader."""
         return seconds_of(lambda: [None for _ in self.batches()])
 
-    def forward(self, models: int) -> float:
-        """Loading of models, and only their forward passes, from memory."""
+    def forward(self) -> float:
+        """Only the forward passes of all models, from memory."""
         held = [batch.images for batch in self.batches()]
+        return seconds_of(lambda: [model(images) is None for model in self.models for images in held])
 
-        def loop() -> None:
-            for model in [LoadedModel(spec, torch.device("cpu")) for spec in self.specs[:models]]:
-                for images in held:
-                    model(images)
-
-        return seconds_of(loop)
-
-    def timm(self) -> tuple[float, np.ndarray]:
+    def timm(self) -> tuple[np.ndarray, float]:
         """The library's own loader and loop, on the same images in the same order."""
-        module = self.specs[0].load_module()
-        config = resolve_data_config({}, model=module, use_test_size=True)
+        config = resolve_data_config({}, model=self.module, use_test_size=True)
+        names = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
         rows: list[np.ndarray] = []
 
         def loop() -> None:
@@ -132,67 +122,90 @@ class Bench:
                 num_workers=self.workers,
                 device=torch.device("cpu"),
                 persistent_workers=False,
-                **{
-                    name: config[name]
-                    for name in ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
-                },
+                **{name: config[name] for name in names},
             )
             with torch.inference_mode():
                 for images, _ in loader:
-                    rows.append(module.forward_head(module.forward_features(images), pre_logits=True).numpy())
+                    tokens = self.module.forward_features(images)
+                    rows.append(self.module.forward_head(tokens, pre_logits=True).numpy())
 
         seconds = seconds_of(loop)
-        return seconds, np.concatenate(rows)
+        return np.concatenate(rows), seconds
+
+
+def bench_one(bench: Bench) -> None:
+    """One model: a bare loop, a job, and timm's own loop."""
+    bare, job, library = [], [], []
+    lake, features = None, np.empty(0)
+    for _ in range(ROUNDS):
+        bare.append(bench.bare())
+        lake, seconds = bench.job(bench.specs)
+        job.append(seconds)
+        features, seconds = bench.timm()
+        library.append(seconds)
+    assert lake is not None
+    blocks = lake.batches(model="model0", dataset="photographs", columns=("feature",))
+    difference = np.abs(np.concatenate([block[0] for block in blocks]) - features).max()
+    print(f"one {bench.architecture}, {_setting(bench)}:")
+    print(f"  bare loop, results thrown away: {_median(bare)}")
+    print(f"  job: {_median(job)}, {_ratio(bare, job)} of the bare loop's rate (goal: 0.95x or more)")
+    print(f"  timm's loader and loop: {_median(library)}; the job has {_ratio(library, job)} of its rate (goal: 1x)")
+    print(f"  largest difference of a feature from timm's: {difference:.1e} (goal: 1e-5 or less)")
+
+
+def bench_four(bench: Bench) -> None:
+    """Several models: one job, several jobs, and the least that it can take."""
+    decode, forward, together, apart = [], [], [], []
+    for _ in range(ROUNDS):
+        decode.append(bench.decode())
+        forward.append(bench.forward())
+        together.append(bench.job(bench.specs)[1])
+        apart.append(sum(bench.job([spec])[1] for spec in bench.specs))
+    least = [ours + theirs for ours, theirs in zip(decode, forward, strict=True)]
+    print(f"{len(bench.specs)} {bench.architecture}, {_setting(bench)}:")
+    print(f"  one decode {_median(decode)} + the forwards from memory {_median(forward)} = {_median(least)}")
+    print(f"  one job: {_median(together)}, {_ratio(together, least)} of that time (goal: 1.1x or less)")
+    print(f"  as many jobs, one after the other: {_median(apart)}, {_ratio(apart, together)} of one job's time")
+
+
+def _setting(bench: Bench) -> str:
+    return f"{len(bench.listing)} images, {bench.workers} workers, batches of {BATCH}, median of {ROUNDS} rounds"
+
+
+def _median(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.2f} s"
+
+
+def _ratio(these: Sequence[float], those: Sequence[float]) -> str:
+    """The median of the rounds' ratios, and how far they lie apart."""
+    ratios = sorted(this / that for this, that in zip(these, those, strict=True))
+    return f"{statistics.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, default=PHOTOGRAPHS)
-    parser.add_argument("--architecture", default="vit_tiny_patch16_224")
-    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--architecture", default="vit_tiny_patch16_224", help="of the one model")
+    parser.add_argument("--four", default="mobilenetv3_small_100", help="of the four: light, so that decoding counts")
+    parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--listed", type=int, default=1_000_000, help="samples of the long list")
+    parser.add_argument("--only", default="one,four,memory,million")
     options = parser.parse_args()
+    only = set(options.only.split(","))
     with tempfile.TemporaryDirectory(dir=".") as name:
-        folder = Path(name)
-        bench = Bench(folder, make_images(options.images, folder, options.count), options.architecture, options.workers)
-        report(bench)
-
-
-def report(bench: Bench) -> None:
-    """Ratios, each of the best of several runs; the runs of what is compared alternate."""
-    count = len(bench.listing)
-    print(f"{count} images, {bench.architecture}, {bench.workers} workers, batches of {BATCH}, best of {RUNS}:")
-    one, bare, library = [], [], []
-    lake, features = None, np.empty(0)
-    for _ in range(RUNS):
-        bare.append(bench.bare())
-        seconds, lake = bench.job(1)
-        one.append(seconds)
-        seconds, features = bench.timm()
-        library.append(seconds)
-    print(
-        f"  one model: bare loop {min(bare):.2f} s, job {min(one):.2f} s = {min(bare) / min(one):.2f}x of the bare rate"
-    )
-    assert lake is not None
-    stored = np.concatenate(
-        [block[0] for block in lake.batches(model="model0", dataset="photographs", columns=("feature",))]
-    )
-    difference = np.abs(stored - features).max()
-    print(
-        f"  timm's loader and loop {min(library):.2f} s = {min(library) / min(one):.2f}x of the job's time; largest difference of a feature {difference:.1e}"
-    )
-    four, floor, decode = [], [], []
-    for _ in range(RUNS):
-        decode.append(bench.decode())
-        floor.append(bench.forward(4))
-        four.append(bench.job(4)[0])
-    together = min(decode) + min(floor)
-    separate = 4 * min(one)
-    print(
-        f"  four models in one job {min(four):.2f} s; one decode {min(decode):.2f} s + four forwards {min(floor):.2f} s = {together:.2f} s: {min(four) / together:.2f}x"
-    )
-    print(f"  four separate jobs {separate:.2f} s = {separate / min(four):.2f}x of one job's time")
+        folder = Path(name).absolute()
+        if only & {"one", "four"}:
+            images = make_images(options.images, folder, options.count)
+        if "one" in only:
+            bench_one(Bench(folder, images, options.architecture, 1, options.workers))
+        if "four" in only:
+            bench_four(Bench(folder, images, options.four, MODELS, options.workers))
+        if "memory" in only:
+            bench_memory(folder)
+        if "million" in only:
+            bench_million(folder, options.listed)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ class Measurement:
 
 def measure(work: Callable[..., Any], *arguments: Any) -> Measurement:
     """Run `work` in a fresh process. Where it returns a number, that is taken as its seconds, else the wall time."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (work, arguments))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # it may have processes of its own
+        return pool.submit(_measured, work, arguments).result()
 
 
 def best(runs: list[Measurement]) -> Measurement:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 _LISTED = 4
+_STARTS = (b"\x80", b"PK")
+"""How pickles and zip files begin."""
 _NPZ_ERRORS = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, AttributeError)
 
 
@@ -127,6 +129,9 @@ def _read_torch(path: Path, *, mapped: bool = False) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
+        with path.open("rb") as file:
+            if not file.read(2).startswith(_STARTS):
+                raise InputError(f"{path} is no PyTorch checkpoint: get the file again.") from error
         raise InputError(
             f"{path} holds Python objects whose loading would run code, so it was not loaded: "
             "save its state dict alone, as safetensors if you can."

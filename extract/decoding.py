@@ -12,6 +12,8 @@ from PIL import Image, UnidentifiedImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAX_PIXELS = 89_478_485
+"""Pillow's own limit, whatever a program sets there: one quarter of a gigabyte as RGB."""
 MAX_SIDE_RATIO = 500
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _NO_RANGE = frozenset({"I", "F"})
@@ -25,12 +27,11 @@ def read_rgb(file: Path | IO[bytes]) -> Image.Image:
     Pillow's conversion makes white.
 
     Raises:
-        ValueError: The file is empty, or an image without defined conversion: 32 bits, or far longer than wide.
-        Exception: Whatever the decoder raises; an image that is suspiciously large counts as broken.
+        ValueError: An image without defined conversion, of 32 bits; one of too many pixels, or far longer than wide.
+        Exception: Whatever the decoder raises.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(file) as image:
             _check_sides(*image.size)
             return _scaled(image).convert("RGB")
@@ -47,7 +48,12 @@ def error_text(error: Exception, file: IO[bytes] | None) -> str:
 
 
 def _check_sides(width: int, height: int) -> None:
-    """A resize to a shorter side keeps proportions: a line of one pixel's height would take gigabytes."""
+    """Refuse what would take gigabytes: many pixels, of which Pillow itself only warns, and a line.
+
+    A resize to a shorter side keeps proportions, and so would make a line of one pixel's height wider than any memory.
+    """
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels: more than {MAX_PIXELS:,}, as a decompression bomb has")
     if max(width, height) > MAX_SIDE_RATIO * min(width, height):
         raise ValueError(f"{width} x {height} pixels: one side is more than {MAX_SIDE_RATIO} times the other")
 

@@ -75,7 +75,10 @@ class Evaluation:
         ]
 
     def _pass(self, specs: Sequence[ModelSpec]) -> list[float]:
-        models = [LoadedModel(spec, choose_device(self.device), self.options.amp) for spec in specs]
+        models = [
+            LoadedModel(spec, choose_device(self.device), self.options.amp, compiling=self.options.compiling)
+            for spec in specs
+        ]
         labels = np.array(self.listing.labels)
         for model in models:
             if labels.max() >= len(model.head.bias):
@@ -83,7 +86,7 @@ class Evaluation:
                     f"Dataset {self.dataset.dataset!r} has the label {labels.max()}, but the head of {model.spec.name} "
                     f"has {len(model.head.bias)} classes."
                 )
-        images = ImageDataset(self.dataset.reader, self.listing.paths, specs[0].transform())
+        images = ImageDataset(self.dataset.reader, self.listing.paths, specs[0].preparation().of_image)
         batches = batches_of([range(len(self.listing))], self.options.batch_size)
         right, read = np.zeros(len(models), np.int64), 0
         with progress(f"accuracy on {self.dataset.dataset}", len(self.listing)) as advance:

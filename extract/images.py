@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -26,7 +27,7 @@ class ImageBatch:
 
     Attributes:
         samples: Numbers of the samples that could be read, in order.
-        images: Their preprocessed pixels, float32 [n, 3, height, width].
+        images: Their pixels [n, 3, height, width], as the transform makes them: uint8, mostly.
         errors: Numbers of the others, each with what went wrong.
     """
 
@@ -41,12 +42,13 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
     Args:
         reader: Opens the dataset's images; any process may use it.
         paths: Their addresses; a sample's number is its position.
-        transform: From an RGB PIL image to a tensor.
+        transform: From an RGB PIL image to a tensor, as `Preparation.of_image`.
     """
 
     def __init__(self, reader: Reader, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
         self._reader = reader
-        self._paths = paths
+        # One buffer rather than a million objects, whose counts of references would copy them into every worker.
+        self._paths = pa.array(paths, pa.large_string())
         self._transform = transform
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class ImageDataset(Dataset[tuple[int, "Tensor | str"]]):
 
     def __getitem__(self, sample: int) -> tuple[int, Tensor | str]:
         try:
-            file = self._reader.open(self._paths[sample])
+            file = self._reader.open(self._paths[sample].as_py())
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
             return sample, error_text(error, None)
         with closing(file):

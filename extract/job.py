@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +28,7 @@ from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from extract.models import ModelSpec
     from extract.plan import Options, Task
@@ -83,12 +86,7 @@ def run(
     """
     start = time.monotonic()
     _check_names(specs)
-    devices = split_devices(options.device)
-    runner: Runner = run_here
-    if ray_address is not None:
-        runner = on_ray(ray_address or None, options.device)
-    elif len(devices) > 1:
-        runner = on_devices(devices)
+    chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
     to_do, hits = plan(lake, specs, datasets, options)
     for name in dict.fromkeys(task.dataset.dataset for task in hits):
@@ -97,11 +95,19 @@ def run(
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
     times = Times()
-    for tasks in passes(to_do):
-        times += _extract(lake, tasks, options, runner, report)
+    with chosen as runner:
+        for tasks in passes(to_do):
+            times += _extract(lake, tasks, options, runner, report)
     failed = sum(_failed(lake, task) for task in (*to_do, *hits))
     seconds = time.monotonic() - start
     return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
+
+
+def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:
+    if ray_address is not None:
+        return nullcontext(on_ray(ray_address or None, device))
+    devices = split_devices(device)
+    return on_devices(devices) if len(devices) > 1 else nullcontext(run_here)
 
 
 def _extract(
@@ -113,20 +119,42 @@ def _extract(
     units = _units(tasks, options, one=runner is run_here)
     title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
     with progress(title, dataset.samples) as advance:
-        written = [result for _, result in runner(lake.location, units, advance)]
+        written = [result for _, result in runner(_place(lake), units, advance)]
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())
     where = ", ".join(sorted({result.device for result in written}))
-    details = {"seconds": round(seconds, 3), "stages": asdict(times), "devices": where, **_versions()}
-    failed = 0
+    details = {
+        "seconds": round(seconds, 3),
+        "stages": asdict(times),
+        "devices": where,
+        **_flags(options),
+        **_versions(),
+    }
+    failed, cut = 0, _cut_down(written)
     for task in tasks:
-        failed = _commit(lake, task, written, options, details)
+        own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
+        failed = _commit(lake, task, written, options, {**details, **own})
     report(
         f"{title}: {dataset.samples - failed:,} samples"
         + (f", {failed:,} that could not be read" if failed else "")
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
+    for name, size in cut.items():
+        report(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times
+
+
+def _cut_down(written: Sequence[Written]) -> dict[str, int]:
+    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
+    sizes: dict[str, int] = {}
+    for name, size in (pair for unit in written for pair in unit.batches.items()):
+        sizes[name] = min(size, sizes.get(name, size))
+    return sizes
+
+
+def _place(lake: Lake) -> str:
+    """The lake's location for other processes, whose working folder may be another."""
+    return lake.location if "://" in lake.location else str(Path(lake.location).expanduser().absolute())
 
 
 def _units(tasks: Sequence[Task], options: Options, *, one: bool) -> list[Unit]:
@@ -168,6 +196,15 @@ def _check_names(specs: Sequence[ModelSpec]) -> None:
         if spec.name in seen:
             raise InputError(f"Two models are called {spec.name!r}: give each a name of its own in a --pool file.")
         seen[spec.name] = spec
+
+
+def _flags(options: Options) -> dict[str, Any]:
+    return {
+        "batch_size": options.batch_size,
+        "workers": options.workers,
+        "amp": options.amp,
+        "compile": options.compiling,
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from extract.datasets import Listing
-    from extract.models import LoadedModel
+    from extract.loaded import Launched, LoadedModel
     from extract.plan import Options, Task
     from featurestore.manifest import Fragment
     from featurestore.storage import Storage
@@ -72,6 +72,7 @@ class Job:
     dtype: str
     fragments: dict[int, Fragment] = field(default_factory=dict)
     failures: dict[int, list[Failure]] = field(default_factory=dict)
+    launched: tuple[list[int], Launched] | None = None
     samples: list[int] = field(default_factory=list)
     features: list[NDArray[Any]] = field(default_factory=list)
     logits: list[NDArray[Any]] = field(default_factory=list)
@@ -83,15 +84,23 @@ class Job:
             self.failures[number] = [tuple(failure) for failure in notes["failures"]]
 
     def run(self, batch: ImageBatch) -> None:
-        """Add a batch's activations to the fragment in the making."""
-        feature, logits = self.model(batch.images)
-        samples = np.array(batch.samples)
-        self.samples += batch.samples
+        """Begin a batch; the activations of the one before it, which are there by now, join the fragment in the making."""
+        before, self.launched = self.launched, (batch.samples, self.model.launch(batch.images))
+        self._add(before)
+
+    def _add(self, launched: tuple[list[int], Launched] | None) -> None:
+        if launched is None:
+            return
+        numbers, (feature, logits) = launched[0], launched[1].arrays()
+        samples = np.array(numbers)
+        self.samples += numbers
         self.features.append(as_stored("feature", feature, self.dtype, samples))
         self.logits.append(as_stored("logits", logits, self.dtype, samples))
 
     def take_rows(self, labels: Sequence[int | None]) -> Callable[[], pa.Table]:
         """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
+        self._add(self.launched)
+        self.launched = None
         samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
         self.samples, self.features, self.logits = [], [], []
         widths, dtype = self.model.head.weight.shape[::-1], self.dtype
@@ -143,7 +152,8 @@ def extract_fragments(
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
     pending: list[Pending] = []
-    with FragmentWriter(storage) as writer:
+    # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
+    with FragmentWriter(storage, room=len(jobs) + 1) as writer:
         for number, behind in missing.items():
             if not behind:
                 continue

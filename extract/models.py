@@ -1,4 +1,4 @@
-"""Models: what to load, how images are prepared for it, and its parts: penultimate feature and head."""
+"""Models as users name them: what to load, and how images are prepared for it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import torch
 from timm.data import create_transform, resolve_data_config
 
 from extract import checkpoints
-from extract.heads import Head, own_head, read_head
+from extract.heads import Head, read_head
+from extract.loaded import LoadedModel
+from extract.pixels import in_two
 from extract.sources import FEATURE, as_json, source_of
 from featurestore import head_input
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from extract.pixels import Preparation
     from extract.sources import Source
 
 __all__ = ["FEATURE", "Head", "LoadedModel", "ModelSpec", "as_json"]
 
 _OUTPUT = "timm forward_head(pre_logits=False)"
-_HEAD_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class ModelSpec:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     head_file: Path | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
+        state = {name: value for name, value in vars(self).items() if name not in {"skeleton", "given_head"}}
+        paths = ("checkpoint", "head_file")
+        return {**state, **{name: state[name].absolute() for name in paths if state[name] is not None}}
+
     @cached_property
     def skeleton(self) -> nn.Module:
         """The model without memory for its weights: enough to plan with."""
@@ -80,6 +86,11 @@ class ModelSpec:
             digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
+    @cached_property
+    def head_sha256(self) -> str | None:
+        """sha256 of the head file."""
+        return checkpoints.sha256_of(self.head_file) if self.head_file else None
+
     @property
     def identity(self) -> dict[str, Any]:
         """The ingredients that the model contributes to its activations."""
@@ -89,7 +100,7 @@ class ModelSpec:
             "model_kwargs": as_json(self.model_kwargs),
             "preprocessing": as_json(self.preprocessing),
             "feature": _OUTPUT if self.feature_is_output else self.weights_source.feature,
-            **({"head_sha256": checkpoints.sha256_of(self.head_file)} if self.head_file else {}),
+            **({"head_sha256": self.head_sha256} if self.head_file else {}),
             **head_input.ingredients(normalizes=self.normalizes),
         }
 
@@ -150,6 +161,10 @@ class ModelSpec:
         }
         return create_transform(**config, is_training=False)  # type: ignore[no-any-return]
 
+    def preparation(self) -> Preparation:
+        """The preprocessing in two halves: what is done to an image, and to a batch on the device."""
+        return in_two(self.transform())
+
     def load_module(self) -> nn.Module:
         """The module with its weights, in evaluation mode, on the CPU.
 
@@ -157,98 +172,3 @@ class ModelSpec:
             InputError: The checkpoint is not one of the architecture, or there is no way to get timm's weights.
         """
         return self.weights_source.load(self).eval()
-
-
-class LoadedModel:
-    """A model on a device, split into its backbone and its checked linear head.
-
-    Args:
-        spec: What to load.
-        device: Where to run.
-        amp: `off`, `bf16` or `fp16`.
-
-    Raises:
-        InputError: The weights cannot be loaded, or the architecture has no linear head on its penultimate feature.
-    """
-
-    def __init__(self, spec: ModelSpec, device: torch.device, amp: str = "off") -> None:
-        self.spec = spec
-        self._device = device
-        self._amp = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
-        self._module = spec.load_module().to(device)
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
-        with torch.inference_mode():
-            self._weight, self._bias = self._find_head(self._feature(noise))
-            self._check_head(noise)
-
-    def __call__(self, images: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The activations of a batch.
-
-        Args:
-            images: Preprocessed images, float32 [n, 3, height, width].
-
-        Returns:
-            Penultimate features float32 [n, width] and logits float32 [n, classes].
-        """
-        with torch.inference_mode():
-            feature, logits = self._forward(images.to(self._device, non_blocking=True))
-            return feature.float().cpu().numpy(), logits.float().cpu().numpy()
-
-    @property
-    def head(self) -> Head:
-        """The final linear layer's arrays."""
-        return Head(self._weight.cpu().numpy(), self._bias.cpu().numpy(), self.spec.normalizes)
-
-    @property
-    def params(self) -> int:
-        """Number of parameters."""
-        return sum(parameter.numel() for parameter in self._module.parameters())
-
-    def _feature(self, images: Tensor) -> Tensor:
-        module: Any = self._module
-        with torch.autocast(self._device.type, self._amp, enabled=self._amp is not None):
-            tokens = module.forward_features(images)
-            feature = module.forward_head(tokens, pre_logits=not self.spec.feature_is_output)
-        return feature.float()  # type: ignore[no-any-return]
-
-    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        feature = self._feature(images)
-        # The head is small: in full precision, so that it can be computed again from what is stored.
-        fed = torch.nn.functional.normalize(feature, dim=1) if self.spec.normalizes else feature
-        return feature, torch.nn.functional.linear(fed, self._weight, self._bias)
-
-    def _find_head(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """The head's weight and bias on the device; the feature of any image shows its width."""
-        name, given = self.spec.architecture, self.spec.given_head
-        if given:
-            weight, bias = torch.from_numpy(given.weight), torch.from_numpy(given.bias)
-        else:
-            module: Any = self._module
-            layer = module.get_classifier() if hasattr(module, "get_classifier") else None
-            weight, bias = own_head(layer, feature.shape[-1], name)
-        if feature.ndim != 2 or feature.shape[1] != weight.shape[1]:
-            whose = f"The head {self.spec.head_file} has" if given else f"{name}'s head has"
-            raise InputError(
-                f"{whose} the shape {list(weight.shape)}, and {name}'s feature {list(feature.shape)}: "
-                "expected a head [classes, width] and a feature [n, width]."
-            )
-        return weight.to(self._device), bias.to(self._device)
-
-    def _check_head(self, noise: Tensor) -> None:
-        """Check once, on noise, that the head explains the network's logits: what the lake stores must do so."""
-        logits = self._forward(noise)[1]
-        expected = logits if self.spec.given_head else self._module(noise).float()
-        if not torch.isfinite(expected).all():
-            raise NumericalError(
-                f"Model {self.spec.name} gives NaN or infinite logits on noise: its weights are broken."
-            )
-        tolerance = _HEAD_TOLERANCE if self._amp is None else 0.1
-        close = logits.shape == expected.shape and torch.allclose(
-            logits, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
-        )
-        if not close:
-            raise InputError(
-                f"{self.spec.architecture}'s logits are not `weight @ feature + bias` of its penultimate feature, "
-                "so detectors could not use its head. Take a variant with one linear head, or give one with --head."
-            )

@@ -32,6 +32,7 @@ class Options:
         dtype: Stored precision of features and logits.
         replacing: Whether a partition made from other ingredients may be swapped.
         fragment_rows: Samples per fragment.
+        compiling: Whether networks go through torch.compile.
     """
 
     device: str = "auto"
@@ -41,6 +42,7 @@ class Options:
     dtype: str = "float16"
     replacing: bool = False
     fragment_rows: int = FRAGMENT_ROWS
+    compiling: bool = False
 
     def __post_init__(self) -> None:
         pick("mixed precision (--amp)", self.amp, ("off", "bf16", "fp16"))

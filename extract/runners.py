@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from extract.units import Written, run_unit
+from extract import cluster
+from extract.units import Written, check_weights, run_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,40 +29,50 @@ def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator
         yield unit, run_unit(location, unit, advance)
 
 
-def on_devices(devices: Sequence[str]) -> Runner:
-    """A runner with one process for each device; a process takes the next unit when it is done with one."""
+@contextmanager
+def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
+    """A runner with one process for each device; a process takes the next unit when it is done with one.
+
+    The processes live until the end of the block, and keep their models from one call to the next.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    for device in devices:
+        queue.put(device)
+    pool = ProcessPoolExecutor(len(devices), context, _take_device, (queue,))
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
-        context = multiprocessing.get_context("spawn")
-        queue = context.Queue()
-        for device in devices:
-            queue.put(device)
-        with ProcessPoolExecutor(len(devices), context, _take_device, (queue,)) as pool:
-            futures = {pool.submit(_run_on_own_device, location, unit.portable()): unit for unit in units}
-            for future in as_completed(futures):
-                advance(futures[future].samples)
-                yield futures[future], future.result()
+        futures = {pool.submit(_run_on_own_device, location, unit): unit for unit in units}
+        for future in as_completed(futures):
+            advance(futures[future].samples)
+            yield futures[future], future.result()
 
-    return run
+    try:
+        yield run
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def on_ray(address: str | None, devices: str) -> Runner:
+def on_ray(address: str | None, device: str) -> Runner:
     """A runner that hands units to a Ray cluster; a unit whose node dies runs again on another.
+
+    Each unit has one CPU, and computes in one thread: many units at once use a node better than many threads in one.
+    Where the cluster has GPUs, `auto` and `cuda` give each unit one.
 
     Args:
         address: The cluster's address; None starts or joins a local one.
-        devices: `auto` and `cuda` ask Ray for one GPU per unit where the cluster has any.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        InputError: The device is another.
     """
+    cluster.check_device(device)
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray: Any = importlib.import_module("ray")
-
-        if not ray.is_initialized():
-            ray.init(address=address, log_to_driver=False)
-        gpus = 1 if devices != "cpu" and ray.cluster_resources().get("GPU") else 0
-        remote: Any = ray.remote(_run_quietly).options(max_retries=_RETRIES, num_gpus=gpus, num_cpus=1)
-        waiting = {remote.remote(location, unit.portable()): unit for unit in units}
+        ray = cluster.join(address, device)
+        wanted = 1 if device != "cpu" and cluster.gpus(ray) else 0
+        remote: Any = ray.remote(_run_on_node).options(max_retries=_RETRIES, num_gpus=wanted, num_cpus=1)
+        waiting = {remote.remote(location, unit): unit for unit in units}
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             unit = waiting.pop(done)
@@ -84,6 +94,11 @@ def _result(ray: Any, reference: Any) -> Written:
 
 def _run_quietly(location: str, unit: Unit) -> Written:
     return run_unit(location, unit, lambda _: None)
+
+
+def _run_on_node(location: str, unit: Unit) -> Written:
+    check_weights(unit)
+    return _run_quietly(location, unit)
 
 
 _own_device: list[str] = []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 
+from extract.checkpoints import sha256_of
 from extract.datasets.register import read_listing
 from extract.devices import choose_device
 from extract.images import ImageDataset
@@ -20,6 +23,7 @@ from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from extract.datasets import DatasetRow, Listing
     from extract.loop import Failure
@@ -34,7 +38,7 @@ _kept: dict[tuple[str, ...], LoadedModel] = {}
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Models that share their preprocessing, a dataset, and the numbers of the fragments to write."""
+    """Models that share their preprocessing, a dataset, and the numbers of the fragments to write; it can be pickled."""
 
     tasks: Sequence[Task]
     numbers: Sequence[int]
@@ -51,20 +55,16 @@ class Unit:
         rows = self.options.fragment_rows
         return sum(min(rows, self.dataset.samples - number * rows) for number in self.numbers)
 
-    def portable(self) -> Unit:
-        """The unit without what its models have computed so far: small, and fit for another process."""
-        tasks = [replace(task, spec=replace(task.spec)) for task in self.tasks]
-        return replace(self, tasks=tasks)
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a unit wrote, by model and fragment number, and where its time went."""
+    """What a unit wrote, by model and fragment number, where its time went, and what batches were cut down to."""
 
     fragments: dict[str, dict[int, Fragment]]
     failures: dict[str, dict[int, list[Failure]]]
     times: Times
     device: str
+    batches: dict[str, int]
 
 
 def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
@@ -90,7 +90,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         job.load_progress(lake.storage)
     for job in jobs:
         write_model(lake.storage, job.model, replacing=options.replacing)
-    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.transform())
+    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.preparation().of_image)
     times = Times(prepare=time.monotonic() - start)
     extract_fragments(
         lake.storage,
@@ -109,16 +109,43 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         {job.task.spec.name: {n: job.failures[n] for n in wanted} for job in jobs},
         times,
         _described(device),
+        {job.task.spec.name: job.model.shrunk_to for job in jobs if job.model.shrunk_to},
     )
+
+
+def check_weights(unit: Unit) -> None:
+    """Check that this machine sees the same checkpoints as the one that planned the unit; each file is read once.
+
+    Raises:
+        InputError: A checkpoint is not there, or is another.
+    """
+    for spec in (task.spec for task in unit.tasks):
+        if spec.checkpoint:
+            _check_file(spec.checkpoint, spec.weights_sha256)
+
+
+@cache
+def _check_file(path: Path, sha256: str) -> None:
+    found = sha256_of(path)
+    if found != sha256:
+        raise InputError(
+            f"{path} on {platform.node()} is another file than where the job began: its sha256 begins with "
+            f"{found[:12]}, not {sha256[:12]}. Let all machines see the same checkpoints."
+        )
 
 
 def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
     """The model; kept for the next unit, which is often of the same models on another dataset."""
-    key = (*map(str, (spec.name, spec.checkpoint, spec.recipe, *spec.identity.values())), device, options.amp)
+    key = (
+        *map(str, (spec.name, spec.checkpoint, spec.recipe, *spec.identity.values())),
+        device,
+        options.amp,
+        str(options.compiling),
+    )
     if key not in _kept:
         while len(_kept) >= _MODELS_KEPT:
             _kept.pop(next(iter(_kept)))
-        _kept[key] = LoadedModel(spec, torch.device(device), options.amp)
+        _kept[key] = LoadedModel(spec, torch.device(device), options.amp, compiling=options.compiling)
     return _kept[key]
 
 

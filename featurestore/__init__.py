@@ -10,12 +10,14 @@ from featurestore.errors import (
     NumericalError,
     StorageError,
 )
+from featurestore.filters import Filters
 from featurestore.lake import Lake
 from featurestore.version import __version__
 
 __all__ = [
     "ConflictError",
     "CorruptionError",
+    "Filters",
     "FormatError",
     "InputError",
     "Lake",

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from featurestore.errors import InputError, LakeError
+from featurestore.optional_value import optional_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from featurestore.ask_command import Draw
     from featurestore.lake import Lake
+    from featurestore.sqlfile import SqlFile
 
 _FAILED, _SOME_SAMPLES_FAILED, _INTERRUPTED = 1, 3, 130
 
@@ -32,7 +38,10 @@ LakeOption = Annotated[
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, markdown or parquet.")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
-DetectorOption = Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Module, or its .py file, with detectors of your own; may be given many times."),
+]
 
 
 def main() -> None:
@@ -142,7 +151,7 @@ def unit_tests(
     _say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")
 
 
-@app.command()
+@app.command(cls=optional_value("--ray"))
 def extract(
     dataset: Annotated[list[str], typer.Option("--dataset", help="Dataset of the lake; may be given many times.")],
     model: Annotated[
@@ -183,11 +192,18 @@ def extract(
         int | None, typer.Option(min=0, help="Processes that decode images; by default chosen by the dataset's size.")
     ] = None,
     amp: Annotated[str, typer.Option(help="Mixed precision: off, bf16 or fp16.")] = "off",
+    compiling: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks first (torch.compile): pays off in long jobs.")
+    ] = False,
     dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
-    ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster.")] = False,
-    ray_address: Annotated[
-        str, typer.Option(help="The cluster's address; by default $RAY_ADDRESS, else a local cluster is started.")
-    ] = "",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Run on a Ray cluster: that at ADDRESS, else at $RAY_ADDRESS, else a local one, started if need be.",
+        ),
+    ] = None,
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
@@ -204,10 +220,10 @@ def extract(
     specs = select(chosen, _say)
     if not specs:
         return
-    options = Options(device, batch_size, workers, amp, dtype, replace)
+    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling)
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, _say)]
-    summary = run(opened, specs, dataset, options, _say, ray_address=ray_address if ray or ray_address else None)
+    summary = run(opened, specs, dataset, options, _say, ray_address=ray)
     _say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
     if summary.failed:
         sys.stderr.write(
@@ -216,54 +232,135 @@ def extract(
         raise typer.Exit(_SOME_SAMPLES_FAILED)
 
 
-@app.command()
+@app.command(cls=optional_value("--ray"))
 def score(
     model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
-    detector: DetectorOption = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", help="Only these detectors; all for every one there is, in both conventions."),
+    ] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")] = None,
     benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
+    plugin: PluginOption = None,
+    memory: Annotated[
+        str, typer.Option(help="What gathering statistics should stay below; the more, the fewer passes.")
+    ] = "1GB",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Fit on a Ray cluster: that at ADDRESS, else at $RAY_ADDRESS, else a local one, started if need be.",
+        ),
+    ] = None,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=MODEL/DETECTOR,…",
+            help="Combine stored scores by sample, and store them as those of a model NAME.",
+        ),
+    ] = None,
+    combine: Annotated[str, typer.Option(help="How: mean-rank, mean-z or weighted.")] = "mean-rank",
+    tune_on: Annotated[
+        str | None, typer.Option(help="weighted: the OOD dataset of which half the classes choose the weights.")
+    ] = None,
     lake: LakeOption = None,
 ) -> None:
     """Fit detectors, score activations and compute metrics, where they are missing or stale."""
-    from analysis.scoring import Selection, score
+    from analysis.detectors import registry
+    from analysis.scoring import Means, Selection, score
+    from featurestore.units import parse_bytes
 
-    summary = score(_lake(lake), Selection(model or (), detector or (), dataset or (), benchmark), _say)
+    for name in plugin or ():
+        _say(f"{name}: {', '.join(registry.load_plugin(name))}")
+    opened = _lake(lake)
+    if ensemble:
+        from analysis.ensemble_scoring import score_ensemble
+        from analysis.ensembles import parse
+
+        summary = score_ensemble(opened, parse(ensemble, detector or (), combine, tune_on), benchmark, _say)
+    else:
+        if tune_on:
+            raise InputError("--tune-on chooses the weights of an --ensemble: give one.")
+        from analysis.gathering.on_ray import on_ray
+
+        means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None))
+        if not detector and registry.costly_detectors():
+            costly = ", ".join(found.name for found in registry.costly_detectors())
+            _say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
+        summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), _say, means)
     _say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
 
 
-@app.command()
+@app.command(cls=optional_value("--plot"))
 def ask(
-    question: Annotated[str | None, typer.Argument(help="Name of a question; none lists them.")] = None,
+    question: Annotated[
+        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view or macro.")
+    ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Only these models.")] = None,
+    detector: Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
     ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Show views and macros, their columns and what these mean.")
+    ] = False,
+    questions: Annotated[
+        Path | None, typer.Option(help="Folder with questions of your own; so is questions/ in the lake.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Ask published numbers alone, which need no lake.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the answer into a file: .html, .png or .svg; without a name, QUESTION.html."),
+    ] = None,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
     """Answer a question about all models."""
-    from featurestore import explain as explanations
-    from featurestore.render import show
+    from featurestore import ask_command as command
+    from featurestore.filters import Filters
 
-    opened = _lake(lake)
+    if schema:
+        command.show_schema(question, format_)
+        return
+    source = command.Source(None if published else _lake(lake), questions)
     if question is None:
-        Console().print(explanations.overview(opened.questions()))
+        command.list_questions(source)
     elif explain:
-        sys.stdout.write(explanations.explanation(question, opened.questions()))
+        command.explain_question(source, question)
     else:
-        show(opened.ask(question, **_parameters(param or [])), format_)
+        filters = Filters(model or (), detector or (), where or "")
+        draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
+        command.answer_question(source, question, _parameters(param or []), filters, format_, draw=draw)
 
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="A SELECT over the views.")],
+    query: Annotated[
+        str | None, typer.Argument(help="A SELECT over the views; none opens a prompt, or reads a pipe.")
+    ] = None,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
     """Run SQL over the lake."""
-    from featurestore.render import show
+    if query is not None:
+        from featurestore.render import show
 
-    show(_lake(lake).sql(query), format_)
+        show(_lake(lake).sql(query), format_)
+    elif sys.stdin.isatty() and sys.stdout.isatty():
+        from featurestore.prompt import converse
+
+        converse(_lake(lake), format_)
+    else:
+        from featurestore.session import run_piped
+
+        run_piped(_lake(lake), format_)
 
 
 @app.command()
@@ -318,12 +415,21 @@ def verify(
 @app.command()
 def report(
     out: Annotated[Path, typer.Argument(help="HTML file to write.")],
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for each figure as PNG, SVG and CSV, as wide as a paper's column.")
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Benchmark to report on. [default: main, else the first with metrics]")
+    ] = None,
     lake: LakeOption = None,
 ) -> None:
-    """Write a self-contained HTML page with the main figure and its numbers."""
+    """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
     from analysis.report import write_report
 
-    write_report(_lake(lake), out)
+    opened = _lake(lake)
+    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=_image_opener(opened))
+    if figures:
+        _say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
     _say(f"{out}: open it in a browser")
 
 
@@ -362,6 +468,43 @@ def _lake(location: str | None) -> Lake:
     from featurestore.lake import Lake
 
     return Lake(location)
+
+
+def _drawing(file: Path | None) -> Draw | None:
+    """What draws an answer into a file, if there is to be one."""
+    if file is None:
+        return None
+    from analysis.answer_plot import check_file, write_plot
+
+    check_file(file)
+
+    def draw(frame: pl.DataFrame, question: SqlFile) -> None:
+        write_plot(frame, question, file)
+        _say(f"{file}: {frame.height:,} rows drawn")
+
+    return draw
+
+
+def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
+    """From a dataset and a sample to its image, or to None where its file is gone; no opener without Pillow."""
+    try:
+        from extract.datasets.register import read_dataset, read_listing
+        from extract.decoding import read_rgb
+    except ModuleNotFoundError:
+        return None
+    opened: dict[str, Any] = {}
+
+    def open_image(dataset: str, sample: int) -> Any:
+        try:
+            if dataset not in opened:
+                opened[dataset] = read_dataset(lake, dataset).reader, read_listing(lake, dataset).paths
+            reader, paths = opened[dataset]
+            with reader.open(paths[sample]) as file:
+                return read_rgb(file)
+        except Exception:  # noqa: BLE001 # files that are gone, cut or no images: the report says how many
+            return None
+
+    return open_image
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
-from featurestore import reading, sqlfile
-from featurestore.errors import InputError
+from featurestore import published, reading, sqlfile
+from featurestore.errors import InputError, one_line
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from featurestore.sqlfile import Parameter, SqlFile
+    from featurestore.sqlfile import Parameter, SqlFile, Value
     from featurestore.storage import Storage
 
     Files: TypeAlias = Callable[[Sequence[str]], str]
@@ -31,17 +31,61 @@ def views() -> Mapping[str, SqlFile]:
 
 
 @cache
+def macros() -> Mapping[str, SqlFile]:
+    """The macros of `sql/macros/`, by name: a table macro where the header has columns, else an expression."""
+    return _folder("macros")
+
+
+@cache
 def questions() -> Mapping[str, SqlFile]:
     """The questions of `sql/questions/`, by name."""
     return _folder("questions")
 
 
+def read(text: str, name: str, origin: str) -> SqlFile:
+    """Read a view, macro or question and check its syntax, for files of the package and of users alike.
+
+    Args:
+        text: The file's text.
+        name: Its name without the ending.
+        origin: Its path, for messages.
+
+    Raises:
+        InputError: The header or the SQL is broken, or is not one SELECT; the message gives file and line.
+    """
+    file = sqlfile.parse(text, name, origin)
+    try:
+        statements = _parser().extract_statements(_select(file))
+    except duckdb.Error as error:
+        raise refusal(file, error) from error
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise InputError(f"{file.place('LINE 1:')}: expected one SELECT after the header.")
+    return file
+
+
+def refusal(file: SqlFile, error: duckdb.Error) -> InputError:
+    """What to raise where DuckDB refuses a file's body: DuckDB's sentence, with the file and line."""
+    return InputError(f"{file.place(str(error))}: DuckDB refuses the SQL: {one_line(error)}")
+
+
+def explained(
+    connection: duckdb.DuckDBPyConnection, file: SqlFile, parameters: Mapping[str, Value], error: duckdb.Error
+) -> InputError:
+    """As `refusal`, for an error that names no line: the body is bound once more by itself, since then DuckDB names it."""
+    try:
+        connection.execute(file.body, dict(parameters) or None)
+    except duckdb.Error as repeated:
+        return refusal(file, repeated)
+    return refusal(file, error)
+
+
 def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB with a lake's views; their columns carry their documentation as comments.
+    """Open an in-memory DuckDB with a lake's views and macros, which carry their documentation as comments.
 
     Args:
         storage: The lake's storage.
-        names: The views that are needed; all if None. Others that these read come with them.
+        names: The views that are needed; all if None. Others that these read come with them, and the macros that read no
+            others.
     """
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
@@ -57,7 +101,7 @@ def create(
     *,
     checking: bool = False,
 ) -> None:
-    """Create a lake's views in an empty database; with all views, each question as a table macro, too.
+    """Create a lake's views and macros in an empty database; with all views, each question as a table macro, too.
 
     Args:
         connection: The database.
@@ -73,16 +117,27 @@ def create(
     connection.execute("create schema stored")
     builder = _Builder(connection, storage, files or partial(_uris, storage), checking=checking)
     for name in sorted(views()) if names is None else names:
-        builder.create_view(name)
+        builder.create(name)
+    for name in macros():
+        if names is None or builder.has_all_that(name):
+            builder.create(name)
     if names is None:
         for question in questions().values():
-            builder.create_macro(question)
+            builder.create_question(question)
 
 
 def tables_of(sql: str) -> set[str]:
-    """The names of the tables and views that a SELECT reads, and of its common table expressions; empty for all else."""
+    """The tables and views that a SELECT reads, itself or through macros, and its common table expressions; empty for all else."""
+    tables, functions = _names(sql)
+    return set(tables).union(*(_views_of(name) for name in functions & macros().keys()))
+
+
+@cache
+def _names(sql: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of tables and of functions in a SELECT."""
     (serialized,) = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
-    return set(_table_names(json.loads(serialized)))
+    tree = json.loads(serialized)
+    return frozenset(_found(tree, "BASE_TABLE", "table_name")), frozenset(_found(tree, "FUNCTION", "function_name"))
 
 
 @cache
@@ -91,19 +146,19 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-def _table_names(node: Any) -> Iterator[str]:
-    """Search a serialized syntax tree."""
+def _found(node: Any, type_: str, name: str) -> Iterator[str]:
+    """Search a serialized syntax tree for the names of nodes of one type."""
     if isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE":
-            yield node["table_name"].lower()
+        if node.get("type") == type_:
+            yield node[name].lower()
         node = list(node.values())
     if isinstance(node, list):
         for child in node:
-            yield from _table_names(child)
+            yield from _found(child, type_, name)
 
 
 class _Builder:
-    """Creates views in a database, each once and after those that it reads."""
+    """Creates views and macros in a database, each once and after those that it reads."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, storage: Storage, files: Files, *, checking: bool
@@ -111,22 +166,41 @@ class _Builder:
         self._connection, self._storage, self._files, self._checking = connection, storage, files, checking
         self._done: set[str] = set()
 
-    def create_view(self, name: str) -> None:
-        """Create a view with its comments."""
-        if name in self._done or name not in views():
+    def create(self, name: str) -> None:
+        """Create a view or macro with its comments; other names are none of the lake's."""
+        if name in self._done or name not in {**views(), **macros()}:
             return
         self._done.add(name)
-        view = views()[name]
         for source in sorted(_sources(name)):
-            self.create_view(source)
-        if name in TABLES:
-            self._create_stored(name)
-        self._connection.execute(f"create view {name} as {view.sql}")
-        self._connection.execute(f"comment on view {name} is {quote(view.title)}")
-        for column, text in view.columns.items():
-            self._connection.execute(f"comment on column {name}.{column} is {quote(text)}")
+            self.create(source)
+        if name in macros():
+            self._create_macro(macros()[name])
+        else:
+            self._create_view(views()[name])
 
-    def create_macro(self, question: SqlFile) -> None:
+    def has_all_that(self, macro: str) -> bool:
+        """Whether every view that a macro reads, itself or through others, is there."""
+        return _views_of(macro) <= self._done
+
+    def _create_view(self, view: SqlFile) -> None:
+        if view.name in TABLES:
+            self._create_stored(view.name)
+        elif view.name == "published":
+            self._connection.from_arrow(published.table()).create("stored.published")
+        self._connection.execute(f"create view {view.name} as {view.sql}")
+        self._connection.execute(f"comment on view {view.name} is {quote(view.title)}")
+        for column, text in view.columns.items():
+            self._connection.execute(f"comment on column {view.name}.{column} is {quote(text)}")
+
+    def _create_macro(self, macro: SqlFile) -> None:
+        arguments = ", ".join(
+            a.name if a.default is None else f"{a.name} := {a.default}" for a in macro.arguments.values()
+        )
+        kind, body = ("table", macro.sql) if macro.columns else ("", f"({macro.body})")
+        self._connection.execute(f"create macro {macro.name}({arguments}) as {kind} {body}")
+        self._connection.execute(f"comment on macro {kind} {macro.name} is {quote(macro.title)}")
+
+    def create_question(self, question: SqlFile) -> None:
         """Create a question as a table macro.
 
         Its parameters end in `_`: a macro's parameter hides every column of the same name.
@@ -176,8 +250,22 @@ def _literal(parameter: Parameter) -> str:
 
 
 @cache
-def _sources(view: str) -> frozenset[str]:
-    return frozenset(tables_of(views()[view].sql) - {view})
+def _sources(name: str) -> frozenset[str]:
+    """The views and macros that a view or macro names."""
+    tables, functions = _names(views()[name].sql if name in views() else _select(macros()[name]))
+    return frozenset((tables & views().keys() | functions & macros().keys()) - {name})
+
+
+@cache
+def _views_of(macro: str) -> frozenset[str]:
+    """The views that a macro reads, itself or through other macros."""
+    sources = _sources(macro)
+    return (sources & views().keys()).union(*(_views_of(name) for name in sources & macros().keys()))
+
+
+def _select(file: SqlFile) -> str:
+    """A file's SQL as a SELECT: a macro may be an expression."""
+    return f"select {file.body}" if file.arguments and not file.columns else file.body
 
 
 def _folder(name: str) -> dict[str, SqlFile]:

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
     from featurestore.writing import Target
 
-_UNDER_WAY = 2
-
 
 class FragmentWriter:
     """Writes fragments in the background, in memory bounded by a few of them; a context manager.
 
     Args:
         storage: The lake's storage.
+        room: How many fragments may wait or be under way; who hands over another one waits. Those who hand over several
+            at once, and must not wait for them, need room for all of these.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, room: int = 2) -> None:
         self._storage = storage
         self._encoder = ThreadPoolExecutor(1)
         self._storer = ThreadPoolExecutor(1)
-        self._room = Semaphore(_UNDER_WAY)
+        self._room = Semaphore(room)
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from featurestore import catalog, reading, scanning
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from featurestore.filters import Filters
+    from featurestore.library import Library
     from featurestore.manifest import Manifest, Part
     from featurestore.sqlfile import SqlFile, Value
     from featurestore.storage import Storage
@@ -193,39 +196,17 @@ class Lake:
         Raises:
             InputError: DuckDB refuses the query.
         """
-        return self._run(query, {})
-
-    def questions(self) -> Mapping[str, SqlFile]:
-        """What can be asked: name, title, parameters and columns of each question."""
-        return catalog.questions()
-
-    def ask(self, question: str, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
-        """The answer to a question.
-
-        Args:
-            question: Its name; see `questions`.
-            parameters: Values for its parameters; the others keep their defaults.
-
-        Raises:
-            MissingError: No question, or no parameter of it, has that name.
-            InputError: A parameter's value is of another type.
-        """
-        known = self.questions()
-        found = known[pick("question", question, known)]
-        return self._run(found.sql, found.bind(parameters))
-
-    def _run(self, sql: str, parameters: Mapping[str, Value]) -> duckdb.DuckDBPyRelation:
         import duckdb
 
         self.check_exists()
-        needed = catalog.tables_of(sql)
+        needed = catalog.tables_of(query)
         # A statement that names no view may still need all of them, e.g. `show tables`.
         try:
             connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
         except duckdb.Error as error:
             raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
         try:
-            relation = connection.sql(sql, params=dict(parameters)) if parameters else connection.sql(sql)
+            relation = connection.sql(query)
         except duckdb.IOException as error:
             raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
         except duckdb.Error as error:
@@ -233,6 +214,58 @@ class Lake:
         if relation is None:
             raise InputError("The statement returns no rows: give a SELECT.")
         return relation
+
+    def library(self, folder: str | os.PathLike[str] | None = None) -> Library:
+        """The questions that come with the package, those in the lake's folder `questions/`, and those of another folder.
+
+        Args:
+            folder: A folder with files `NAME.sql`.
+
+        Raises:
+            InputError: There is no such folder.
+            StorageError: The lake's store cannot be reached.
+        """
+        from pathlib import Path
+
+        from featurestore.library import library
+
+        return library(self.storage, None if folder is None else Path(folder))
+
+    def questions(self) -> Mapping[str, SqlFile]:
+        """What can be asked: name, title, parameters and columns of each question, the lake's own ones too.
+
+        Warns:
+            UserWarning: A file of the lake's folder `questions/` is no question; says why.
+        """
+        found = self.library()
+        for error in found.broken.values():
+            warnings.warn(str(error), stacklevel=2)
+        return found.questions
+
+    def ask(self, question: str, filters: Filters | None = None, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
+        """The answer to a question: a relation, which `.pl()` makes a polars frame and `.arrow()` Arrow's batches.
+
+        Args:
+            question: Its name; see `questions`.
+            filters: Narrow the models, detectors and results that it is asked of.
+            parameters: Values for its parameters; the others keep their defaults.
+
+        Raises:
+            MissingError: No question, no parameter of it, or no model or detector of the lake has that name.
+            InputError: A parameter's value or a filter cannot be used, or the question's file is broken.
+
+        Warns:
+            UserWarning: Models are left out because what a filter goes by is not known of them.
+        """
+        from featurestore.asking import answer
+        from featurestore.filters import Filters
+
+        found = self.library().pick(question)
+        self.check_exists()
+        answered = answer(self.storage, found, parameters, filters or Filters(), location=self.location)
+        for note in answered.notes:
+            warnings.warn(note, stacklevel=2)
+        return answered.relation
 
     def _absent(self, table: str, key: Mapping[str, str]) -> MissingError:
         self.check_exists()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROW_GROUP_ROWS = 2048
+NARROW_ROW_GROUP_ROWS = 1 << 16
 _ROOM = 1 << 18
 _CHECKED_ROWS = 1024
 
@@ -24,13 +25,14 @@ def encode(table: pa.Table) -> pa.Buffer:
     """Encode one fragment as Parquet bytes.
 
     Vectors get no dictionary and no statistics, and are not compressed: their mantissas are noise, and a scan is then
-    a copy. The other columns are small and compress well.
+    a copy. The other columns are small and compress well; numbers with a fraction hardly repeat, and a dictionary of them
+    makes files larger and scans slow. Without vectors a row is some bytes, and a scan is fastest over large row groups.
     """
     plain = [field.name for field in table.schema if not pa.types.is_fixed_size_list(field.type)]
     options = {
-        "row_group_size": ROW_GROUP_ROWS,
+        "row_group_size": ROW_GROUP_ROWS if len(plain) < len(table.schema) else NARROW_ROW_GROUP_ROWS,
         "compression": dict.fromkeys(plain, "zstd"),
-        "use_dictionary": plain,
+        "use_dictionary": [name for name in plain if not pa.types.is_floating(table.schema.field(name).type)],
         "write_statistics": plain,
         "write_page_checksum": True,
     }

@@ -22,6 +22,7 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+FORMATS = ("table", "csv", "json", "markdown", "parquet")
 _WIDEST = 10_000
 _FORMATS: Mapping[str, Callable[[pl.DataFrame], str]]
 
@@ -38,8 +39,22 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
         InputError: Parquet would go to a terminal, or DuckDB fails at a row.
         StorageError: DuckDB cannot read the lake.
     """
-    pick("format", format_, (*_FORMATS, "table", "parquet"))
-    frame = _fetched(relation)
+    check_format(format_)
+    show_frame(fetch(relation), format_)
+
+
+def check_format(format_: str) -> None:
+    """Raise if no format has that name, before anything is computed.
+
+    Raises:
+        MissingError: None has.
+    """
+    pick("format", format_, FORMATS)
+
+
+def show_frame(frame: pl.DataFrame, format_: str) -> None:
+    """Print rows to standard output, as `show` does."""
+    check_format(format_)
     if format_ == "table":
         _print_table(frame)
     elif format_ == "parquet":
@@ -48,14 +63,23 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
         sys.stdout.write(_FORMATS[format_](frame))
 
 
-def _fetched(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
-    """Run a query to its end; DuckDB reads files and converts values only now."""
+def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.DataFrame:
+    """Run a query to its end; DuckDB reads files and converts values only now.
+
+    Args:
+        relation: The query.
+        what: What it is, for messages.
+
+    Raises:
+        InputError: DuckDB fails at a row.
+        StorageError: DuckDB cannot read the lake.
+    """
     try:
         frame: pl.DataFrame = relation.pl()
     except duckdb.IOException as error:
         raise StorageError(f"DuckDB cannot read the lake: {one_line(error)}") from error
     except duckdb.Error as error:
-        raise InputError(f"DuckDB cannot run the query: {one_line(error)}") from error
+        raise InputError(f"DuckDB cannot run {what}: {one_line(error)}") from error
     return frame
 
 

@@ -4,63 +4,47 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from featurestore.errors import InputError
+from featurestore.default_plot import plot
+from featurestore.errors import InputError, LakeError
 from featurestore.names import pick
+from featurestore.parameter import TYPES, Parameter, Value, parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-Value: TypeAlias = str | int | float | bool | None
+    from featurestore.default_plot import Plot
 
-_HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
+__all__ = ["TOPICS", "Argument", "Parameter", "SqlFile", "Value", "parse"]
+
+TOPICS = ("accuracy", "recipes", "detectors", "unit-tests", "samples", "published", "lake")
+"""The topics of the questions that come with the package, in the order of the list; a user's own may have others."""
+
 PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
-_TAGS = ("title", "question", "finding", "topic", "param", "column")
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, float) and not value.is_integer():
-        raise ValueError(value)
-    return int(value)
-
-
-_TYPES: Mapping[str, Callable[[Any], Value]] = {"text": str, "integer": _whole, "number": float}
+_HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
+_TAGS = ("title", "question", "finding", "topic", "plot", "param", "argument", "column")
+_DUCKDB_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a question.
+class Argument:
+    """One argument of a macro.
 
     Attributes:
-        name: As in `--param name=value` and `$name`.
-        type: `text`, `integer` or `number`.
-        default: Its value where the caller gives none.
-        description: What it does, and what it may be.
+        name: As in `name := value`.
+        default: A SQL literal; None where the caller must give a value.
+        description: What it is.
     """
 
     name: str
-    type: str
-    default: Value
+    default: str | None
     description: str
-
-    def parse(self, value: Value) -> Value:
-        """Convert what a caller typed.
-
-        Raises:
-            InputError: It is not of the parameter's type.
-        """
-        if value is None:
-            return None
-        try:
-            return _TYPES[self.type](value)
-        except (ValueError, TypeError):
-            raise InputError(f"The parameter {self.name!r} takes {_article(self.type)}, not {value!r}.") from None
 
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """One view or question.
+    """One view, macro or question.
 
     Attributes:
         name: The file's name without its ending.
@@ -70,6 +54,8 @@ class SqlFile:
         topic: The group that it is listed under.
         parameters: By name, in the order of the header.
         columns: Description of each result column, in order.
+        arguments: A macro's arguments by name, in order.
+        plot: How the answer is drawn by default; None if the header does not say.
         sql: The whole text, header included.
         origin: The file's path, for messages.
     """
@@ -81,15 +67,32 @@ class SqlFile:
     topic: str
     parameters: Mapping[str, Parameter]
     columns: Mapping[str, str]
+    arguments: Mapping[str, Argument]
+    plot: Plot | None
     sql: str
     origin: str
+
+    @property
+    def body(self) -> str:
+        """The SQL after the header."""
+        return "\n".join(self.sql.splitlines()[self._header_length :])
+
+    def place(self, message: str) -> str:
+        """Where the body is wrong, from DuckDB's message on it: the file, and the line if DuckDB names one."""
+        line = _DUCKDB_LINE.search(message)
+        return f"{self.origin}, line {self._header_length + int(line[1])}" if line else self.origin
+
+    @property
+    def _header_length(self) -> int:
+        lines = self.sql.splitlines()
+        return next(number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("--"))
 
     def bind(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Complete a caller's parameters with the defaults, each converted to its type.
 
         Raises:
             MissingError: A name is not one of the parameters.
-            InputError: A value is not of its parameter's type.
+            InputError: A value is not of its parameter's type, or not an allowed one.
         """
         for name in values:
             pick(f"parameter of {self.name}", name, self.parameters)
@@ -105,24 +108,27 @@ def parse(text: str, name: str, origin: str) -> SqlFile:
     single = dict.fromkeys(_TAGS, "")
     parameters: dict[str, Parameter] = {}
     columns: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
+    arguments: dict[str, Argument] = {}
+    places: dict[tuple[str, str], str] = {}
     for number, line in _header_lines(text):
         place = f"{origin}, line {number}"
         match = _header(line, place)
         tag, name_ = match["tag"], (match["name"] or "").partition(" ")[0]
-        if (tag, name_) in seen:
+        if (tag, name_) in places:
             raise InputError(f"{place}: the {f'{tag} {name_}'.rstrip()} is there already; got {line!r} again.")
-        seen.add((tag, name_))
+        places[tag, name_] = place
         if tag == "param":
             parameters[name_] = _parameter(match, place)
+        elif tag == "argument":
+            arguments[name_] = Argument(name_, match["default"], match["text"])
         elif tag == "column":
             columns[name_] = match["text"]
         else:
             single[tag] = match["text"]
+    shown = _plot(single["plot"], columns, places["plot", ""]) if single["plot"] else None
     _check(text, origin, single, parameters)
-    return SqlFile(
-        name, single["title"], single["question"], single["finding"], single["topic"], parameters, columns, text, origin
-    )
+    title, question, finding, topic = (single[tag] for tag in ("title", "question", "finding", "topic"))
+    return SqlFile(name, title, question, finding, topic, parameters, columns, arguments, shown, text, origin)
 
 
 def _header_lines(text: str) -> Iterable[tuple[int, str]]:
@@ -142,21 +148,28 @@ def _header(line: str, place: str) -> re.Match[str]:
     match = _HEADER.fullmatch(line)
     if not match or match["tag"] not in _TAGS or not match["text"]:
         raise InputError(f"{place}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}.")
-    words = (match["name"] or "").split()
-    if match["tag"] != "param" and (match["default"] is not None or len(words) != (match["tag"] == "column")):
+    words, tag = (match["name"] or "").split(), match["tag"]
+    if tag == "param":
+        return match
+    if (match["default"] is not None and tag != "argument") or len(words) != (tag in {"argument", "column"}):
         raise InputError(f"{place}: a column takes its name before the colon, and other tags nothing; got {line!r}.")
     return match
 
 
 def _parameter(match: re.Match[str], place: str) -> Parameter:
     name, _, type_ = (match["name"] or "").partition(" ")
-    if type_ not in _TYPES or match["default"] is None:
-        raise InputError(f"{place}: expected `-- param NAME {'|'.join(_TYPES)} = DEFAULT: text`.")
-    default = None if match["default"] == "null" else match["default"]
-    blank = Parameter(name, type_, None, match["text"])
+    if type_ not in TYPES or match["default"] is None:
+        raise InputError(f"{place}: expected `-- param NAME {'|'.join(TYPES)} = DEFAULT: text`.")
     try:
-        return Parameter(name, type_, blank.parse(default), match["text"])
+        return parameter(name, type_, match["default"], match["text"])
     except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def _plot(written: str, columns: Mapping[str, str], place: str) -> Plot:
+    try:
+        return plot(written, columns)
+    except LakeError as error:
         raise InputError(f"{place}: {error}") from error
 
 
@@ -172,7 +185,3 @@ def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mappin
         raise InputError(
             f"{origin}: the parameters of the header and of the SQL must be the same; these differ: {names}."
         )
-
-
-def _article(type_: str) -> str:
-    return {"text": "text", "integer": "a whole number", "number": "a number"}[type_]

@@ -65,6 +65,17 @@ RECIPE_COLUMNS = {
     "soup_of": pa.list_(_TEXT),
 }
 
+_GEOMETRY_COLUMNS = (
+    *("norm_mean", "norm_sd", "norm_sd_within", "norm_sd_between"),
+    *("scatter_within", "scatter_between", "scatter_ratio"),
+    *("nc1", "nc2_norms", "nc2_angles", "nc3"),
+    *("class_cosine_mean", "class_cosine_sd"),
+    *("effective_rank_within", "effective_rank_between", "effective_rank_total"),
+    *("participation_within", "participation_between", "participation_total"),
+    *("rank_within", "condition_within", "kurtosis_within"),
+    *("principal_dim", "energy_outside"),
+)
+
 _METRIC_COLUMNS = ("fpr95", "auroc", "aupr_in", "aupr_out", "fpr95_ood_positive")
 
 TABLES = {
@@ -138,6 +149,11 @@ TABLES = {
             ),
         ),
         Table("accuracy", ("model", "dataset"), _columns(n=_INTEGER, top1=_NUMBER, top5=_NUMBER)),
+        Table(
+            "geometry",
+            ("model", "dataset"),
+            _columns(role=_TEXT, rows=_INTEGER, **dict.fromkeys(_GEOMETRY_COLUMNS, _NUMBER)),
+        ),
     )
 }
 

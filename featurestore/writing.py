@@ -19,7 +19,7 @@ from featurestore.manifest import Fragment, Manifest, Part
 from featurestore.parquet import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from featurestore.storage import Storage
     from featurestore.tables import Table
@@ -75,6 +75,19 @@ def find(storage: Storage, target: Target, *, replacing: bool) -> Part | None:
     raise manifests.conflict(
         target.table.name, {**target.key, **target.part_key}, existing.ingredients, target.ingredients
     )
+
+
+def find_all(storage: Storage, targets: Iterable[Target]) -> list[Part | None]:
+    """What `find` returns for each target where parts may be replaced; each partition's manifest is read once."""
+    manifests_of: dict[str, Manifest | None] = {}
+    found: list[Part | None] = []
+    for target in targets:
+        if target.folder not in manifests_of:
+            manifests_of[target.folder] = reading.latest(storage, target.table, target.key)
+        manifest = manifests_of[target.folder]
+        part = manifest.part(target.part_key) if manifest else None
+        found.append(part if part and part.fingerprint == target.fingerprint else None)
+    return found
 
 
 def write_fragment(

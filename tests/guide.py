@@ -1,9 +1,10 @@
-"""The parts of docs/guide.md that follow from the code; `python -m tests.guide` writes them anew."""
+"""The parts of docs/guide.md and docs/detectors.md that follow from the code; `python -m tests.guide` writes them anew."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from featurestore.__main__ import app
 from featurestore.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from analysis.gathering.base import Statistic
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
+DETECTORS = GUIDE.with_name("detectors.md")
 _BLOCK = re.compile(r"<!-- generated: ([^\n]*) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -27,10 +31,16 @@ def blocks() -> dict[str, str]:
     return {
         **commands,
         "views": _views(),
+        "macros": _macros(),
         "questions": _questions(),
         "detectors": _detectors(),
         "settings": _settings(),
     }
+
+
+def detector_blocks() -> dict[str, str]:
+    """The generated parts of the page on detectors."""
+    return {"statistics": _statistics()}
 
 
 def names(text: str) -> list[str]:
@@ -38,9 +48,9 @@ def names(text: str) -> list[str]:
     return [match[1] for match in _BLOCK.finditer(text)]
 
 
-def updated(text: str) -> str:
+def updated(text: str, known: Mapping[str, str] | None = None) -> str:
     """The text with its generated parts written anew; a part that is not known any more is empty."""
-    known = blocks()
+    known = blocks() if known is None else known
     return _BLOCK.sub(lambda match: f"<!-- generated: {match[1]} -->\n{known.get(match[1], '')}\n<!-- end -->", text)
 
 
@@ -67,7 +77,8 @@ def _command(words: tuple[str, ...], command: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    return option.opts[0] if option.is_flag else f"{option.opts[0]} {option.name.strip('_').upper()}"
+    value = option.metavar or option.name.strip("_").upper()
+    return option.opts[0] if option.is_flag else f"{option.opts[0]} {value}"
 
 
 def _help(parameter: Any) -> str:
@@ -83,10 +94,24 @@ def _views() -> str:
     return "\n".join(parts).rstrip()
 
 
+def _macros() -> str:
+    parts = []
+    for name, macro in catalog.macros().items():
+        given = [a.name if a.default is None else f"{a.name} := {a.default}" for a in macro.arguments.values()]
+        rows = [(f"`{a.name}`", a.description) for a in macro.arguments.values()]
+        answer = ", ".join(f"`{column}`" for column in macro.columns)
+        parts += [f"### `{name}`", "", f"`{name}({', '.join(given)})`: {macro.title}.", ""]
+        parts += [*_table(("argument", "meaning"), rows), "", *([f"Columns: {answer}.", ""] * bool(answer))]
+    return "\n".join(parts).rstrip()
+
+
 def _questions() -> str:
     parts = []
     for name, question in catalog.questions().items():
-        rows = [(f"`{p.name}`", p.type, f"`{p.default}`", p.description) for p in question.parameters.values()]
+        rows = [
+            (f"`{p.name}`", p.type, f"`{p.default}`", "; ".join(filter(None, (p.description, p.allowed))))
+            for p in question.parameters.values()
+        ]
         answer = ", ".join(f"`{column}`" for column in question.columns)
         parts += [
             f"### `{name}`",
@@ -104,6 +129,33 @@ def _detectors() -> str:
     return "\n".join(_table(("detector", "score; higher is more in-distribution", "learns from", "source"), rows))
 
 
+def _statistics() -> str:
+    users: dict[str, list[str]] = {}
+    found: dict[str, Statistic] = {}
+    for detector in detectors().values():
+        for need in detector.needs:
+            for statistic in _with_variants(need):
+                found[statistic.name] = statistic
+                users.setdefault(statistic.name, []).append(f"`{detector.name}`")
+    rows = [
+        (f"`{name}`", f"`{_file(s)}`", s.source, ", ".join(dict.fromkeys(users[name]))) for name, s in found.items()
+    ]
+    return "\n".join(_table(("statistic", "file in `analysis/gathering`", "of", "learnt from by"), sorted(rows)))
+
+
+def _with_variants(statistic: Statistic) -> Iterator[Statistic]:
+    yield statistic
+    for other in (*statistic.after, *([statistic.for_unit_features] if statistic.for_unit_features else [])):
+        yield from _with_variants(other)
+
+
+def _file(statistic: Statistic) -> str:
+    start: Any = statistic.start
+    while isinstance(start, partial):
+        start = start.func
+    return f"{start.__module__.rpartition('.')[2]}.py"
+
+
 def _settings() -> str:
     documented = dict(re.findall(r"^ {8}(\w+): (.*)$", Settings.__doc__ or "", re.MULTILINE))
     rows = [(f"`{field.name}`", documented[field.name]) for field in fields(Settings)]
@@ -118,3 +170,4 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 
 if __name__ == "__main__":
     GUIDE.write_text(updated(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    DETECTORS.write_text(updated(DETECTORS.read_text(encoding="utf-8"), detector_blocks()), encoding="utf-8")

@@ -36,6 +36,14 @@ def test_the_guide_says_what_the_code_says() -> None:
     assert guide.updated(GUIDE) == GUIDE, "docs/guide.md is behind the code: run `python -m tests.guide`."
 
 
+def test_the_page_on_detectors_has_every_statistic() -> None:
+    """What fits are made from, and which detectors learn from it."""
+    page = guide.DETECTORS.read_text(encoding="utf-8")
+    assert guide.names(page) == ["statistics"]
+    known = guide.detector_blocks()
+    assert guide.updated(page, known) == page, "docs/detectors.md is behind the code: run `python -m tests.guide`."
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link names a file, and every anchor a heading."""

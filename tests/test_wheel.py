@@ -48,6 +48,8 @@ def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None
     elsewhere.mkdir()
     query = [command, "sql", "select model, top1 from accuracy", "--format", "csv", "--lake", lake.location]
     assert _run(*query, cwd=elsewhere) == "model,top1\nm,0.5\n"
+    published = [command, "sql", "select count(*) as n from published", "--format", "csv", "--lake", lake.location]
+    assert _run(*published, cwd=elsewhere) == "n\n704\n"
     assert "accuracy_vs_unit_test_fpr" in _run(command, "ask", cwd=elsewhere)
     assert _run(command, "ask", "accuracy_vs_unit_test_fpr", "--format", "csv", "--lake", lake.location, cwd=elsewhere)
     failed = subprocess.run(

@@ -7,22 +7,26 @@ import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from analysis.detectors.base import Detector
-from featurestore.errors import InputError, MissingError
+from featurestore.errors import InputError, LakeError, MissingError
 from featurestore.names import check_slug, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import ModuleType
+    from collections.abc import Callable, Mapping, Sequence
+
+ALL = "all"
+"""What stands for every detector where names of detectors are asked for."""
 
 ENTRY_POINTS = "featurestore.detectors"
 """Group of entry points under which an installed package names modules that define detectors."""
 
 _plugins: dict[str, Detector[Any]] = {}
+_modules: dict[str, ModuleType] = {}
 
 
 def detectors() -> Mapping[str, Detector[Any]]:
@@ -33,7 +37,23 @@ def detectors() -> Mapping[str, Detector[Any]]:
 
 def default_detectors() -> list[Detector[Any]]:
     """Return the detectors that are scored unless some are named: one convention, and none of extraordinary cost."""
-    return [detector for detector in detectors().values() if "." not in detector.name and not detector.on_request]
+    return [detector for detector in detectors().values() if _is_plain(detector) and not detector.on_request]
+
+
+def costly_detectors() -> list[Detector[Any]]:
+    """Return the detectors that their cost alone keeps out of the default ones."""
+    return [detector for detector in detectors().values() if _is_plain(detector) and detector.on_request]
+
+
+def choose(names: Sequence[str]) -> list[Detector[Any]]:
+    """Return the detectors of those names; the default ones if there is no name, and every one if a name is `all`.
+
+    Raises:
+        MissingError: There is none of a name; suggests the nearest.
+    """
+    if ALL in names:
+        return list(detectors().values())
+    return [get(name) for name in dict.fromkeys(names)] or default_detectors()
 
 
 def get(name: str) -> Detector[Any]:
@@ -61,40 +81,73 @@ def load_plugin(module: str) -> list[str]:
         MissingError: There is no such module.
         InputError: It cannot be imported, defines no detector, or one whose name is taken.
     """
-    found = {detector.name: detector for detector in _defined_in(_import(module))}
-    if not found:
-        raise InputError(f"The plugin {module} defines no detector: it needs an `analysis.detectors.Detector` in it.")
-    taken = sorted(found.keys() & _shipped().keys())
-    if taken:
-        raise InputError(f"The plugin {module} defines {taken[0]!r}, which exists already: give it another name.")
-    for name in found:
-        check_slug("detector", name)
+    found = _checked(f"plugin {module}", lambda: _import(module), _shipped())
     _plugins.update(found)
     return sorted(found)
+
+
+def plugin_modules() -> list[ModuleType]:
+    """Return the modules that `load_plugin` has read: another machine may not have them."""
+    return list(_modules.values())
 
 
 @cache
 def _shipped() -> Mapping[str, Detector[Any]]:
     package = import_module("analysis.detectors")
-    modules = [module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
-    modules += [point.value for point in entry_points(group=ENTRY_POINTS)]
-    return {found.name: found for module in modules for found in _defined_in(import_module(module))}
+    names = [module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
+    found = {detector.name: detector for name in names for detector in _defined_in(import_module(name))}
+    for point in entry_points(group=ENTRY_POINTS):
+        found |= _checked(f"installed plugin {point.name} ({point.value})", point.load, found)
+    return found
 
 
-def _defined_in(module: ModuleType) -> Iterator[Detector[Any]]:
-    return (value for value in vars(module).values() if isinstance(value, Detector))
-
-
-def _import(module: str) -> ModuleType:
-    path = Path(module)
-    if path.suffix == ".py":
-        if not path.is_file():
-            raise MissingError(f"There is no plugin file {module}.")
-        sys.path.insert(0, str(path.parent.resolve()))
-        module = path.stem
+def _checked(what: str, load: Callable[[], Any], taken: Mapping[str, Detector[Any]]) -> dict[str, Detector[Any]]:
+    """The detectors of a plugin by name, if it can be used."""
     try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingError(f"There is no plugin module {module!r}: {error}.") from error
+        loaded = load()
+    except LakeError:
+        raise
     except Exception as error:
-        raise InputError(f"The plugin {module} cannot be imported: {type(error).__name__}: {error}.") from error
+        raise InputError(f"The {what} cannot be imported: {type(error).__name__}: {error}.") from error
+    # What a plugin imports from here is not its own.
+    found = {d.name: d for d in _defined_in(loaded) if d is not taken.get(d.name)}
+    if not found:
+        raise InputError(f"The {what} defines no detector: it needs an `analysis.detectors.Detector` in it.")
+    for name in found:
+        check_slug("detector", name)
+        if name in taken:
+            raise InputError(f"The {what} defines {name!r}, which exists already: give it another name.")
+    return found
+
+
+def _defined_in(loaded: Any) -> list[Detector[Any]]:
+    """The detectors among the values of a module; what an entry point names may also be a detector itself."""
+    values = vars(loaded).values() if isinstance(loaded, ModuleType) else (loaded,)
+    return [value for value in values if isinstance(value, Detector)]
+
+
+def _is_plain(detector: Detector[Any]) -> bool:
+    return "." not in detector.name
+
+
+def _import(name: str) -> ModuleType:
+    path = Path(name)
+    if path.suffix != ".py":
+        try:
+            _modules[name] = import_module(name)
+        except ModuleNotFoundError as error:
+            raise MissingError(f"There is no plugin module {name!r}: {error}.") from error
+        return _modules[name]
+    if not path.is_file():
+        raise MissingError(f"There is no plugin file {name}.")
+    # A name of its own: `statistics.py` of a user's is not the standard library's.
+    own = f"featurestore_plugin_{path.stem}"
+    spec = spec_from_file_location(own, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"The plugin {name} cannot be imported: Python cannot load it.")
+    if str(path.parent.resolve()) not in sys.path:
+        sys.path.append(str(path.parent.resolve()))
+    # Dataclasses look their module up while they are made.
+    _modules[name] = sys.modules[own] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[own])
+    return sys.modules[own]

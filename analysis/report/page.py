@@ -1,87 +1,228 @@
-"""The page: what is in the lake, the main figure, and the numbers behind it."""
+"""The report: findings first, then the sections, in one file that needs no network."""
 
 from __future__ import annotations
 
+import base64
 import html
+from functools import cache
 from importlib import resources
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analysis.studies import accuracy_vs_fpr
-from featurestore.errors import InputError, MissingError, StorageError
+import vl_convert
+
+from analysis.report.content import Content, Figure, Gallery, TableView
+from analysis.report.context import Context
+from analysis.report.encoding import as_json, encoded, thinned
+from analysis.report.figures import write_figures
+from analysis.report.sections import sections
+from analysis.report.specs import panels, specification
+from analysis.report.tables import MOST_ROWS, table
+from analysis.studies.palette import UNKNOWN
+from featurestore.errors import LakeError, MissingError, StorageError
+from featurestore.names import pick
+from featurestore.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    import polars as pl
-
+    from analysis.report.content import Item, Section, Source
+    from analysis.report.context import OpenImage
     from featurestore.lake import Lake
 
-_TITLE = "Accuracy against out-of-distribution detection"
+_FIGURE_ROWS = 16_000
+_DEFAULT_BENCHMARK = "main"
+# More detectors than this make a scatter unreadable: the page begins with the best of them.
+_DETECTORS_AT_FIRST = 8
 
 
-def write_report(lake: Lake, out: Path) -> None:
+def write_report(
+    lake: Lake,
+    out: Path,
+    *,
+    figures: Path | None = None,
+    benchmark: str | None = None,
+    open_image: OpenImage | None = None,
+) -> Sequence[Path]:
     """Write the report of a lake as one HTML file without links to anywhere.
 
+    Args:
+        lake: The lake.
+        out: The file; its folder is made if it is not there.
+        figures: Folder to write each figure to as PNG, SVG and CSV too.
+        benchmark: The benchmark to report on; by default `main`, else the first that has metrics.
+        open_image: Opens a sample's image, for the pictures; None where that is not possible.
+
+    Returns:
+        The figures' files.
+
     Raises:
-        MissingError: The lake has no metrics yet.
-        InputError: The folder of `out` does not exist.
-        StorageError: The file cannot be written.
+        MissingError: The lake has no metrics yet, or none of that benchmark.
+        StorageError: A file cannot be written.
     """
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"There is no folder {out.absolute().parent}: make it, or write the report elsewhere.")
-    frame = accuracy_vs_fpr.data(lake)
-    if frame.is_empty():
-        raise MissingError("There are no metrics to report yet: run `featurestore score` first.")
-    page = Template(resources.files("analysis.report").joinpath("page.html").read_text(encoding="utf-8"))
-    text = page.substitute(title=_TITLE, lead=_lead(frame), sections=_figure(frame) + _best(lake))
+    context = Context(lake, _benchmark(lake, benchmark), open_image)
+    built = [(section, _built(section, context)) for section in sections()]
+    page = _page(context, built)
     try:
-        out.write_text(text, encoding="utf-8")
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"Cannot write {out}: {error.strerror}.") from error
+    drawings = [item for _, content in built for item in content.items if isinstance(item, Figure)]
+    return write_figures(drawings, figures) if figures else []
 
 
-def _lead(frame: pl.DataFrame) -> str:
-    counts = {name: frame[name].n_unique() for name in ("model", "detector", "ood_dataset")}
-    return f"{counts['model']} models, {counts['detector']} detectors, {counts['ood_dataset']} OOD sets. Lower FPR is better."
+def _benchmark(lake: Lake, wanted: str | None) -> str:
+    held = sorted({str(name) for (name,) in lake.sql("select distinct benchmark from metrics").fetchall()})
+    if not held:
+        raise MissingError("There are no metrics to report yet: run `featurestore score` first.")
+    if wanted is not None:
+        return pick("benchmark", wanted, held)
+    return _DEFAULT_BENCHMARK if _DEFAULT_BENCHMARK in held else held[0]
 
 
-def _figure(frame: pl.DataFrame) -> str:
-    chart = accuracy_vs_fpr.chart(frame).to_html(inline=True, fullhtml=False, output_div="accuracy-vs-fpr")
+def _built(section: Section, context: Context) -> Content:
+    """A section, or why there is none: what one part of a lake lacks must not hide the rest."""
+    try:
+        return section.build(context)
+    except LakeError as error:
+        return Content(not_shown=[f"{section.title}: {error}"])
+
+
+def _page(context: Context, built: Sequence[tuple[Section, Content]]) -> str:
+    shown = [(section, content) for section, content in built if content.items]
+    parts = {
+        "title": "Out-of-distribution detection",
+        "benchmark": html.escape(context.benchmark),
+        "lead": _lead(context),
+        "findings": _findings(content for _, content in built),
+        "contents": "".join(f'<a href="#{section.name}">{html.escape(section.title)}</a>' for section, _ in shown),
+        "filters": _filters(context),
+        "sections": "".join(_section(section, content) for section, content in shown),
+        "not_shown": _not_shown([line for _, content in built for line in content.not_shown]),
+        "version": __version__,
+        "lake": html.escape(context.lake.location),
+        "payload": as_json(_payload(shown)),
+        "style": _text("page.css"),
+        "script": _text("page.js"),
+        "vega": _vega(),
+    }
+    return Template(_text("page.html")).substitute(parts)
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and vega-embed, which Altair's converter carries; putting them together takes two seconds."""
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub knows no default
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _text(name: str) -> str:
+    return resources.files("analysis.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _lead(context: Context) -> str:
+    judged = context.results
+    counts = {"model": judged["model"].n_unique(), "detector": len(context.detectors), "OOD set": len(context.ood)}
+    said = [f"<b>{count:,}</b> {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
+    return f"{', '.join(said[:-1])} and {said[-1]}. FPR is the share of OOD accepted at the threshold that accepts 95 % of ID test samples; lower is better."
+
+
+def _findings(contents: Iterable[Content]) -> str:
+    lines = [line for content in contents for line in content.findings]
     return (
-        "<h2>Each model and detector</h2>"
-        f'<figure><div class="figure">{chart}</div><figcaption>Each point is a model with a detector. FPR is the share of OOD '
-        "samples accepted when 95 % of ID test samples are, averaged over the OOD classes. Hover for the recipe; click an "
-        "entry of a legend to single it out, shift-click for several.</figcaption></figure>"
+        f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
+        if lines
+        else "<p>Too few models to compare; the numbers are below.</p>"
     )
 
 
-def _best(lake: Lake) -> str:
-    answer = lake.ask("best_detector").pl()
+def _filters(context: Context) -> str:
+    """A switch for each pretraining and detector, where there is a choice."""
+    first = set(context.detectors[:_DETECTORS_AT_FIRST])
+    choices = {
+        "pretraining": sorted(set(context.results["pretraining"].fill_null(UNKNOWN))),
+        "detector": sorted(context.detectors),
+    }
+    groups = [
+        f"<fieldset><legend>{name.capitalize()}</legend>{''.join(_switch(name, value, on=name != 'detector' or value in first) for value in values)}</fieldset>"
+        for name, values in choices.items()
+        if len(values) > 1
+    ]
+    if not groups:
+        return ""
+    return f'<details class="filters" open><summary>Filter</summary><form id="filters">{"".join(groups)}<button type="reset">Reset</button></form></details>'
+
+
+def _switch(name: str, value: str, *, on: bool) -> str:
+    text = html.escape(value, quote=True)
+    return f'<label><input type="checkbox" name="{name}" value="{text}"{" checked" if on else ""}><span>{text}</span></label>'
+
+
+def _section(section: Section, content: Content) -> str:
+    intro = f"<p>{html.escape(content.intro)}</p>" if content.intro else ""
+    body = "".join(_item(item) for item in content.items)
+    return f'<section id="{section.name}"><h2>{html.escape(section.title)}</h2>{intro}{body}</section>'
+
+
+def _item(item: Item) -> str:
+    if isinstance(item, Gallery):
+        return _gallery(item)
+    shown = '<div class="chart"></div>' if isinstance(item, Figure) else table(item.frame, item.shares)
+    drawing = (
+        '<button type="button" data-save="svg">SVG</button><button type="button" data-save="png">PNG</button>'
+        if isinstance(item, Figure)
+        else ""
+    )
     return (
-        "<h2>Best detectors</h2><p>Mean over models; <em>wins</em> counts the models for which no detector has a lower FPR. "
-        f"The same table: <code>featurestore ask best_detector</code>.</p>{table(answer)}"
+        f'<figure id="{item.name}" class="{"figure" if isinstance(item, Figure) else "listing"}"><h3>{html.escape(item.title)}</h3>{shown}'
+        f"<figcaption>{html.escape(item.caption)}{html.escape(_left_out(item))}</figcaption>"
+        f'<div class="tools"><button type="button" data-save="csv">Data (CSV)</button>{drawing}{_source(item.source)}</div></figure>'
+    )  # fmt: skip
+
+
+def _left_out(item: Figure | TableView) -> str:
+    if isinstance(item, Figure):
+        return thinned(item.frame, _FIGURE_ROWS)[1]
+    return f" The first {MOST_ROWS} of {len(item.frame):,} rows." if len(item.frame) > MOST_ROWS else ""
+
+
+def _source(source: Source) -> str:
+    name = "SQL" if source.language == "sql" else "Script"
+    return f'<details class="source"><summary>{name}</summary><pre class="command">{html.escape(source.command)}</pre><pre>{html.escape(source.code.strip())}</pre></details>'
+
+
+def _gallery(gallery: Gallery) -> str:
+    pictures = "".join(
+        f'<li><img alt="" src="data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}">'
+        + "".join(f"<span>{html.escape(line)}</span>" for line in picture.lines if line)
+        + "</li>"
+        for picture in gallery.pictures
     )
+    return f'<figure class="gallery"><h3>{html.escape(gallery.title)}</h3><ul>{pictures}</ul><figcaption>{html.escape(gallery.caption)}</figcaption></figure>'
 
 
-def table(frame: pl.DataFrame) -> str:
-    """A frame as an HTML table; all text is escaped."""
-    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
-    head = "".join(_cell("th", name, right=right) for name, right in zip(frame.columns, numeric, strict=True))
-    rows = (
-        "".join(_cell("td", _text(value), right=right) for value, right in zip(row, numeric, strict=True))
-        for row in frame.iter_rows()
-    )
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def _not_shown(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(f"<li>{html.escape(line)}</li>" for line in lines)}</ul></section>'
 
 
-def _cell(tag: str, text: str, *, right: bool) -> str:
-    css = ' class="number"' if right else ""
-    return f"<{tag}{css}>{html.escape(text)}</{tag}>"
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _payload(shown: Sequence[tuple[Section, Content]]) -> dict[str, Any]:
+    """What the page's script needs: data of figures and tables, and the charts."""
+    payload: dict[str, Any] = {}
+    for _, content in shown:
+        for item in content.items:
+            if isinstance(item, Figure):
+                frame, _ = thinned(item.frame, _FIGURE_ROWS)
+                spec = specification(item.chart, frame)
+                payload[item.name] = {
+                    "data": encoded(frame),
+                    "spec": spec,
+                    "panels": panels(spec, frame),
+                    "filters": item.filters,
+                }
+            elif isinstance(item, TableView):
+                payload[item.name] = {"data": encoded(item.frame.head(MOST_ROWS), digits=9)}
+    return payload

@@ -1,23 +1,23 @@
 """Accuracy against FPR: one point per model and detector, one panel per OOD set.
 
-Run it with `python -m analysis.studies.accuracy_vs_fpr LAKE OUT.html`.
+Run it with `python -m analysis.studies.accuracy_vs_fpr --lake LAKE --out accuracy.html`.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import altair as alt
 import polars as pl
 
-from analysis.studies.palette import COLOURS, CONFIG, SHAPES
-from featurestore.lake import Lake
+from analysis.studies.command import run
+from analysis.studies.palette import ACCURACY, CONFIG, FPR, colours, shapes
+from analysis.studies.results import RECIPE, results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from featurestore.lake import Lake
 
-UNKNOWN = "unknown"
+_SHARES = ("accuracy", "fpr95", "auroc")
 
 
 def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
@@ -29,53 +29,33 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
 
     Returns:
         Columns model, detector, ood_dataset, accuracy, fpr95 (unweighted mean over the OOD classes), auroc, pretraining
-        ("unknown" where it is) and the recipe columns.
+        ("unknown" where it is) and the recipe columns. Models whose accuracy is unknown are left out.
     """
-    columns = "model, detector, ood_dataset, accuracy, fpr95, auroc, pretraining, weight_decay, dropout, finetune_lr, benchmark, aggregation"
-    results: pl.DataFrame = lake.sql(f"select {columns} from results").pl()  # noqa: S608 # a constant
-    return (
-        results.filter(
-            pl.col("benchmark") == benchmark, pl.col("aggregation") == "class_mean", pl.col("accuracy").is_not_null()
-        )
-        .drop("benchmark", "aggregation")
-        .with_columns(pl.col("pretraining").fill_null(UNKNOWN))
-        .sort("ood_dataset", "detector", "model")
-    )
+    frame = results(lake, benchmark).filter(pl.col("accuracy").is_not_null())
+    return frame.select("model", "detector", "ood_dataset", *_SHARES, *RECIPE)
 
 
 def chart(frame: pl.DataFrame) -> alt.FacetChart:
-    """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to filter."""
+    """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to single out."""
     by_pretraining = alt.selection_point(name="pretrained_on", fields=["pretraining"], bind="legend")
     by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
-    shown = by_pretraining & by_detector
-    figure: alt.FacetChart = (
+    points = (
         alt.Chart(frame)
-        .mark_point(filled=True, size=70)
+        .mark_point(filled=True, size=55, stroke="white", strokeWidth=0.4)
         .encode(
-            x=alt.X("accuracy:Q", title="ID accuracy (share correct)", scale=alt.Scale(zero=False, padding=12)),
-            y=alt.Y("fpr95:Q", title="FPR at 95 % TPR (share of OOD accepted)", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("pretraining:N", title="Pretraining", scale=alt.Scale(range=COLOURS)),
-            shape=alt.Shape(
-                "detector:N", title="Detector", scale=alt.Scale(range=_cycled(SHAPES, frame["detector"].n_unique()))
-            ),
-            opacity=alt.condition(shown, alt.value(0.85), alt.value(0.06)),
-            tooltip=[
-                alt.Tooltip(name, format=".3f" if name in {"accuracy", "fpr95", "auroc"} else "")
-                for name in frame.columns
-            ],
+            x=alt.X("accuracy:Q", title=ACCURACY, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=5)),
+            y=alt.Y("fpr95:Q", title=FPR, scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("pretraining:N", title="Pretraining", scale=colours(frame["pretraining"])),
+            shape=alt.Shape("detector:N", title="Detector", scale=shapes(frame["detector"])),
+            opacity=alt.condition(by_pretraining & by_detector, alt.value(0.8), alt.value(0.05)),
+            tooltip=[alt.Tooltip(name, format=".3f" if name in _SHARES else "") for name in frame.columns],
         )
         .add_params(by_pretraining, by_detector)
-        .properties(width=330, height=300)
-        .facet(column=alt.Column("ood_dataset:N", title=None))
-        .configure(**CONFIG)
+        .properties(width=320, height=280)
     )
+    figure: alt.FacetChart = points.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
     return figure
 
 
-def _cycled(values: Sequence[str], length: int) -> list[str]:
-    return [values[index % len(values)] for index in range(length)]
-
-
 if __name__ == "__main__":
-    location, out = sys.argv[1:]
-    chart(data(Lake(location))).save(out, inline=True)
+    run(data, chart)

@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Okabe and Ito's palette, without its yellow, which is too light on white.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D"]
+import altair as alt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNKNOWN = "unknown"
+GREY = "#8A8F98"
+# Okabe and Ito's palette, without its yellow, which is too light on white, and its black, which a dark page hides; then
+# two of Tol's.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933", "#AA4499"]
+DASHES = [[1, 0], [6, 3], [2, 2]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
+# Blue up to the FPR above which a unit-test fails, then orange.
+FAILS_ABOVE = 0.1
+FAILURE_SCALE = alt.Scale(domain=[0, FAILS_ABOVE, FAILS_ABOVE, 1], range=["#EEF4F9", "#9CC5E3", "#F7C9A6", "#B23A00"])
+SHARE_SCALE = alt.Scale(domain=[0, 0.5, 1], range=["#F1F5F9", "#6FA8D0", "#083D6B"])
+
+FPR = "FPR at 95 % TPR (share of OOD)"
+ACCURACY = "ID accuracy (share correct)"
 
 CONFIG: dict[str, Any] = {
-    "font": "system-ui, sans-serif",
+    "font": "Helvetica Neue, Helvetica, Arial, sans-serif",
+    "background": "white",
     "view": {"stroke": None},
-    "axis": {"gridColor": "#e6e6e6", "domainColor": "#888", "tickColor": "#888", "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal"},
-    "legend": {"labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "symbolSize": 90},
-    "header": {"labelFontSize": 12, "titleFontSize": 12, "labelFontWeight": "bold"},
+    "axis": {"gridColor": "#8A8F98", "gridOpacity": 0.22, "domain": False, "tickColor": "#8A8F98", "tickOpacity": 0.5, "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titlePadding": 8, "labelLimit": 190},
+    "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "symbolOpacity": 1, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10},
+    "header": {"labelFontSize": 12, "titleFontSize": 12, "labelFontWeight": "bold", "labelAnchor": "start", "labelPadding": 6},
+    "title": {"fontSize": 12, "anchor": "start"},
 }  # fmt: skip
+
+
+def colours(values: Iterable[str | None]) -> alt.Scale:
+    """One colour for each value, by alphabet; what is unknown is grey."""
+    present = {value or UNKNOWN for value in values}
+    names = sorted(present - {UNKNOWN})
+    chosen = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
+    chosen |= {UNKNOWN: GREY} if UNKNOWN in present else {}
+    return alt.Scale(domain=list(chosen), range=list(chosen.values()))
+
+
+def shapes(values: Iterable[str]) -> alt.Scale:
+    """One shape for each value, by alphabet; they come round again where there are more than seven."""
+    names = sorted(set(values))
+    return alt.Scale(domain=names, range=[SHAPES[index % len(SHAPES)] for index in range(len(names))])
+
+
+def dashes(values: Iterable[str]) -> alt.Scale:
+    """Solid lines while there are colours for all, then broken ones."""
+    names = sorted(set(values))
+    chosen = [DASHES[index // len(COLOURS) % len(DASHES)] for index in range(len(names))]
+    return alt.Scale(domain=names, range=chosen)
+
+
+def pick_one(name: str, field: str, values: Iterable[str], default: str) -> alt.Parameter:
+    """A drop-down list below a chart that keeps the rows of one value of a field."""
+    names = sorted(set(values))
+    return alt.selection_point(
+        name=name,
+        fields=[field],
+        bind=alt.binding_select(options=names, name=f"{field.replace('_', ' ').capitalize()} "),
+        value=[{field: default}],
+    )

@@ -62,7 +62,8 @@ class Format:
         listing: From location, role and options to the images; for the role `ood`, no labels are needed.
         reader: From location and options to the reader of its addresses.
         takes: The options that it knows, of `SourceOptions`.
-        files: The files whose names, sizes and times tell whether anything changed, where listing again is slow.
+        files: The files whose names, sizes and times tell whether the list changed, where listing again is slow.
+        names: The images' addresses as they are now, in order, where they tell everything but the sizes.
     """
 
     name: str
@@ -71,3 +72,4 @@ class Format:
     reader: Callable[[str, SourceOptions], Reader] = read_below
     takes: frozenset[str] = frozenset()
     files: Callable[[str], Sequence[Path]] | None = None
+    names: Callable[[str], Sequence[str]] | None = None

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.base import FileReader, Format, Found
+from extract.datasets.file_sizes import file_sizes
 from extract.files import is_image
 from featurestore.errors import InputError
 
@@ -29,7 +30,7 @@ def list_csv(location: str, role: str, options: SourceOptions) -> Found:
     """
     file = Path(location)
     rows = read_rows(file)
-    paths = [str(PurePosixPath(path)) for path, _ in rows]
+    paths = [_plain(path) for path, _ in rows]
     classes = [file.stem if name is None else name for _, name in rows]
     if role != "ood" and any(name is None for _, name in rows):
         raise InputError(f"{file} has no column for the class: an ID dataset needs {_HEADER}, so that it has labels.")
@@ -68,7 +69,7 @@ def sizes(root: Path, paths: Sequence[str], listed_in: Path) -> list[int]:
     Raises:
         InputError: Some are missing; the message counts them.
     """
-    found = [_size(root / path) for path in paths]
+    found = file_sizes(root, paths)
     missing = [path for path, size in zip(paths, found, strict=True) if size is None]
     if missing:
         raise InputError(
@@ -78,11 +79,9 @@ def sizes(root: Path, paths: Sequence[str], listed_in: Path) -> list[int]:
     return [size for size in found if size is not None]
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+def _plain(path: str) -> str:
+    """A path without `.` and doubled slashes, so that each image has one name."""
+    return str(PurePosixPath(path)) if "//" in path or "./" in path or path.endswith(("/", "/.")) else path
 
 
 def _integer_labels(file: Path, classes: Sequence[str], role: str, options: SourceOptions) -> dict[str, int] | None:
@@ -112,4 +111,5 @@ CSV = Format(
     list_csv,
     lambda location, options: FileReader(_root(location, options)),
     frozenset({"root", "label_kind"}),
+    lambda location: [Path(location)],
 )

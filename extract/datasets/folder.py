@@ -7,13 +7,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.base import Format, Found
+from extract.datasets.file_sizes import file_sizes
 from extract.files import is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from extract.datasets.source import SourceOptions
+
+_FORMAT_OF_FILE = {".csv": "csv", ".parquet": "parquet", ".tar": "tar"}
 
 
 def list_folder(location: str, role: str, _options: SourceOptions) -> Found:
@@ -26,23 +29,27 @@ def list_folder(location: str, role: str, _options: SourceOptions) -> Found:
     """
     folder = Path(location)
     check_folder(folder, "folder", "a folder with one folder of images per class")
-    found = sorted(images_below(folder))
-    if not found:
+    paths = images_below(folder)
+    if not paths:
         raise InputError(f"There is no image below {folder}: expected folders of images, one per class.")
-    paths = [path for path, _ in found]
-    return Found(paths, [size for _, size in found], [_class_of(path, folder, role) for path in paths])
+    classes = [_class_of(path, folder, role) for path in paths]
+    return Found(paths, sizes_below(folder, paths), classes)
 
 
 def check_folder(folder: Path, format_: str, expected: str) -> None:
     """Raise if a location is no folder."""
+    if folder.is_dir():
+        return
+    other = "hf" if str(folder).startswith("hf:") else _FORMAT_OF_FILE.get(folder.suffix)
+    hint = f" If it is meant to be read as such, say --format {other}." if other else ""
     if not folder.exists():
-        raise InputError(f"There is no folder {folder}.")
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.")
+        raise InputError(f"There is no folder {folder}.{hint}")
+    raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.{hint}")
 
 
-def images_below(folder: Path) -> Iterator[tuple[str, int]]:
-    """Relative POSIX paths and sizes; hidden files and folders are passed over, links are followed."""
+def images_below(folder: Path) -> list[str]:
+    """Relative POSIX paths in order; hidden files and folders are passed over, links are followed."""
+    paths: list[str] = []
     stack = [""]
     while stack:
         prefix = stack.pop()
@@ -53,7 +60,21 @@ def images_below(folder: Path) -> Iterator[tuple[str, int]]:
                 if entry.is_dir():
                     stack.append(f"{prefix}{entry.name}/")
                 elif is_image(entry.name):
-                    yield prefix + entry.name, entry.stat().st_size
+                    paths.append(prefix + entry.name)
+    return sorted(paths)
+
+
+def sizes_below(folder: Path, paths: Sequence[str]) -> list[int]:
+    """The sizes of files that a folder was seen to hold.
+
+    Raises:
+        InputError: One is not there: it went meanwhile, or is a link to nothing.
+    """
+    sizes = file_sizes(folder, paths)
+    for path, size in zip(paths, sizes, strict=True):
+        if size is None:
+            raise InputError(f"Cannot read {folder / path}: No such file or directory.")
+    return [size for size in sizes if size is not None]
 
 
 def _class_of(path: str, folder: Path, role: str) -> str:
@@ -67,4 +88,9 @@ def _class_of(path: str, folder: Path, role: str) -> str:
     )
 
 
-FOLDER = Format("folder", "a folder with one folder of images per class", list_folder)
+FOLDER = Format(
+    "folder",
+    "a folder with one folder of images per class",
+    list_folder,
+    names=lambda location: images_below(Path(location)),
+)

@@ -9,7 +9,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from extract.datasets.base import Format
+from extract.datasets.base import FileReader, Format
+from extract.datasets.file_sizes import file_sizes
 from extract.datasets.labels import label_of_class
 from extract.datasets.listing import Listing, check_paths
 from extract.datasets.source import option_name
@@ -70,6 +71,26 @@ def stamp(source: Source) -> str | None:
     stats = [(path.name, path.stat()) for path in files(source.location)]
     said = "\n".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}" for name, stat in stats)
     return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def is_untouched(source: Source, listing: Listing) -> bool:
+    """Whether names, sizes and times alone tell that nothing changed; if they do not, listing again tells what did."""
+    try:
+        return _is_list_untouched(source, listing) and _has_sizes(open_reader(source), listing)
+    except OSError:
+        return False
+
+
+def _is_list_untouched(source: Source, listing: Listing) -> bool:
+    format_, options = _format(source), source.options
+    if format_.names is not None:  # of a subset, only the chosen images count
+        return options.per_class is not None or list(format_.names(source.location)) == listing.paths
+    return options.stamp is not None and options.stamp == stamp(source)
+
+
+def _has_sizes(reader: Reader, listing: Listing) -> bool:
+    """Images inside a file that was not touched have the sizes that they had."""
+    return not isinstance(reader, FileReader) or file_sizes(reader.root, listing.paths) == listing.bytes
 
 
 def _found(source: Source, role: str) -> Found:

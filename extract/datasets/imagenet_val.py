@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.datasets.base import Format, Found
-from extract.datasets.folder import check_folder, images_below
+from extract.datasets.folder import check_folder, images_below, sizes_below
 from extract.datasets.imagenet_labels import read_wnids
 from featurestore.errors import InputError
 
@@ -30,10 +30,10 @@ def list_imagenet_val(location: str, _role: str, options: SourceOptions) -> Foun
             "The images of a flat ImageNet folder do not say their classes: give a file that does with --labels. "
             "With one folder per class, it is --format folder."
         )
-    found = sorted(images_below(folder))
-    _check_names(folder, [path for path, _ in found])
-    wnids = read_wnids(options, [Path(path).stem for path, _ in found])
-    return Found([path for path, _ in found], [size for _, size in found], [wnid for wnid, _ in wnids], dict(wnids))
+    paths = images_below(folder)
+    _check_names(folder, paths)
+    wnids = read_wnids(options, [Path(path).stem for path in paths])
+    return Found(paths, sizes_below(folder, paths), [wnid for wnid, _ in wnids], dict(wnids))
 
 
 def _check_names(folder: Path, paths: list[str]) -> None:

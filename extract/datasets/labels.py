@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from extract.datasets.base import Found
 
+_LARGEST = 2**31 - 1
+
 
 def label_of_class(found: Found, role: str, file: Path | None) -> Mapping[str, int]:
     """The label of each class; empty for OOD samples.
@@ -23,7 +25,7 @@ def label_of_class(found: Found, role: str, file: Path | None) -> Mapping[str, i
         file: A CSV file `class_name,label` that overrides the labels.
 
     Raises:
-        InputError: The file cannot be read or lacks a class, or a label is negative.
+        InputError: The file cannot be read or lacks a class, or a label is no index.
     """
     if role == "ood":
         return {}
@@ -40,7 +42,7 @@ def label_of_class(found: Found, role: str, file: Path | None) -> Mapping[str, i
 
 def _checked(labels: Mapping[str, int], where: str) -> Mapping[str, int]:
     for name, label in labels.items():
-        if label < 0:
+        if not 0 <= label <= _LARGEST:
             raise InputError(
                 f"{where} gives class {name!r} the label {label}: an ID sample needs the index of its class, 0 or more."
             )

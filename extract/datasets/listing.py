@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,9 @@ def check_paths(paths: Sequence[str], where: str) -> None:
     Raises:
         InputError: Names the first of them.
     """
-    if len(set(paths)) < len(paths):
-        repeated = [path for path, count in Counter(paths).items() if count > 1]
+    named = [posixpath.normpath(path) if ".." in path else path for path in paths]
+    if len(set(named)) < len(named):
+        repeated = [path for path, count in Counter(named).items() if count > 1]
         raise InputError(
             f"{where} lists {repeated[0]!r} more than once ({len(repeated):,} paths are repeated): "
             "each image is one sample; remove the repetitions."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.datasets.formats import list_samples, needs_labels, open_reader, stamp
+from extract.datasets.formats import is_untouched, list_samples, needs_labels, open_reader, stamp
 from extract.datasets.listing import Listing, changes
 from extract.datasets.source import NO_OPTIONS, Source, SourceOptions
 from extract.datasets.subset import choose
@@ -160,8 +160,7 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
     Raises:
         ConflictError: Files were added, removed, resized or moved between classes.
     """
-    known = row.source.options.stamp
-    if known is not None and known == _stamp_now(row.source):
+    if is_untouched(row.source, listing):
         return
     found = changes(listing, _relist(row, listing))
     if found:
@@ -169,13 +168,6 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
             f"The files of dataset {row.dataset!r} in {row.location} changed since it was added: {found}. "
             f"Restore them, or take the new ones with `featurestore dataset add {row.dataset} … --replace`."
         )
-
-
-def _stamp_now(source: Source) -> str | None:
-    try:
-        return stamp(source)
-    except OSError:
-        return None
 
 
 def _relist(row: DatasetRow, listing: Listing) -> Listing:

@@ -2,6 +2,7 @@
 -- question: Do more accurate models reject synthetic images that any model should reject?
 -- finding: Accurate models may still fail unit-tests; which of them fail depends on pretraining and detector.
 -- topic: accuracy
+-- plot: x=accuracy y=mean_fpr95 color=pretraining shape=detector
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
 -- param detector text = all: One detector, or all

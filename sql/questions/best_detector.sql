@@ -2,8 +2,9 @@
 -- question: Which detector has the lowest false positive rate, on average over models, and how often is it the best of its model?
 -- finding: Mahalanobis variants lead for models pretrained on ImageNet-21k, and lose their lead for CLIP models.
 -- topic: detectors
+-- plot: heatmap x=detector y=pretraining color=mean_fpr95
 -- param benchmark text = main: The benchmark
--- param aggregation text = class_mean: class_mean or pooled
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column ood_dataset: The OOD set
 -- column pretraining: Pretraining data of the models
 -- column detector: The detector's name

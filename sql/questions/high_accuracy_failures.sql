@@ -1,11 +1,11 @@
 -- title: Accurate models that fail unit-tests
 -- question: Which of the most accurate models accept synthetic images as in-distribution, and which ones?
 -- finding: Failing a unit-test (FPR above 10 %) is not a privilege of weak models.
--- topic: accuracy
+-- topic: unit-tests
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
--- param top integer = 5: How many of the most accurate models to look at
--- param threshold number = 0.1: A unit-test fails above this fpr95
+-- param top integer = 5 [1, ]: How many of the most accurate models to look at
+-- param threshold number = 0.1 [0, 1]: A unit-test fails above this fpr95
 -- column model: The model's name
 -- column accuracy: Share of the ID test set that is classified correctly
 -- column detector: The detector's name
@@ -13,10 +13,17 @@
 -- column worst: The unit-test with the highest fpr95, the first by name on ties
 -- column worst_fpr95: Its fpr95
 -- column failures: All that fail, worst first
-with ranked as (
-    select *, dense_rank() over (order by accuracy desc, model) as place
+-- column left_out: Models with unit-tests whose accuracy is not known, and which have no place in the ranking
+with asked as (
+    select *
     from results
-    where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark and accuracy is not null
+    where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark
+),
+
+ranked as (
+    select *, dense_rank() over (order by accuracy desc, model) as place
+    from asked
+    where accuracy is not null
 )
 
 select
@@ -26,7 +33,8 @@ select
     count(*) as failed,
     first(ood_class order by fpr95 desc, ood_class) as worst,
     max(fpr95) as worst_fpr95,
-    list(ood_class order by fpr95 desc, ood_class) as failures
+    list(ood_class order by fpr95 desc, ood_class) as failures,
+    (select count(distinct model) from asked where accuracy is null) as left_out
 from ranked
 where place <= $top and fpr95 > $threshold
 group by model, detector

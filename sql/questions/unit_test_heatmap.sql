@@ -2,6 +2,7 @@
 -- question: Which unit-tests does each model accept as in-distribution?
 -- finding: A unit-test fails a model if its FPR at 95 % TPR is above 10 %.
 -- topic: unit-tests
+-- plot: heatmap x=unit_test y=model color=fpr95
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
 -- param detector text = mahalanobis: The detector
@@ -9,7 +10,7 @@
 -- column unit_test: The unit-test
 -- column fpr95: Share accepted as ID when 95 % of ID is accepted
 -- column failed: Whether fpr95 is above 0.1
-select model, ood_class as unit_test, fpr95, fpr95 > 0.1 as failed
-from results
-where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark and detector = $detector
+select model, unit_test, fpr95, failed
+from unit_test_failures
+where ood_dataset = $unit_tests and benchmark = $benchmark and detector = $detector
 order by model, fpr95 desc, unit_test

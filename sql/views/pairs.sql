@@ -1,52 +1,64 @@
 -- title: Pairs: models whose recipes differ in exactly one ingredient
 -- column first: The model with the smaller value
 -- column second: The model with the larger value
--- column ingredient: What differs: weight_decay, dropout, pretraining, …
+-- column ingredient: What differs: weight_decay, dropout, pretraining, resolution, …; where dropout and stochastic depth
+--   were changed together, as AugReg does, dropout+stochastic_depth
 -- column first_value: Its value in the first model, as text
 -- column second_value: Its value in the second model, as text
-with ingredients as (
+with recipes as (
     select
         model,
-        unnest(
-            [
-                {
-                    'ingredient': 'architecture',
-                    'value': architecture || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar
-                },
-                {'ingredient': 'resolution', 'value': input_size::varchar},
-                -- How long and how fast a model was pretrained goes with what it was pretrained on.
-                {'ingredient': 'pretraining', 'value': pretraining},
-                {'ingredient': 'weight_decay', 'value': weight_decay::varchar},
-                {'ingredient': 'dropout', 'value': dropout::varchar},
-                {'ingredient': 'stochastic_depth', 'value': stochastic_depth::varchar},
-                {'ingredient': 'augmentation', 'value': augmentation},
-                {'ingredient': 'finetune_dataset', 'value': finetune_dataset},
-                {'ingredient': 'finetune_lr', 'value': finetune_lr::varchar},
-                {'ingredient': 'finetune_steps', 'value': finetune_steps::varchar},
-                {'ingredient': 'finetune_epochs', 'value': finetune_epochs::varchar},
-                {'ingredient': 'soup_of', 'value': soup_of::varchar},
-                {'ingredient': 'recipe', 'value': recipe}
-            ],
-            recursive := true
-        )
+        [
+            -- The size of the images is the resolution's, also where timm writes it into the architecture's name.
+            regexp_replace(architecture, '_' || coalesce(input_size, 0) || '(\.|$)', '\1')
+            || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar,
+            input_size::varchar,
+            -- How long and how fast a model was pretrained goes with what it was pretrained on.
+            pretraining,
+            weight_decay::varchar,
+            dropout::varchar,
+            stochastic_depth::varchar,
+            augmentation,
+            finetune_dataset,
+            finetune_lr::varchar,
+            finetune_steps::varchar,
+            finetune_epochs::varchar,
+            soup_of::varchar,
+            recipe
+        ] as known
     from models
 ),
 
-differing as (
+names as (
+    from (
+        values
+        ('architecture', [1]), ('resolution', [2]), ('pretraining', [3]), ('weight_decay', [4]), ('dropout', [5]),
+        ('stochastic_depth', [6]), ('dropout+stochastic_depth', [5, 6]), ('augmentation', [7]), ('finetune_dataset', [8]),
+        ('finetune_lr', [9]), ('finetune_steps', [10]), ('finetune_epochs', [11]), ('soup_of', [12]), ('recipe', [13])
+    ) as t (ingredient, places)
+),
+
+ingredients as (
     select
-        a.model as first, b.model as second, a.ingredient, a.value as first_value, b.value as second_value,
-        count(*) over (partition by a.model, b.model) as differences
-    from ingredients as a
-    inner join ingredients as b
-        on b.ingredient = a.ingredient and b.model <> a.model and b.value is distinct from a.value
+        recipes.model,
+        names.ingredient,
+        list_transform(names.places, lambda place: recipes.known[place]) as parts,
+        list_transform(
+            range(1, 14), lambda place: case when not list_contains(names.places, place) then recipes.known[place] end
+        ) as others
+    from recipes cross join names
 )
 
-select first, second, ingredient, first_value, second_value
-from differing
+select
+    a.model as first, b.model as second, a.ingredient,
+    array_to_string(a.parts, '+') as first_value, array_to_string(b.parts, '+') as second_value
+from ingredients as a
+inner join ingredients as b
+    on b.ingredient = a.ingredient and b.others is not distinct from a.others
+    and b.parts[1] <> a.parts[1] and b.parts[-1] <> a.parts[-1]
 where
-    differences = 1
     -- As numbers where both are unequal numbers, else as text.
-    and coalesce(
-        nullif(try_cast(first_value as double), try_cast(second_value as double)) < try_cast(second_value as double),
-        first_value < second_value
+    coalesce(
+        nullif(try_cast(a.parts[1] as double), try_cast(b.parts[1] as double)) < try_cast(b.parts[1] as double),
+        a.parts[1] < b.parts[1]
     )

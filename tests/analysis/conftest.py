@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from tests.pipeline import Commands, make_lake
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,21 @@ def seven_digits() -> Labelled:
 def other_digits() -> np.ndarray:
     bunch = load_digits()
     return bunch.data[bunch.target >= 7].astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lake of all stages, and the images and models that it was made of; made when first copied."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture
+def scored(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Commands:
+    """A scored lake of the test's own."""
+    if not (whole / "done").exists():
+        make_lake(Commands(whole, capsys, monkeypatch))
+        (whole / "done").touch()
+    shutil.copytree(whole / "lake", tmp_path / "lake")
+    return Commands(tmp_path, capsys, monkeypatch)

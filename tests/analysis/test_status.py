@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analysis.benchmarks import scorable
 from analysis.detectors import detectors
 from analysis.holdings import Holdings, read_holdings
 from analysis.status import status
+from analysis.targets import current_scores
 from tests.pipeline import Commands, make_lake, write_images, write_pool
 
 if TYPE_CHECKING:
@@ -96,15 +98,27 @@ def test_a_detector_that_changed_makes_its_scores_and_the_metrics_stale(commands
     assert "detector msp changed its hyperparameters" in stages(held, known)["b", "test", "scores"]
 
 
-def test_a_new_detector_is_counted_and_a_removed_one_ignored(commands: Commands) -> None:
-    """Neither makes what is there stale."""
+def test_a_new_detector_is_counted_and_a_removed_one_keeps_what_it_has(commands: Commands) -> None:
+    """Neither makes what is there stale; scores of a detector that is not known here are judged by their activations."""
     held, known = read_holdings(commands.lake), dict(detectors())
     known["new"] = replace(known["msp"], name="new")
     assert set(stages(held, known).values()) == {"fresh"}
     del known["energy"]
     found = stages(held, known)
     assert found["a", "far", "scores"] == "fresh"
-    assert found["a", "test", "metrics"] == "the scores of far, test, unit-tests changed"
+    assert found["a", "test", "metrics"] == "fresh"
+    other = replace(held.activations["a"]["train"].parts[0], fingerprint="0" * 64)
+    sources = {**held.activations["a"], "train": replace(held.activations["a"]["train"], parts=(other,))}
+    held = replace(held, activations={**held.activations, "a": sources})
+    del known["mahalanobis"]
+    current = current_scores(
+        *scorable(held.datasets.values()),
+        "a",
+        {name: manifest.parts[0] for name, manifest in sources.items()},
+        held.scores["main", "a"].values(),
+        known.values(),
+    )
+    assert set(current["far"]) == {"energy", "max-logit", "msp"}
 
 
 def test_a_dataset_that_changed_makes_all_that_came_from_it_stale(commands: Commands) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +13,30 @@ from PIL import Image
 from featurestore import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 ARCHITECTURE = "vit_tiny_patch16_224"
 KWARGS = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
+
+
+def stated_tolerance() -> float:
+    """What the guide promises, which is the only place that says it."""
+    (stated,) = re.findall(r"differ by at most ([\d.e-]+) of\s+the\s+vector's", GUIDE.read_text(encoding="utf-8"))
+    return float(stated)
+
+
+def assert_same_rows(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> None:
+    """The same samples and labels, and the same features and logits within what the guide promises in float32."""
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_array_equal(ours[1], theirs[1])
+    tolerance = stated_tolerance()
+    for vectors, others in zip(ours[2:], theirs[2:], strict=True):
+        assert vectors.dtype == others.dtype == np.float32
+        largest = np.abs(others).max(axis=1, keepdims=True)
+        assert (np.abs(vectors - others) <= tolerance * largest).all()
 
 
 def write_images(root: Path, classes: dict[str, int], seed: int = 0, size: int = 40) -> Path:

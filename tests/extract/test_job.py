@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from extract import checkpoints
 from extract.datasets import add_dataset
 from extract.devices import choose_device, split_devices
 from extract.images import read_rgb
@@ -20,7 +21,7 @@ from extract.models import LoadedModel, ModelSpec
 from extract.plan import Options, batches_of, fragment_ranges
 from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
 
-from .conftest import ARCHITECTURE, KWARGS, tiny_vit, write_images
+from .conftest import ARCHITECTURE, KWARGS, assert_same_rows, tiny_vit, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,8 +97,38 @@ def test_batch_size_and_workers_change_nothing_beyond_rounding(
     for where, options in ((lake, FULL), (other, dataclasses.replace(FULL, **change))):
         add_dataset(where, "val", images, role="id")
         run(where, [spec], ["val"], options, quiet)
-    for ours, theirs in zip(_read(lake), _read(other), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert_same_rows(_read(other), _read(lake))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_the_same_job_twice_gives_the_same_bytes(
+    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], tmp_path: Path, dtype: str
+) -> None:
+    """Names of fragments carry the fingerprint; manifests carry times, and so differ."""
+    (images / "ant" / "001.png").write_bytes(b"")
+    other = Lake(tmp_path / "other")
+    for where in (lake, other):
+        add_dataset(where, "val", images, role="id")
+        run(where, [spec], ["val"], dataclasses.replace(FULL, dtype=dtype), quiet)
+    ours, theirs = (
+        {str(path.relative_to(where.location)): path.read_bytes() for path in Path(where.location).rglob("*.parquet")}
+        for where in (lake, other)
+    )
+    assert sum(name.startswith("activations/") for name in ours) == 3
+    assert ours == theirs
+
+
+def test_the_manifest_notes_device_flags_and_versions(
+    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None]
+) -> None:
+    add_dataset(lake, "val", images, role="id")
+    run(lake, [spec], ["val"], FULL, quiet)
+    (manifest,) = lake.partitions("activations")
+    details = manifest.parts[0].details
+    assert set(details["stages"]) == {"prepare", "read", "forward", "write"}
+    noted = {name: details[name] for name in ("devices", "batch_size", "workers", "amp", "compile", "torch")}
+    flags = {"batch_size": 4, "workers": 0, "amp": "off", "compile": False}
+    assert noted == {"devices": "cpu", **flags, "torch": torch.__version__}
 
 
 def test_models_that_share_a_pass_get_what_they_get_alone(
@@ -220,7 +251,7 @@ def test_an_interrupted_job_goes_on_where_it_was_and_ends_with_the_same_rows(  #
     for where in (lake, whole):
         add_dataset(where, "val", images, role="id")
     run(whole, [spec], ["val"], FULL, quiet)
-    forward, calls = LoadedModel.__call__, []
+    forward, calls = LoadedModel.launch, []
 
     def fail_late(self: LoadedModel, batch: torch.Tensor) -> Any:
         calls.append(len(batch))
@@ -228,7 +259,7 @@ def test_an_interrupted_job_goes_on_where_it_was_and_ends_with_the_same_rows(  #
             raise KeyboardInterrupt
         return forward(self, batch)
 
-    monkeypatch.setattr(LoadedModel, "__call__", fail_late)
+    monkeypatch.setattr(LoadedModel, "launch", fail_late)
     with pytest.raises(KeyboardInterrupt):
         run(lake, [spec], ["val"], FULL, quiet)
     assert lake.partitions("activations") == []
@@ -298,6 +329,39 @@ def test_devices_are_read_one_or_many() -> None:
     assert split_devices("cpu,cpu") == ["cpu", "cpu"]
     with pytest.raises(InputError, match="is no device"):
         split_devices("cpu,gpu")
+
+
+def test_several_gpus_are_a_list_after_the_kind_or_full_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    four = [f"cuda:{number}" for number in range(4)]
+    assert split_devices("cuda:0,1,2,3") == split_devices("cuda:0,cuda:1, cuda:2,3") == four
+    with pytest.raises(InputError, match="no device cuda:4: this machine has 4 CUDA devices"):
+        split_devices("cuda:3,4")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:0,1,2,3"])
+def test_a_gpu_where_there_is_none_is_a_sentence(
+    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], device: str
+) -> None:
+    add_dataset(lake, "val", images, role="id")
+    with pytest.raises(InputError, match="this machine has 0 CUDA devices; use --device cpu"):
+        run(lake, [spec], ["val"], dataclasses.replace(FULL, device=device), quiet)
+    assert not lake.partitions("models")
+
+
+def test_a_checkpoint_is_loaded_and_hashed_once_per_job(  # fixtures
+    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("val", "more"):
+        add_dataset(lake, name, images, role="ood")
+    looks: list[str] = []
+    for owner, name in ((ModelSpec, "load_module"), (checkpoints, "sha256_of")):
+        original = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given, o=original, n=name: looks.append(n) or o(*given))
+    once = dataclasses.replace(spec, name="once")
+    assert run(lake, [once], ["val", "more"], dataclasses.replace(FULL, workers=1), quiet).extracted == 2
+    assert sorted(looks) == ["load_module", "sha256_of"]
 
 
 def test_many_processes_write_what_one_does(

@@ -15,8 +15,9 @@ from extract import job
 from extract.datasets import add_dataset
 from extract.models import ModelSpec
 from featurestore import InputError, Lake
+from tests.pipeline import Commands
 
-from .conftest import ARCHITECTURE, KWARGS, write_images
+from .conftest import ARCHITECTURE, KWARGS, assert_same_rows, write_images
 from .test_job import FULL
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ def cluster() -> Iterator[Any]:
         )
         nodes.add_node(num_cpus=1)
         nodes.wait_for_nodes()
-        ray.init(address=nodes.address, log_to_driver=False)
         yield nodes
         ray.shutdown()
         nodes.shutdown()
@@ -81,11 +81,10 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
         yield advance
 
     monkeypatch.setattr(job, "progress", kill_at_first_progress)
-    summary = job.run(lake, [spec], ["val"], options, quiet, ray_address="")
+    summary = job.run(lake, [spec], ["val"], options, quiet, ray_address=cluster.address)
     assert killed
     assert (summary.extracted, summary.failed) == (1, 1)
-    for ours, theirs in zip(_rows(lake), _rows(alone), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_same_rows(_rows(lake), _rows(alone))
 
     with pytest.raises(InputError, match="is not a checkpoint of"):
         job.run(
@@ -96,6 +95,27 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
             quiet,
             ray_address="",
         )
+
+
+def test_ray_alone_starts_a_cluster_on_this_machine(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option needs no value, and what follows it is still read."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    commands = Commands(tmp_path, capsys, monkeypatch)
+    commands.ok("dataset", "add", "val", write_images(tmp_path / "val", {"ant": 2, "bee": 2, "cat": 2}), "--role", "id")
+    network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
+    try:
+        out = commands.ok(
+            "extract", "--ray", "--model", checkpoint, "--architecture", ARCHITECTURE, *network, "--dataset", "val"
+        )
+    finally:
+        import ray
+
+        assert ray.is_initialized()
+        ray.shutdown()
+    assert "1 extracted" in out
 
 
 def _rows(lake: Lake) -> list[Any]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from featurestore import Lake
+from featurestore.parquet import vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,19 +48,122 @@ class Pool:
 
     models: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+    logits: list[dict[str, Any]]
 
     def of(self, *names: str) -> Pool:
         """The pool of just these models."""
-        return Pool([m for m in self.models if m["model"] in names], [r for r in self.metrics if r["model"] in names])
+        return Pool(*([row for row in rows if row["model"] in names] for rows in self._tables()))
+
+    def _tables(self) -> tuple[list[dict[str, Any]], ...]:
+        return self.models, self.metrics, self.scores, self.logits
 
     def levelled(self) -> Pool:
         """The pool with all accuracies and metrics equal: everything is a tie."""
         return Pool(
-            [m | {"accuracy": 0.5} for m in self.models], [r | {"fpr95": 0.25, "auroc": 0.75} for r in self.metrics]
+            [m | {"accuracy": 0.5} for m in self.models],
+            [r | {"fpr95": 0.25, "auroc": 0.75} for r in self.metrics],
+            [r | {"score": 0.5, "id_rank": 0.5} for r in self.scores],
+            [r | {"logits": [1.0, 1.0, 1.0]} for r in self.logits],
         )
 
 
+# Models beside those of models.csv: what they change of `base`; their metrics are drawn.
+MORE_MODELS = [
+    {"model": "strong", "augmentation": "strong"},
+    {"model": "strong-wd", "augmentation": "strong", "weight_decay": 0.1},
+    {"model": "large", "input_size": 64},
+    {"model": "large-strong", "input_size": 64, "augmentation": "strong"},
+    {"model": "b-224", "input_size": 224, "architecture": "vit_base_patch16_224"},
+    {"model": "b-384", "input_size": 384, "architecture": "vit_base_patch16_384"},
+    {"model": "no-depth", "dropout": 0.0, "stochastic_depth": 0.0},
+    {"model": "drop-depth", "dropout": 0.1, "stochastic_depth": 0.1},
+    {"model": "soup", "soup_of": ["base", "wd", "gone"], "weight_decay": None},
+    {"model": "poor-soup", "soup_of": ["gone"], "weight_decay": None},
+    {"model": "published", "pretraining": "published", "source": "timm:resnet50.tv2_in1k"},
+    {
+        "model": "all-in-one",
+        "source": "ensemble",
+        "recipe": '{"ensemble_of": ["base/msp", "wd/knn", "gone/knn", "base/gone"], "combine": "mean-rank"}',
+    },
+]
+NO_RECIPE = dict.fromkeys(
+    ("architecture", "input_size", "augmentation", "finetune_dataset", "finetune_steps", "model_kwargs", "pretraining"
+     , "weight_decay", "dropout", "finetune_lr", "pretrain_lr", "stochastic_depth")
+)  # fmt: skip
+DATASETS = {"fit": ("fit", 4), "id": ("id", 30), "ninco": ("ood", 12), "unit-tests": ("ood", 8)}
+# By dataset: the class of each sample; fog is a class of one sample.
+CLASSES = {
+    "fit": [f"id-{i % 2}" for i in range(4)],
+    "id": [f"id-{i % 3}" for i in range(30)],
+    "ninco": ["barn-owl"] * 5 + ["dune"] * 6 + ["fog"],
+    "unit-tests": ["black", "white"] * 4,
+}
+
+
+def more_models(base: dict[str, Any]) -> list[dict[str, Any]]:
+    """The further models with their whole rows."""
+    generator = np.random.default_rng(3)
+    rows = []
+    for change in MORE_MODELS:
+        start = base | NO_RECIPE if change.get("source") == "ensemble" else base
+        rows.append(start | {"accuracy": round(generator.uniform(0.7, 0.9), 3)} | change)
+    return rows
+
+
+def drawn_metrics(like: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
+    """Metrics of further models, for the same detectors and classes; those of the ensemble are of its combinations."""
+    generator = np.random.default_rng(4)
+    found = []
+    for name in names:
+        for row in like:
+            combination = {"msp": "mean-rank", "knn": "mean-z"}.get(row["detector"])
+            detector = combination if name == "all-in-one" else row["detector"]
+            if detector is None:
+                continue
+            numbers = {"fpr95": generator.integers(0, 9) / 20, "auroc": generator.integers(70, 99) / 100}
+            found.append(row | {"model": name, "detector": detector} | numbers)
+    return found
+
+
+def drawn_scores() -> list[dict[str, Any]]:
+    """Scores of three models with many ties, and one detector that gives every sample the same."""
+    generator = np.random.default_rng(5)
+    found = []
+    for model in ("base", "wd", "drop"):
+        for detector in ("msp", "mahalanobis", "knn"):
+            is_constant = (model, detector) == ("drop", "knn")
+            scores = {
+                dataset: np.full(n, 0.5) if is_constant else np.round(generator.normal(role == "id", 1, n), 1)
+                for dataset, (role, n) in DATASETS.items()
+                if role != "fit"
+            }
+            for dataset, values in scores.items():
+                for sample, score in enumerate(values):
+                    rank = np.mean(scores["id"] < score) + np.mean(scores["id"] == score) / 2
+                    row = {"model": model, "dataset": dataset, "detector": detector, "sample": sample}
+                    found.append({"benchmark": "main"} | row | {"score": float(score), "id_rank": float(rank)})
+    return found
+
+
+def drawn_logits() -> list[dict[str, Any]]:
+    """Logits of two models on the natural OOD set, with ties at the top, over four classes of which one has no sample."""
+    generator = np.random.default_rng(6)
+    return [
+        {
+            "model": model,
+            "dataset": "ninco",
+            "sample": sample,
+            "logits": generator.integers(0, 3, 4).astype(float).tolist(),
+        }
+        for model in ("base", "wd")
+        for sample in range(12)
+    ]
+
+
 def write_pool(lake: Lake, pool: Pool, put: Callable[..., Any]) -> None:
+    if pool.models:
+        write_datasets(lake, put)
     for model in pool.models:
         name, accuracy = model["model"], model["accuracy"]
         recipe = ALIKE | {key: value for key, value in model.items() if key not in {"model", "accuracy"}}
@@ -67,16 +172,57 @@ def write_pool(lake: Lake, pool: Pool, put: Callable[..., Any]) -> None:
             put(lake, "accuracy", {"model": name, "dataset": "id"}, {"n": [100], "top1": [accuracy], "top5": [1.0]})
         # Accuracy on another dataset must not be taken for that on the ID test set.
         put(lake, "accuracy", {"model": name, "dataset": "fit"}, {"n": [100], "top1": [0.999], "top5": [1.0]})
-    for benchmark, name in sorted({(row["benchmark"], row["model"]) for row in pool.metrics}):
-        rows = [row for row in pool.metrics if (row["benchmark"], row["model"]) == (benchmark, name)]
-        columns = {key: [row[key] for row in rows] for key in rows[0] if key not in {"benchmark", "model"}}
-        columns["n_ood"] = [int(n) for n in columns["n_ood"]]
-        put(lake, "metrics", {"benchmark": benchmark, "model": name}, columns | {"id_dataset": ["id"] * len(rows)})
+    for key, columns in partitions(pool.metrics, "benchmark", "model"):
+        n_ood = [int(n) for n in columns.pop("n_ood")]
+        put(lake, "metrics", key, columns | {"id_dataset": ["id"] * len(n_ood), "n_ood": n_ood})
+    for key, columns in partitions(pool.scores, "benchmark", "model", "dataset", "detector"):
+        put(lake, "scores", key, columns)
+    for key, columns in partitions(pool.logits, "model", "dataset"):
+        sample = np.array(columns.pop("sample"))
+        put(
+            lake,
+            "activations",
+            key,
+            {
+                "sample": sample,
+                "label": np.zeros(len(sample), np.int64),
+                "feature": vector_array("feature", np.zeros((len(sample), 2)), "float16", sample),
+                "logits": vector_array("logits", np.array(columns["logits"]), "float16", sample),
+            },
+        )
+
+
+def write_datasets(lake: Lake, put: Callable[..., Any]) -> None:
+    for name, (role, samples) in DATASETS.items():
+        row = {"role": role, "benchmarks": ["main", "other"], "samples": samples, "location": f"/images/{name}"}
+        put(lake, "datasets", {"dataset": name}, {key: [value] for key, value in row.items()})
+        columns = {
+            "sample": list(range(samples)),
+            "path": [f"{i}.png" for i in range(samples)],
+            "label": [None if role == "ood" else int(text.removeprefix("id-")) for text in CLASSES[name]],
+            "class_name": CLASSES[name],
+        }
+        put(lake, "samples", {"dataset": name}, columns)
+
+
+def partitions(rows: list[dict[str, Any]], *names: str) -> list[tuple[dict[str, str], dict[str, list[Any]]]]:
+    """Rows by key, as columns without it."""
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return [
+        (dict(zip(names, key, strict=True)), {name: [row[name] for row in of] for name in of[0] if name not in names})
+        for key, of in found.items()
+    ]
 
 
 @pytest.fixture(scope="session")
 def pools() -> dict[str, Pool]:
-    whole = Pool(read_csv("models.csv"), read_csv("metrics.csv"))
+    models, metrics = read_csv("models.csv"), read_csv("metrics.csv")
+    more = more_models(models[0])
+    of_base = [row for row in metrics if (row["model"], row["benchmark"]) == ("base", "main")]
+    metrics += drawn_metrics(of_base, [model["model"] for model in more])
+    whole = Pool(models + more, metrics, drawn_scores(), drawn_logits())
     return {
         "whole": whole,
         "one model": whole.of("wd"),

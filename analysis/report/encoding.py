@@ -1,0 +1,91 @@
+"""Frames inside the page: by column, texts by number, numbers rounded, and nothing that could end a script element."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DIGITS = 6
+
+
+def encoded(frame: pl.DataFrame, *, digits: int = _DIGITS) -> list[dict[str, Any]]:
+    """A frame as JSON takes it.
+
+    Args:
+        frame: Any frame; lists are joined to text.
+        digits: Significant digits of numbers.
+
+    Returns:
+        For each column `{"name", "values"}`, or `{"name", "words", "at"}` for texts: each row's position in `words`, -1 for null.
+    """
+    return [_column(column, digits) for column in frame]
+
+
+def _column(column: pl.Series, digits: int) -> dict[str, Any]:
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return {"name": column.name, "values": [_number(value, digits) for value in column]}
+    texts = [_text(value) for value in column]
+    words = sorted({text for text in texts if text is not None})
+    place: dict[str | None, int] = {word: index for index, word in enumerate(words)} | {None: -1}
+    return {"name": column.name, "words": words, "at": [place[text] for text in texts]}
+
+
+def _number(value: float | None, digits: int) -> float | None:
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return ", ".join(map(str, value)) if isinstance(value, pl.Series | list) else str(value)
+
+
+def as_json(value: Any) -> str:
+    """JSON that may stand inside a script element: no text of it can close the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")  # fmt: skip
+
+
+def thinned(frame: pl.DataFrame, rows: int) -> tuple[pl.DataFrame, str]:
+    """A frame of at most so many rows: first without the detectors that come last, then without the last rows.
+
+    Args:
+        frame: The frame.
+        rows: The most rows to keep.
+
+    Returns:
+        The frame, and what was left out, as a sentence; empty if nothing was.
+    """
+    if len(frame) <= rows:
+        return frame, ""
+    if "detector" not in frame.columns or frame["detector"].n_unique() == 1:
+        return frame.head(rows), f" This page holds the first {rows:,} of {len(frame):,} rows."
+    order = _by_fpr(frame)
+    counts = dict(frame.group_by("detector").len().iter_rows())
+    kept: list[str] = []
+    for name in order:
+        if kept and sum(counts[other] for other in [*kept, name]) > rows:
+            break
+        kept.append(name)
+    left = frame.filter(pl.col("detector").is_in(kept))
+    said = f" This page holds the {len(kept)} of {len(order)} detectors with the lowest FPR; `--figures` writes the data of all."
+    return (
+        (left, said)
+        if len(left) <= rows
+        else (thinned(left.drop("detector"), rows)[0].with_columns(detector=pl.lit(kept[0])), said)
+    )
+
+
+def _by_fpr(frame: pl.DataFrame) -> Sequence[str]:
+    measure = next((name for name in ("fpr95", "mean_fpr95") if name in frame.columns), None)
+    if measure is None:
+        return sorted(frame["detector"].unique().to_list())
+    return frame.group_by("detector").agg(pl.col(measure).mean()).sort(measure, "detector")["detector"].to_list()

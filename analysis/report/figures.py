@@ -1,0 +1,102 @@
+"""Figures as files for a paper: PNG, SVG and the data as CSV, as wide as a column."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import vl_convert
+
+from analysis.report.encoding import thinned
+from analysis.report.specs import inner, specification, with_rows
+from featurestore.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from analysis.report.content import Figure
+
+COLUMN_MM = 85
+DOTS_PER_INCH = 300
+MOST_ROWS = 20_000
+_POINTS = COLUMN_MM / 25.4 * 72
+_NARROWEST = 70
+_SMALL = {"labelFontSize": 7.5, "titleFontSize": 8}
+
+
+def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
+    """Write each figure as PNG, SVG and CSV.
+
+    Args:
+        figures: The figures.
+        folder: Where to; it is made if it is not there.
+
+    Returns:
+        The files.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for figure in figures:
+            files = {suffix: folder / f"{figure.name}.{suffix}" for suffix in ("png", "svg", "csv")}
+            svg, png = drawn(figure)
+            files["svg"].write_text(svg, encoding="utf-8")
+            files["png"].write_bytes(png)
+            figure.frame.write_csv(files["csv"])
+            written += files.values()
+    except OSError as error:
+        raise StorageError(f"Cannot write figures to {folder}: {error.strerror}.") from error
+    return written
+
+
+def drawn(figure: Figure) -> tuple[str, bytes]:
+    """A figure as SVG and PNG, 85 mm wide; the PNG has 300 dots per inch."""
+    frame, _ = thinned(figure.frame, MOST_ROWS)
+    spec = _for_print(with_rows(specification(figure.chart, frame), frame))
+    inner(spec)["width"] = _POINTS
+    svg: str = vl_convert.vegalite_to_svg(spec)
+    inner(spec)["width"] = max(_NARROWEST, 2 * _POINTS - _width(svg))
+    svg = vl_convert.vegalite_to_svg(spec)
+    # Labels may leave less than the narrowest panel: then all of it shrinks.
+    scale = _POINTS / _width(svg)
+    png: bytes = vl_convert.vegalite_to_png(spec, scale=scale, ppi=DOTS_PER_INCH)
+    return _sized(svg), png
+
+
+def _for_print(spec: dict[str, Any]) -> dict[str, Any]:
+    """Small type, a white page, panels one below the other."""
+    config = spec.setdefault("config", {})
+    config["background"] = "white"
+    config["axis"] = {**config.get("axis", {}), **_SMALL, "labelLimit": 110, "titlePadding": 4}
+    config["axisX"] = {"titleAnchor": "end"}
+    config["legend"] = {**config.get("legend", {}), **_SMALL, "columns": 2, "symbolSize": 40, "offset": 4, "gradientLength": 120, "layout": {"top": {"direction": "vertical"}}}  # fmt: skip
+    config["header"] = {**config.get("header", {}), "labelFontSize": 8}
+    legend = (inner(spec).get("encoding", {}).get("color", {}).get("legend")) or {}
+    if "gradientLength" in legend:
+        legend["gradientLength"] = 120
+    if "facet" in spec:
+        spec["columns"] = 1
+    axis = inner(spec).get("encoding", {}).get("x", {}).get("axis", {})
+    if axis.get("labelAngle"):  # slanted names have no room in a column
+        axis["labels"] = False
+    if isinstance(inner(spec).get("height"), int):
+        inner(spec)["height"] = 130
+    return spec
+
+
+def _width(svg: str) -> float:
+    match = re.search(r'<svg[^>]*? width="([\d.]+)"', svg)
+    return float(match[1]) if match else _POINTS
+
+
+def _sized(svg: str) -> str:
+    """The same drawing with its width in millimetres."""
+    match = re.search(r'(<svg[^>]*?) width="([\d.]+)" height="([\d.]+)"', svg)
+    if match is None:
+        return svg
+    height = COLUMN_MM * float(match[3]) / float(match[2])
+    return svg.replace(match[0], f'{match[1]} width="{COLUMN_MM}mm" height="{height:.2f}mm"', 1)

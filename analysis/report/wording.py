@@ -1,0 +1,116 @@
+"""Sentences from numbers: escaped, with n and interval, and careful where n is small."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scipy.special import stdtrit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FEW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of a sentence; the page keeps its full value beside the rounded text, and where it came from.
+
+    Attributes:
+        value: The number.
+        text: How it is shown.
+        source: The question, its column and row, as `best_detector.mean_fpr95`; for readers and tests.
+    """
+
+    value: float
+    text: str
+    source: str = ""
+
+    @property
+    def html(self) -> str:
+        """The number as an element of the page."""
+        return (
+            f'<data value="{self.value:.6g}" data-source="{html.escape(self.source)}">{html.escape(self.text)}</data>'
+        )
+
+
+class Text(str):
+    """A part of a sentence that is no name: it is escaped, and not set apart."""
+
+    __slots__ = ()
+
+
+def sentence(template: str, **parts: str | float | Number) -> str:
+    """A sentence as HTML: parts are escaped, names of things set apart.
+
+    Args:
+        template: HTML with `{name}` for each part.
+        parts: Names (set in bold), other texts, counts, and numbers.
+    """
+    return template.format_map({name: _part(value) for name, value in parts.items()})
+
+
+def _part(value: str | float | Number) -> str:
+    if isinstance(value, Number):
+        return value.html
+    if isinstance(value, Text):
+        return html.escape(value)
+    return f"<b>{html.escape(value)}</b>" if isinstance(value, str) else f"{value:,}"
+
+
+def percent(value: float, source: str = "") -> Number:
+    """A share as a percentage."""
+    return Number(value, f"{100 * value:.1f} %", source)
+
+
+def points(value: float, source: str = "") -> Number:
+    """A difference of shares in percentage points."""
+    return Number(value, _minus(f"{100 * value:+.1f}"), source)
+
+
+def correlation(value: float, source: str = "") -> Number:
+    """A correlation."""
+    return Number(value, _minus(f"{value:.2f}"), source)
+
+
+def _minus(text: str) -> str:
+    """A number with the sign that belongs to it: none for zero."""
+    return text.replace("-", "−") if text.strip("+-0.") else text.lstrip("+-")
+
+
+def span(low: float | None, high: float | None, *, shares: bool = True) -> str:
+    """A 95 % interval as text, or that there is none."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return "no interval"
+    scale, digits = (100, 1) if shares else (1, 2)
+    unit = " points" if shares else ""
+    return f"95 % interval {scale * low:.{digits}f} to {scale * high:.{digits}f}{unit}".replace("-", "−")
+
+
+def share_span(low: float | None, high: float | None) -> str:
+    """The 95 % interval of a share as text: it ends where shares do."""
+    if low is None or high is None:
+        return "no interval"
+    return f"95 % interval {100 * max(low, 0):.1f} to {100 * min(high, 1):.1f} %"
+
+
+def hedge(count: int, thing: str = "models") -> str:
+    """What to add where a statement rests on few things; empty otherwise."""
+    if count >= FEW:
+        return ""
+    named = f"{count} {thing}" if count != 1 else f"one {thing.removesuffix('s')}"
+    return f" With {named}, this is an observation, not a rule."
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The 95 % interval of a mean, by Student's t; nothing for fewer than two values."""
+    count = len(values)
+    if count < 2:
+        return None, None
+    mean = math.fsum(values) / count
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    reach = float(stdtrit(count - 1, 0.975)) * spread
+    return mean - reach, mean + reach

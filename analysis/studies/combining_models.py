@@ -1,0 +1,150 @@
+"""Combining models: what a few more forward passes gain on OOD classes that nothing was chosen on.
+
+The OOD classes are split in two: models and weights are chosen on one half and judged on the other, then the other way round.
+Run it with `python -m analysis.studies.combining_models --lake LAKE --detector DETECTOR --out combining.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from analysis.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
+from analysis.studies.command import run
+from analysis.studies.palette import COLOURS, CONFIG
+from analysis.studies.ranks import best_detector, read_pool, stored_ensembles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analysis.rank_selection import Ranks
+    from analysis.studies.ranks import Pool, StoredEnsemble
+    from featurestore.lake import Lake
+
+SINGLE, GREEDY, ACCURATE, ALL, WEIGHTED, RANDOM, STORED = (
+    "single best", "greedy selection", "most accurate", "all, mean of ranks", "all, weighted", "random (mean of 20)", "stored ensemble",
+)  # fmt: skip
+_METHODS = [GREEDY, ACCURATE, RANDOM, ALL, WEIGHTED, SINGLE, STORED]
+_SCHEMA = {"detector": pl.String, "ood_dataset": pl.String, "method": pl.String, "models": pl.Int64, "fpr95": pl.Float64, "params": pl.Float64, "members": pl.String, "gain": pl.Float64}  # fmt: skip
+_DRAWS = 20
+_NAMED = 8
+
+
+def data(lake: Lake, benchmark: str = "main", detector: str = "", largest: int = 8) -> pl.DataFrame:
+    """One row per OOD set, method and number of models; empty with fewer than two models or two OOD classes.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        detector: Whose ranks to combine; by default that with the lowest mean FPR over models and OOD sets.
+        largest: Models in the largest combination that is searched for.
+
+    Returns:
+        Columns detector, ood_dataset, method, models (how many: forward passes per image), fpr95 (on the held-out classes,
+        mean over both halves), params (of all of them, mean over both halves), members (of the first half) and gain (how
+        much lower than the single best). Ensembles that `score --ensemble` stored are judged on the same halves.
+    """
+    pool = read_pool(lake, benchmark, detector or best_detector(lake, benchmark))
+    return gains(pool, stored_ensembles(lake, benchmark), largest)
+
+
+def gains(pool: Pool, ensembles: Sequence[StoredEnsemble], largest: int = 8) -> pl.DataFrame:
+    """The same from ranks that are read already."""
+    rows = [
+        (
+            pool.detector,
+            ood,
+            method,
+            len(models),
+            value,
+            float(pool.params[models].sum()),
+            _named(pool, models, method),
+        )
+        for ood, ranks in pool.ranks.items()
+        for select_on, judge_on in halves(ranks.classes)
+        for method, models, value in _tried(ranks.of_classes(select_on), ranks.of_classes(judge_on), largest)
+    ]
+    rows += [
+        (
+            ensemble.detector,
+            ood,
+            STORED,
+            ensemble.models,
+            mean_of(ranks.of_classes(judge_on), [0]),
+            ensemble.params,
+            str(ensemble),
+        )
+        for ensemble in ensembles
+        for ood, ranks in ensemble.ranks.items()
+        for _, judge_on in halves(ranks.classes)
+    ]
+    tried = pl.DataFrame(rows, list(_SCHEMA.items())[:-1], orient="row")
+    # A stored ensemble is one row of its own; what is searched for has other members in each half.
+    keys = [
+        "detector",
+        "ood_dataset",
+        "method",
+        "models",
+        pl.when(pl.col("method") == STORED).then("members").alias("which"),
+    ]
+    judged = (
+        tried.group_by(keys, maintain_order=True)
+        .agg(pl.col("fpr95", "params").mean(), pl.col("members").first())
+        .drop("which")
+    )
+    single = pl.col("fpr95").filter(pl.col("method") == SINGLE).first().over("ood_dataset")
+    return judged.with_columns(gain=single - pl.col("fpr95")).sort("ood_dataset", "method", "models")
+
+
+def _named(pool: Pool, models: Sequence[int], method: str) -> str:
+    if method == RANDOM:
+        return ""
+    named = ", ".join(pool.models[model] for model in models[:_NAMED])
+    return f"{named} and {len(models) - _NAMED} more" if len(models) > _NAMED else named
+
+
+def _tried(seen: Ranks, unseen: Ranks, largest: int) -> Iterator[tuple[str, Sequence[int], float]]:
+    """Each method, the models that it takes by what it has seen, and its FPR on what it has not. Models come by accuracy."""
+    count = len(seen.id)
+    if count < 2:
+        return
+    everyone = list(range(count))
+    order = forward_selection(seen, largest)
+    yield SINGLE, order[:1], mean_of(unseen, order[:1])
+    for size in range(1, len(order) + 1):
+        yield GREEDY, order[:size], mean_of(unseen, order[:size])
+        yield ACCURATE, everyone[:size], mean_of(unseen, everyone[:size])
+        generator = np.random.default_rng(size)
+        for drawn in [generator.choice(count, size, replace=False).tolist() for _ in range(_DRAWS)]:
+            yield RANDOM, drawn, mean_of(unseen, drawn)
+    yield ALL, everyone, mean_of(unseen, everyone)
+    yield WEIGHTED, everyone, weighted(unseen, separation_weights(seen))
+
+
+def chart(frame: pl.DataFrame) -> alt.FacetChart:
+    """FPR against the number of models, a line per way to choose them; all models and the single best are points."""
+    present = set(frame["method"])
+    shown = {name: colour for name, colour in zip(_METHODS, COLOURS, strict=False) if name in present}
+    scale = alt.Scale(domain=list(shown), range=list(shown.values()))
+    base = alt.Chart(frame).encode(
+        x=alt.X("models:Q", title="Models combined (forward passes per image)", scale=alt.Scale(type="log", base=2, nice=False, padding=14), axis=alt.Axis(format="d", values=[2**n for n in range(11)])),
+        y=alt.Y("fpr95:Q", title="FPR at 95 % TPR, held-out classes"),
+        color=alt.Color("method:N", title="Chosen by", scale=scale),
+        tooltip=["ood_dataset", "method", "models", alt.Tooltip("fpr95", format=".3f"), alt.Tooltip("gain", format="+.3f"), alt.Tooltip("params", format=".3s"), "members"],
+    )  # fmt: skip
+    layers = alt.layer(base.mark_line(strokeWidth=1.8), base.mark_point(filled=True, size=55, opacity=1)).properties(
+        width=320, height=250
+    )
+    figure: alt.FacetChart = (
+        layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2)
+        .resolve_scale(y="independent")
+        .configure(**CONFIG)
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

@@ -1,0 +1,52 @@
+"""A study as a command: `python -m analysis.studies.NAME --lake LAKE [--out FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from featurestore.errors import LakeError
+from featurestore.lake import Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import polars as pl
+
+
+def run(
+    data: Callable[..., pl.DataFrame],
+    chart: Callable[[pl.DataFrame], alt.TopLevelMixin],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Print a study's table, or write its chart.
+
+    Args:
+        data: From a lake to the tidy frame; its further arguments, texts and numbers, become options.
+        chart: From that frame to the chart.
+        argv: The command line; by default this process's.
+    """
+    parser = argparse.ArgumentParser(description=(inspect.getdoc(inspect.getmodule(data)) or "").partition("\n")[0])
+    parser.add_argument("--lake", help="folder or URL of the lake; by default $FEATURESTORE_LAKE, else ./lake")
+    parser.add_argument("--out", help="file to write: .html, .json, .png or .svg, or .csv for the table")
+    for parameter in list(inspect.signature(data).parameters.values())[1:]:
+        kind = int if isinstance(parameter.default, int) else float if isinstance(parameter.default, float) else str
+        parser.add_argument(f"--{parameter.name.replace('_', '-')}", default=parameter.default, type=kind)
+    options: dict[str, Any] = vars(parser.parse_args(argv))
+    location, out = options.pop("lake"), options.pop("out")
+    try:
+        frame = data(Lake(location), **options)
+    except LakeError as error:
+        sys.exit(f"Error: {error}")
+    if out is None:
+        sys.stdout.write(f"{frame}\n")
+    elif out.endswith(".csv"):
+        frame.write_csv(out)
+    else:
+        with alt.data_transformers.enable("default", max_rows=None):
+            figure = chart(frame)
+            figure.save(out, inline=True) if out.endswith(".html") else figure.save(out)

@@ -1,0 +1,57 @@
+"""Which detector suits which pretraining: the mean FPR of each, over models.
+
+Run it with `python -m analysis.studies.detector_by_pretraining --lake LAKE --out detectors.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import CONFIG, SHARE_SCALE, UNKNOWN
+from analysis.studies.results import leading
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+
+def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
+    """One row per OOD set, pretraining and detector: what the question `best_detector` answers.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+
+    Returns:
+        Columns ood_dataset, pretraining ("unknown" where it is), detector, models, wins, mean_fpr95, mean_auroc.
+    """
+    columns = ("ood_dataset", "pretraining", "detector", "models", "wins", "mean_fpr95", "mean_auroc")
+    answer: pl.DataFrame = lake.ask("best_detector", benchmark=benchmark).pl()
+    return answer.select(columns).with_columns(pl.col("pretraining").fill_null(UNKNOWN))
+
+
+def chart(frame: pl.DataFrame) -> alt.FacetChart:
+    """A heatmap per OOD set: the darker, the more OOD is accepted; the best detectors stand first."""
+    order = leading(frame.rename({"mean_fpr95": "fpr95"}))
+    base = alt.Chart(frame).encode(
+        x=alt.X("pretraining:N", title="Pretraining", axis=alt.Axis(labelAngle=0, grid=False, labelLimit=110)),
+        y=alt.Y("detector:N", title=None, sort=order, axis=alt.Axis(grid=False)),
+        tooltip=[alt.Tooltip(name, format=".3f" if name.startswith("mean") else "") for name in frame.columns],
+    )
+    cells = base.mark_rect(cornerRadius=2, stroke="white", strokeOpacity=0.6).encode(
+        color=alt.Color(
+            "mean_fpr95:Q", title="Mean FPR at 95 % TPR", scale=SHARE_SCALE, legend=alt.Legend(format=".1f")
+        )
+    )
+    light = alt.condition("datum.mean_fpr95 > 0.45", alt.value("white"), alt.value("#1B1F24"))
+    numbers = base.mark_text(fontSize=11).encode(text=alt.Text("mean_fpr95:Q", format=".2f"), color=light)
+    layers = alt.layer(cells, numbers).properties(width=300, height=alt.Step(22))
+    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

@@ -1,0 +1,81 @@
+"""Does a combination that was chosen on one OOD set help on another?
+
+Run it with `python -m analysis.studies.ensemble_transfer --lake LAKE --detector DETECTOR --out transfer.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import polars as pl
+
+from analysis.rank_selection import forward_selection, mean_of
+from analysis.studies.command import run
+from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY
+from analysis.studies.ranks import best_detector, read_pool
+
+if TYPE_CHECKING:
+    from analysis.studies.ranks import Pool
+    from featurestore.lake import Lake
+
+_SCHEMA = {"detector": pl.String, "chosen_on": pl.String, "judged_on": pl.String, "models": pl.Int64, "single_fpr95": pl.Float64, "fpr95": pl.Float64, "members": pl.String}  # fmt: skip
+
+
+def data(lake: Lake, benchmark: str = "main", detector: str = "", size: int = 4) -> pl.DataFrame:
+    """One row per OOD set to choose on and other OOD set to judge on; empty with one OOD set or one model.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        detector: Whose ranks to combine; by default that with the lowest mean FPR over models and OOD sets.
+        size: Models in the combination.
+
+    Returns:
+        Columns detector, chosen_on, judged_on, models, single_fpr95 (of the single model that is best on `chosen_on`), fpr95
+        (of the greedy combination chosen there), members, and gain (how much lower it is), all of `judged_on`.
+    """
+    return transfers(read_pool(lake, benchmark, detector or best_detector(lake, benchmark)), size)
+
+
+def transfers(pool: Pool, size: int = 4) -> pl.DataFrame:
+    """The same from ranks that are read already."""
+    rows = []
+    for source, seen in pool.ranks.items() if len(pool.models) > 1 and len(pool.ranks) > 1 else ():
+        order = forward_selection(seen, size)
+        names = ", ".join(pool.models[model] for model in order)
+        rows += [
+            (pool.detector, source, target, len(order), mean_of(ranks, order[:1]), mean_of(ranks, order), names)
+            for target, ranks in pool.ranks.items()
+            if target != source
+        ]
+    return pl.DataFrame(rows, _SCHEMA, orient="row").with_columns(gain=pl.col("single_fpr95") - pl.col("fpr95"))
+
+
+def chart(frame: pl.DataFrame) -> alt.LayerChart:
+    """A dumbbell per pair of OOD sets, from the single model (open) to the combination (filled)."""
+    named = alt.Chart(frame).transform_calculate(pair="datum.chosen_on + ' → ' + datum.judged_on")
+    tooltip = [
+        "chosen_on",
+        "judged_on",
+        "models",
+        *(alt.Tooltip(name, format=".3f") for name in ("single_fpr95", "fpr95", "gain")),
+        "members",
+    ]
+    y = alt.Y("pair:N", title="Chosen on → judged on")
+    x = alt.X("single_fpr95:Q", title=FPR, scale=alt.Scale(zero=False, padding=12))
+    line = named.mark_rule(strokeWidth=2, color=GREY).encode(x=x, x2="fpr95:Q", y=y)
+    single = named.mark_point(size=65, strokeWidth=2, fill="white", fillOpacity=1, color=GREY).encode(
+        x=x, y=y, tooltip=tooltip
+    )
+    combined = named.mark_point(size=80, filled=True, opacity=1, color=COLOURS[0]).encode(
+        x="fpr95:Q", y=y, tooltip=tooltip
+    )
+    figure: alt.LayerChart = (
+        alt.layer(line, single, combined).properties(width=420, height=alt.Step(28)).configure(**CONFIG)
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

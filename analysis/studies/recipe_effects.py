@@ -1,0 +1,110 @@
+"""What each recipe ingredient does to FPR, all else equal: pairs of models that differ in it alone.
+
+Run it with `python -m analysis.studies.recipe_effects --lake LAKE --out effects.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY, pick_one
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+_KEYS = ("ingredient", "from_value", "to_value", "ood_dataset", "detector")
+_MEASURES = ("pairs", "mean_difference", "low", "high", "improved", "worsened", "p")
+_BETTER, _WORSE, _UNCLEAR = "lower FPR", "higher FPR", "interval includes 0"
+
+
+def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
+    """One row per change of an ingredient, OOD set and detector: the view `effects`, which the `…_effect` questions read.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+
+    Returns:
+        Columns ingredient, from_value, to_value, ood_dataset, detector, pairs, mean_difference (of fpr95, to minus from),
+        low and high (95 % interval of the mean difference; null for a single pair), improved, worsened (pairs), p (of the
+        sign test), from_fpr95 and to_fpr95 (means over the pairs), change (as text) and effect.
+    """
+    return (
+        effects(lake, benchmark)
+        .filter(pl.col("pairs") > 0)
+        .select(*_KEYS, *_MEASURES)
+        .join(_levels(lake, benchmark), on=_KEYS, how="left", maintain_order="left")
+        .with_columns(
+            to_fpr95=pl.col("from_fpr95") + pl.col("mean_difference"),
+            change=pl.format("{}  {} → {}", pl.col("ingredient").str.replace_all("_", " "), "from_value", "to_value"),
+            effect=pl.when(pl.col("high") < 0)
+            .then(pl.lit(_BETTER))
+            .when(pl.col("low") > 0)
+            .then(pl.lit(_WORSE))
+            .otherwise(pl.lit(_UNCLEAR)),
+        )
+        .sort(_KEYS)
+    )
+
+
+def effects(lake: Lake, benchmark: str) -> pl.DataFrame:
+    """The rows of the view `effects` for the mean over OOD classes; those without pairs only count models left out."""
+    frame: pl.DataFrame = lake.sql("from effects where aggregation = 'class_mean'").pl()
+    return frame.filter(pl.col("benchmark") == benchmark)
+
+
+def _levels(lake: Lake, benchmark: str) -> pl.DataFrame:
+    """The mean FPR with the first value of each change."""
+    columns = "ingredient, first_value, second_value, ood_dataset, detector, first as model, benchmark, aggregation"
+    pairs: pl.DataFrame = lake.sql(f"select {columns} from paired_differences where aggregation = 'class_mean'").pl()  # noqa: S608 # a constant
+    metrics: pl.DataFrame = lake.sql("from metrics where aggregation = 'class_mean'").pl()
+    return (
+        pairs.filter(pl.col("benchmark") == benchmark)
+        .join(metrics, on=["benchmark", "aggregation", "ood_dataset", "detector", "model"])
+        .group_by(pl.col("ingredient"), pl.col("first_value").alias("from_value"), pl.col("second_value").alias("to_value"), "ood_dataset", "detector")
+        .agg(from_fpr95=pl.col("fpr95").mean())
+    )  # fmt: skip
+
+
+def chart(frame: pl.DataFrame) -> alt.FacetChart:
+    """A dumbbell per change, from the open to the filled dot, with the interval of the difference; pick the detector."""
+    detectors = frame["detector"].unique().sort()
+    chosen = pick_one("judged_by", "detector", detectors, "mahalanobis" if "mahalanobis" in detectors else detectors[0])
+    base = alt.Chart(frame).transform_filter(chosen)
+    y = alt.Y("change:N", title=None, axis=alt.Axis(labelLimit=260, grid=True))
+    colour = alt.Color(
+        "effect:N",
+        title="Effect of the change",
+        scale=alt.Scale(domain=[_BETTER, _WORSE, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY]),
+    )
+    tooltip = [
+        "change",
+        "detector",
+        "pairs",
+        "improved",
+        "worsened",
+        alt.Tooltip("p", format=".2g", title="p of the sign test"),
+        *(
+            alt.Tooltip(name, format="+.3f" if name in {"mean_difference", "low", "high"} else ".3f")
+            for name in ("from_fpr95", "to_fpr95", "mean_difference", "low", "high")
+        ),
+    ]
+    interval = base.transform_calculate(left="datum.from_fpr95 + datum.low", right="datum.from_fpr95 + datum.high").mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q", y=y, color=colour)  # fmt: skip
+    line = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False)), x2="to_fpr95:Q", y=y, color=colour
+    )
+    first = base.mark_point(size=60, strokeWidth=2, fill="white", fillOpacity=1).encode(
+        x="from_fpr95:Q", y=y, color=colour, tooltip=tooltip
+    )
+    second = base.mark_point(size=70, filled=True, opacity=1).encode(x="to_fpr95:Q", y=y, color=colour, tooltip=tooltip)
+    layers = alt.layer(interval, line, first, second).add_params(chosen).properties(width=300, height=alt.Step(24))
+    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

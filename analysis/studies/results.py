@@ -1,0 +1,67 @@
+"""What most studies begin with: the metrics of one benchmark, with recipe and accuracy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from analysis.studies.palette import UNKNOWN
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+UNIT_TESTS = "unit-tests"
+RECIPE = (
+    "architecture",
+    "pretraining",
+    "weight_decay",
+    "dropout",
+    "stochastic_depth",
+    "augmentation",
+    "finetune_lr",
+    "input_size",
+)
+_COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", "fpr95", "auroc", "accuracy")
+
+
+def results(lake: Lake, benchmark: str, aggregation: str = "class_mean") -> pl.DataFrame:
+    """One row per model, detector, OOD set and, with aggregation `class`, OOD class.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        aggregation: `class_mean`, `pooled` or `class`.
+
+    Returns:
+        Columns model, detector, ood_dataset, ood_class, n_ood, fpr95, auroc, accuracy and the recipe; an unknown
+        pretraining is "unknown".
+    """
+    query = f"select {', '.join(_COLUMNS + RECIPE)}, benchmark, aggregation from results"  # noqa: S608 # constants
+    frame: pl.DataFrame = (
+        lake.sql(query)
+        .pl(lazy=True)
+        .filter(pl.col("benchmark") == benchmark, pl.col("aggregation") == aggregation)
+        .drop("benchmark", "aggregation")
+        .collect()
+    )
+    return frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN)).sort(
+        "ood_dataset", "detector", "model", "ood_class"
+    )
+
+
+def leading(frame: pl.DataFrame) -> list[str]:
+    """The detectors, those with the lowest mean FPR first, and last those that have scored less than half as many models.
+
+    So one combination of models, or a detector that was tried on one, does not lead.
+    """
+    counted = {"models": pl.col("model").n_unique()} if "model" in frame.columns else {"models": pl.col("models").max()}
+    means = frame.group_by("detector").agg(pl.col("fpr95").mean(), **counted)
+    rare = pl.col("models") * 2 < pl.col("models").max()
+    return means.sort(rare, pl.col("fpr95").round(9), "detector")["detector"].to_list()
+
+
+def most_accurate(frame: pl.DataFrame) -> str:
+    """The model with the highest accuracy; where none is known, the one with the lowest FPR."""
+    means = frame.group_by("model").agg(pl.col("accuracy").max(), pl.col("fpr95").mean())
+    return str(means.sort(["accuracy", "fpr95", "model"], descending=[True, False, False], nulls_last=True)["model"][0])

@@ -1,0 +1,96 @@
+"""How the scores of ID and OOD samples lie beside each other, for one model.
+
+Run it with `python -m analysis.studies.score_distributions --lake LAKE --model MODEL --out scores.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import COLOURS, CONFIG, GREY, pick_one
+from analysis.studies.scores import model_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from featurestore.lake import Lake
+
+
+def data(lake: Lake, benchmark: str = "main", model: str = "", bins: int = 48) -> pl.DataFrame:
+    """One row per detector, dataset and bin of the score; scores beyond the range shown count in the outermost bins.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        model: The model; by default the most accurate.
+        bins: Bins of equal width.
+
+    Returns:
+        Columns model, detector, dataset, role (ID or OOD), low and high (of the bin), share (of the dataset's samples) and
+        threshold (the score that 95 % of ID test samples reach).
+    """
+    scores = model_scores(lake, benchmark, model)
+    both = pl.concat([scores.id.with_columns(role=pl.lit("ID")), scores.ood.with_columns(role=pl.lit("OOD"))])
+    rows = []
+    for (detector,), of_detector in both.group_by("detector", maintain_order=True):
+        of_id = of_detector.filter(pl.col("role") == "ID")["score"].to_numpy()
+        edges = np.linspace(*_range(of_id, of_detector["score"].to_numpy()), bins + 1)
+        threshold = float(np.quantile(of_id, 0.05))
+        for (dataset, role), part in of_detector.group_by("dataset", "role", maintain_order=True):
+            counts, _ = np.histogram(np.clip(part["score"].to_numpy(), edges[0], edges[-1]), edges)
+            columns = {"low": edges[:-1], "high": edges[1:], "share": counts / len(part)}
+            constants = {
+                "model": scores.model,
+                "detector": detector,
+                "dataset": dataset,
+                "role": role,
+                "threshold": threshold,
+            }
+            rows.append(
+                pl.DataFrame(columns).with_columns(pl.lit(value).alias(name) for name, value in constants.items())
+            )
+    return pl.concat(rows).select("model", "detector", "dataset", "role", "low", "high", "share", "threshold")
+
+
+def _range(of_id: NDArray[np.float64], of_all: NDArray[np.float64]) -> tuple[float, float]:
+    """Where most ID samples lie, and some of the way below and above: Mahalanobis scores of OOD may be a thousand times lower."""
+    low, high = np.quantile(of_id, [0.05, 0.95])
+    spread = high - low
+    if spread > 0:
+        low, high = max(low - 3 * spread, of_all.min()), min(high + spread, of_all.max())
+    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
+
+
+def chart(frame: pl.DataFrame) -> alt.LayerChart:
+    """ID against each OOD set, as steps, with the threshold that accepts 95 % of ID; pick the detector."""
+    detectors = frame["detector"].unique().sort()
+    chosen = pick_one("judged_by", "detector", detectors, "mahalanobis" if "mahalanobis" in detectors else detectors[0])
+    names = [
+        *frame.filter(pl.col("role") == "ID")["dataset"].unique(),
+        *frame.filter(pl.col("role") == "OOD")["dataset"].unique().sort(),
+    ]
+    scale = alt.Scale(
+        domain=names, range=[GREY, *(COLOURS[(1 + index) % len(COLOURS)] for index in range(len(names) - 1))]
+    )
+    base = alt.Chart(frame).transform_filter(chosen)
+    bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(
+        x=alt.X("low:Q", title="Score (higher: more in-distribution)", scale=alt.Scale(zero=False), axis=alt.Axis(grid=False, tickCount=8, labelOverlap=True), bin="binned"),
+        x2="high:Q",
+        y=alt.Y("share:Q", title="Share of the dataset's samples", stack=None),
+        color=alt.Color("dataset:N", title="Dataset", scale=scale),
+        tooltip=["detector", "dataset", *(alt.Tooltip(name, format=".3g") for name in ("low", "high", "share", "threshold"))],
+    )  # fmt: skip
+    line = base.transform_aggregate(threshold="min(threshold)").mark_rule(strokeDash=[5, 4], color=GREY, strokeWidth=1.5).encode(x="threshold:Q")  # fmt: skip
+    figure: alt.LayerChart = (
+        alt.layer(bars, line).add_params(chosen).properties(width=640, height=240).configure(**CONFIG)
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

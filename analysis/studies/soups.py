@@ -1,0 +1,67 @@
+"""Soups: does a model of averaged weights detect better than the models that it was averaged from?
+
+Run it with `python -m analysis.studies.soups --lake LAKE --out soups.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY, pick_one
+from analysis.studies.results import leading, results
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+_SOUP, _INGREDIENT = "soup", "ingredient"
+
+
+def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
+    """One row per soup, model of it (itself and its ingredients), detector and OOD set; empty without soups.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+
+    Returns:
+        Columns soup, model, part ("soup" or "ingredient"), detector, ood_dataset, accuracy, fpr95, auroc, and gain: how much
+        lower the FPR is than that of the soup's ingredients on average.
+    """
+    soups: pl.DataFrame = lake.sql("select model as soup, soup_of from models where len(soup_of) > 0").pl()
+    ingredients = soups.select("soup", model="soup_of", part=pl.lit(_INGREDIENT)).explode("model")
+    parts = pl.concat([soups.select("soup", model="soup", part=pl.lit(_SOUP)), ingredients.cast(pl.String)])
+    columns = ("model", "detector", "ood_dataset", "accuracy", "fpr95", "auroc")
+    judged = parts.join(results(lake, benchmark).select(columns), on="model")
+    of_ingredients = pl.col("fpr95").filter(pl.col("part") == _INGREDIENT).mean()
+    gain = of_ingredients.over("soup", "detector", "ood_dataset") - pl.col("fpr95")
+    return judged.with_columns(gain=gain).sort("ood_dataset", "detector", "soup", "part", "model")
+
+
+def chart(frame: pl.DataFrame) -> alt.FacetChart:
+    """Each soup beside its ingredients; pick the detector."""
+    chosen = pick_one("judged_by", "detector", frame["detector"], leading(frame)[0])
+    points = (
+        alt.Chart(frame)
+        .transform_filter(chosen)
+        .mark_point(filled=True, opacity=0.85)
+        .encode(
+            x=alt.X("fpr95:Q", title=FPR, scale=alt.Scale(zero=False, padding=10)),
+            y=alt.Y("soup:N", title=None),
+            color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[_SOUP, _INGREDIENT], range=[COLOURS[1], GREY])),
+            shape=alt.Shape("part:N", title=None, scale=alt.Scale(domain=[_SOUP, _INGREDIENT], range=["diamond", "circle"])),
+            size=alt.condition(f"datum.part == '{_SOUP}'", alt.value(160), alt.value(45)),
+            tooltip=["soup", "model", "detector", *(alt.Tooltip(name, format=".3f") for name in ("accuracy", "fpr95", "auroc", "gain"))],
+        )
+        .add_params(chosen)
+        .properties(width=300, height=alt.Step(34))
+    )  # fmt: skip
+    figure: alt.FacetChart = points.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

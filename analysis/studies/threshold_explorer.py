@@ -1,0 +1,84 @@
+"""What another threshold costs: the FPR on each OOD set against the share of ID that is accepted, for one model.
+
+Run it with `python -m analysis.studies.threshold_explorer --lake LAKE --model MODEL --out thresholds.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import CONFIG, GREY, colours, dashes
+from analysis.studies.scores import model_scores
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+TPRS = np.round(np.concatenate([np.arange(0.5, 0.9, 0.02), np.arange(0.9, 0.9999, 0.005)]), 3)
+
+_TPR_SCALE = alt.Scale(domain=[0.5, 1], nice=False)
+
+
+def data(lake: Lake, benchmark: str = "main", model: str = "") -> pl.DataFrame:
+    """One row per detector, OOD set and TPR.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        model: The model; by default the most accurate.
+
+    Returns:
+        Columns model, detector, ood_dataset, tpr (share of ID to accept), threshold (the score's quantile 1 - tpr) and
+        fpr (share of all the OOD set's samples at or above it).
+    """
+    scores = model_scores(lake, benchmark, model)
+    rows = []
+    for (detector,), of_id in scores.id.group_by("detector", maintain_order=True):
+        thresholds = np.quantile(of_id["score"].to_numpy(), 1 - TPRS)
+        for (dataset,), part in scores.ood.filter(pl.col("detector") == detector).group_by(
+            "dataset", maintain_order=True
+        ):
+            ascending = np.sort(part["score"].to_numpy())
+            fpr = 1 - np.searchsorted(ascending, thresholds, side="left") / len(ascending)
+            curve = pl.DataFrame({"tpr": TPRS, "threshold": thresholds, "fpr": fpr})
+            rows.append(curve.select(pl.lit(scores.model).alias("model"), pl.lit(detector).alias("detector"), pl.lit(dataset).alias("ood_dataset"), pl.all()))  # fmt: skip
+    return pl.concat(rows).sort("ood_dataset", "detector", "tpr")
+
+
+def chart(frame: pl.DataFrame) -> alt.FacetChart:
+    """A curve per detector; move along it to read threshold and FPR. The dashed line is the usual 95 %."""
+    near = alt.selection_point(name="at", on="pointerover", nearest=True, fields=["tpr"], empty=False)
+    one = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
+    base = alt.Chart(frame).encode(
+        x=alt.X("tpr:Q", title="TPR (share of ID accepted)", scale=_TPR_SCALE),
+        y=alt.Y("fpr:Q", title="FPR (share of OOD accepted)", scale=alt.Scale(domain=[0, 1])),
+        color=alt.Color("detector:N", title="Detector", scale=colours(frame["detector"])),
+        strokeDash=alt.StrokeDash("detector:N", title="Detector", scale=dashes(frame["detector"])),
+    )
+    lines = (
+        base.mark_line(strokeWidth=1.8)
+        .encode(opacity=alt.condition(one, alt.value(0.9), alt.value(0.08)))
+        .add_params(one)
+    )
+    usual = (
+        alt.Chart(frame)
+        .mark_rule(strokeDash=[4, 4], color=GREY)
+        .encode(x=alt.XDatum(0.95, type="quantitative", scale=_TPR_SCALE))
+    )
+    tooltip = [
+        "detector",
+        *(alt.Tooltip(name, format=".3f") for name in ("tpr", "fpr")),
+        alt.Tooltip("threshold", format=".4g"),
+    ]
+    dots = base.mark_point(filled=True, size=50).encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=tooltip).add_params(near)  # fmt: skip
+    layers = alt.layer(usual, lines, dots).properties(width=320, height=260)
+    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

@@ -1,0 +1,68 @@
+"""Which unit-tests each model fails: it accepts more than one in ten of images that no model should accept.
+
+Run it with `python -m analysis.studies.unit_test_heatmap --lake LAKE --out unit_tests.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import CONFIG, FAILS_ABOVE, FAILURE_SCALE, pick_one
+from analysis.studies.results import UNIT_TESTS, leading, results
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+_LABELLED_MODELS = 24
+
+
+def data(lake: Lake, benchmark: str = "main", unit_tests: str = UNIT_TESTS) -> pl.DataFrame:
+    """One row per model, detector and unit-test.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        unit_tests: The dataset that holds the unit-tests.
+
+    Returns:
+        Columns model, pretraining, accuracy, detector, unit_test, fpr95, failed, and mean_fpr95 of the model with the detector.
+    """
+    frame = results(lake, benchmark, "class").filter(pl.col("ood_dataset") == unit_tests)
+    return frame.select(
+        "model", "pretraining", "accuracy", "detector", pl.col("ood_class").alias("unit_test"), "fpr95",
+        failed=pl.col("fpr95") > FAILS_ABOVE,
+        mean_fpr95=pl.col("fpr95").mean().over("model", "detector"),
+    )  # fmt: skip
+
+
+def chart(frame: pl.DataFrame) -> alt.Chart:
+    """A column per model, the best first, and a row per unit-test; blue passes and orange fails; pick the detector."""
+    first = leading(frame)[0]
+    chosen = pick_one("judged_by", "detector", frame["detector"], first)
+    labelled = frame["model"].n_unique() <= _LABELLED_MODELS
+    hardest = (
+        frame.group_by("unit_test").agg(pl.col("fpr95").mean()).sort("fpr95", "unit_test", descending=[True, False])
+    )
+    figure: alt.Chart = (
+        alt.Chart(frame)
+        .transform_filter(chosen)
+        .mark_rect()
+        .encode(
+            x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=200)),
+            y=alt.Y("unit_test:N", title=None, sort=hardest["unit_test"].to_list(), axis=alt.Axis(grid=False, ticks=False)),
+            color=alt.Color("fpr95:Q", title="FPR at 95 % TPR; fails above 0.1", scale=FAILURE_SCALE, legend=alt.Legend(values=[FAILS_ABOVE, 0.5, 1], gradientLength=240, labelOverlap=False, format=".1f")),
+            tooltip=[alt.Tooltip(name, format=".3f" if name in {"accuracy", "fpr95", "mean_fpr95"} else "") for name in frame.columns],
+        )
+        .add_params(chosen)
+        .properties(width=640, height=alt.Step(17))
+        .configure(**CONFIG)
+    )  # fmt: skip
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)

@@ -1,0 +1,147 @@
+"""What storing activations in float16 changes: metrics of every detector from a float16 and from a float32 lake, on real photographs.
+
+python -m benchmarks.precision [--images cifar10_subset.tar] [--epochs 8] [--keep FOLDER]
+
+Two ViTs, one with a class token and one that averages its patches, are trained on six classes of CIFAR-10; the other four are OOD.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from featurestore import Lake
+
+PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "cifar10_subset.tar"
+ID_CLASSES = 6
+SIZES = {"img_size": 32, "patch_size": 8, "embed_dim": 128, "depth": 4, "num_heads": 4, "num_classes": ID_CLASSES}
+MODELS = {
+    "vit-token": ("vit_tiny_patch16_224", SIZES),
+    "vit-average": ("vit_tiny_patch16_224", {**SIZES, "class_token": False, "global_pool": "avg"}),
+}
+BATCH = 128
+
+
+def split(source: Path, folder: Path) -> None:
+    """Folders `fit`, `id` and `ood`, a subfolder per class."""
+    with tarfile.open(source) as archive:
+        archive.extractall(folder / "tar", filter="data")
+    (root,) = (folder / "tar").iterdir()
+    classes = sorted(path.name for path in (root / "train").iterdir())
+    for number, name in enumerate(classes):
+        for part in ("train", "test"):
+            role = ("fit" if part == "train" else "id") if number < ID_CLASSES else "ood"
+            (folder / role / name).mkdir(parents=True, exist_ok=True)
+            for image in (root / part / name).iterdir():
+                image.rename(folder / role / name / f"{part}-{image.name}")
+
+
+def pixels(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images as timm's default transform leaves them (mean and deviation of ImageNet), [n, 3, 32, 32], and their labels."""
+    images, labels = [], []
+    for number, name in enumerate(sorted(path.name for path in folder.iterdir())):
+        for path in sorted((folder / name).iterdir()):
+            with Image.open(path) as image:
+                images.append(np.asarray(image.convert("RGB")))
+            labels.append(number)
+    scaled = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+    mean, deviation = torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.5, 0.5, 0.5])
+    return (scaled - mean[:, None, None]) / deviation[:, None, None], torch.tensor(labels)
+
+
+def train(name: str, images: torch.Tensor, labels: torch.Tensor, epochs: int) -> dict[str, torch.Tensor]:
+    """A few passes of AdamW with mirrored images; returns the weights."""
+    torch.manual_seed(0)
+    architecture, arguments = MODELS[name]
+    model = timm.create_model(architecture, **arguments)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.05)
+    steps = epochs * (len(images) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
+    for step in range(steps):
+        chosen = torch.randint(len(images), (BATCH,))
+        batch = images[chosen].flip(3) if step % 2 else images[chosen]
+        loss = torch.nn.functional.cross_entropy(model(batch), labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    print(f"  {name}: last loss {loss.item():.2f}")
+    return model.state_dict()
+
+
+def command(*arguments: object) -> None:
+    """Run one `featurestore` command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "featurestore", *map(str, arguments)], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"featurestore {arguments[0]} failed: {done.stderr}")
+
+
+def make_lake(folder: Path, dtype: str) -> Lake:
+    """The whole job in one stored precision, with every detector there is."""
+    lake = folder / f"lake-{dtype}"
+    for role in ("fit", "id", "ood"):
+        command("dataset", "add", role, folder / role, "--role", role, "--lake", lake)
+    for name, (architecture, arguments) in MODELS.items():
+        kwargs = [text for key, value in arguments.items() for text in ("--model-kwargs", f"{key}={value}")]
+        command(
+            *("extract", "--model", folder / f"{name}.safetensors", "--architecture", architecture, *kwargs),
+            *("--dataset", "fit", "--dataset", "id", "--dataset", "ood", "--dtype", dtype, "--lake", lake),
+        )
+    command("score", "--detector", "all", "--lake", lake)
+    return Lake(lake)
+
+
+def main() -> None:
+    """Train, extract twice, score twice, compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=Path, default=PHOTOGRAPHS)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--keep", type=Path, help="Where to keep the lakes.")
+    options = parser.parse_args()
+    folder = options.keep or Path(tempfile.mkdtemp(dir="."))
+    try:
+        if not (folder / "fit").exists():
+            split(options.images, folder)
+        images, labels = pixels(folder / "fit")
+        for name in MODELS:
+            if not (folder / f"{name}.safetensors").exists():
+                save_file(train(name, images, labels, options.epochs), folder / f"{name}.safetensors")
+        compare(*(make_lake(folder, dtype) for dtype in ("float16", "float32")))
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder)
+
+
+def compare(half: Lake, single: Lake) -> None:
+    """Differences of the aggregated metrics, in percentage points, by detector."""
+    print(half.sql("select model, n, top1 from accuracy order by model"))
+    key = ["model", "detector", "ood_dataset", "aggregation"]
+    query = f"select {', '.join(key)}, fpr95, auroc from metrics where aggregation <> 'class'"
+    both = half.sql(query).pl().join(single.sql(query).pl(), on=key, suffix="_single")
+    changes = both.with_columns(
+        fpr95_change=(pl.col("fpr95") - pl.col("fpr95_single")).abs() * 100,
+        auroc_change=(pl.col("auroc") - pl.col("auroc_single")).abs() * 100,
+    )
+    shown = changes.group_by("model", "detector").agg(
+        pl.col("fpr95_single").first(), pl.col("auroc_single").first(), pl.max("fpr95_change", "auroc_change")
+    )
+    with pl.Config(tbl_rows=-1, float_precision=4):
+        print(shown.sort("fpr95_change", descending=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Asking: a question with its parameters and filters, on a connection that reads the lake and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from featurestore import catalog, filters
+from featurestore.errors import InputError, StorageError, one_line
+from featurestore.filters import Filters
+from featurestore.names import nearest
+from featurestore.storage import Storage
+from featurestore.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from featurestore.sqlfile import SqlFile, Value
+
+_MADE_BY = {
+    "datasets": "dataset add",
+    "samples": "dataset add",
+    **dict.fromkeys(("models", "activations", "heads"), "extract"),
+}
+_ALL = Filters()
+_WIDE_VALUES = ("all", "any", "")
+_COLUMN_OF = {"unit_tests": "ood_dataset", "ood": "ood_dataset"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question was answered with.
+
+    Attributes:
+        relation: The rows; DuckDB computes them when they are fetched.
+        notes: Sentences on what was left out.
+    """
+
+    question: SqlFile
+    parameters: Mapping[str, Value]
+    connection: duckdb.DuckDBPyConnection
+    relation: duckdb.DuckDBPyRelation
+    notes: Sequence[str]
+
+    def why_empty(self, location: str) -> list[str]:
+        """Sentences that help where the answer has no rows: what the lake lacks, or which value it does not know."""
+        read = sorted(filters.reads(self.question.sql) & TABLES.keys() - {"failures"})
+        lacking = [
+            table for table in read if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall()
+        ]
+        makers = {_MADE_BY.get(table, "score") for table in lacking}
+        lines = [
+            f"The lake at {location} has no {' and no '.join(t for t in lacking if _MADE_BY.get(t, 'score') == maker)} yet: "
+            f"`featurestore {maker}` makes them."
+            for maker in ("dataset add", "extract", "score")
+            if maker in makers
+        ]
+        return lines or [line for name, value in self.parameters.items() for line in self._unknown(name, value, read)]
+
+    def _unknown(self, parameter: str, value: Value, read: Sequence[str]) -> list[str]:
+        """Whether a parameter that chooses by name has a value that the lake knows."""
+        column = _COLUMN_OF.get(parameter, parameter)
+        views = [view for view in read if column in catalog.views()[view].columns]
+        if not isinstance(value, str) or value in _WIDE_VALUES or not views:
+            return []
+        view = "metrics" if "metrics" in views else views[0]
+        known = [str(name) for (name,) in self.connection.execute(f"select distinct {column} from {view}").fetchall()]
+        if value in known:
+            return []
+        return [f"There is no {column} {value!r} in {view}: {nearest(value, known)}"]
+
+
+def answer(
+    storage: Storage | None,
+    question: SqlFile,
+    parameters: Mapping[str, Value],
+    chosen: Filters = _ALL,
+    *,
+    location: str = "",
+) -> Answer:
+    """Ask a question of a lake, or of the published numbers alone.
+
+    Args:
+        storage: The lake's storage; None for the published numbers, which need no lake.
+        question: The question.
+        parameters: Values for its parameters; the others keep their defaults.
+        chosen: What it is narrowed to.
+        location: The lake, for messages.
+
+    Raises:
+        MissingError: A parameter, model or detector is not there.
+        InputError: A value or a condition cannot be used, or DuckDB refuses the question; the message gives file and line.
+        StorageError: The lake cannot be read.
+    """
+    bound = question.bind(parameters)
+    reads = filters.reads(question.sql)
+    if storage is None and not needs_no_lake(question):
+        lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
+        raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
+    try:
+        connection = catalog.connect(storage or Storage(), reads | filters.needed(chosen, reads))
+        notes = filters.narrow(connection, reads, chosen)
+        _lock(connection, [] if storage is None else [storage.uri("")])
+    except duckdb.Error as error:
+        raise StorageError(f"DuckDB cannot read the lake at {location}: {one_line(error)}") from error
+    return _run(connection, question, bound, notes, location)
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection,
+    question: SqlFile,
+    bound: Mapping[str, Value],
+    notes: Sequence[str],
+    location: str,
+) -> Answer:
+    try:
+        relation = connection.sql(question.sql, params=dict(bound)) if bound else connection.sql(question.sql)
+    except duckdb.IOException as error:
+        raise StorageError(f"DuckDB cannot read the lake at {location}: {one_line(error)}") from error
+    except duckdb.Error as error:
+        raise catalog.explained(connection, question, bound, error) from error
+    if relation is None:
+        raise InputError(f"{question.origin}: the statement returns no rows: write a SELECT.")
+    return Answer(question, bound, connection, relation, notes)
+
+
+def needs_no_lake(question: SqlFile) -> bool:
+    """Whether published numbers are all that a question reads."""
+    return filters.reads(question.sql) == {filters.PUBLISHED}
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> None:
+    """Keep a question, which may be anybody's, from all files but the lake's."""
+    connection.execute(f"set allowed_directories = {catalog.sql_list(folders)}")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")

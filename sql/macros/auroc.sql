@@ -1,0 +1,41 @@
+-- title: AUROC from raw scores: how often an ID test sample outscores an OOD sample, ties half
+-- argument model_: Only this model; null for all
+-- argument detector_: Only this detector; null for all
+-- argument dataset_: Only this OOD set; null for all
+-- argument classes_ = null: Only these OOD classes, a list; null for all
+-- argument benchmark_ = 'main': The benchmark
+-- column model: The model's name
+-- column detector: The detector's name
+-- column ood_dataset: The OOD set
+-- column ood_class: The OOD class; null on aggregates
+-- column aggregation: class (one OOD class), class_mean (unweighted mean of the classes), pooled (all samples)
+-- column n_ood: OOD samples
+-- column auroc: Area under the ROC curve
+
+-- id_rank is the share of ID scores below a score, ties half.
+with class_sums as (
+    select
+        scores.model, scores.detector, scores.dataset as ood_dataset, samples.class_name as ood_class,
+        count(*) as n_ood, sum(scores.id_rank) as ranks
+    from scores
+    inner join datasets on datasets.dataset = scores.dataset and datasets.role = 'ood'
+    inner join samples on samples.dataset = scores.dataset and samples.sample = scores.sample
+    where
+        scores.benchmark = benchmark_
+        and (model_ is null or scores.model = model_)
+        and (detector_ is null or scores.detector = detector_)
+        and (dataset_ is null or scores.dataset = dataset_)
+        and (classes_ is null or list_contains(classes_, samples.class_name))
+    group by scores.model, scores.detector, scores.dataset, samples.class_name
+),
+
+levels as (
+    select unnest(['class', 'class_mean', 'pooled']) as aggregation
+)
+
+select
+    c.model, c.detector, c.ood_dataset, case when levels.aggregation = 'class' then c.ood_class end as ood_class,
+    levels.aggregation, sum(c.n_ood)::bigint as n_ood,
+    1 - case when levels.aggregation = 'pooled' then sum(c.ranks) / sum(c.n_ood) else avg(c.ranks / c.n_ood) end as auroc
+from class_sums as c cross join levels
+group by c.model, c.detector, c.ood_dataset, levels.aggregation, case when levels.aggregation = 'class' then c.ood_class end

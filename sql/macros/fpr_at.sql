@@ -1,0 +1,45 @@
+-- title: FPR at any TPR, from raw scores: the share of OOD samples that is accepted where a share of the ID test samples is
+-- argument model_: Only this model; null for all
+-- argument detector_: Only this detector; null for all
+-- argument dataset_: Only this OOD set; null for all
+-- argument tpr_: The share of the ID test samples, from 0 to 1
+-- argument classes_ = null: Only these OOD classes, a list; null for all
+-- argument benchmark_ = 'main': The benchmark
+-- column model: The model's name
+-- column detector: The detector's name
+-- column ood_dataset: The OOD set
+-- column ood_class: The OOD class; null on aggregates
+-- column aggregation: class (one OOD class), class_mean (unweighted mean of the classes), pooled (all samples)
+-- column n_id: ID samples
+-- column n_ood: OOD samples
+-- column threshold: A sample is accepted where its score is at least this
+-- column fpr: Share of OOD accepted
+with class_counts as (
+    select
+        scores.model, scores.detector, scores.dataset as ood_dataset, samples.class_name as ood_class,
+        any_value(t.n_id) as n_id, any_value(t.threshold) as threshold,
+        count(*) as n_ood, count(*) filter (where scores.score >= t.threshold) as accepted
+    from scores
+    inner join datasets on datasets.dataset = scores.dataset and datasets.role = 'ood'
+    inner join samples on samples.dataset = scores.dataset and samples.sample = scores.sample
+    inner join thresholds_at(tpr_, model_, detector_, benchmark_) as t
+        on t.model = scores.model and t.detector = scores.detector
+    where
+        scores.benchmark = benchmark_
+        and (model_ is null or scores.model = model_)
+        and (detector_ is null or scores.detector = detector_)
+        and (dataset_ is null or scores.dataset = dataset_)
+        and (classes_ is null or list_contains(classes_, samples.class_name))
+    group by scores.model, scores.detector, scores.dataset, samples.class_name
+),
+
+levels as (
+    select unnest(['class', 'class_mean', 'pooled']) as aggregation
+)
+
+select
+    c.model, c.detector, c.ood_dataset, case when levels.aggregation = 'class' then c.ood_class end as ood_class,
+    levels.aggregation, any_value(c.n_id) as n_id, sum(c.n_ood)::bigint as n_ood, any_value(c.threshold) as threshold,
+    case when levels.aggregation = 'pooled' then sum(c.accepted) / sum(c.n_ood) else avg(c.accepted / c.n_ood) end as fpr
+from class_counts as c cross join levels
+group by c.model, c.detector, c.ood_dataset, levels.aggregation, case when levels.aggregation = 'class' then c.ood_class end

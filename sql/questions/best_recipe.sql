@@ -1,0 +1,48 @@
+-- title: Best recipes, ranked
+-- question: Which training recipes have the lowest false positive rate with a detector on an OOD set?
+-- finding: ImageNet-21k pretraining with moderate augmentation leads; more regularisation does not make up for less data.
+-- topic: recipes
+-- param ood text = ninco: The OOD set
+-- param detector text = mahalanobis: The detector
+-- param benchmark text = main: The benchmark
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
+-- param top integer = 20 [1, ]: How many places to show
+-- column place: Place by mean fpr95, the lowest first; ties share one
+-- column architecture: timm's name of the architecture
+-- column pretraining: Pretraining data
+-- column augmentation: Augmentation of training images; this and what follows null if unknown or not used
+-- column weight_decay: Weight decay
+-- column dropout: Dropout rate
+-- column stochastic_depth: Stochastic depth rate
+-- column finetune_lr: Peak learning rate of the finetuning
+-- column input_size: Height and width of the input, in pixels
+-- column models: Models of this recipe
+-- column mean_fpr95: Mean over them of the share of OOD accepted when 95 % of ID is accepted
+-- column mean_auroc: Mean over them of the area under the ROC curve
+-- column mean_accuracy: Mean over them of the ID accuracy, where it is known
+-- column left_out: Models of the whole ranking that are left out because their pretraining is not known
+with asked as (
+    select *
+    from results
+    where ood_dataset = $ood and detector = $detector and benchmark = $benchmark and aggregation = $aggregation
+),
+
+recipes as (
+    select
+        architecture, pretraining, augmentation, weight_decay, dropout, stochastic_depth, finetune_lr, input_size,
+        count(*) as models, avg(fpr95) as mean_fpr95, avg(auroc) as mean_auroc, avg(accuracy) as mean_accuracy
+    from asked
+    where pretraining is not null
+    group by all
+)
+
+select
+    rank() over (order by round(mean_fpr95, 9)) as place,
+    architecture, pretraining, augmentation, weight_decay, dropout, stochastic_depth, finetune_lr, input_size,
+    models, mean_fpr95, mean_auroc, mean_accuracy,
+    (select count(*) from asked where pretraining is null) as left_out
+from recipes
+qualify place <= $top
+order by
+    place, architecture, pretraining, augmentation nulls last, weight_decay nulls last, dropout nulls last,
+    stochastic_depth nulls last, finetune_lr nulls last, input_size nulls last

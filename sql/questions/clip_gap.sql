@@ -1,0 +1,45 @@
+-- title: Feature-based against logit-based detectors, by pretraining
+-- question: For which pretraining does a detector that looks at features beat one that looks at logits?
+-- finding: Mahalanobis beats MaxLogit for models pretrained on ImageNet-21k, and falls behind it for CLIP models.
+-- topic: detectors
+-- plot: x=gap y=pretraining color=ood_dataset
+-- param feature_based text = mahalanobis: The detector that looks at features
+-- param logit_based text = max-logit: The detector that looks at logits
+-- param benchmark text = main: The benchmark
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
+-- column ood_dataset: The OOD set
+-- column pretraining: Pretraining data of the models; null where it is unknown
+-- column models: Models with both detectors
+-- column feature_fpr95: Mean fpr95 of the feature-based detector
+-- column logit_fpr95: Mean fpr95 of the logit-based detector
+-- column gap: Mean of feature-based minus logit-based fpr95; below zero, features are better
+-- column low: Lower end of the 95 % interval of the gap (Student's t); null for a single model
+-- column high: Its upper end
+-- column feature_wins: Models for which the feature-based detector has the lower fpr95
+-- column logit_wins: Models for which the logit-based one has
+-- column p: Two-sided p of the sign test on these
+-- column left_out: Models with only one of the two detectors
+with by_model as (
+    select
+        ood_dataset, pretraining, model,
+        any_value(fpr95) filter (where detector = $feature_based) as feature,
+        any_value(fpr95) filter (where detector = $logit_based) as logit
+    from results
+    where benchmark = $benchmark and aggregation = $aggregation and detector in ($feature_based, $logit_based)
+    group by ood_dataset, pretraining, model
+)
+
+select
+    ood_dataset, pretraining, count(feature - logit) as models,
+    avg(feature) filter (where logit is not null) as feature_fpr95,
+    avg(logit) filter (where feature is not null) as logit_fpr95,
+    avg(feature - logit) as gap,
+    avg(feature - logit) - student_t(models - 1) * stddev_samp(feature - logit) / sqrt(models) as low,
+    avg(feature - logit) + student_t(models - 1) * stddev_samp(feature - logit) / sqrt(models) as high,
+    count(*) filter (where feature < logit) as feature_wins,
+    count(*) filter (where feature > logit) as logit_wins,
+    sign_test(feature_wins, logit_wins) as p,
+    count(*) - models as left_out
+from by_model
+group by ood_dataset, pretraining
+order by ood_dataset, pretraining nulls last

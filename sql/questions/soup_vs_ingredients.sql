@@ -1,0 +1,42 @@
+-- title: Soups against their ingredients
+-- question: Does a model whose weights are the average of several reject more OOD samples than these do?
+-- finding: Soups gain accuracy over their ingredients; OOD detection need not follow.
+-- topic: recipes
+-- plot: x=mean_fpr95 y=fpr95 color=detector
+-- param benchmark text = main: The benchmark
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
+-- column soup: The soup's name
+-- column ood_dataset: The OOD set
+-- column detector: The detector's name
+-- column fpr95: The soup's share of OOD accepted when 95 % of ID is accepted
+-- column ingredients: Its ingredients with these metrics
+-- column missing: Its ingredients without them, which do not count here
+-- column mean_fpr95: Mean fpr95 of the ingredients
+-- column best: The ingredient with the lowest fpr95, the first by name on ties
+-- column best_fpr95: Its fpr95
+-- column difference: The soup's fpr95 minus the ingredients' mean; below zero, the soup is better
+-- column auroc: The soup's area under the ROC curve
+-- column mean_auroc: Mean of the ingredients
+-- column accuracy: The soup's accuracy; null if unknown
+-- column mean_accuracy: Mean of the ingredients, where it is known
+with soups as (
+    select model, unnest(soup_of) as ingredient
+    from models
+    where soup_of is not null
+)
+
+select
+    whole.model as soup, whole.ood_dataset, whole.detector, any_value(whole.fpr95) as fpr95,
+    count(part.model) as ingredients, count(*) - count(part.model) as missing,
+    avg(part.fpr95) as mean_fpr95, arg_min(part.model, {'fpr95': part.fpr95, 'model': part.model}) as best,
+    min(part.fpr95) as best_fpr95, any_value(whole.fpr95) - avg(part.fpr95) as difference,
+    any_value(whole.auroc) as auroc, avg(part.auroc) as mean_auroc,
+    any_value(whole.accuracy) as accuracy, avg(part.accuracy) as mean_accuracy
+from soups
+inner join results as whole on whole.model = soups.model
+left join results as part
+    on part.model = soups.ingredient and part.benchmark = whole.benchmark and part.detector = whole.detector
+    and part.ood_dataset = whole.ood_dataset and part.aggregation = whole.aggregation
+where whole.benchmark = $benchmark and whole.aggregation = $aggregation
+group by whole.model, whole.ood_dataset, whole.detector
+order by soup, ood_dataset, detector

@@ -1,0 +1,160 @@
+"""The report of lakes that lack something, and of ones that have it all."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from analysis.report import write_report
+from analysis.report.sections import sections
+from featurestore.errors import MissingError, StorageError
+
+from .lakes import Shape, make
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAR = {"far": (("dog", "elk", "fox", "gnu"), 12)}
+UNIT_TESTS = {"unit-tests": (("black", "uni"), 8)}
+
+
+def page_of(folder: Path, shape: Shape, **options: Any) -> str:
+    write_report(make(folder / "lake", shape), folder / "out.html", **options)
+    return (folder / "out.html").read_text(encoding="utf-8")
+
+
+def payload(page: str) -> dict[str, Any]:
+    match = re.search(r'<script type="application/json" id="payload">(.*?)</script>', page, re.DOTALL)
+    assert match
+    return json.loads(match[1])
+
+
+def said(page: str) -> str:
+    """The page's text without scripts, styles and markup."""
+    body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", body)).split())
+
+
+def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=8, soup=True))
+    figures = {name for name, item in payload(page).items() if "spec" in item}
+    assert figures == {
+        "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "recipe-effects",
+        "score-distributions", "soups", "threshold-explorer", "unit-test-heatmap",
+    }  # fmt: skip
+    for name in payload(page):
+        (figure,) = re.findall(rf'<figure id="{name}".*?</figure>', page, re.DOTALL)
+        assert 'data-save="csv"' in figure
+        assert re.search(r"--lake|featurestore sql", figure), name
+        assert re.search(r"def data|select|from ", figure, re.IGNORECASE), name
+    assert "Not shown" in page  # the geometry, and pictures without files
+
+
+def test_the_page_holds_one_copy_of_the_library_and_no_address(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=4))
+    assert page.count("window.vegaEmbed=") == 1
+    outside = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r'(src|href)="(?!data:|#)', outside)
+    assert len(page) < 2_000_000
+
+
+def test_one_model_and_one_detector(tmp_path: Path) -> None:
+    text = said(page_of(tmp_path, Shape(models=1, detectors=("msp",))))
+    assert "1 model, 1 detector and 2 OOD sets" in text
+    for reason in (
+        "it takes 5 models, the lake has 1",
+        "only one detector, msp",
+        "no two models are known to differ",
+        "the lake has one.",
+    ):
+        assert reason in text
+    assert "With one model, this is an observation, not a rule." in text
+
+
+def test_no_unit_tests(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=3, ood=FAR))
+    assert "no OOD set is named unit-tests" in said(page)
+    assert "unit-test-heatmap" not in payload(page)
+    assert "it takes two models and two OOD sets" in said(page)
+
+
+def test_only_unit_tests(tmp_path: Path) -> None:
+    assert "unit-test-heatmap" in payload(page_of(tmp_path, Shape(models=3, ood=UNIT_TESTS)))
+
+
+def test_an_ood_set_of_one_class_cannot_be_split(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=3, ood={"far": (("dog",), 20)}))
+    assert "an OOD set with two classes to split" in said(page)
+
+
+def test_unknown_recipes(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=6, recipes=False))
+    assert "no two models are known to differ" in said(page)
+    assert "recipe-effects" not in payload(page)
+    assert "models pretrained on unknown" in said(page)
+
+
+def test_unknown_accuracies(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=6, accuracy=False))
+    assert "no model's accuracy is known" in said(page)
+    assert "accuracy-vs-fpr" not in payload(page)
+
+
+def test_class_names_with_markup_are_text(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)></script>"
+    page = page_of(tmp_path, Shape(models=3, ood={"far": ((evil, "b"), 10), "unit-tests": ((evil, "c"), 8)}))
+    outside = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert "<img" not in outside
+    assert "onerror=alert(1)></script>" not in outside
+    assert evil in said(page)
+
+
+def test_without_pillow_or_files_the_table_stays_and_says_why(tmp_path: Path) -> None:
+    shape = Shape(models=2)
+    without = said(page_of(tmp_path / "a", shape))
+    assert "Pillow is not installed" in without
+    gone = page_of(tmp_path / "b", shape, open_image=lambda _dataset, _sample: None)
+    assert "Pictures of 24 of the 24 hardest OOD samples: their files cannot be read" in said(gone)
+    assert "hardest-samples" in payload(gone)
+    assert '<figure class="gallery"' not in gone
+
+
+def test_the_folder_is_made_and_a_file_in_its_place_is_said(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=1))
+    write_report(lake, tmp_path / "a" / "b" / "out.html")
+    assert (tmp_path / "a" / "b" / "out.html").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="Cannot write"):
+        write_report(lake, tmp_path / "file" / "out.html")
+
+
+def test_benchmarks_are_chosen_by_name(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=1))
+    with pytest.raises(MissingError, match="main"):
+        write_report(lake, tmp_path / "out.html", benchmark="mian")
+
+
+def test_figures_are_as_wide_as_a_column(tmp_path: Path) -> None:
+    """85 mm at 300 dots per inch; PNG, SVG and the whole data of each figure."""
+    import struct
+
+    lake = make(tmp_path / "lake", Shape(models=8))
+    written = write_report(lake, tmp_path / "out.html", figures=tmp_path / "figures" / "new")
+    names = {path.stem for path in written}
+    assert len(written) == 3 * len(names) == 3 * 8
+    for name in names:
+        png, svg, csv = (tmp_path / "figures" / "new" / f"{name}.{suffix}" for suffix in ("png", "svg", "csv"))
+        (width,) = struct.unpack(">I", png.read_bytes()[16:20])
+        assert abs(width - 85 / 25.4 * 300) <= 2, name
+        assert 'width="85mm"' in svg.read_text(encoding="utf-8"), name
+        assert len(pl.read_csv(csv)) > 0, name
+
+
+def test_sections_have_their_own_anchors() -> None:
+    names = [section.name for section in sections()]
+    assert len(set(names)) == len(names) > 8

@@ -1,0 +1,47 @@
+"""Sentences: escaped, with the interval that theory gives, careful where n is small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.report.wording import (
+    Text,
+    hedge,
+    mean_interval,
+    percent,
+    points,
+    sentence,
+    share_span,
+    span,
+)
+
+
+def test_all_parts_are_escaped() -> None:
+    evil = "<script>alert(1)</script>"
+    said = sentence("On {name}, {text}: {value}", name=evil, text=Text(evil), value=percent(0.25, f'"{evil}'))
+    assert "<script" not in said
+    assert said.count("&lt;script&gt;") == 3
+
+
+def test_numbers_keep_their_full_value_beside_the_text() -> None:
+    assert sentence("{x}", x=percent(0.123456789, "q.c")) == '<data value="0.123457" data-source="q.c">12.3 %</data>'
+    assert points(-0.0512).text == "−5.1"
+    assert points(0.0512).text == "+5.1"
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    values = [0.1, 0.4, 0.35, 0.2]
+    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert mean_interval(values) == pytest.approx(expected)
+    assert mean_interval([0.1]) == (None, None)
+
+
+def test_spans_and_hedges() -> None:
+    assert span(-0.05, 0.1) == "95 % interval −5.0 to 10.0 points"
+    assert span(None, None) == span(float("nan"), 0.1) == "no interval"
+    assert share_span(-0.01, 0.2) == "95 % interval 0.0 to 20.0 %"
+    assert hedge(5) == ""
+    assert "3 models" in hedge(3)
+    assert "one pair" in hedge(1, "pairs")

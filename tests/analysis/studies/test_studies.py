@@ -1,0 +1,215 @@
+"""Each study on a small lake: its frame against a slow and obvious way, its chart, its command."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import analysis.studies
+from analysis.studies import (
+    accuracy_vs_fpr,
+    combining_models,
+    detector_by_pretraining,
+    ensemble_transfer,
+    recipe_effects,
+    score_distributions,
+    soups,
+    threshold_explorer,
+    unit_test_heatmap,
+)
+from analysis.studies.command import run
+from analysis.studies.ranks import read_pool, stored_ensembles
+from analysis.studies.results import leading
+from tests.analysis.report.lakes import Shape, make
+from tests.conftest import write_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from featurestore import Lake
+
+STUDIES = [
+    import_module(f"analysis.studies.{module.name}")
+    for module in pkgutil.iter_modules(analysis.studies.__path__)
+    if hasattr(import_module(f"analysis.studies.{module.name}"), "chart")
+]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return make(tmp_path_factory.mktemp("studies") / "lake", Shape(models=8, soup=True))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.__name__.rpartition(".")[2])
+def test_every_study_writes_its_table_and_its_chart(lake: Lake, study: ModuleType, tmp_path: Path) -> None:
+    """The command's options are the arguments of `data`; the chart is drawn from what `data` returns."""
+    run(study.data, study.chart, ["--lake", lake.location, "--out", str(tmp_path / "out.csv")])
+    run(study.data, study.chart, ["--lake", lake.location, "--out", str(tmp_path / "out.json")])
+    frame = study.data(lake)
+    assert pl.read_csv(tmp_path / "out.csv").columns == frame.columns
+    (rows,) = json.loads((tmp_path / "out.json").read_text())["datasets"].values()
+    assert len(rows) == len(frame) > 0
+
+
+def test_studies_are_found() -> None:
+    assert len(STUDIES) >= 9
+
+
+def test_a_study_runs_as_a_module(lake: Lake) -> None:
+    command = [sys.executable, "-m", "analysis.studies.threshold_explorer", "--lake", lake.location, "--model"]
+    done = subprocess.run([*command, "m003"], capture_output=True, text=True, check=True)
+    assert "m003" in done.stdout
+    failed = subprocess.run([*command, "m033"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("Error: ")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_accuracy_vs_fpr_has_a_row_per_model_detector_and_ood_set(lake: Lake) -> None:
+    frame = accuracy_vs_fpr.data(lake)
+    assert len(frame) == len(frame.unique(["model", "detector", "ood_dataset"])) == 9 * 3 * 2
+    metrics = lake.sql(
+        "select model, detector, ood_dataset, avg(fpr95) as mean from metrics where aggregation = 'class' group by all"
+    ).pl()
+    joined = frame.join(metrics, on=["model", "detector", "ood_dataset"])
+    assert joined["fpr95"].to_list() == pytest.approx(joined["mean"].to_list())
+
+
+def test_effects_are_those_of_the_questions_and_of_the_pairs(lake: Lake) -> None:
+    frame = recipe_effects.data(lake)
+    asked = lake.ask("dropout_effect").pl()
+    own = frame.filter(pl.col("ingredient") == "dropout")
+    columns = ["ood_dataset", "detector", "mean_difference", "low", "high"]
+    assert_frame_equal(own.select(columns), asked.select(columns), check_row_order=False)
+    results = {
+        (r["model"], r["detector"], r["ood_dataset"]): r["fpr95"]
+        for r in accuracy_vs_fpr.data(lake).iter_rows(named=True)
+    }
+    pairs = lake.sql("from pairs where ingredient = 'dropout'").pl()
+    for row in own.iter_rows(named=True):
+        of = [
+            [results[name, row["detector"], row["ood_dataset"]] for name in pairs[side]] for side in ("first", "second")
+        ]
+        assert row["from_fpr95"] == pytest.approx(np.mean(of[0]))
+        assert row["to_fpr95"] == pytest.approx(np.mean(of[1]))
+        assert row["pairs"] == len(pairs)
+    assert set(frame["ingredient"]) >= {"pretraining", "dropout", "finetune_lr"}
+
+
+def test_the_detector_heatmap_is_the_mean_over_models(lake: Lake) -> None:
+    frame = detector_by_pretraining.data(lake)
+    results = accuracy_vs_fpr.data(lake)
+    expected = results.group_by("ood_dataset", "pretraining", "detector").agg(mean_fpr95=pl.col("fpr95").mean())
+    assert_frame_equal(frame.select(expected.columns), expected, check_row_order=False)
+
+
+def test_the_unit_test_heatmap_marks_failures(lake: Lake) -> None:
+    frame = unit_test_heatmap.data(lake)
+    assert len(frame) == 9 * 3 * 3
+    assert (frame["failed"] == (frame["fpr95"] > 0.1)).all()
+    asked = lake.ask("unit_test_heatmap", detector="msp").pl()
+    own = frame.filter(pl.col("detector") == "msp")
+    assert_frame_equal(
+        own.select("model", "unit_test", "fpr95", "failed"),
+        asked.select("model", "unit_test", "fpr95", "failed"),
+        check_row_order=False,
+    )
+
+
+def test_distributions_lose_no_sample(lake: Lake) -> None:
+    frame = score_distributions.data(lake, model="m001", bins=7)
+    shares = frame.group_by("detector", "dataset").agg(pl.col("share").sum())
+    assert shares["share"].to_list() == pytest.approx([1] * 9)
+    ids = lake.scan("scores", benchmark="main", model="m001", dataset="test", detector="msp").collect()["score"]
+    assert frame.filter(pl.col("detector") == "msp")["threshold"][0] == pytest.approx(np.quantile(ids.to_numpy(), 0.05))
+
+
+def test_constant_scores_have_a_distribution(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=1, detectors=("msp",)))
+    for dataset in ("test", "far", "unit-tests"):
+        key = {"benchmark": "main", "model": "m000", "dataset": dataset, "detector": "msp"}
+        count = len(lake.read("scores", **key))
+        columns = {"sample": list(range(count)), "score": [1.0] * count, "id_rank": [0.5] * count}
+        write_rows(lake, "scores", key, columns, {"seed": 1}, replacing=True)
+    frame = score_distributions.data(lake)
+    assert frame.group_by("dataset").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1] * 3)
+
+
+def test_the_curve_at_95_percent_is_the_pooled_metric(lake: Lake) -> None:
+    frame = threshold_explorer.data(lake, model="m002").filter(pl.col("tpr") == 0.95)
+    metrics = lake.scan("metrics", model="m002").filter(pl.col("aggregation") == "pooled").collect()
+    joined = frame.join(metrics, on=["detector", "ood_dataset"])
+    assert len(joined) == 6
+    assert joined["fpr"].to_list() == pytest.approx(joined["fpr95"].to_list())
+
+
+def test_soups_stand_beside_their_ingredients(lake: Lake) -> None:
+    frame = soups.data(lake)
+    assert len(frame) == 3 * 3 * 2
+    (own,) = frame.filter(
+        pl.col("part") == "soup", pl.col("detector") == "msp", pl.col("ood_dataset") == "far"
+    ).iter_rows(named=True)
+    others = frame.filter(pl.col("part") == "ingredient", pl.col("detector") == "msp", pl.col("ood_dataset") == "far")
+    assert set(others["model"]) == {"m000", "m001"}
+    assert own["gain"] == pytest.approx(others["fpr95"].mean() - own["fpr95"])
+
+
+def test_the_pool_aligns_samples_and_leaves_out_what_one_model_could_not_read(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=3, detectors=("msp",)))
+    key = {"benchmark": "main", "model": "m001", "dataset": "far", "detector": "msp"}
+    rows = lake.read("scores", **key).to_pydict()
+    fewer = {name: [v for i, v in enumerate(values) if i not in {3, 20}] for name, values in rows.items()}
+    write_rows(lake, "scores", key, fewer, {"seed": 1}, replacing=True)
+    pool = read_pool(lake, "main", "msp")
+    assert pool.ranks["far"].ood.shape == (3, 46)
+    assert np.bincount(pool.ranks["far"].classes).tolist() == [11, 11, 12, 12]
+    at = pool.models.index("m001")
+    np.testing.assert_allclose(pool.ranks["far"].ood[at], fewer["id_rank"], rtol=1e-6)
+
+
+def test_a_detector_of_few_models_does_not_lead() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["a", "b", "c", "a", "b", "a"],
+            "detector": ["x", "x", "x", "y", "y", "z"],
+            "fpr95": [0.5] * 3 + [0.4] * 2 + [0.1],
+        }
+    )
+    assert leading(frame) == ["y", "x", "z"]
+
+
+def test_one_model_is_nothing_to_combine(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=1))
+    assert combining_models.data(lake).is_empty()
+    assert ensemble_transfer.data(lake).is_empty()
+
+
+def test_stored_ensembles_are_judged_beside_the_search_and_not_searched(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=3, detectors=("msp",)))
+    recipe = json.dumps({"ensemble_of": ["m000/msp", "m001/msp", "m001/energy"], "combine": "mean-rank"})
+    write_rows(lake, "models", {"model": "both"}, {"source": ["ensemble"], "recipe": [recipe]})
+    for dataset in ("test", "far"):
+        of = [
+            lake.read("scores", benchmark="main", model=f"m00{i}", dataset=dataset, detector="msp")
+            .column("id_rank")
+            .to_numpy()
+            for i in range(2)
+        ]
+        mean = np.mean(of, axis=0)
+        key = {"benchmark": "main", "model": "both", "dataset": dataset, "detector": "mean-rank"}
+        write_rows(lake, "scores", key, {"sample": list(range(len(mean))), "score": mean, "id_rank": mean})
+    (stored,) = stored_ensembles(lake, "main")
+    assert (stored.models, stored.params) == (2, 2001)
+    frame = combining_models.data(lake, detector="msp").filter(pl.col("ood_dataset") == "far")
+    assert "both" not in " ".join(frame.filter(pl.col("method") != "stored ensemble")["members"])
+    assert frame.filter(pl.col("method") == "stored ensemble").select("models", "detector").rows() == [(2, "mean-rank")]

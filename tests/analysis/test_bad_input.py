@@ -1,0 +1,132 @@
+"""What scoring meets that it cannot use, through the real command: one sentence each, and nothing half done."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from analysis.detectors import detectors, registry
+from tests.analysis.synthetic import CLASSES, DIM, ROLES, put, write_datasets, write_model
+from tests.pipeline import Commands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """A lake with datasets and no model."""
+    commands = Commands(tmp_path, capsys, monkeypatch)
+    write_datasets(commands.lake)
+    return commands
+
+
+def contents(commands: Commands, *tables: str) -> list[Path]:
+    """The files of some tables."""
+    return sorted(path for table in tables for path in (commands.location / table).rglob("*.*"))
+
+
+HEADED = """
+from analysis.detectors import Detector
+DETECTOR = Detector("headed", "H", "f", "s", lambda fit, a: a.feature64 @ a.head.weight[0], needs_head=True)
+"""
+
+
+def test_a_model_without_a_head_is_scored_by_what_needs_none(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that need it are named and skipped, the others scored."""
+    monkeypatch.setattr(registry, "_plugins", {})
+    monkeypatch.setattr(registry, "_modules", {})
+    (commands.folder / "headed.py").write_text(HEADED)
+    write_model(commands.lake, "a")
+    write_model(commands.lake, "b")
+    shutil.rmtree(commands.location / "heads" / "model=b")
+    names = ["msp", "mahalanobis", "headed"]
+    said = commands.ok(
+        "score", "--plugin", commands.folder / "headed.py", *(text for name in names for text in ("--detector", name))
+    )
+    assert "b: without headed, which need a linear head, and the model has none" in said
+    scored = "select model, list(distinct detector order by detector) from scores group by 1 order by 1"
+    assert commands.lake.sql(scored).fetchall() == [
+        ("a", ["headed", "mahalanobis", "msp"]),
+        ("b", ["mahalanobis", "msp"]),
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, detector in detectors().items() if detector.needs_head))
+def test_every_detector_that_reads_the_head_is_skipped_without_one(commands: Commands, name: str) -> None:
+    """None breaks the others."""
+    write_model(commands.lake, "a", head=False)
+    said = commands.ok("score", "--detector", name, "--detector", "energy")
+    assert f"a: without {name}, which need a linear head" in said
+    assert commands.lake.sql("select distinct detector from scores").fetchall() == [("energy",)]
+
+
+def test_features_of_another_dimension_than_the_fit_are_refused(commands: Commands) -> None:
+    """The dataset, and both dimensions, are named."""
+    write_model(commands.lake, "a", dims={"far": DIM + 2})
+    said = commands.refused("score", "--detector", "mahalanobis")
+    assert "far" in said
+    assert str(DIM) in said
+    assert str(DIM + 2) in said
+    assert not contents(commands, "metrics")
+    write_model(commands.lake, "a", dims={"train": DIM + 2})
+    said = commands.refused("score", "--detector", "relative-mahalanobis-pp")
+    assert "train" in said
+    assert str(DIM + 2) in said
+
+
+def test_a_fit_dataset_must_be_labelled_for_what_learns_from_labels(commands: Commands) -> None:
+    """The sample is named, no fit and no score is stored; what needs no label is scored."""
+    write_model(commands.lake, "a", unlabelled={"train": 17})
+    said = commands.refused("score")
+    assert "Sample 17 of the fit dataset train has no label: fitting needs one for each" in said
+    assert not contents(commands, "fits", "scores", "metrics")
+    assert "4 score partitions made" in commands.ok("score", "--detector", "msp", "--detector", "energy")
+
+
+def test_a_label_beyond_the_classes_is_refused(commands: Commands) -> None:
+    """As where the fit dataset is another one than the model's."""
+    write_model(commands.lake, "a")
+    put(commands.lake, "models", {"model": "a"}, {"feature_dim": [DIM], "num_classes": [CLASSES - 1]}, fewer=True)
+    said = commands.refused("score", "--detector", "mahalanobis")
+    assert "train" in said
+    assert not contents(commands, "fits", "scores")
+
+
+def test_an_empty_dataset_says_so(commands: Commands) -> None:
+    """There is nothing to fit, or to judge; the other OOD datasets are scored."""
+    write_model(commands.lake, "a", {**ROLES, "train": ("fit", 0)})
+    assert "There is no sample of train with activations of a" in commands.refused("score", "--detector", "mahalanobis")
+    write_model(commands.lake, "a", {**ROLES, "far": ("ood", 0)})
+    said = commands.ok("score", "--detector", "msp")
+    assert "The activations of a on far hold no sample: far is left out" in said
+    assert "1 score partitions made" in said
+    write_model(commands.lake, "a", {**ROLES, "test": ("id", 0)})
+    assert "The activations of a on test hold no sample" in commands.refused("score", "--detector", "msp")
+
+
+def test_scores_do_not_depend_on_the_memory_given(commands: Commands) -> None:
+    """The least that is accepted gives what the default gives."""
+    write_model(commands.lake, "a", rows_per_fragment=10)
+    shutil.copytree(commands.location, commands.folder / "other" / "lake")
+    commands.ok("score")
+    commands.ok("score", "--memory", "64MB", "--lake", commands.folder / "other" / "lake")
+    for path in contents(commands, "scores"):
+        if path.suffix == ".parquet":
+            other = commands.folder / "other" / "lake" / path.relative_to(commands.location)
+            assert np.array_equal(*(_scores(one) for one in (path, other)))
+    for little in ("63MB", "1kB", "0"):
+        assert "is too little to fit detectors in: give 64.0 MB or more" in commands.refused(
+            "score", "--memory", little
+        )
+
+
+def _scores(path: Path) -> np.ndarray:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path).read().column("score").to_numpy()

@@ -1,0 +1,66 @@
+"""A filtered question is asked as if the lake held just what the filters leave."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from featurestore import Filters, Lake, MissingError, asking, catalog, filters
+
+if TYPE_CHECKING:
+    from featurestore.asking import Answer
+
+QUESTIONS = {name: question for name, question in catalog.questions().items() if not asking.needs_no_lake(question)}
+
+
+def rows(lake: Lake, name: str, chosen: Filters | None = None) -> list[tuple[Any, ...]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return [tuple(map(rounded, row)) for row in lake.ask(name, chosen).fetchall()]
+
+
+def rounded(value: Any) -> Any:
+    """Sums depend on the order of their terms in the last digits."""
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_chosen_models_are_a_lake_of_their_own(lakes: dict[str, Lake], name: str) -> None:
+    """--model, and a condition on the model's name, give the answer of a lake that holds only these models."""
+    chosen = {
+        "no recipe": Filters(models=["base", "unknown"]),
+        "two pairs": Filters(where="model in ('base', 'wd', 'scratch')"),
+    }
+    for lake, narrowed in chosen.items():
+        assert rows(lakes["whole"], name, narrowed) == rows(lakes[lake], name)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_condition_that_always_holds_changes_nothing(lakes: dict[str, Lake], name: str) -> None:
+    """On the recipe, and, where a question reads metrics, on results of every kind."""
+    condition = "coalesce(weight_decay, 0) >= 0 and (model is not null or dropout > 3)"
+    if "metrics" in filters.reads(QUESTIONS[name].sql):
+        condition += " and (fpr95 >= 0 or accuracy > 2) and ood_dataset <> 'x'"
+    assert rows(lakes["whole"], name, Filters(where=condition)) == rows(lakes["whole"], name)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_detectors_are_chosen(lakes: dict[str, Lake], name: str) -> None:
+    """No question tells of a detector that was not chosen; an unknown one is refused."""
+    lake, column = lakes["whole"], "detector"
+    with pytest.raises(MissingError, match="There is no detector 'mahalanobs': did you mean 'mahalanobis'"):
+        lake.ask(name, Filters(detectors=["mahalanobs"]))
+    relation = lake.ask(name, Filters(detectors=["mahalanobis"]))
+    if column in relation.columns:
+        assert set(relation.pl()[column]) <= {"mahalanobis", "all"}
+
+
+def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
+    """Every question on a lake without results names the command that makes them."""
+    lake = lakes["none"]
+    for name, question in QUESTIONS.items():
+        answer: Answer = asking.answer(lake.storage, question, {}, location="here")
+        if not answer.relation.fetchall():
+            assert any("yet: `featurestore" in line for line in answer.why_empty("here")), name

@@ -1,0 +1,236 @@
+"""Macros against numpy and scipy, and metrics from raw scores against the stored ones."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.metrics import evaluate_dataset
+from analysis.ranks import id_rank
+from extract.pools.vit_ood_2024 import entries
+from featurestore import Lake, catalog
+from featurestore.tables import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+
+# Half of the tests' scores are rounded, so that ties fall on thresholds, too.
+scores = st.lists(
+    st.integers(0, 8).map(lambda n: n / 8) | st.floats(-3, 3).map(lambda x: round(x, 3)), min_size=1, max_size=40
+)
+TPRS = [0.0, 0.05, 0.5, 0.8, 0.95, 0.99, 1.0]
+
+
+@pytest.fixture
+def connection(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """The real views and macros over an empty lake, whose empty tables take rows."""
+    return lake.connect()
+
+
+def value(connection: duckdb.DuckDBPyConnection, expression: str, *parameters: Any) -> Any:
+    return connection.execute(f"select {expression}", list(parameters)).fetchall()[0][0]
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, **columns: Any) -> None:
+    """Add rows to an empty lake's table; a column that is one value is the same in all."""
+    rows = max(len(column) for column in columns.values() if isinstance(column, list))
+    whole = [column if isinstance(column, list) else [column] * rows for column in columns.values()]
+    marks = ", ".join("?" for _ in columns)
+    connection.executemany(
+        f"insert into stored.{table} ({', '.join(columns)}) values ({marks})",
+        [list(row) for row in zip(*whole, strict=True)],
+    )
+
+
+def fill(connection: duckdb.DuckDBPyConnection, id_scores: list[float], ood: list[float], classes: list[str]) -> None:
+    """One model and detector, an ID and an OOD set."""
+    for table in ("scores", "samples", "datasets"):
+        connection.execute(f"delete from stored.{table}")
+    ordered = np.sort(id_scores)
+    for name, role, values in (("id", "id", id_scores), ("ood", "ood", ood)):
+        insert(connection, "datasets", dataset=[name], role=role, benchmarks=[["main"]], samples=len(values) + 2)
+        names = classes if role == "ood" else ["x"] * len(values)
+        number = list(range(len(values)))
+        insert(connection, "samples", dataset=name, sample=number, class_name=names)
+        ranks = id_rank(values, ordered).tolist()
+        key = {"benchmark": "main", "model": "m", "dataset": name, "detector": "d"}
+        insert(connection, "scores", **key, sample=number, score=values, id_rank=ranks)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(id_scores=scores, ood=scores, tpr=st.sampled_from(TPRS))
+def test_fpr_and_auroc_from_scores_are_those_of_numpy(
+    connection: duckdb.DuckDBPyConnection, id_scores: list[float], ood: list[float], tpr: float
+) -> None:
+    """At any TPR and for any classes, ties and classes of one sample included, to the last bit but for the class mean."""
+    classes = [f"c{i % 3}" for i in range(len(ood))]
+    fill(connection, id_scores, ood, classes)
+    threshold = np.quantile(id_scores, round(1 - tpr, 12))
+    assert connection.execute(f"select threshold, n_id from thresholds_at({tpr})").fetchall() == [
+        (threshold, len(id_scores))
+    ]
+    accepted = {
+        name: np.mean([s >= threshold for s, c in zip(ood, classes, strict=True) if c == name]) for name in set(classes)
+    }
+    found = connection.execute(f"select aggregation, ood_class, fpr from fpr_at('m', 'd', 'ood', {tpr})").fetchall()
+    rows = {(aggregation, name): fpr for aggregation, name, fpr in found}
+    assert {name: rows["class", name] for name in accepted} == accepted
+    assert rows["pooled", None] == np.mean(np.array(ood) >= threshold)
+    assert rows["class_mean", None] == pytest.approx(np.mean(list(accepted.values())), abs=1e-14)
+    assert len(rows) == len(accepted) + 2
+    stored = {(row.aggregation, row.ood_class): row.metrics.auroc for row in evaluate_dataset(id_scores, ood, classes)}
+    aurocs = connection.execute("select aggregation, ood_class, auroc from auroc('m', 'd', 'ood')").fetchall()
+    assert {(aggregation, name): auroc for aggregation, name, auroc in aurocs} == {
+        key: pytest.approx(auroc, abs=1e-14) for key, auroc in stored.items()
+    }
+
+
+def test_a_subset_of_classes_is_a_set_of_its_own(connection: duckdb.DuckDBPyConnection) -> None:
+    """The classes that are left make the mean and the pool; names that are not there choose nothing."""
+    fill(connection, [0.0, 1.0, 2.0], [0.5, 1.5, 2.5, 9.0], ["a", "a", "b", "c"])
+    query = (
+        "select aggregation, n_ood, fpr from fpr_at(null, null, null, 0.5, classes_ := ['a', 'b', 'z']) order by all"
+    )
+    assert connection.execute(query).fetchall() == [
+        ("class", 1, 1.0), ("class", 2, 0.5), ("class_mean", 3, 0.75), ("pooled", 3, 2 / 3),
+    ]  # fmt: skip
+    found = connection.execute(
+        "select auroc from auroc('m', 'd', 'ood', classes_ := ['c']) where aggregation = 'pooled'"
+    )
+    assert found.fetchall() == [(0.0,)]
+    assert connection.execute("from fpr_at('m', 'd', 'ood', 0.5, benchmark_ := 'other')").fetchall() == []
+
+
+@given(
+    rows=st.lists(st.tuples(st.none() | st.integers(-3, 3), st.none() | st.integers(-3, 3)), min_size=1, max_size=30)
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_correlations_are_those_of_scipy(connection: duckdb.DuckDBPyConnection, rows: list[tuple[Any, Any]]) -> None:
+    """Rows with a null do not count, ties have their mean rank, and a constant has no correlation."""
+    query = (
+        "select pearson(x, y), spearman(x, y) from (select unnest($1::struct(x double, y double)[], recursive := true))"
+    )
+    found = connection.execute(query, [[{"x": x, "y": y} for x, y in rows]]).fetchall()[0]
+    known = np.array([row for row in rows if None not in row], float).reshape(-1, 2)
+    if any(len(set(column)) < 2 for column in known.T):
+        assert found == (None, None)
+    else:
+        expected = np.corrcoef(known.T)[0, 1], stats.spearmanr(*known.T).statistic
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_ranks_share_their_place_on_ties(connection: duckdb.DuckDBPyConnection) -> None:
+    numbers = [3.0, 1.0, 2.0, 1.0, 3.0, 3.0]
+    assert value(connection, "ranks(?)", numbers) == stats.rankdata(numbers).tolist()
+
+
+def test_student_s_quantiles_are_those_of_scipy(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tabled ones to the last digits, the others to eight."""
+    freedom = [1, 2, 7, 40, 41, 60, 295, 10_000]
+    found = [value(connection, f"student_t({n})") for n in freedom]
+    np.testing.assert_allclose(found, stats.t.ppf(0.975, freedom), rtol=5e-9)
+    np.testing.assert_allclose(found[:4], stats.t.ppf(0.975, freedom[:4]), rtol=1e-12)
+    assert value(connection, "student_t(0)") is None
+
+
+@pytest.mark.parametrize("split", [(0, 0), (0, 1), (3, 9), (9, 3), (5, 5), (0, 40), (100, 300)])
+def test_the_sign_test_is_scipy_s(connection: duckdb.DuckDBPyConnection, split: tuple[int, int]) -> None:
+    expected = stats.binomtest(split[0], sum(split)).pvalue if sum(split) else 1.0
+    assert value(connection, f"sign_test({split[0]}, {split[1]})") == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_bootstrap_draws_what_its_seed_says(connection: duckdb.DuckDBPyConnection) -> None:
+    """Each draw follows from md5, so that the interval is the same on every machine, and another seed gives another."""
+
+    def draw(seed: int, r: int, k: int, n: int) -> int:
+        return int.from_bytes(hashlib.md5(f"{seed}/{r}/{k}".encode()).digest()[8:], "little") % n
+
+    numbers = [0.0, 0.25, 0.5, 1.0, 4.0]
+    means = [np.mean([numbers[draw(0, r, k, 5)] for k in range(5)]) for r in range(200)]
+    found = value(connection, "bootstrap_ci(?, resamples := 200)", numbers)
+    assert found == {
+        "low": pytest.approx(np.quantile(means, 0.025)),
+        "high": pytest.approx(np.quantile(means, 0.975)),
+    }
+    assert value(connection, "bootstrap_ci(?, resamples := 200, seed := 1)", numbers) != found
+    assert value(connection, "bootstrap_ci([]::double[])") is None
+
+
+def test_the_interval_of_a_correlation(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fisher's z; none for three pairs, and a point for a perfect correlation."""
+    half = stats.norm.ppf(0.975) / np.sqrt(17)
+    expected = {
+        "low": pytest.approx(np.tanh(np.arctanh(0.5) - half)),
+        "high": pytest.approx(np.tanh(np.arctanh(0.5) + half)),
+    }
+    assert value(connection, "correlation_ci(0.5, 20)") == expected
+    assert value(connection, "correlation_ci(1.0, 20)") == {"low": 1.0, "high": 1.0}
+    assert value(connection, "correlation_ci(0.5, 3)") is None
+
+
+def test_every_macro_is_documented_in_any_client(connection: duckdb.DuckDBPyConnection) -> None:
+    """Titles are DuckDB comments, arguments are those of the header, and a table macro has the columns that it documents."""
+    query = "select function_name, parameters, comment from duckdb_functions() where function_type like '%macro' and not internal"
+    found = {name: (arguments, comment) for name, arguments, comment in connection.execute(query).fetchall()}
+    for name, macro in catalog.macros().items():
+        assert found[name] == (list(macro.arguments), macro.title)
+        if macro.columns:
+            given = ", ".join("null" for argument in macro.arguments.values() if argument.default is None)
+            assert connection.sql(f"from {name}({given})").columns == list(macro.columns)
+    assert not set(catalog.macros()) & set(catalog.questions())
+
+
+def test_a_query_through_a_macro_gets_the_views_that_it_reads(lake: Lake) -> None:
+    """A query that names a macro alone works on a connection with just its views."""
+    assert catalog.tables_of("from fpr_at('m', 'd', 'ood', 0.9)") >= {"scores", "samples", "datasets"}
+    assert catalog.tables_of("select spearman(top1, n) from accuracy") == {"accuracy"}
+    assert lake.sql("from fpr_at('m', 'd', 'ood', 0.9)").fetchall() == []
+    assert lake.sql("select spearman(top1, n) from accuracy").fetchall() == [(None,)]
+
+
+def test_the_paper_s_pool_makes_the_pairs_that_its_design_has(connection: duckdb.DuckDBPyConnection) -> None:
+    """224 AugReg models, every combination of seven ingredients: each pair of values meets in each combination of the others."""
+    columns = [
+        "model",
+        "architecture",
+        "input_size",
+        *(n for n in TABLES["models"].columns.names if n in entries()[0].recipe),
+    ]
+    pool = [entry for entry in entries() if entry.name.startswith("b_16")]
+    rows = [
+        {"model": e.name, "architecture": e.architecture, "input_size": int(e.architecture[-3:]), **e.recipe}
+        for e in pool
+    ]
+    insert(connection, "models", **{name: [row[name] for row in rows] for name in columns})
+    found = dict(connection.execute("select ingredient, count(*) from pairs group by 1").fetchall())
+    assert found == {
+        **dict.fromkeys(("pretraining", "weight_decay", "dropout+stochastic_depth", "finetune_lr", "resolution"), 112),
+        "augmentation": 21 * 32,
+    }
+
+
+def test_a_real_lake_s_stored_metrics_follow_from_its_scores() -> None:
+    """On the frozen lake, fpr_at 95 % and auroc are the stored numbers, per class and on aggregates."""
+    query = """
+        select f.fpr, m.fpr95, a.auroc, m.auroc, f.n_ood = m.n_ood and a.n_ood = m.n_ood and f.n_id = m.n_id
+        from metrics as m
+        inner join fpr_at(null, null, null, 0.95) as f using (model, detector, ood_dataset, aggregation)
+        inner join auroc(null, null, null) as a using (model, detector, ood_dataset, aggregation)
+        where m.ood_class is not distinct from f.ood_class and m.ood_class is not distinct from a.ood_class
+    """
+    with Lake(Path(__file__).parents[1] / "compat" / "lake_v1").connect() as frozen:
+        rows = frozen.execute(query).fetchall()
+        assert len(rows) == frozen.execute("select count(*) from metrics").fetchall()[0][0] > 0
+    for fpr, stored_fpr, auroc, stored_auroc, is_same_number in rows:
+        assert (fpr, auroc, True) == (
+            pytest.approx(stored_fpr, abs=1e-14),
+            pytest.approx(stored_auroc, abs=1e-14),
+            is_same_number,
+        )
