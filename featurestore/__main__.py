@@ -231,7 +231,7 @@ def score(
     benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
     plugin: PluginOption = None,
     memory: Annotated[
-        str, typer.Option(help="What gathering statistics should stay below; the more, the fewer passes.")
+        str, typer.Option(help="What the statistics that detectors learn from should stay below together.")
     ] = "1GB",
     ray: Annotated[
         str | None,
