@@ -285,10 +285,10 @@ def score(
         from analysis.gathering.on_ray import on_ray
 
         means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None))
+        summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), _say, means)
         if not detector and registry.costly_detectors():
             costly = ", ".join(found.name for found in registry.costly_detectors())
             _say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
-        summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), _say, means)
     _say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
 
 

@@ -30,13 +30,13 @@ def _may_mount() -> bool:
 
 @pytest.mark.skipif(not _may_mount(), reason="only root gets a /dev/shm of its own")
 def test_a_job_whose_batches_do_not_fit_says_so(tmp_path: Path, lake: Lake, checkpoint: Path) -> None:
-    add_dataset(lake, "ant", write_images(tmp_path / "images", {"ant": 64}), role="ood")
+    add_dataset(lake, "ant", write_images(tmp_path / "images", {"ant": 256}), role="ood")
     command = [sys.executable, "-m", "featurestore"]
     network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
     extraction = ["extract", "--model", str(checkpoint), "--architecture", ARCHITECTURE, *network, "--dataset", "ant"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FEATURESTORE_LAKE": lake.location}
     done = subprocess.run(
-        [*PRIVATE, SMALL, "sh", *command, *extraction, "--workers", "2", "--batch-size", "32"],
+        [*PRIVATE, SMALL, "sh", *command, *extraction, "--workers", "2", "--batch-size", "128"],
         check=False,
         capture_output=True,
         text=True,
