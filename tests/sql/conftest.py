@@ -179,7 +179,12 @@ def drawn_geometry() -> list[dict[str, Any]]:
                 drawn = dict.fromkeys(MEASURES) | {name: generator.integers(1, 99) / 100 for name in names}
                 if dataset == fit:
                     drawn |= {"rank_within": 7.0} | ({"nc3": None} if model == "lr" else {})
-                row = {"model": model, "dataset": dataset, "fit_dataset": fit, "role": "fit" if dataset == fit else "ood"}
+                row = {
+                    "model": model,
+                    "dataset": dataset,
+                    "fit_dataset": fit,
+                    "role": "fit" if dataset == fit else "ood",
+                }
                 found.append(row | {"rows": 9} | drawn)
     return found
 
