@@ -79,7 +79,7 @@ class ModelFits:
             InputError: A sample has no label where one is needed.
             NumericalError: Activations are NaN or infinite.
         """
-        fits: dict[str, Any] = {detector.name: None for detector in detectors}
+        fits: dict[str, Any] = {detector.name: None for detector in detectors if not detector.fit}
         learned = [detector for detector in detectors if detector.fit]
         held = writing.find_all(self.lake.storage, map(self._target, learned))
         missing = [detector for detector, part in zip(learned, held, strict=True) if part is None]
@@ -230,8 +230,10 @@ def _with_earlier(statistics: Iterable[Statistic]) -> list[Statistic]:
 
 
 def _write(lake: Lake, target: writing.Target, arrays: Arrays, details: Mapping[str, Any]) -> Part:
-    matrices = {name: np.atleast_2d(array) for name, array in arrays.items()}
-    matrices = {name: matrix.reshape(-1, matrix.shape[-1]) for name, matrix in matrices.items()}
+    matrices = {
+        name: array.reshape(_rows_of(array.shape), array.shape[-1] if array.ndim else 1)
+        for name, array in arrays.items()
+    }
     lengths = np.concatenate([np.full(len(matrix), matrix.shape[1]) for matrix in matrices.values()])
     values = np.concatenate([matrix.astype(np.float64).ravel() for matrix in matrices.values()])
     offsets = np.concatenate([[0], np.cumsum(lengths)])

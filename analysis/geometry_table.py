@@ -18,36 +18,50 @@ from featurestore import writing
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from analysis.fits import ModelFits
     from analysis.targets import Source
+    from featurestore.lake import Lake
+    from featurestore.manifest import Part
 
 NEEDS = (CLASS_STATISTICS, FEATURE_NORMS, WITHIN_KURTOSIS)
 """The statistics of the fit dataset that geometry is measured by."""
 
 
-def write_geometry(fits: ModelFits, source: Source, datasets: Iterable[str]) -> None:
-    """Measure and store the geometry of a model's features, where it is missing or stale.
+def missing_geometry(
+    lake: Lake, model: str, source: Source, activations: Mapping[str, Part], datasets: Iterable[str]
+) -> list[writing.Target]:
+    """The partitions of a model's geometry that are missing or stale.
+
+    Args:
+        lake: The lake.
+        model: The model.
+        source: The fit dataset.
+        activations: The model's activations by dataset.
+        datasets: ID test and OOD datasets among them.
+    """
+    names = (source.dataset, *datasets)
+    targets = [geometry_target(model, name, source, activations[name].fingerprint) for name in names]
+    held = writing.find_all(lake.storage, targets)
+    return [target for target, part in zip(targets, held, strict=True) if part is None]
+
+
+def write_geometry(fits: ModelFits, source: Source, targets: Iterable[writing.Target]) -> None:
+    """Measure and store the geometry of a model's features.
 
     Args:
         fits: The model's fits.
         source: The fit dataset.
-        datasets: ID test and OOD datasets with activations of the model.
+        targets: What to make, by `missing_geometry`.
     """
-    targets = {
-        name: geometry_target(fits.model, name, source, fits.activations[name].fingerprint)
-        for name in (source.dataset, *datasets)
-    }
-    missing = [name for name, t in targets.items() if writing.find(fits.lake.storage, t, replacing=True) is None]
-    if not missing:
-        return
     gathered = fits.statistics(source, NEEDS)
     statistics = ClassStatistics.from_arrays(gathered[CLASS_STATISTICS.name])
     axes = principal_axes(statistics)
-    for name in missing:
+    for target in targets:
+        name = target.key["dataset"]
         found: dict[str, object] = {"role": _role(fits, name)}
         if name == source.dataset:
             found |= norm_measures(gathered[FEATURE_NORMS.name])
@@ -63,7 +77,7 @@ def write_geometry(fits: ModelFits, source: Source, datasets: Iterable[str]) -> 
         else:
             found |= _relative(fits, name, statistics.mean, axes)
         rows = pa.Table.from_pylist([found], TABLES["geometry"].columns)
-        writing.write_part(fits.lake.storage, targets[name], rows, replacing=True)
+        writing.write_part(fits.lake.storage, target, rows, replacing=True)
 
 
 def _relative(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from analysis.metrics import evaluate_dataset
+from analysis.metrics import OodMetrics, evaluate_dataset
 from analysis.targets import metrics_target
 from featurestore import writing
 from featurestore.tables import TABLES
@@ -57,7 +57,11 @@ def _rows(
             sample, values = _scores(lake, detector, dataset=ood, **key)
             for row in evaluate_dataset(id_scores[detector], values, class_names[sample]):  # type: ignore[index]
                 where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
-                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **asdict(row.metrics)}
+                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
+
+
+def _numbers(metrics: OodMetrics) -> dict[str, Any]:
+    return {field.name: getattr(metrics, field.name) for field in fields(OodMetrics)}
 
 
 def _scores(lake: Lake, detector: str, **key: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -5,7 +5,8 @@ Ties are never broken by order: every function depends on the multisets of score
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -153,7 +154,7 @@ def evaluate(id_scores: ArrayLike, ood_scores: ArrayLike) -> OodMetrics:
         NumericalError: A score is NaN or infinite.
     """
     ordered_id, ordered_ood = _both_sorted(id_scores, ood_scores)
-    return _evaluate(ordered_id, ordered_ood, _threshold(ordered_id, 0.95))
+    return _Judge.of(ordered_id).evaluate(_Ranked.of(ordered_ood, ordered_id))
 
 
 def evaluate_dataset(
@@ -176,33 +177,85 @@ def evaluate_dataset(
     ordered_id = np.sort(score_vector("ID scores", id_scores))
     ood = score_vector("OOD scores", ood_scores)
     classes = _class_names(ood_classes, len(ood))
-    threshold = _threshold(ordered_id, 0.95)
+    names, members = np.unique(classes, return_inverse=True)
+    # By class, and in each class by score.
+    order = np.lexsort((ood, members))
+    ends = np.cumsum(np.bincount(members))[:-1]
+    judge, ranked = _Judge.of(ordered_id), _Ranked.of(ood[order], ordered_id)
     rows = [
-        MetricRow("class", str(name), _evaluate(ordered_id, np.sort(ood[classes == name]), threshold))
-        for name in np.unique(classes)
+        MetricRow("class", str(name), judge.evaluate(group))
+        for name, group in zip(names, ranked.split(ends), strict=True)
     ]
     return (
         *rows,
         MetricRow("class_mean", None, _class_mean([row.metrics for row in rows])),
-        MetricRow("pooled", None, _evaluate(ordered_id, np.sort(ood), threshold)),
+        MetricRow("pooled", None, judge.evaluate(ranked.take(np.argsort(ranked.scores)))),
     )
 
 
-def _evaluate(ordered_id: NDArray[np.float64], ordered_ood: NDArray[np.float64], threshold: np.float64) -> OodMetrics:
-    """Compute every metric from sorted scores and the 5 % quantile of ID, which all classes share."""
-    return OodMetrics(
-        n_id=len(ordered_id),
-        n_ood=len(ordered_ood),
-        fpr95=float((ordered_ood >= threshold).mean()),
-        auroc=_auroc(ordered_id, ordered_ood),
-        aupr_in=_precision_recall_area(*_counts_up_to(-ordered_id[::-1], -ordered_ood[::-1])),
-        aupr_out=_precision_recall_area(*_counts_up_to(ordered_ood, ordered_id)),
-        fpr95_ood_positive=_fpr95_ood_positive(ordered_id, ordered_ood),
-    )
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """OOD scores, and for each how many ID scores are below it, and how many below or equal; all of shape [n_ood]."""
+
+    scores: NDArray[np.float64]
+    below: NDArray[np.int64]
+    up_to: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64], ordered_id: NDArray[np.float64]) -> _Ranked:
+        below, up_to = (np.searchsorted(ordered_id, scores, side=side) for side in ("left", "right"))
+        return cls(scores, below, up_to)
+
+    def take(self, places: NDArray[np.int64]) -> _Ranked:
+        return _Ranked(self.scores[places], self.below[places], self.up_to[places])
+
+    def split(self, ends: NDArray[np.int64]) -> list[_Ranked]:
+        columns = (np.split(column, ends) for column in (self.scores, self.below, self.up_to))
+        return [_Ranked(*parts) for parts in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """What all OOD classes share: the ID scores in order, their 5 % quantile, and whether no two of them are equal."""
+
+    ordered_id: NDArray[np.float64]
+    threshold: np.float64
+    distinct: bool
+
+    @classmethod
+    def of(cls, ordered_id: NDArray[np.float64]) -> _Judge:
+        return cls(ordered_id, _threshold(ordered_id, 0.95), bool((ordered_id[1:] != ordered_id[:-1]).all()))
+
+    def evaluate(self, ood: _Ranked) -> OodMetrics:
+        """Every metric of OOD scores in order; the cost grows with them alone where the ID scores are distinct."""
+        n_id, n_ood = len(self.ordered_id), len(ood.scores)
+        lost = int(ood.below.sum() + ood.up_to.sum())
+        caught = ood.up_to[_caught_95(n_ood)]
+        return OodMetrics(
+            n_id=n_id,
+            n_ood=n_ood,
+            fpr95=float((ood.scores >= self.threshold).mean()),
+            auroc=(2 * n_id * n_ood - lost) / (2 * n_id * n_ood),
+            aupr_in=self._aupr_in(ood),
+            aupr_out=_aupr_out(ood),
+            fpr95_ood_positive=float(caught / n_id),
+        )
+
+    def _aupr_in(self, ood: _Ranked) -> float:
+        """Average, over the ID scores from the largest on, of the precision just before and at each: the trapezoids' area.
+
+        Where they are distinct, the k-th of them has the precision k / (k + F), with F OOD scores above it, and F is the
+        same between two OOD scores; the sum over such a run is its length less F times a difference of harmonic numbers.
+        """
+        if not self.distinct:
+            return _precision_recall_area(*_counts_up_to(-self.ordered_id[::-1], -ood.scores[::-1]))
+        n = len(self.ordered_id)
+        at, before = n - ood.up_to[::-1], n - ood.below[::-1]
+        return float((_precisions(at, n) + _precisions(before, n, first=0)) / (2 * n))
 
 
 def _class_mean(classes: Sequence[OodMetrics]) -> OodMetrics:
-    columns = {name: [asdict(one)[name] for one in classes] for name in asdict(classes[0])}
+    columns = {field.name: [getattr(one, field.name) for one in classes] for field in fields(OodMetrics)}
     means = {name: float(np.mean(values)) for name, values in columns.items() if name not in {"n_id", "n_ood"}}
     return OodMetrics(n_id=classes[0].n_id, n_ood=sum(columns["n_ood"]), **means)
 
@@ -232,9 +285,46 @@ def _auroc(ordered_id: NDArray[np.float64], ordered_ood: NDArray[np.float64]) ->
 
 
 def _fpr95_ood_positive(ordered_id: NDArray[np.float64], ordered_ood: NDArray[np.float64]) -> float:
-    caught = np.arange(1, len(ordered_ood) + 1) / len(ordered_ood)
-    threshold = ordered_ood[np.argmax(caught >= 0.95)]
+    threshold = ordered_ood[_caught_95(len(ordered_ood))]
     return float(np.searchsorted(ordered_id, threshold, side="right") / len(ordered_id))
+
+
+def _caught_95(n_ood: int) -> int:
+    """The place of the smallest OOD score up to which at least 95 % of them lie."""
+    return int(np.argmax(np.arange(1, n_ood + 1) / n_ood >= 0.95))
+
+
+def _precisions(above: NDArray[np.int64], n: int, first: int = 1) -> np.float64:
+    """Sum of k / (k + F_k) over n whole numbers k from `first` on; F_k is how many of the ascending `above` are below k + 1 - first.
+
+    0 / 0, the precision before the first threshold, is 1.
+    """
+    harmonic = _harmonic((n + len(above)).bit_length())
+    ends = np.concatenate([[0], above, [n]]) + first - 1
+    false = np.arange(len(above) + 1)
+    return np.float64((np.diff(ends) - false * (harmonic[ends[1:] + false] - harmonic[ends[:-1] + false])).sum())
+
+
+@lru_cache(maxsize=4)
+def _harmonic(bits: int) -> NDArray[np.float64]:
+    """The harmonic numbers 0, 1, 1 + 1/2, … up to the 2^bits-th; added up in more than double precision, since differences count."""
+    parts = 1 / np.arange(1, (1 << bits) + 1, dtype=np.longdouble)
+    return np.concatenate([[0], np.cumsum(parts)]).astype(np.float64)
+
+
+def _aupr_out(ood: _Ranked) -> float:
+    """Average, over the OOD scores from the smallest on, of the precision just before and at each: the trapezoids' area.
+
+    Recall rises at these scores alone.
+    """
+    last = np.append(np.flatnonzero(ood.scores[1:] != ood.scores[:-1]), len(ood.scores) - 1)
+    caught = last + 1
+    caught_before = np.concatenate([[0], caught[:-1]])
+    all_before = caught_before + ood.below[last]
+    before = np.divide(caught_before, all_before, out=np.ones(len(last)), where=all_before > 0)
+    return float(
+        ((caught - caught_before) * (before + caught / (caught + ood.up_to[last]))).sum() / (2 * len(ood.scores))
+    )
 
 
 def _counts_up_to(

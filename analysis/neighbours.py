@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from analysis.activations import Activations
 
-_BYTES_AT_ONCE = 1 << 25
+_BYTES_AT_ONCE = 1 << 26
 
 
 def chunks(rows: int, bank: int) -> list[slice]:
-    """Stretches of rows whose float64 products with a bank take 32 MB each."""
+    """Stretches of rows whose float64 products with a bank take 64 MB each."""
     at_once = max(1, _BYTES_AT_ONCE // (8 * max(bank, 1)))
     return [slice(start, start + at_once) for start in range(0, rows, at_once)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from analysis.fits import ModelFits
 from analysis.gathering.base import FIT
 from analysis.gathering.rows import Rows, in_tenth
 from analysis.geometry_table import NEEDS as GEOMETRY_NEEDS
-from analysis.geometry_table import write_geometry
+from analysis.geometry_table import missing_geometry, write_geometry
 from analysis.heads import read_head
 from analysis.metric_tables import write_metrics
 from analysis.ranks import id_rank
@@ -32,7 +33,7 @@ from analysis.targets import (
     source_of,
     sources_of,
 )
-from featurestore import writing
+from featurestore import reading, writing
 from featurestore.errors import InputError, MissingError, NumericalError
 from featurestore.names import pick
 from featurestore.tables import TABLES
@@ -131,16 +132,27 @@ class _ModelScorer:
         means: Means,
     ) -> None:
         self.lake, self.benchmark, self.model, self.report = lake, benchmark, model, report
-        self.activations = extracted
-        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
-        head = read_head(lake, model, extracted)
-        self.fits = ModelFits(
-            lake, benchmark, model, extracted, classes, head, report, means.memory, means.run, also=GEOMETRY_NEEDS
-        )
+        self.activations, self.means = extracted, means
         self.fitted: dict[str, Any] = {}
         self.asked: Sequence[str] = ()
         self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
+
+    @cached_property
+    def fits(self) -> ModelFits:
+        """What the model's detectors learned; reads the head, which nothing needs where all scores are there."""
+        lake, model, means = self.lake, self.model, self.means
+        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
+        head = read_head(lake, model, self.activations)
+        return ModelFits(
+            *(lake, self.benchmark, model, self.activations, classes, head, self.report, means.memory, means.run),
+            also=GEOMETRY_NEEDS,
+        )
+
+    @cached_property
+    def has_head(self) -> bool:
+        """Whether the lake holds a linear head of the model."""
+        return bool(self.lake.partitions("heads", model=self.model))
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
         """Score the model; return how many score partitions were made, found and not possible."""
@@ -187,7 +199,7 @@ class _ModelScorer:
         return usable
 
     def _lacks(self, detector: Detector[Any]) -> str:
-        if detector.needs_head and self.fits.head is None:
+        if detector.needs_head and not self.has_head:
             return "a linear head, and the model has none"
         for kind, source in sources_of(self.benchmark, detector, self.activations).items():
             if source is None:
@@ -201,8 +213,8 @@ class _ModelScorer:
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
         chosen = [detector for detector in chosen if detector.name not in self.failed]
         targets = {detector.name: self._target(dataset, detector) for detector in chosen}
-        held = writing.find_all(self.lake.storage, targets.values())
-        stale = [detector for detector, part in zip(chosen, held, strict=True) if part is None]
+        held = self._held(dataset)
+        stale = [d for d in chosen if held.get(d.name) != targets[d.name].fingerprint]
         self.reused += len(chosen) - len(stale)
         if not stale:
             return
@@ -225,6 +237,12 @@ class _ModelScorer:
         target = targets[stale[0].name]
         writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
         self.made += len(stale)
+
+    def _held(self, dataset: str) -> dict[str, str]:
+        """Fingerprints of the scores that the lake holds of a dataset, by detector."""
+        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
+        manifest = reading.latest(self.lake.storage, TABLES["scores"], key)
+        return {part.key["detector"]: part.fingerprint for part in manifest.parts} if manifest else {}
 
     def _scores(
         self, dataset: str, chosen: Sequence[Detector[Any]]
@@ -259,7 +277,9 @@ class _ModelScorer:
         """Measure the feature space where detectors have learned from the fit dataset, whose statistics it needs."""
         source = source_of(self.benchmark, FIT, self.activations)
         if source and any(need.source == FIT for detector in usable for need in detector.needs):
-            write_geometry(self.fits, source, datasets)
+            missing = missing_geometry(self.lake, self.model, source, self.activations, datasets)
+            if missing:
+                write_geometry(self.fits, source, missing)
 
     def _write_accuracy(self) -> None:
         dataset = self.benchmark.id

@@ -14,6 +14,7 @@ from analysis.ensemble_status import ensemble_stages
 from analysis.ensembles import is_ensemble
 from analysis.stages import Stage, differing, joined, metrics_stage, stage_of
 from analysis.targets import current_scores, fit_targets, score_target
+from featurestore.collector import collector_paused
 from featurestore.names import pick
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def status(
     chosen = [pick("model", name, known) for name in models] or known
     wanted = {pick("dataset", name, held.datasets) for name in datasets} or set(held.datasets)
     judges = _Judges(held, detectors)
-    return [row for model in chosen for row in judges.rows(model) if row.dataset in wanted]
+    with collector_paused():
+        return [row for model in chosen for row in judges.rows(model) if row.dataset in wanted]
 
 
 class _Judges:
@@ -126,7 +128,7 @@ def _fits(
     reasons: list[str] = []
     for part in manifest.parts:
         target = expected.get(part.key["fit"])
-        if target and part.fingerprint != target.fingerprint:
+        if target and part.ingredients != target.ingredients:
             names = differing(part.ingredients, target.ingredients)
             changed = "changed" if "statistics" in names else "changed its version"
             reasons.append(_EXTRACTED if "activations" in names else f"the fit {part.key['fit']} {changed}")

@@ -35,14 +35,14 @@ def show_status(rows: Sequence[Row], detectors: Collection[str], format_: str) -
 
     Args:
         rows: The status.
-        detectors: Names of the detectors that there are.
+        detectors: Names of the detectors that are scored unless some are named.
         format_: `table` or `markdown` to read; `csv`, `json` or `parquet`, with a line per stage, to compute with.
 
     Raises:
         MissingError: No format has that name.
     """
     now = datetime.now(UTC)
-    table = wide(rows, len(detectors), now) if format_ in {"table", "markdown"} else long(rows, now)
+    table = wide(rows, detectors, now) if format_ in {"table", "markdown"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():
         sys.stdout.write("".join(f"{line}\n" for line in lines(table)))
     else:
@@ -51,12 +51,12 @@ def show_status(rows: Sequence[Row], detectors: Collection[str], format_: str) -
         sys.stdout.write(summary(rows, detectors) + "\n")
 
 
-def wide(rows: Sequence[Row], detectors: int, now: datetime) -> pa.Table:
+def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.Table:
     """One row per model and dataset, with a text per stage.
 
     Args:
         rows: The status.
-        detectors: How many detectors there are.
+        detectors: Names of the detectors that are scored unless some are named.
         now: The present.
     """
     columns = {name: [getattr(row, name) for row in rows] for name in ("model", "dataset", "role")}
@@ -125,10 +125,12 @@ def _next_step(rows: Sequence[Row]) -> str:
     return f". Next: {', then '.join(steps)}" if steps else ""
 
 
-def _text(stage: Stage, detectors: int, now: datetime) -> str:
+def _text(stage: Stage, detectors: Collection[str], now: datetime) -> str:
     if not stage.created:
         return stage.state
     state = f"stale because {' and '.join(stage.reasons)}" if stage.reasons else "fresh"
-    scored = f" ({len(stage.detectors)} of {detectors} detectors)" if stage.detectors else ""
+    usual = len(stage.detectors & set(detectors))
+    more = f", {len(stage.detectors) - usual} more" if len(stage.detectors) > usual else ""
+    scored = f" ({usual} of {len(detectors)} detectors{more})" if stage.detectors else ""
     age = age_text(now - datetime.fromisoformat(stage.created))
     return f"{state}{scored}: {stage.rows:,} rows, {bytes_text(stage.bytes)}, {age} old"

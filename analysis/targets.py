@@ -135,22 +135,37 @@ def score_target(
         detector: The detector.
         activations: The model's activations by dataset; those on the dataset and on the ID test dataset are among them.
     """
+    own = _of_detector(benchmark, model, detector, activations)
+    key = {"benchmark": benchmark.name, "model": model, "dataset": dataset}
+    return Target(
+        TABLES["scores"], key, {**own, **_scored(benchmark, dataset, activations)}, {"detector": detector.name}
+    )
+
+
+def _of_detector(
+    benchmark: Benchmark, model: str, detector: Detector[Any], activations: Mapping[str, Part]
+) -> Ingredients:
+    """The ingredients of a detector's scores that are the same on all datasets."""
     sources = sources_of(benchmark, detector, activations)
     complete = None not in sources.values()
     found = tuple(source for source in sources.values() if source)
-    fits: list[Ingredient] = (
-        [_fit(model, detector, found, _normalizes(activations))] if detector.fit and complete else []
-    )
-    ingredients: Ingredients = {
+    fits: list[Ingredient] = []
+    if detector.fit and complete:
+        fits = [_fit(model, detector, found, _normalizes(activations))]
+    return {
         "detector_version": detector.version,
         "hyperparameters": _hyperparameters(detector),
         "fits": fits,
         "learnt_from": [source.activations for source in found],
+    }
+
+
+def _scored(benchmark: Benchmark, dataset: str, activations: Mapping[str, Part]) -> dict[str, str]:
+    """The ingredients of scores that are the same for all detectors."""
+    return {
         "activations": activations[dataset].fingerprint,
         "id_activations": activations[benchmark.id].fingerprint,
     }
-    key = {"benchmark": benchmark.name, "model": model, "dataset": dataset}
-    return Target(TABLES["scores"], key, ingredients, {"detector": detector.name})
 
 
 def accuracy_target(model: str, dataset: str, activations: str) -> Target:
@@ -217,37 +232,43 @@ def current_scores(
         held: The model's score partitions in the benchmark.
         detectors: The detectors that there are.
     """
-    known = {detector.name: detector for detector in detectors}
+    manifests = [manifest for manifest in held if manifest.key["dataset"] in activations]
+    # A detector that was never scored here has nothing to compare.
+    scored = {part.key["detector"] for manifest in manifests for part in manifest.parts}
+    known = {d.name: _of_detector(benchmark, model, d, activations) for d in detectors if d.name in scored}
     present = {part.fingerprint for part in activations.values()}
     current: dict[str, dict[str, str]] = {}
-    for manifest in held:
+    for manifest in manifests:
         dataset = manifest.key["dataset"]
-        if dataset in activations:
-            here = {"activations": activations[dataset].fingerprint}
-            here["id_activations"] = activations[benchmark.id].fingerprint
-            found = {part.key["detector"]: part for part in manifest.parts}
-            # A detector that was never scored here has no fingerprint to compare.
-            wanted = {
-                name: score_target(benchmark, model, dataset, known[name], activations).fingerprint
-                for name in found.keys() & known.keys()
-            }
-            wanted |= {
-                name: part.fingerprint
-                for name, part in found.items()
-                if name not in known and _is_of(part, here, present)
-            }
-            current[dataset] = {
-                name: wanted[name] for name in sorted(wanted) if found[name].fingerprint == wanted[name]
-            }
+        here = _scored(benchmark, dataset, activations)
+        # Equal ingredients have equal fingerprints, and are compared much sooner than hashed.
+        found = {
+            part.key["detector"]: part.fingerprint
+            for part in manifest.parts
+            if _is_current(part.ingredients, known.get(part.key["detector"]), here, present)
+        }
+        current[dataset] = {name: found[name] for name in sorted(found)}
     return current
 
 
-def _is_of(scores: Part, here: Mapping[str, str], present: Collection[str]) -> bool:
-    """Whether scores come from activations that the lake still holds: all that can be told of an unknown detector's."""
-    learnt_from = scores.ingredients.get("learnt_from", [])
-    if not isinstance(learnt_from, list) or any(source not in present for source in learnt_from):
+def _is_current(
+    stored: Ingredients, wanted: Ingredients | None, here: Mapping[str, str], present: Collection[str]
+) -> bool:
+    """Whether scores are those that would be made now.
+
+    Args:
+        stored: Their ingredients.
+        wanted: What a known detector's ingredients should be besides `here`; None if the detector is unknown.
+        here: What they should come from.
+        present: Fingerprints of all activations that the lake holds of the model.
+    """
+    if any(stored.get(name) != value for name, value in here.items()):
         return False
-    return all(scores.ingredients.get(name) == value for name, value in here.items())
+    if wanted is not None:
+        return len(stored) == len(wanted) + len(here) and all(stored.get(n) == value for n, value in wanted.items())
+    # All that can be told of an unknown detector's.
+    learnt_from = stored.get("learnt_from", [])
+    return isinstance(learnt_from, list) and all(source in present for source in learnt_from)
 
 
 def _normalizes(activations: Mapping[str, Part]) -> bool:
@@ -255,6 +276,7 @@ def _normalizes(activations: Mapping[str, Part]) -> bool:
     return any(head_input.normalizes(part.ingredients) for part in activations.values())
 
 
+@lru_cache(maxsize=1024)
 def _hyperparameters(detector: Detector[Any]) -> list[Ingredient]:
     return [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())]
 
@@ -265,6 +287,7 @@ def _with_earlier(statistics: Iterable[Statistic]) -> Iterator[Statistic]:
         yield from _with_earlier(statistic.after)
 
 
+@lru_cache(maxsize=65536)
 def _fit_target(model: str, detector: Detector[Any], sources: tuple[Source, ...], normalizes: bool) -> Target:
     kinds = sorted({need.source for need in detector.needs})
     by_kind = dict(zip(kinds, sources, strict=True))

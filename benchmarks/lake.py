@@ -13,16 +13,26 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.benchmarks import Benchmark
+from analysis.detectors import detectors
+from analysis.targets import accuracy_target, fit_targets, metrics_target, score_target
 from benchmarks.measure import Measurement, best, measure
-from featurestore import Lake, writing
+from featurestore import Lake, paths, writing
 from featurestore.fragment_writer import FragmentWriter
+from featurestore.manifest import Fragment, Manifest, to_json
 from featurestore.parquet import ROW_GROUP_ROWS, vector_array
 from featurestore.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from featurestore.manifest import Part
 
 WIDTH, CLASSES, FRAGMENT_ROWS, RUNS = 768, 1000, 16_384, 3
 
@@ -203,19 +213,15 @@ def make_wide_lake(location: Path, models: int) -> int:
     sample = np.arange(1)
     tiny = as_table(sample, np.zeros((1, WIDTH), np.float16), np.zeros((1, 2), np.float16))
     for number in range(models):
-        model = f"model-{number:03d}"
+        model, parts = f"model-{number:03d}", {}
         row = dict.fromkeys(TABLES["models"].columns.names)
         row |= {"architecture": "vit", "pretraining": ("in21k", "in1k")[number % 2], "weight_decay": 0.1 * (number % 3)}
         put("models", {"model": model}, pa.Table.from_pylist([row], TABLES["models"].columns))
-        put(
-            "accuracy",
-            {"model": model, "dataset": "val"},
-            pa.table({"n": [8], "top1": [0.7 + number / 2000], "top5": [0.9]}),
-        )
         for dataset, (_, count) in datasets.items():
-            target = writing.Target(TABLES["activations"], {"model": model, "dataset": dataset}, {"bench": 1}, {})
-            part = target.part([writing.write_fragment(storage, target, n, tiny) for n in range(count)])
-            writing.commit(storage, target.table, target.key, [part], replacing=True)
+            digest = {"dataset_digest": dataset}
+            target = writing.Target(TABLES["activations"], {"model": model, "dataset": dataset}, digest, {})
+            parts[dataset] = target.part([writing.write_fragment(storage, target, n, tiny) for n in range(count)])
+            writing.commit(storage, target.table, target.key, [parts[dataset]], replacing=True)
             fragments += count
         metrics = [
             {
@@ -227,8 +233,34 @@ def make_wide_lake(location: Path, models: int) -> int:
             for ood in ("ninco", "unit-tests")
             for aggregation, k in [("class", k) for k in range(17)] + [("class_mean", 0), ("pooled", 0)]
         ]  # fmt: skip
-        put("metrics", {"benchmark": "main", "model": model}, pa.Table.from_pylist(metrics, TABLES["metrics"].columns))
+        benchmark = Benchmark("main", "train", "val", ("ninco", "unit-tests"))
+        target = metrics_target(benchmark, model, put_manifests(lake, benchmark, model, parts))
+        writing.write_part(storage, target, pa.Table.from_pylist(metrics, TABLES["metrics"].columns), replacing=True)
+        target = accuracy_target(model, "val", parts["val"].fingerprint)
+        accuracy = pa.table({"n": [8], "top1": [0.7 + number / 2000], "top5": [0.9]})
+        writing.write_part(storage, target, accuracy, replacing=True)
     return fragments
+
+
+def put_manifests(
+    lake: Lake, benchmark: Benchmark, model: str, activations: Mapping[str, Part]
+) -> dict[str, dict[str, str]]:
+    """Commit fits and scores of all detectors, of which only manifests are read here: there are no fragments.
+
+    Returns:
+        Fingerprints of the scores, by dataset and detector.
+    """
+    known = list(detectors().values())
+    scores = {
+        dataset: [score_target(benchmark, model, dataset, detector, activations) for detector in known]
+        for dataset in (benchmark.id, *benchmark.oods)
+    }
+    for targets in (list(fit_targets(model, "train", known, activations).values()), *scores.values()):
+        first = targets[0]
+        made = tuple(one.part([Fragment(one.fragment_path(0), 8, 1000, "0" * 64)]) for one in targets)
+        manifest = Manifest(first.table.name, dict(first.key), 1, made)
+        lake.storage.create(f"{first.folder}/{paths.manifest_name(1)}", to_json(manifest))
+    return {name: {one.part_key["detector"]: one.fingerprint for one in of} for name, of in scores.items()}
 
 
 def bench_open(folder: Path, models: int) -> None:
@@ -236,13 +268,15 @@ def bench_open(folder: Path, models: int) -> None:
     location = folder / "wide"
     fragments = make_wide_lake(location, models)
     print(
-        f"a lake of {models} models x 4 datasets, {fragments:,} fragments of activations; best of {RUNS} cold commands:"
+        f"a lake of {models} models x 4 datasets, {fragments:,} fragments of activations, {len(detectors())} detectors; "
+        f"best of {RUNS} cold commands:"
     )
     interpreter = min(_command("-c", "import duckdb, polars, typer") for _ in range(RUNS))
     print(f"  floor, python with its imports: {interpreter:.2f} s")
     for arguments in (
         ["ask", "accuracy_vs_unit_test_fpr", "--format", "csv"],
         ["status"],
+        ["score"],
         ["sql", "select count(*) from models"],
     ):
         seconds = min(_command("-m", "featurestore", *arguments, "--lake", str(location)) for _ in range(RUNS))

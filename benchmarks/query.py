@@ -26,6 +26,7 @@ from analysis.ranks import id_rank
 from benchmarks.measure import Measurement, best, measure
 from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake, catalog, writing
+from featurestore.filters import reads
 from featurestore.parquet import with_columns
 from featurestore.tables import TABLES
 
@@ -175,18 +176,16 @@ def ask_cold(location: str, name: str) -> float:
 def questions_of_metrics() -> list[str]:
     """The questions that read metrics, and neither single scores nor activations."""
     heavy = {"scores", "activations"}
-    return [name for name, question in catalog.questions().items() if not heavy & views_below(question.sql)]
-
-
-def views_below(sql: str) -> set[str]:
-    """Every view that a SELECT reads, itself or through others."""
-    found = catalog.tables_of(sql) & catalog.views().keys()
-    return found.union(*(views_below(catalog.views()[name].sql) for name in found - set(TABLES)))
+    return [
+        name
+        for name, question in catalog.questions().items()
+        if "metrics" in reads(question.sql) and not heavy & reads(question.sql)
+    ]
 
 
 def show(what: str, of: Mapping[int, Measurement]) -> None:
-    """One line: seconds and megabytes by number of models."""
-    cells = ", ".join(f"{n}: {m.seconds:.2f} s, {m.megabytes:,.0f} MB" for n, m in of.items())
+    """One line: seconds, seconds of CPU in the whole process, and megabytes, by number of models."""
+    cells = "; ".join(f"{n}: {m.seconds:.2f} s, {m.cpu:.2f} s CPU, {m.megabytes:,.0f} MB" for n, m in of.items())
     print(f"  {what}: {cells}", flush=True)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from extract.decoding import error_text, read_rgb
+from extract.worker_memory import explained, handed_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -80,11 +81,12 @@ def image_batches(
     loader = DataLoader(
         dataset, batch_sampler=map(list, batches), collate_fn=_collate, num_workers=workers, pin_memory=pin
     )
-    for samples, images, errors in loader:
-        yield ImageBatch(samples, images, errors)
+    with explained(workers):
+        for samples, images, errors in loader:
+            yield ImageBatch(samples, images, errors)
 
 
 def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, list[tuple[int, str]]]:
     good = [(sample, image) for sample, image in items if isinstance(image, torch.Tensor)]
-    images = torch.stack([image for _, image in good]) if good else torch.empty(0)
+    images = handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
     return [sample for sample, _ in good], images, [(sample, text) for sample, text in items if isinstance(text, str)]

@@ -243,7 +243,7 @@ def score(
     benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
     plugin: PluginOption = None,
     memory: Annotated[
-        str, typer.Option(help="What gathering statistics should stay below; the more, the fewer passes.")
+        str, typer.Option(help="What the statistics that detectors learn from should stay below together.")
     ] = "1GB",
     ray: Annotated[
         str | None,
@@ -371,13 +371,13 @@ def status(
     lake: LakeOption = None,
 ) -> None:
     """Show what the lake holds of each model on each dataset, and what is missing or stale."""
-    from analysis.detectors import detectors
+    from analysis.detectors.registry import default_detectors, detectors
     from analysis.holdings import read_holdings
     from analysis.status import status as judge
     from analysis.status_table import show_status
 
-    known = detectors()
-    show_status(judge(read_holdings(_lake(lake)), known, model or (), dataset or ()), known, format_)
+    rows = judge(read_holdings(_lake(lake)), detectors(), model or (), dataset or ())
+    show_status(rows, [detector.name for detector in default_detectors()], format_)
 
 
 @app.command()

@@ -35,7 +35,7 @@ _SNAPSHOT = (
 def write_catalog(lake: Lake, out: Path) -> None:
     """Write a DuckDB file with every view and question over a lake as it is now.
 
-    The file holds no data. If the lake lies in the file's folder or below it, both may be moved together: the views find
+    The file holds none of the lake's data. If the lake lies in the file's folder or below it, both may be moved together: the views find
     the lake beside the file, wherever a client opens it from.
 
     Args:

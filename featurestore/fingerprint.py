@@ -13,9 +13,12 @@ Ingredient: TypeAlias = str | int | float | bool | list["Ingredient"] | None
 Ingredients: TypeAlias = "Mapping[str, Ingredient]"
 
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def fingerprint(table: str, key: Mapping[str, str], ingredients: Ingredients) -> str:
     """Return the sha256 (64 hex digits) of a partition's table, key and ingredients, whatever their order."""
-    text = json.dumps([table, dict(key), dict(ingredients)], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _JSON.encode([table, dict(key), dict(ingredients)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

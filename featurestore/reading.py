@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from featurestore import manifest as manifests
 from featurestore import paths, plain_pages
+from featurestore.collector import collector_paused
 from featurestore.errors import CorruptionError, MissingError, StorageError
 from featurestore.parquet import to_numpy
 
@@ -263,7 +264,8 @@ def _newest(storage: Storage, prefix: str) -> dict[str, str]:
 
 
 def _load_all(storage: Storage, keys: Iterable[str]) -> list[Manifest]:
-    return _each(lambda key: _load(storage, key), list(keys))
+    with collector_paused():
+        return _each(lambda key: _load(storage, key), list(keys))
 
 
 def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from analysis.detectors.base import OPENOOD, Detector, FitInputs
+from analysis.detectors.base import NINCO, OPENOOD, Detector, FitInputs
 from analysis.gathering.class_statistics import HEAD_CLASS_STATISTICS
 from analysis.gathering.residual_scale import residual_scale
 from analysis.residual_space import (
@@ -59,8 +59,8 @@ def _fit(inputs: FitInputs, wanted: Callable[[int], int], scale: Statistic, name
     return VimFit(residual_space(found, dim), float(means["max_logit"] / means["residual"]))
 
 
-def _vim(name: str, wanted: Callable[[int], int], principal: str, convention: str) -> Detector[VimFit]:
-    scale = residual_scale(f"residual-scale-{principal}", lambda dim: bounded_dimensions(wanted(dim), dim))
+def _vim(name: str, wanted: Callable[[int], int], dimensions: int | str, convention: str) -> Detector[VimFit]:
+    scale = residual_scale(f"residual-scale-{convention}", lambda dim: bounded_dimensions(wanted(dim), dim))
     return Detector(
         name=name,
         title="ViM",
@@ -73,10 +73,10 @@ def _vim(name: str, wanted: Callable[[int], int], principal: str, convention: st
         needs=(HEAD_CLASS_STATISTICS, scale),
         needs_logits=True,
         needs_head=True,
-        hyperparameters=MappingProxyType({"dim": principal}),
+        hyperparameters=MappingProxyType({"dim": dimensions}),
         convention=convention,
     )
 
 
-DETECTOR = _vim("vim", ninco_dimensions, "1000-of-2048-512-of-768-else-half", "ninco")
-OPENOOD_VARIANT = _vim("vim.openood", lambda _: 256, "256", OPENOOD)
+DETECTOR = _vim("vim", ninco_dimensions, "1000 of 2048 and more, 512 of 768 and more, else half", NINCO)
+OPENOOD_VARIANT = _vim("vim.openood", lambda _: 256, 256, OPENOOD)

@@ -46,7 +46,7 @@ def residual_scale(name: str, dimensions: Callable[[int], int]) -> Statistic:
     """Mean max z and mean ||R'(h - u)|| of what the head is fed: arrays `max_logit` and `residual`, shape [].
 
     Args:
-        name: Name of the statistic; it says how many principal dimensions there are.
+        name: Name of the statistic; it says whose number of principal dimensions.
         dimensions: That number, for features of D dimensions.
     """
     unit = _about(f"{name}-normalised", UNIT_CLASS_STATISTICS, dimensions)

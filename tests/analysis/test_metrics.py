@@ -265,3 +265,22 @@ def test_float32_scores_are_compared_exactly() -> None:
     """Widening to float64 keeps order and ties."""
     scores = np.random.default_rng(0).normal(size=200).astype(np.float32)
     assert_allclose(auroc(scores[:100], scores[100:]), naive_auroc(scores[:100], scores[100:]), rtol=1e-14)
+
+
+@a_property
+@given(id_scores=score_lists, ood_scores=tied, shared=st.integers(0, 5))
+def test_the_short_way_to_both_areas_is_the_long_one(id_scores: Float64, ood_scores: Float64, shared: int) -> None:
+    """Over the OOD scores alone, by harmonic numbers, comes what all thresholds give, also where OOD scores equal ID scores."""
+    for of_id in (id_scores, np.unique(id_scores)):
+        of_ood = np.concatenate([ood_scores, of_id[:shared]])
+        found = evaluate(of_id, of_ood)
+        assert found.aupr_in == pytest.approx(aupr_in(of_id, of_ood), abs=1e-13)
+        assert found.aupr_out == pytest.approx(aupr_out(of_id, of_ood), abs=1e-13)
+
+
+def test_the_short_way_is_exact_at_the_size_of_imagenet() -> None:
+    generator = np.random.default_rng(0)
+    id_scores, ood_scores = generator.normal(1, 1, 50_000), generator.normal(0, 1, 6_800)
+    found = evaluate(id_scores, ood_scores)
+    assert found.aupr_in == pytest.approx(aupr_in(id_scores, ood_scores), abs=1e-13)
+    assert found.aupr_out == pytest.approx(aupr_out(id_scores, ood_scores), abs=1e-13)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis.benchmarks import scorable
-from analysis.detectors import detectors
+from analysis.detectors.registry import default_detectors, detectors
 from analysis.holdings import Holdings, read_holdings
 from analysis.status import status
-from analysis.targets import current_scores
+from analysis.targets import current_scores, score_target
 from tests.pipeline import Commands, make_lake, write_images, write_pool
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def test_what_status_says_through_a_history_is_what_score_does(fresh: Commands) 
     }  # fmt: skip
     fresh.ok("score", "--detector", "msp")
     assert changed(fresh) == {("train", "activations"): "missing", ("train", "fits"): "missing"}
-    assert f"{len(detectors()) - 1} of {len(detectors())} detectors never scored" in fresh.ok("status")
+    usual = len(default_detectors())
+    assert f"{usual - 1} of {usual} detectors never scored" in fresh.ok("status")
     fresh.ok(*extract, "--dataset", "train")
     fresh.ok("score")
     assert changed(fresh) == {}
@@ -228,3 +229,30 @@ def test_no_fragment_is_opened_but_those_of_datasets(fresh: Commands, commands: 
         if "datasets" not in fragment.parts:
             fragment.unlink()
     assert set(stages(read_holdings(fresh.lake)).values()) == {"fresh"}
+
+
+def test_scores_are_current_where_their_fingerprint_is_the_one_wanted(commands: Commands) -> None:
+    """Ingredients are compared in the place of fingerprints; each that differs is noticed."""
+    held, known = read_holdings(commands.lake), detectors()
+    (benchmark,) = scorable(held.datasets.values())
+    parts = {name: manifest.parts[0] for name, manifest in held.activations["a"].items()}
+    manifests = list(held.scores["main", "a"].values())
+    changed = {
+        "nothing": {},
+        "version": {"energy": replace(known["energy"], version=99)},
+        "hyperparameters": {"energy": replace(known["energy"], hyperparameters={"temperature": 2.0})},
+        "what is learnt from": {"mahalanobis": replace(known["mahalanobis"], needs=known["mahalanobis-pp"].needs)},
+    }
+    for what, change in changed.items():
+        now = {**known, **change}
+        wanted = {
+            m.key["dataset"]: {
+                p.key["detector"]: p.fingerprint
+                for p in m.parts
+                if score_target(benchmark, "a", m.key["dataset"], now[p.key["detector"]], parts).fingerprint
+                == p.fingerprint
+            }
+            for m in manifests
+        }
+        assert current_scores(benchmark, "a", parts, manifests, now.values()) == wanted
+        assert all(len(of) == len(known) - (what != "nothing") for of in wanted.values())

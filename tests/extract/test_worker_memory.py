@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from extract.datasets import add_dataset
 from extract.worker_memory import explained
-from featurestore import InputError
+from featurestore import InputError, Lake
+
+from .conftest import ARCHITECTURE, KWARGS, write_images
+
+ROOT = Path(__file__).parents[2]
+PRIVATE = ["unshare", "--mount", "sh", "-c"]
+SMALL = 'mount -t tmpfs -o size=300k none /dev/shm && exec "$@"'
+
+
+def _may_mount() -> bool:
+    try:
+        return subprocess.run([*PRIVATE, SMALL, "sh", "true"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not _may_mount(), reason="only root gets a /dev/shm of its own")
+def test_a_job_whose_batches_do_not_fit_says_so(tmp_path: Path, lake: Lake, checkpoint: Path) -> None:
+    add_dataset(lake, "ant", write_images(tmp_path / "images", {"ant": 64}), role="ood")
+    command = [sys.executable, "-m", "featurestore"]
+    network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
+    extraction = ["extract", "--model", str(checkpoint), "--architecture", ARCHITECTURE, *network, "--dataset", "ant"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FEATURESTORE_LAKE": lake.location}
+    done = subprocess.run(
+        [*PRIVATE, SMALL, "sh", *command, *extraction, "--workers", "2", "--batch-size", "32"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=environment,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: There is no room in shared memory (/dev/shm)")
+    assert "--workers 0" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not lake.partitions("activations")
 
 
 @pytest.mark.parametrize(

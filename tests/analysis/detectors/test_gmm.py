@@ -9,9 +9,10 @@ from scipy.stats import multivariate_normal
 
 from analysis.activations import Activations
 from analysis.gathering import densities
+from analysis.gathering.class_counts import CLASS_COUNTS
 from featurestore.errors import InputError, NumericalError
 from tests.analysis.conftest import clustered
-from tests.analysis.gathered import scored
+from tests.analysis.gathered import gathered, scored
 from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
@@ -126,3 +127,14 @@ def test_features_of_another_dimension_are_refused() -> None:
     features = np.random.default_rng(0).normal(size=(9, 2))
     with pytest.raises(InputError, match="3 dimensions meet a fit of 2"):
         scored("gmm", Activations(features), np.zeros(9, int), Activations(np.ones((2, 3))))
+
+
+def test_counts_are_those_of_the_labels() -> None:
+    """Whatever the shards; a label outside the classes is refused."""
+    labels = np.array([2, 0, 2, 2, 1, 0])
+    rows = Activations(np.ones((6, 1)))
+    for shards in (1, 3):
+        found = gathered([CLASS_COUNTS], rows, labels, classes=5, shards=shards, rows_per_block=2)
+        assert found[CLASS_COUNTS.name]["counts"].tolist() == [2, 1, 3, 0, 0]
+    with pytest.raises(InputError, match=r"outside 0\.\.1"):
+        gathered([CLASS_COUNTS], rows, labels, classes=2)
