@@ -55,7 +55,7 @@ def _by_pretraining(context: Context) -> tuple[list[Figure], list[str], list[str
 
 def _differences(frame: pl.DataFrame) -> list[str]:
     """The measure and pretraining that lie furthest from the others, unless that could be chance."""
-    groups = frame.drop_nulls("difference").unique(["measure", "pretraining"])
+    groups: pl.DataFrame = frame.drop_nulls("difference").unique(["measure", "pretraining"])
     clear = groups.filter((pl.col("low") > 0) | (pl.col("high") < 0))
     if clear.is_empty():
         return []
@@ -82,7 +82,7 @@ def _differences(frame: pl.DataFrame) -> list[str]:
 def _predictors(context: Context) -> tuple[list[Figure], list[str], list[str]]:
     detector = _PREFERRED if _PREFERRED in context.detectors else context.detectors[0]
     frame = geometry_vs_fpr.data(context.lake, context.benchmark, detector)
-    models = frame["models"].to_numpy().max() if len(frame) else 0
+    models = int(frame["models"].to_numpy().max()) if len(frame) else 0
     if models < FEW:
         return [], [], [f"Geometry against FPR: it takes {FEW} models with both by {detector}, the lake has {models}."]
     figure = Figure(
