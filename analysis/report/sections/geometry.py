@@ -70,7 +70,7 @@ def _differences(frame: pl.DataFrame) -> list[str]:
             tried=len(groups),
             measure=row["measure"],
             pretraining=row["pretraining"],
-            size=Number(size, f"{size:.1f}", "geometry.difference"),
+            size=Number(size, f"{size:.1f}"),
             side=Text("above" if row["difference"] > 0 else "below"),
             interval=Text(span(low, high, shares=False)),
             models=row["models"],
