@@ -65,7 +65,7 @@ class ModelFits:
     memory: int = _MEMORY
     run: Runner | None = None
     also: tuple[Statistic, ...] = ()
-    failed: dict[str, NumericalError] = field(default_factory=dict, init=False, repr=False)
+    failed: dict[str, LakeError] = field(default_factory=dict, init=False, repr=False)
     _shared: dict[tuple[type, str], Any] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class ModelFits:
             target = self._target(detector)
             try:
                 arrays = to_arrays(self._fit(detector, inputs))
-            except NumericalError as error:
+            except (InputError, NumericalError) as error:
                 self.failed[detector.name] = error
                 continue
             details = {"hyperparameters": dict(detector.hyperparameters), "fitted_on": detector.fitted_on}

@@ -34,7 +34,7 @@ from analysis.targets import (
     sources_of,
 )
 from featurestore import reading, writing
-from featurestore.errors import InputError, MissingError, NumericalError
+from featurestore.errors import InputError, LakeError, MissingError, NumericalError
 from featurestore.names import pick
 from featurestore.tables import TABLES
 from featurestore.units import bytes_text
@@ -252,14 +252,18 @@ class _ModelScorer:
         rows = Rows(self.model, dataset, head=self.fits.head)
         by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
         samples, scores, failed = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
-        self._leave_out({**self.fits.failed, **failed})
         comparing = [detector for detector in chosen if detector.compare]
         source = source_of(self.benchmark, FIT, self.activations)
-        if comparing and source:
-            scores |= compare_rows(rows, comparing, self.fits, source)
+        unable: dict[str, LakeError] = {**self.fits.failed, **failed}
+        for detector in comparing:
+            try:
+                scores |= compare_rows(rows, [detector], self.fits, source) if source else {}
+            except (InputError, NumericalError) as error:
+                unable[detector.name] = error
+        self._leave_out(unable)
         return samples, scores
 
-    def _leave_out(self, failed: Mapping[str, NumericalError]) -> None:
+    def _leave_out(self, failed: Mapping[str, LakeError]) -> None:
         """Say which detectors cannot score this model; those that were asked for by name raise what ails them."""
         for name in sorted(failed.keys() - self.failed):
             if name in self.asked:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from extract import cluster
 from extract.units import Written, check_weights, run_unit
+from featurestore import ray_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,20 +77,11 @@ def on_ray(address: str | None, device: str) -> Runner:
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             unit = waiting.pop(done)
-            written: Written = _result(ray, done)
+            written: Written = ray_cluster.result(ray, done)
             advance(unit.samples)
             yield unit, written
 
     return run
-
-
-def _result(ray: Any, reference: Any) -> Written:
-    """A unit's result, or the error that it raised itself rather than Ray's account of it."""
-    try:
-        written: Written = ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause or error from error
-    return written
 
 
 def _run_quietly(location: str, unit: Unit) -> Written:

@@ -124,7 +124,8 @@ def test_an_ensemble_is_a_model_like_any_other(commands: Commands) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*"))
     commands.ok("gc", "--older-than", "0s")
     assert "0 score partitions made, 3 cache hits" in commands.ok("score", "--ensemble", TRIO)
-    assert "0 score partitions made, 48 cache hits" in commands.ok("score")
+    parts = sum(len(manifest.parts) for manifest in commands.lake.partitions("scores"))
+    assert f"0 score partitions made, {parts} cache hits" in commands.ok("score")
     after = sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*.parquet"))
     assert after == [entry for entry in before if entry in after]
 
