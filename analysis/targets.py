@@ -174,7 +174,7 @@ def accuracy_target(model: str, dataset: str, activations: str) -> Target:
 
 
 def geometry_target(model: str, dataset: str, source: Source, activations: str) -> Target:
-    """The partition of a dataset's geometry.
+    """The part that holds a dataset's geometry as one fit dataset measures it.
 
     Args:
         model: The model.
@@ -187,7 +187,9 @@ def geometry_target(model: str, dataset: str, source: Source, activations: str) 
         "activations": activations,
         "fit_activations": source.activations,
     }
-    return Target(TABLES["geometry"], {"model": model, "dataset": dataset}, ingredients, {})
+    return Target(
+        TABLES["geometry"], {"model": model, "dataset": dataset}, ingredients, {"fit_dataset": source.dataset}
+    )
 
 
 def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> Target:

@@ -1,6 +1,6 @@
 """Fitting and scoring at the size of ImageNet, as ratios against the bare matrix products that they cannot avoid.
 
-python -m benchmarks.detectors [--lake FOLDER] [--rows 1281167] [--only fit,score,all,naive]
+python -m benchmarks.detectors [--lake FOLDER] [--rows 1281167] [--only fit,score,all,naive,geometry]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.covariance import EmpiricalCovariance
 
+from analysis.activations import Head
 from analysis.benchmarks import benchmarks
 from analysis.block_scores import score_rows
 from analysis.detectors.registry import default_detectors, get
@@ -24,7 +25,9 @@ from analysis.gathering.base import FIT
 from analysis.gathering.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from analysis.gathering.rows import Rows
 from analysis.gathering.sweep import gather
+from analysis.geometry import mean_measures, principal_axes, scatter_measures
 from analysis.heads import read_head
+from analysis.statistics import ClassStatistics
 from analysis.targets import source_of
 from benchmarks.imagenet_lake import CLASSES, DATASETS, FIT_ROWS, MODEL, WIDTH, make_lake
 from benchmarks.measure import Measurement, best, measure
@@ -212,6 +215,34 @@ def ours(location: str, rows: int, queries: int) -> float:
     return ended - start
 
 
+def statistics_at_random() -> ClassStatistics:
+    """Class statistics of the size that the fit dataset has, as a model's stored fit gives them."""
+    rng = np.random.default_rng(0)
+    # So many samples that the scatter has full rank, whose eigenvalues fall as those of real features do.
+    spread = np.geomspace(1, 1e-3, WIDTH)[:, None] * rng.standard_normal((WIDTH, 4 * WIDTH))
+    counts = np.full(CLASSES, FIT_ROWS // CLASSES)
+    return ClassStatistics(counts, rng.standard_normal((CLASSES, WIDTH)), spread @ spread.T)
+
+
+def geometry_of(_: str) -> float:
+    """All measures that follow from a stored fit."""
+    statistics = statistics_at_random()
+    head = Head(np.random.default_rng(1).standard_normal((CLASSES, WIDTH)), np.zeros(CLASSES))
+    start = time.perf_counter()
+    found = scatter_measures(statistics) | mean_measures(statistics, head)
+    principal_axes(statistics)
+    ended = time.perf_counter()
+    assert np.isfinite(list(found.values())).all()
+    return ended - start
+
+
+def bench_geometry() -> None:
+    """Geometry of one model from the statistics that its fit holds."""
+    taken = best([measure(geometry_of, "") for _ in range(RUNS)])
+    print(f"geometry: {CLASSES:,} classes x {WIDTH}; best of {RUNS}")
+    print(f"  {'all measures from stored statistics':44} {taken.seconds:7.2f} s  {taken.megabytes:25,.0f} MB")
+
+
 def show(name: str, runs: Sequence[Measurement], floor: Sequence[Measurement]) -> None:
     """One line, as a multiple of the floor."""
     taken = best(list(runs))
@@ -250,9 +281,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lake", help="Where the lake is made, and kept; by default in a folder that is deleted.")
     parser.add_argument("--rows", type=int, default=FIT_ROWS)
-    parser.add_argument("--only", default="fit,score,all,naive")
+    parser.add_argument("--only", default="fit,score,all,naive,geometry")
     options = parser.parse_args()
     only = set(options.only.split(","))
+    if "geometry" in only:
+        bench_geometry()
+    if only == {"geometry"}:  # it needs no lake
+        return
     folder = options.lake or tempfile.mkdtemp(dir=".")
     try:
         location = str(make_lake(Path(folder), options.rows).location)

@@ -153,6 +153,7 @@ TABLES = {
             "geometry",
             ("model", "dataset"),
             _columns(role=_TEXT, rows=_INTEGER, **dict.fromkeys(_GEOMETRY_COLUMNS, _NUMBER)),
+            ("fit_dataset",),
         ),
     )
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from featurestore import Lake
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -106,6 +108,88 @@ def test_accuracy_is_the_share_of_largest_logits_at_the_label(commands: Commands
         assert row == {"n": 36, "top1": pytest.approx(np.concatenate(hits).mean()), "top5": 1.0}
 
 
+def features_of(lake: Lake, model: str, dataset: str) -> np.ndarray:
+    return lake.scan("activations", model=model, dataset=dataset).collect()["feature"].to_numpy().astype(np.float64)
+
+
+@pytest.mark.parametrize("model", ["a", "b"])
+def test_geometry_is_that_of_the_stored_activations(commands: Commands, model: str) -> None:
+    """Every measure that `score` wrote, from the features themselves by numpy's own covariance, norms and eigenvalues."""
+    rows = {row["dataset"]: row for row in commands.lake.sql("from geometry").pl().to_dicts() if row["model"] == model}
+    assert {name: (row["role"], row["rows"], row["fit_dataset"]) for name, row in rows.items()} == {
+        "train": ("fit", 90, "train"), "test": ("id", 36, "train"), "far": ("ood", 17, "train"),
+        "unit-tests": ("ood", 8, "train"),
+    }  # fmt: skip
+    train = features_of(commands.lake, model, "train")
+    labels = commands.lake.scan("activations", model=model, dataset="train").collect()["label"].to_numpy()
+    means = np.stack([train[labels == c].mean(axis=0) for c in range(3)])
+    norms = np.linalg.norm(train, axis=1)
+    mean_norms = np.array([norms[labels == c].mean() for c in range(3)])
+    within, between, total = (np.cov(x.T, bias=True) for x in (train - means[labels], means[labels], train))
+    centred = means - means.mean(axis=0)
+    lengths = np.linalg.norm(centred, axis=1)
+    cosines = (centred @ centred.T / np.outer(lengths, lengths))[np.triu_indices(3, 1)]
+    head = commands.lake.read("heads", model=model)
+    weight = np.stack(head.column("weight").to_numpy()).astype(np.float64)
+    weight -= weight.mean(axis=0)
+    expected = {
+        "norm_mean": norms.mean(),
+        "norm_sd": norms.std(),
+        "norm_sd_within": np.sqrt(((norms - mean_norms[labels]) ** 2).mean()),
+        "norm_sd_between": mean_norms.std(),
+        "scatter_within": np.trace(within),
+        "scatter_between": np.trace(between),
+        "scatter_ratio": np.trace(between) / np.trace(within),
+        "nc1": np.trace(within @ np.linalg.pinv(between, rcond=1e-10, hermitian=True)) / 3,
+        "nc2_norms": lengths.std() / lengths.mean(),
+        "nc2_angles": np.abs(cosines + 1 / 2).mean(),
+        "nc3": np.linalg.norm(weight / np.linalg.norm(weight) - centred / np.linalg.norm(centred)),
+        "class_cosine_mean": cosines.mean(),
+        "class_cosine_sd": cosines.std(),
+    }
+    for name, matrix in {"within": within, "between": between, "total": total}.items():
+        values = np.linalg.eigvalsh(matrix)
+        share = values[values > 1e-13 * values[-1]] / values.sum()
+        expected[f"effective_rank_{name}"] = np.exp(-(share * np.log(share)).sum())
+        expected[f"participation_{name}"] = 1 / (share**2).sum()
+    values, vectors = np.linalg.eigh(within)
+    varies = values > 1e-13 * values[-1]
+    along = (train - means[labels]) @ vectors[:, varies]
+    kurtosis = (along**4).mean(axis=0) / (along**2).mean(axis=0) ** 2 - 3
+    explained = np.cumsum(np.linalg.eigvalsh(total)[::-1]) / np.trace(total)
+    dim = int((explained < 0.95).sum()) + 1
+    expected |= {
+        "rank_within": varies.sum(),
+        "condition_within": values[varies][-1] / values[varies][0],
+        "kurtosis_within": np.abs(kurtosis).mean(),
+        "principal_dim": dim,
+        "energy_outside": 1 - explained[dim - 1],
+    }
+    assert set(expected) == rows["train"].keys() - {"model", "dataset", "fit_dataset", "role", "rows"}
+    for name, value in expected.items():
+        assert rows["train"][name] == pytest.approx(value, rel=1e-5), name
+    axes = np.linalg.eigh(total)[1][:, ::-1][:, dim:]
+    for dataset in ("test", "far", "unit-tests"):
+        features = features_of(commands.lake, model, dataset)
+        apart = features - train.mean(axis=0)
+        found = rows[dataset]
+        assert found["norm_mean"] == pytest.approx(np.linalg.norm(features, axis=1).mean())
+        assert found["norm_sd"] == pytest.approx(np.linalg.norm(features, axis=1).std())
+        assert found["energy_outside"] == pytest.approx(((apart @ axes) ** 2).sum() / (apart**2).sum(), rel=1e-6)
+        assert found["nc1"] is None
+
+
+def test_geometry_is_verified_kept_and_no_business_of_status(commands: Commands) -> None:
+    """`verify --deep` reads it, `gc` finds nothing to delete, and `status` calls nothing stale or missing."""
+    assert commands.lake.sql("select count(*) from geometry").fetchall() == [(8,)]
+    before = sorted(path for path in commands.location.rglob("*.*"))
+    commands.ok("verify", "--deep")
+    commands.ok("gc")
+    assert sorted(path for path in commands.location.rglob("*.*")) == before
+    said = commands.ok("status")
+    assert "stale" not in said.replace("0 stale", "")
+
+
 def test_running_everything_again_makes_nothing(commands: Commands) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in commands.location.rglob("*.*"))
     pool = commands.folder / "models" / "pool.csv"
@@ -175,6 +259,9 @@ def test_a_detector_that_cannot_learn_is_left_out(fresh: Commands) -> None:
 def test_replaced_weights_make_scores_stale_and_score_makes_them_again(fresh: Commands) -> None:
     make_lake(fresh)
     before = fresh.lake.sql("select * from scores where model = 'a' order by all").fetchall()
+    shapes = {
+        m: fresh.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"
+    }
     kept = fresh.lake.sql("select * from scores where model = 'b' order by all").fetchall()
     write_pool(fresh.folder / "models", {"a": 7})
     extract = ["extract", "--pool", fresh.folder / "models" / "pool.csv"]
@@ -185,6 +272,10 @@ def test_replaced_weights_make_scores_stale_and_score_makes_them_again(fresh: Co
     assert f" {3 * len(scored(fresh, 'b'))} cache hits" in fresh.ok("score")
     assert fresh.lake.sql("select * from scores where model = 'a' order by all").fetchall() != before
     assert fresh.lake.sql("select * from scores where model = 'b' order by all").fetchall() == kept
+    again = {m: fresh.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"}
+    assert again["b"] == shapes["b"]
+    assert [row[:5] for row in again["a"]] == [row[:5] for row in shapes["a"]]
+    assert all(new[5] != old[5] for new, old in zip(again["a"], shapes["a"], strict=True)), "another norm_mean"
 
 
 def test_broken_images_exit_with_3_and_the_rest_is_scored(fresh: Commands) -> None:

@@ -1,6 +1,7 @@
 -- title: Geometry of feature spaces, from the class statistics of the fit dataset; of other datasets, how they lie to it
 -- column model: The model's name
 -- column dataset: The dataset's name
+-- column fit_dataset: The fit dataset whose statistics and principal subspace it is measured by
 -- column role: What the dataset is for in the benchmark: fit, id or ood; only of the fit dataset are all measures known
 -- column rows: Samples
 -- column norm_mean: Mean Euclidean norm of the features
@@ -28,7 +29,7 @@
 -- column principal_dim: Dimensions of the principal subspace: the fewest that hold 95 % of the fit dataset's variance
 -- column energy_outside: Share of the squared distance from the fit mean that lies outside the principal subspace
 select
-    model, dataset, role, "rows", norm_mean, norm_sd, norm_sd_within, norm_sd_between, scatter_within,
+    model, dataset, fit_dataset, role, "rows", norm_mean, norm_sd, norm_sd_within, norm_sd_between, scatter_within,
     scatter_between, scatter_ratio, nc1, nc2_norms, nc2_angles, nc3, class_cosine_mean, class_cosine_sd,
     effective_rank_within, effective_rank_between, effective_rank_total, participation_within, participation_between,
     participation_total, rank_within, condition_within, kurtosis_within, principal_dim, energy_outside

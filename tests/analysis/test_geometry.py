@@ -9,16 +9,24 @@ import pytest
 from numpy.testing import assert_allclose
 
 from analysis.activations import Activations, Head
+from analysis.benchmarks import Benchmark
+from analysis.fits import ModelFits
+from analysis.gathering.base import FIT
 from analysis.gathering.feature_norms import FEATURE_NORMS
 from analysis.gathering.projections import DIRECTIONS, WITHIN_KURTOSIS
 from analysis.geometry import mean_measures, norm_measures, principal_axes, scatter_measures
+from analysis.geometry_table import missing_geometry, write_geometry
 from analysis.statistics import class_statistics
+from analysis.targets import source_of
 from featurestore.errors import InputError
+from featurestore.parquet import vector_array
 from tests.analysis.gathered import gathered
+from tests.conftest import write_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from featurestore import Lake
     from tests.analysis.conftest import Labelled
 
     Float64 = NDArray[np.float64]
@@ -114,3 +122,40 @@ def test_no_samples_no_geometry() -> None:
     """Said in a sentence."""
     with pytest.raises(InputError, match="without samples"):
         scatter_measures(class_statistics(np.empty((0, 3)), np.empty(0, int), 2))
+
+
+def test_each_fit_dataset_measures_by_itself(lake: Lake) -> None:
+    """Two benchmarks with an OOD set in common keep both measures of it, and measuring again writes nothing."""
+    rng = np.random.default_rng(8)
+    write_rows(lake, "models", {"model": "m"}, {"feature_dim": [3], "num_classes": [2]})
+    for dataset, shift in {"train": 0.0, "other": 9.0, "far": 3.0}.items():
+        samples = np.arange(40)
+        columns = {
+            "sample": samples,
+            "label": samples % 2,
+            "feature": vector_array("feature", rng.standard_normal((40, 3)) + shift, "float32", samples),
+            "logits": vector_array("logits", rng.standard_normal((40, 2)), "float32", samples),
+        }
+        write_rows(lake, "activations", {"model": "m", "dataset": dataset}, columns, {"seed": shift})
+
+    made: list[int] = []
+
+    def measure() -> dict[tuple[str, str], float]:
+        parts = {m.key["dataset"]: m.parts[0] for m in lake.partitions("activations", model="m")}
+        for fit in ("train", "other"):
+            fits = ModelFits(lake, Benchmark(fit, fit, "test", ("far",)), "m", parts, 2, None, print)
+            source = source_of(fits.benchmark, FIT, parts)
+            assert source
+            missing = missing_geometry(lake, "m", source, parts, ["far"])
+            made.append(len(missing))
+            if missing:
+                write_geometry(fits, source, missing)
+        rows = lake.sql("select dataset, fit_dataset, energy_outside, norm_mean from geometry").fetchall()
+        assert len({norm for dataset, _, _, norm in rows if dataset == "far"}) == 1
+        return {(dataset, fit): outside for dataset, fit, outside, _ in rows}
+
+    found = measure()
+    assert found.keys() == {("train", "train"), ("other", "other"), ("far", "train"), ("far", "other")}
+    assert found["far", "train"] != found["far", "other"]
+    assert measure() == found
+    assert made == [2, 2, 0, 0]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from featurestore import published
-from tests.sql.conftest import ALIKE, DATASETS
+from tests.sql.conftest import ALIKE, DATASETS, MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -236,6 +236,53 @@ def coverage(pool: Pool, benchmark: str = "main") -> list[Row]:
                 }
             )
     return answer
+
+
+def geometry_predicts_fpr(
+    pool: Pool,
+    ood: str = "all",
+    detector: str = "mahalanobis",
+    benchmark: str = "main",
+    aggregation: str = "class_mean",
+) -> list[Row]:
+    rows = [
+        r
+        for r in selected(pool, benchmark=benchmark, aggregation=aggregation)
+        if ood in {"all", r["ood_dataset"]} and detector in {"all", r["detector"]} and r["model"] != "all-in-one"
+    ]
+    held = {(g["model"], g["dataset"]): g for g in pool.geometry if g["fit_dataset"] == "fit"}
+    answer = []
+    for (dataset, name), group in grouped(rows, lambda r: (r["ood_dataset"], r["detector"])).items():
+        cell = []
+        for measure in [*MEASURES, "ood_energy_outside"]:
+            of, column = (dataset, "energy_outside") if measure == "ood_energy_outside" else ("fit", measure)
+            values = [held.get((r["model"], of), {}).get(column) for r in group]
+            x = np.array([value for value in values if value is not None])
+            y = np.array([r["fpr95"] for r, value in zip(group, values, strict=True) if value is not None])
+            defined = len(set(x)) > 1 and len(set(y)) > 1
+            row = {"ood_dataset": dataset, "detector": name, "measure": measure, "models": len(x)}
+            row["left_out"] = len(group) - len(x)
+            # The ranks of ties at their mean, by counting.
+            order = [np.array([np.sum(z < v) + np.sum(z == v) / 2 for v in z]) for z in (x, y)]
+            for kind, pair in (("spearman", order), ("pearson", (x, y))):
+                r = float(np.corrcoef(*pair)[0, 1]) if defined else None
+                row |= {kind: r} | interval(kind, r, len(x))
+            cell.append(row)
+        sizes = [round(abs(row["spearman"]), 9) for row in cell if row["spearman"] is not None]
+        for row in cell:
+            known = row["spearman"] is not None
+            row["place"] = 1 + sum(size > round(abs(row["spearman"]), 9) for size in sizes) if known else None
+        answer += cell
+    return answer
+
+
+def interval(kind: str, r: float | None, n: int) -> Row:
+    """Fisher's, by scipy's normal distribution; for ranks with the variance of Bonett and Wright."""
+    if r is None or n <= 3:
+        return {f"{kind}_low": None, f"{kind}_high": None}
+    variance = (1 + (r**2 / 2 if kind == "spearman" else 0)) / (n - 3)
+    low, high = np.tanh(stats.norm.interval(0.95, np.arctanh(r), np.sqrt(variance)))
+    return {f"{kind}_low": low, f"{kind}_high": high}
 
 
 def published_comparison(

@@ -12,11 +12,13 @@ import pytest
 
 from featurestore import Lake
 from featurestore.parquet import vector_array
+from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
+MEASURES = [name for name in TABLES["geometry"].columns.names if name not in {"role", "rows"}]
 ALIKE = {
     "architecture": "vit_small_patch16_224",
     "input_size": 32,
@@ -50,13 +52,14 @@ class Pool:
     metrics: list[dict[str, Any]]
     scores: list[dict[str, Any]]
     logits: list[dict[str, Any]]
+    geometry: list[dict[str, Any]]
 
     def of(self, *names: str) -> Pool:
         """The pool of just these models."""
         return Pool(*([row for row in rows if row["model"] in names] for rows in self._tables()))
 
     def _tables(self) -> tuple[list[dict[str, Any]], ...]:
-        return self.models, self.metrics, self.scores, self.logits
+        return self.models, self.metrics, self.scores, self.logits, self.geometry
 
     def levelled(self) -> Pool:
         """The pool with all accuracies and metrics equal: everything is a tie."""
@@ -65,6 +68,7 @@ class Pool:
             [r | {"fpr95": 0.25, "auroc": 0.75} for r in self.metrics],
             [r | {"score": 0.5, "id_rank": 0.5} for r in self.scores],
             [r | {"logits": [1.0, 1.0, 1.0]} for r in self.logits],
+            [r | {name: 2.0 for name in MEASURES if r[name] is not None} for r in self.geometry],
         )
 
 
@@ -161,6 +165,30 @@ def drawn_logits() -> list[dict[str, Any]]:
     ]
 
 
+def drawn_geometry() -> list[dict[str, Any]]:
+    """Geometry of most models, with a measure that one of them lacks, and one that is the same for all.
+
+    All is measured by the fit dataset, and once more, differently, by the ID test set, as in another benchmark.
+    """
+    generator = np.random.default_rng(7)
+    found = []
+    for model in ("base", "wd", "drop", "lr", "scratch", "strong", "large", "soup", "b-224"):
+        for fit in ("fit", "id"):
+            for dataset in DATASETS:
+                names = MEASURES if dataset == fit else ["norm_mean", "norm_sd", "energy_outside"]
+                drawn = dict.fromkeys(MEASURES) | {name: generator.integers(1, 99) / 100 for name in names}
+                if dataset == fit:
+                    drawn |= {"rank_within": 7.0} | ({"nc3": None} if model == "lr" else {})
+                row = {
+                    "model": model,
+                    "dataset": dataset,
+                    "fit_dataset": fit,
+                    "role": "fit" if dataset == fit else "ood",
+                }
+                found.append(row | {"rows": 9} | drawn)
+    return found
+
+
 def write_pool(lake: Lake, pool: Pool, put: Callable[..., Any]) -> None:
     if pool.models:
         write_datasets(lake, put)
@@ -190,6 +218,8 @@ def write_pool(lake: Lake, pool: Pool, put: Callable[..., Any]) -> None:
                 "logits": vector_array("logits", np.array(columns["logits"]), "float16", sample),
             },
         )
+    for key, columns in partitions(pool.geometry, "model", "dataset", "fit_dataset"):
+        put(lake, "geometry", key, columns)
 
 
 def write_datasets(lake: Lake, put: Callable[..., Any]) -> None:
@@ -222,7 +252,7 @@ def pools() -> dict[str, Pool]:
     more = more_models(models[0])
     of_base = [row for row in metrics if (row["model"], row["benchmark"]) == ("base", "main")]
     metrics += drawn_metrics(of_base, [model["model"] for model in more])
-    whole = Pool(models + more, metrics, drawn_scores(), drawn_logits())
+    whole = Pool(models + more, metrics, drawn_scores(), drawn_logits(), drawn_geometry())
     return {
         "whole": whole,
         "one model": whole.of("wd"),

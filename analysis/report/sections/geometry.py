@@ -1,27 +1,132 @@
-"""The geometry of feature spaces, where it has been measured."""
+"""The geometry of feature spaces: what differs between pretrainings, and what goes with FPR."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from analysis.report.content import Content, Section, Source, TableView
-from featurestore.tables import TABLES
+import polars as pl
+from scipy.special import ndtri
+
+from analysis.report.content import Content, Figure, Section, Source, TableView
+from analysis.report.wording import FEW, Number, Text, correlation, hedge, sentence, span
+from analysis.studies import geometry, geometry_vs_fpr
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from analysis.report.context import Context
 
-_QUERY = "from geometry"
+_QUERY = "from geometry where dataset = fit_dataset"
+_QUESTION = "geometry_predicts_fpr"
+_PREFERRED = "mahalanobis"
+_MOST = 2
 
 
 def build(context: Context) -> Content:
-    """The measures of each model."""
-    if "geometry" not in TABLES or not context.lake.partitions("geometry"):
-        return Content(not_shown=["Geometry: the lake holds no measures of its feature spaces."])
+    """The measures by pretraining, their correlation with FPR, and the measures of each model."""
+    if not context.lake.partitions("geometry"):
+        return Content(
+            not_shown=["Geometry: the lake holds no measures of its feature spaces; `featurestore score` makes them."]
+        )
     frame: pl.DataFrame = context.lake.sql(_QUERY).pl()
     source = Source(f'featurestore sql "{_QUERY}" --lake {context.lake.location}', _QUERY, "sql")
-    return Content(items=[TableView("geometry", "Measures of the feature spaces", "One row per model.", frame, source)])
+    table = TableView(
+        "geometry-measures", "Measures of the feature spaces", "One row per model and fit dataset.", frame, source
+    )
+    apart, findings, not_shown = _by_pretraining(context)
+    ranked, more, why = _predictors(context)
+    return Content([*more, *findings], [*apart, *ranked, table], [*not_shown, *why])
+
+
+def _by_pretraining(context: Context) -> tuple[list[Figure], list[str], list[str]]:
+    frame = geometry.data(context.lake, context.benchmark)
+    if frame.is_empty():
+        return [], [], ["Geometry by pretraining: it takes two models whose measures differ."]
+    figure = Figure(
+        "geometry",
+        "Feature spaces by pretraining",
+        "Each dot is a model, each bar the mean of a pretraining; the measures that differ most stand first. Measures whose "
+        "values span more than a factor of ten are compared by their logarithms. The guide says what each measure is.",
+        frame,
+        geometry.chart,
+        context.script(geometry),
+    )
+    return [figure], _differences(frame), []
+
+
+def _differences(frame: pl.DataFrame) -> list[str]:
+    """The measure and pretraining that lie furthest from the others, unless that could be chance."""
+    groups: pl.DataFrame = frame.drop_nulls("difference").unique(["measure", "pretraining"])
+    clear = groups.filter((pl.col("low") > 0) | (pl.col("high") < 0))
+    if clear.is_empty():
+        return []
+    row = clear.sort(pl.col("difference").abs().round(9), "measure", "pretraining", descending=[True, False, False]).row(0, named=True)  # fmt: skip
+    # A clear interval lies on one side of 0, so that its ends have one sign.
+    low, size, high = sorted(abs(row[name]) for name in ("difference", "low", "high"))
+    return [
+        sentence(
+            "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models pretrained on {pretraining} "
+            "lie {size} standard deviations {side} the others ({interval} for this one alone, n = {models} against {others})."
+            + hedge(min(row["models"], row["others"])),
+            tried=len(groups),
+            measure=row["measure"],
+            pretraining=row["pretraining"],
+            size=Number(size, f"{size:.1f}"),
+            side=Text("above" if row["difference"] > 0 else "below"),
+            interval=Text(span(low, high, shares=False)),
+            models=row["models"],
+            others=row["others"],
+        )
+    ]
+
+
+def _predictors(context: Context) -> tuple[list[Figure], list[str], list[str]]:
+    detector = _PREFERRED if _PREFERRED in context.detectors else context.detectors[0]
+    frame = geometry_vs_fpr.data(context.lake, context.benchmark, detector)
+    models = int(frame["models"].to_numpy().max()) if len(frame) else 0
+    if models < FEW:
+        return [], [], [f"Geometry against FPR: it takes {FEW} models with both by {detector}, the lake has {models}."]
+    figure = Figure(
+        "geometry-vs-fpr",
+        "What goes with FPR",
+        f"The rank correlation of each measure with the FPR of {detector}, over models, with its 95 % interval. The interval "
+        "is for each measure alone: of 25 measures without any meaning, one or two have one without zero.",
+        frame,
+        geometry_vs_fpr.chart,
+        context.script(geometry_vs_fpr, **({} if detector == _PREFERRED else {"detector": detector})),
+        filters=(),
+    )
+    first = frame.group_by("ood_dataset", maintain_order=True).first().head(_MOST)
+    tried = dict(frame.group_by("ood_dataset").len().iter_rows())
+    left = int(frame["left_out"].to_numpy().min())
+    why = [f"Geometry against FPR leaves out models without measures: {left}."] if left else []
+    return [figure], [_predictor(row, tried[row["ood_dataset"]]) for row in first.iter_rows(named=True)], why
+
+
+def _predictor(row: dict[str, object], tried: int) -> str:
+    """The closest measure, as clear as it is: also among all that were tried, by itself, or not."""
+    rho, models = float(str(row["spearman"])), int(str(row["models"]))
+    if abs(rho) < 1 and models > 3:
+        error = math.sqrt((1 + rho**2 / 2) / (models - 3))
+        size = abs(math.atanh(rho)) / error
+    else:
+        size = math.inf
+    verdict = (
+        "On {ood}, the FPR of {detector} goes with {measure}, also when the {tried} measures tried are allowed for"
+        if size > ndtri(1 - 0.025 / tried)
+        else "On {ood}, the FPR of {detector} goes most closely with {measure}, which among {tried} measures may be chance"
+        if size > ndtri(0.975)
+        else "On {ood}, none of {tried} measures of the feature space clearly goes with the FPR of {detector}; the closest is {measure}"
+    )
+    return sentence(
+        verdict + " (Spearman {rho}, {interval}, n = {models} models)." + hedge(models),
+        ood=str(row["ood_dataset"]),
+        detector=str(row["detector"]),
+        measure=str(row["measure"]),
+        tried=tried,
+        rho=correlation(rho, f"{_QUESTION}.spearman"),
+        interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),  # type: ignore[arg-type] # numbers or None
+        models=models,
+    )
 
 
 SECTION = Section("geometry", "Geometry", 65, build)

@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis.metrics import evaluate_dataset
 from analysis.ranks import id_rank
+from analysis.studies.geometry import MEASURES
 from featurestore import Lake
 from tests.conftest import write_rows
 
@@ -37,6 +38,7 @@ class Shape:
     recipes: bool = True
     accuracy: bool = True
     soup: bool = False
+    geometry: bool = True
 
 
 def make(folder: Path, shape: Shape, seed: int = 0) -> Lake:
@@ -47,6 +49,8 @@ def make(folder: Path, shape: Shape, seed: int = 0) -> Lake:
     classes |= {name: np.repeat(list(names), count) for name, (names, count) in shape.ood.items()}
     for name, of_samples in classes.items():
         _dataset(lake, name, "id" if name == "test" else "ood", of_samples)
+    if shape.geometry:
+        _dataset(lake, "train", "fit", classes["test"])
     for number in range(shape.models):
         _model(lake, f"m{number:03d}", number, shape, classes, generator)
     if shape.soup:
@@ -64,7 +68,7 @@ def _dataset(lake: Lake, name: str, role: str, classes: np.ndarray) -> None:
         "digest": [name],
     }
     write_rows(lake, "datasets", {"dataset": name}, {**row, "format": ["folder"], "location": ["/gone"]})
-    labels = [int(text.removeprefix("class-")) if role == "id" else None for text in classes]
+    labels = [None if role == "ood" else int(text.removeprefix("class-")) for text in classes]
     paths = [f"{text}/{index}.png" for index, text in enumerate(classes)]
     columns = {"sample": list(range(count)), "path": paths, "bytes": [1] * count, "label": labels}
     write_rows(lake, "samples", {"dataset": name}, {**columns, "class_name": classes.tolist()})
@@ -92,6 +96,8 @@ def _model(
             {"model": name, "dataset": "test"},
             {"n": [1], "top1": [0.6 + 0.3 * generator.random()], "top5": [1.0]},
         )
+    if shape.geometry:
+        _geometry(lake, name, number, shape, np.random.default_rng(number))
     rows = []
     for detector in shape.detectors:
         apart = 0.5 + 2 * generator.random()
@@ -115,3 +121,17 @@ def _model(
     write_rows(
         lake, "metrics", {"benchmark": "main", "model": name}, {key: [row[key] for row in rows] for key in rows[0]}
     )
+
+
+def _geometry(lake: Lake, name: str, number: int, shape: Shape, generator: np.random.Generator) -> None:
+    """Random measures, of which CLIP's norms are smaller, and one spans orders of magnitude."""
+    shift = 0.2 if RECIPES[number % len(RECIPES)][3].startswith("clip") else 1.0
+    for dataset in ("train", *shape.ood):
+        names = MEASURES if dataset == "train" else ["norm_mean", "norm_sd", "energy_outside"]
+        values = {column: [generator.random()] for column in names}
+        values |= {"norm_mean": [shift + generator.random() / 10]}
+        if dataset == "train":
+            values |= {"condition_within": [10 ** (9 * generator.random())]}
+        key = {"model": name, "dataset": dataset, "fit_dataset": "train"}
+        role = "fit" if dataset == "train" else "ood"
+        write_rows(lake, "geometry", key, {"role": [role], "rows": [80], **values})

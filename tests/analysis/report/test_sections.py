@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from analysis.report import write_report
-from analysis.report.sections import sections
+from analysis.report.sections import geometry, sections
 from featurestore.errors import MissingError, StorageError
 
 from .lakes import Shape, make
@@ -44,15 +44,15 @@ def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None
     page = page_of(tmp_path, Shape(models=8, soup=True))
     figures = {name for name, item in payload(page).items() if "spec" in item}
     assert figures == {
-        "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "recipe-effects",
-        "score-distributions", "soups", "threshold-explorer", "unit-test-heatmap",
+        "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry",
+        "geometry-vs-fpr", "recipe-effects", "score-distributions", "soups", "threshold-explorer", "unit-test-heatmap",
     }  # fmt: skip
     for name in payload(page):
         (figure,) = re.findall(rf'<figure id="{name}".*?</figure>', page, re.DOTALL)
         assert 'data-save="csv"' in figure
         assert re.search(r"--lake|featurestore sql", figure), name
         assert re.search(r"def data|select|from ", figure, re.IGNORECASE), name
-    assert "Not shown" in page  # the geometry, and pictures without files
+    assert "Not shown" in page  # pictures without files
 
 
 def test_the_page_holds_one_copy_of_the_library_and_no_address(tmp_path: Path) -> None:
@@ -105,6 +105,38 @@ def test_unknown_accuracies(tmp_path: Path) -> None:
     assert "accuracy-vs-fpr" not in payload(page)
 
 
+def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
+    """What differs is named with its n; what may be chance among many measures is called so; too few models say nothing."""
+    whole = said(page_of(tmp_path / "a", Shape(models=12)))
+    (found,) = re.findall(r"comparisons of feature spaces by pretraining, (\w+) stands out: (.*?)\.\s", whole + " ")[:1]
+    assert found[0] == "norm_mean"
+    assert "clip-openai lie" in found[1]
+    assert re.search(r"below the others \(95 % interval [\d.]+ to [\d.]+ for this one alone, n = 4 against 8\)", whole)
+    assert re.search(r"of 25 measures|among 25 measures|the 25 measures tried", whole)
+    few = said(page_of(tmp_path / "b", Shape(models=2)))
+    assert "it takes 5 models with both by mahalanobis, the lake has 2" in few
+    assert "comparisons of feature spaces" not in few
+    without = said(page_of(tmp_path / "c", Shape(models=2, geometry=False)))
+    assert "Geometry: the lake holds no measures of its feature spaces" in without
+
+
+def test_a_predictor_is_as_clear_as_its_interval() -> None:
+    """Alone, a correlation of 0.5 over 30 models is clear; as the best of 25, it is not."""
+    row = {
+        "ood_dataset": "far",
+        "detector": "msp",
+        "measure": "nc1",
+        "models": 30,
+        "spearman_low": 0.1,
+        "spearman_high": 0.7,
+    }
+    said_of = {rho: geometry._predictor(row | {"spearman": rho}, 25) for rho in (-0.8, 0.5, 0.2)}
+    assert "goes with <b>nc1</b>, also when the 25" in said_of[-0.8]
+    assert "may be chance" in said_of[0.5]
+    assert "none of 25" in said_of[0.2]
+    assert "also when the 1 " in geometry._predictor(row | {"spearman": 0.5}, 1)
+
+
 def test_class_names_with_markup_are_text(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)></script>"
     page = page_of(tmp_path, Shape(models=3, ood={"far": ((evil, "b"), 10), "unit-tests": ((evil, "c"), 8)}))
@@ -146,7 +178,7 @@ def test_figures_are_as_wide_as_a_column(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=8))
     written = write_report(lake, tmp_path / "out.html", figures=tmp_path / "figures" / "new")
     names = {path.stem for path in written}
-    assert len(written) == 3 * len(names) == 3 * 8
+    assert len(written) == 3 * len(names) == 3 * 10
     for name in names:
         png, svg, csv = (tmp_path / "figures" / "new" / f"{name}.{suffix}" for suffix in ("png", "svg", "csv"))
         (width,) = struct.unpack(">I", png.read_bytes()[16:20])

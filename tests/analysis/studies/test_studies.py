@@ -20,6 +20,8 @@ from analysis.studies import (
     combining_models,
     detector_by_pretraining,
     ensemble_transfer,
+    geometry,
+    geometry_vs_fpr,
     recipe_effects,
     score_distributions,
     soups,
@@ -62,7 +64,7 @@ def test_every_study_writes_its_table_and_its_chart(lake: Lake, study: ModuleTyp
 
 
 def test_studies_are_found() -> None:
-    assert len(STUDIES) >= 9
+    assert len(STUDIES) >= 11
 
 
 def test_a_study_runs_as_a_module(lake: Lake) -> None:
@@ -132,6 +134,47 @@ def test_distributions_lose_no_sample(lake: Lake) -> None:
     assert shares["share"].to_list() == pytest.approx([1] * 9)
     ids = lake.scan("scores", benchmark="main", model="m001", dataset="test", detector="msp").collect()["score"]
     assert frame.filter(pl.col("detector") == "msp")["threshold"][0] == pytest.approx(np.quantile(ids.to_numpy(), 0.05))
+
+
+def test_pretrainings_are_compared_in_pooled_standard_deviations(lake: Lake) -> None:
+    """Hedges' g of each group against the rest, by the two samples themselves; on logarithms where values span magnitudes."""
+    frame = geometry.data(lake)
+    assert set(frame["model"]) == {*(f"m{i:03d}" for i in range(8)), "soup"}
+    assert set(frame["measure"]) == set(geometry.MEASURES)
+    assert frame.filter(pl.col("measure") == "condition_within")["scale"].unique().to_list() == ["log"]
+    for (measure, scale), part in frame.group_by("measure", "scale"):
+        x = part["value"].log10() if scale == "log" else part["value"]
+        assert part["standardised"].to_list() == pytest.approx(((x - x.mean()) / x.std()).to_list()), measure
+        for (pretraining,), group in part.with_columns(x=x).group_by("pretraining"):
+            own, rest = group["x"].to_numpy(), x.filter(part["pretraining"] != pretraining).to_numpy()
+            n, m = len(own), len(rest)
+            pooled = np.sqrt(((n - 1) * own.var(ddof=1) + (m - 1) * rest.var(ddof=1)) / (n + m - 2))
+            g = (own.mean() - rest.mean()) / pooled * (1 - 3 / (4 * (n + m) - 9))
+            reach = 1.959963984540054 * np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m)))
+            expected = (n, m, *map(pytest.approx, (g, g - reach, g + reach)))
+            assert group.select("models", "others", "difference", "low", "high").unique().rows() == [expected]
+
+
+def test_geometry_of_single_models_and_constant_measures_has_no_difference(tmp_path: Path) -> None:
+    """Three models of three pretrainings, then with one measure that is the same for all, then another benchmark."""
+    lake = make(tmp_path / "lake", Shape(models=3))
+    assert geometry.data(lake)["difference"].null_count() == 3 * len(geometry.MEASURES)
+    for model in ("m000", "m001", "m002"):
+        key = {"model": model, "dataset": "train", "fit_dataset": "train"}
+        columns = {"role": ["fit"], "rows": [9], "nc1": [0.5], "nc3": [float(model[-1])]}
+        write_rows(lake, "geometry", key, columns, {"seed": 1}, replacing=True)
+    assert geometry.data(lake)["measure"].unique().to_list() == ["nc3"]
+    assert geometry.data(lake, "other").is_empty()
+
+
+def test_predictors_are_the_question_s_and_say_which_way(lake: Lake) -> None:
+    frame = geometry_vs_fpr.data(lake, detector="msp")
+    assert len(frame) == 2 * (len(geometry.MEASURES) + 1)
+    asked = lake.ask("geometry_predicts_fpr", detector="msp").pl()
+    assert_frame_equal(frame.drop("goes"), asked)
+    up, down = (pl.col("spearman_low") > 0), (pl.col("spearman_high") < 0)
+    assert (frame["goes"] == "larger, higher FPR").to_list() == frame.select(up).to_series().to_list()
+    assert (frame["goes"] == "larger, lower FPR").to_list() == frame.select(down).to_series().to_list()
 
 
 def test_constant_scores_have_a_distribution(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""Geometry against FPR: how closely each measure of the feature space goes with the FPR of a detector, over models.
+
+Run it with `python -m analysis.studies.geometry_vs_fpr --lake LAKE --detector mahalanobis --out predictors.html`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import polars as pl
+
+from analysis.studies.command import run
+from analysis.studies.palette import COLOURS, CONFIG, GREY
+
+if TYPE_CHECKING:
+    from featurestore.lake import Lake
+
+_WITH, _AGAINST, _UNCLEAR = "larger, higher FPR", "larger, lower FPR", "interval includes 0, or none"
+
+
+def data(lake: Lake, benchmark: str = "main", detector: str = "mahalanobis") -> pl.DataFrame:
+    """One row per OOD set and measure: what the question `geometry_predicts_fpr` answers, of measures that have a correlation.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        detector: The detector, or all.
+
+    Returns:
+        The question's columns, and goes: which way the measure and the FPR go together, where the interval is clear of 0.
+    """
+    answer: pl.DataFrame = lake.ask("geometry_predicts_fpr", benchmark=benchmark, detector=detector).pl()
+    return answer.filter(pl.col("spearman").is_not_null()).with_columns(
+        goes=pl.when(pl.col("spearman_low") > 0)
+        .then(pl.lit(_WITH))
+        .when(pl.col("spearman_high") < 0)
+        .then(pl.lit(_AGAINST))
+        .otherwise(pl.lit(_UNCLEAR))
+    )
+
+
+def chart(frame: pl.DataFrame) -> alt.FacetChart:
+    """The rank correlation of each measure with its interval; those that go most closely with FPR stand first."""
+    mean = pl.col("spearman").abs().mean().round(9)
+    order = frame.group_by("measure").agg(mean).sort("spearman", "measure", descending=[True, False])
+    y = alt.Y("measure:N", title=None, sort=order["measure"].to_list(), axis=alt.Axis(grid=True, labelLimit=170))
+    colour = alt.Color(
+        "goes:N",
+        title="The measure",
+        scale=alt.Scale(domain=[_AGAINST, _WITH, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY]),
+    )
+    numbers = ("spearman", "spearman_low", "spearman_high", "pearson", "pearson_low", "pearson_high")
+    tooltip = [alt.Tooltip(name, format=".2f" if name in numbers else "") for name in frame.columns]
+    base = alt.Chart(frame)
+    ticks = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], format=".1f")
+    x = alt.X("spearman:Q", title="Spearman correlation with FPR", scale=alt.Scale(domain=[-1, 1]), axis=ticks)
+    nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
+    intervals = base.mark_rule(strokeWidth=5, opacity=0.3).encode(
+        x=alt.X("spearman_low:Q"), x2="spearman_high:Q", y=y, color=colour
+    )
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    layers = alt.layer(nil, intervals, points).properties(width=300, height=alt.Step(18))
+    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
+    return figure
+
+
+if __name__ == "__main__":
+    run(data, chart)
