@@ -77,7 +77,7 @@ class Activations:
     @property
     def normalised64(self) -> NDArray[np.float64]:
         """Unit features h / ||h||_2, float64, shape [n, D]; NumericalError on a zero row."""
-        return self.memo.get("normalised64", lambda: normalise(self.feature))
+        return self.memo.get("normalised64", lambda: normalise(self.feature64))
 
     @property
     def head_input64(self) -> NDArray[np.float64]:

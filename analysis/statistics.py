@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import blas
 
 from analysis.checks import class_labels, finite_rows, float_matrix
 from featurestore.errors import InputError, NumericalError
@@ -119,9 +118,9 @@ class ClassStatisticsAccumulator:
             raise InputError(f"Class statistics need a class and a dimension; got {num_classes} classes of {dim}.")
         self._counts = np.zeros(num_classes, np.int64)
         self._centres = np.zeros((num_classes, dim))
-        # Sums and scatter of h - centre; BLAS fills one triangle of the scatter, in place.
+        # Of h - centre.
         self._sums = np.zeros((num_classes, dim))
-        self._scatter = np.zeros((dim, dim), order="F")
+        self._scatter = np.zeros((dim, dim))
         self._buffer = np.empty((0, dim))
         self._merged = empty_statistics(num_classes, dim)
 
@@ -143,17 +142,24 @@ class ClassStatisticsAccumulator:
         labels = class_labels(labels, len(features), num_classes)
         counts = np.bincount(labels, minlength=num_classes)
         new = (self._counts == 0) & (counts > 0)
-        if new.any():
-            self._centres[new] = class_statistics(features, labels, num_classes).means[new]
-        rows = self._centred(features, labels)
+        for label in np.flatnonzero(new):
+            self._centres[label] = _finite_mean(features[labels == label])
+        starts = np.flatnonzero(np.diff(labels, prepend=-1))
+        # Class by class, as image folders list them, or in any order.
+        runs = list(pairwise([*starts, len(labels)])) if len(starts) <= len(labels) // _LONG_RUN else None
+        rows = self._centred(features, labels, runs)
         with np.errstate(over="ignore", invalid="ignore"):
-            sums = _class_sums(rows, labels, num_classes)
-            squares = np.einsum("nd,nd->", rows, rows)
-        if not np.isfinite(squares):
-            finite_rows("Features", features)
-            raise _too_large()
-        self._scatter = blas.dsyrk(1.0, rows.T, beta=1.0, c=self._scatter, overwrite_c=True)
-        self._sums += sums
+            # A matrix times its own transpose: BLAS computes one triangle, and other threads go on meanwhile.
+            scatter = rows.T @ rows
+            if not np.isfinite(np.trace(scatter)):
+                finite_rows("Features", features)
+                raise _too_large()
+        self._scatter += scatter
+        if runs is None:
+            self._sums += _class_sums(rows, labels, num_classes)
+        else:
+            for start, stop in runs:
+                self._sums[labels[start]] += rows[start:stop].sum(axis=0)
         self._counts += counts
 
     def merge(self, other: ClassStatisticsAccumulator) -> None:
@@ -167,24 +173,23 @@ class ClassStatisticsAccumulator:
     def finish(self) -> ClassStatistics:
         """Return the statistics of all blocks so far."""
         left_over = self._sums / np.maximum(self._counts, 1)[:, None]
-        upper = np.triu(self._scatter)
-        within = upper + np.triu(upper, 1).T - _scatter(self._counts, left_over)
+        within = self._scatter - _scatter(self._counts, left_over)
         own = ClassStatistics(self._counts.copy(), self._centres + left_over, within)
         return merged(self._merged, own)
 
-    def _centred(self, features: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _centred(
+        self, features: NDArray[Any], labels: NDArray[np.int64], runs: list[tuple[int, int]] | None
+    ) -> NDArray[np.float64]:
         if len(self._buffer) < len(features):
             self._buffer = np.empty(features.shape)
         rows = self._buffer[: len(features)]
-        starts = np.flatnonzero(np.diff(labels, prepend=-1))
         with np.errstate(over="ignore", invalid="ignore"):
-            if len(starts) <= len(labels) // _LONG_RUN:
-                # Class by class, as image folders list them: no matrix of centres needs to be laid out.
-                for start, stop in pairwise([*starts, len(labels)]):
-                    np.subtract(features[start:stop], self._centres[labels[start]], out=rows[start:stop])
-            else:
+            if runs is None:
                 np.take(self._centres, labels, axis=0, out=rows)
                 np.subtract(features, rows, out=rows)
+            else:
+                for start, stop in runs:
+                    np.subtract(features[start:stop], self._centres[labels[start]], out=rows[start:stop])
         return rows
 
 
@@ -261,12 +266,11 @@ def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
         NumericalError: A row is zero, NaN or infinite, so that it has no direction.
     """
     float_matrix("Features", features)
-    rows = features.astype(np.float64)
+    rows = features.astype(np.float64, copy=False)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = np.einsum("nd,nd->n", rows, rows)
     if (squares > _SMALLEST_SQUARE).all() and (squares < _LARGEST_SQUARE).all():
-        rows /= np.sqrt(squares)[:, None]
-        return rows
+        return np.asarray(rows / np.sqrt(squares)[:, None])
     finite_rows("Features", features)
     # Dividing by the largest entry first keeps the squares of very large and very small rows representable.
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
@@ -276,9 +280,16 @@ def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
             f"Features row {row} of the block is zero and has no direction to normalise to; leave that sample out, "
             "or use detectors without normalisation."
         )
-    rows /= largest
+    rows = rows / largest
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows
+    return np.asarray(rows)
+
+
+def _finite_mean(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of some rows in float64, shape [D]; zero where it is not finite: what ails the rows is found later."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = rows.mean(axis=0, dtype=np.float64)
+    return np.where(np.isfinite(mean), mean, 0.0)
 
 
 def _too_large() -> NumericalError:

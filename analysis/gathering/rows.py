@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from analysis.activations import Activations
+from analysis.checks import all_finite
 from analysis.gathering.base import Block
 from featurestore.errors import InputError, LakeError, NumericalError
 
@@ -72,8 +73,8 @@ class Rows:
     def check_finite(self, block: Block) -> None:
         """Raise if a value of a block is NaN or infinite."""
         for name, values in (("feature", block.activations.feature), ("logits", block.activations.logits)):
-            bad = None if values is None else ~np.isfinite(values).all(axis=1)
-            if bad is not None and bad.any():
+            if values is not None and not all_finite(values):
+                bad = ~np.isfinite(values).all(axis=1)
                 number = int(block.sample[np.argmax(bad)])
                 raise NumericalError(
                     f"The {name} of sample {number} of {self.dataset} by {self.model} is NaN or infinite: extract it again."
