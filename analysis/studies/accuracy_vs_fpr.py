@@ -5,13 +5,13 @@ Run it with `python -m analysis.studies.accuracy_vs_fpr --lake LAKE --out accura
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import polars as pl
 
 from analysis.studies.command import run
-from analysis.studies.palette import ACCURACY, CONFIG, FPR, colours, shapes
+from analysis.studies.palette import ACCURACY, CONFIG, FPR, SHAPES, colours, shapes
 from analysis.studies.results import RECIPE, results
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
 def chart(frame: pl.DataFrame) -> alt.FacetChart:
     """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to single out."""
     by_pretraining = alt.selection_point(name="pretrained_on", fields=["pretraining"], bind="legend")
-    by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
+    # A legend of detectors as long as each has a shape of its own; of more, the tooltip tells which a point is.
+    told_apart = frame["detector"].n_unique() <= len(SHAPES)
+    legend = alt.Legend(title="Detector") if told_apart else None
+    bind: Any = "legend" if told_apart else alt.Undefined
+    by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind=bind)
     points = (
         alt.Chart(frame)
         .mark_point(filled=True, size=55, stroke="white", strokeWidth=0.4)
@@ -46,7 +50,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
             x=alt.X("accuracy:Q", title=ACCURACY, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=5)),
             y=alt.Y("fpr95:Q", title=FPR, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("pretraining:N", title="Pretraining", scale=colours(frame["pretraining"])),
-            shape=alt.Shape("detector:N", title="Detector", scale=shapes(frame["detector"])),
+            shape=alt.Shape("detector:N", title="Detector", scale=shapes(frame["detector"]), legend=legend),
             opacity=alt.condition(by_pretraining & by_detector, alt.value(0.8), alt.value(0.05)),
             tooltip=[alt.Tooltip(name, format=".3f" if name in _SHARES else "") for name in frame.columns],
         )
