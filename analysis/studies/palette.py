@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
     "background": "white",
     "view": {"stroke": None},
     "axis": {"gridColor": "#8A8F98", "gridOpacity": 0.22, "domain": False, "tickColor": "#8A8F98", "tickOpacity": 0.5, "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titlePadding": 8, "labelLimit": 190},
-    "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "symbolOpacity": 1, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10},
+    "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "symbolOpacity": 1, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10, "symbolLimit": 0},
     "header": {"labelFontSize": 12, "titleFontSize": 12, "labelFontWeight": "bold", "labelAnchor": "start", "labelPadding": 6},
     "title": {"fontSize": 12, "anchor": "start"},
 }  # fmt: skip
