@@ -241,6 +241,24 @@ def test_a_new_detector_run_adds_to_what_is_there(fresh: Commands) -> None:
     assert "need activations on the fit dataset" in fresh.ok("score")
 
 
+def test_another_model_leaves_what_is_there_untouched(fresh: Commands) -> None:
+    """Neither fits, scores nor metrics of the first model are written again, or read as anything but cache hits."""
+    write_images(fresh.folder / "test", {"ant": 6, "bee": 6, "cat": 6})
+    write_images(fresh.folder / "far", {"dog": 5})
+    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    fresh.ok("dataset", "add", "far", fresh.folder / "far", "--role", "ood")
+    extract = ["--dataset", "test", "--dataset", "far"]
+    fresh.ok("extract", "--pool", write_pool(fresh.folder / "models", {"a": 1}), *extract)
+    fresh.ok("score")
+    before = {path: path.stat().st_mtime_ns for path in fresh.location.rglob("*model=a/**/*") if path.is_file()}
+    fresh.ok("extract", "--pool", write_pool(fresh.folder / "more", {"c": 3}), *extract)
+    assert "a in main: 0 score partitions made" in fresh.ok("score")
+    after = {path: path.stat().st_mtime_ns for path in fresh.location.rglob("*model=a/**/*") if path.is_file()}
+    assert before == after
+    assert any("metrics" in path.parts for path in before)
+    assert fresh.lake.sql("select distinct model from metrics order by 1").fetchall() == [("a",), ("c",)]
+
+
 def test_a_detector_that_cannot_learn_is_left_out(fresh: Commands) -> None:
     """The others are scored, and it is an error only where it was asked for by name; none of it is stored."""
     classes = {"ant": 1, "bee": 1, "cat": 1}
