@@ -174,6 +174,8 @@ class ClassStatisticsAccumulator:
         """Return the statistics of all blocks so far."""
         left_over = self._sums / np.maximum(self._counts, 1)[:, None]
         within = self._scatter - _scatter(self._counts, left_over)
+        # Rounding leaves a feature that is constant within classes a little below zero.
+        np.fill_diagonal(within, np.maximum(np.diag(within), 0.0))
         own = ClassStatistics(self._counts.copy(), self._centres + left_over, within)
         return merged(self._merged, own)
 

@@ -83,11 +83,14 @@ def spec_from_name(
     )
 
 
-def parse_model_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `k=v` pairs; values are JSON where they parse, else text.
+_PYTHON = {"True": True, "False": False, "None": None}
 
-    >>> parse_model_kwargs(["img_size=32", "global_pool=avg"])
-    {'img_size': 32, 'global_pool': 'avg'}
+
+def parse_model_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `k=v` pairs; values are JSON or Python where they parse, else text.
+
+    >>> parse_model_kwargs(["img_size=32", "global_pool=avg", "class_token=False"])
+    {'img_size': 32, 'global_pool': 'avg', 'class_token': False}
     """
     parsed = {}
     for pair in pairs:
@@ -99,7 +102,9 @@ def parse_model_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def json_or_text(text: str) -> Any:
-    """A value from JSON, or the text itself where it is none."""
+    """A value from JSON, or Python's True, False and None, or else the text itself."""
+    if text in _PYTHON:
+        return _PYTHON[text]
     try:
         return json.loads(text)
     except ValueError:

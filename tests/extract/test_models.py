@@ -179,3 +179,10 @@ def test_models_on_the_command_line(checkpoint: Path) -> None:
         specs_from_options(["gone.pth"], ARCHITECTURE, [])
     with pytest.raises(InputError, match="name=value"):
         parse_model_kwargs(["img_size"])
+
+
+def test_model_kwargs_are_json_or_python_or_text() -> None:
+    """A user of Python types False, one of JSON false: neither is the text that counts as true."""
+    given = ["a=False", "b=true", "c=None", "d=32", "e=avg", "f=[1, 2]"]
+    expected = {"a": False, "b": True, "c": None, "d": 32, "e": "avg", "f": [1, 2]}
+    assert parse_model_kwargs(given) == expected
