@@ -171,11 +171,18 @@ def score_all(location: str) -> None:
 
 
 def _in_memory(location: str, dataset: str, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first of every so many samples, so that all classes take part."""
-    blocks = list(Lake(location).batches(model=MODEL, dataset=dataset, columns=("label", "feature")))
-    label, feature = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    step = max(1, len(label) // rows)
-    return label[::step][:rows], feature[::step][:rows]
+    """Samples at equal distances, so that all classes take part."""
+    lake = Lake(location)
+    _, part = lake.part("activations", model=MODEL, dataset=dataset)
+    wanted = np.zeros(part.rows, bool)
+    wanted[np.linspace(0, part.rows - 1, rows).astype(int)] = True
+    labels, features, start = [], [], 0
+    for label, feature in lake.batches(model=MODEL, dataset=dataset, columns=("label", "feature")):
+        chosen = wanted[start : start + len(label)]
+        labels.append(label[chosen])
+        features.append(feature[chosen])
+        start += len(label)
+    return np.concatenate(labels), np.concatenate(features)
 
 
 def naive(location: str, rows: int, queries: int) -> float:
@@ -299,7 +306,7 @@ def main() -> None:
             print(f"everything, peak {measure(fit_all, location).megabytes:,.0f} MB")
             print(f"scores of each detector alone, peak {measure(score_all, location).megabytes:,.0f} MB")
         if "naive" in only:
-            rows, queries = min(50_000, options.rows), 500
+            rows, queries = min(50_000, options.rows), 100
             print(f"peak of the naive way {measure(naive, location, rows, queries).megabytes:,.0f} MB")
             print(f"peak of ours {measure(ours, location, rows, queries).megabytes:,.0f} MB")
     finally:
