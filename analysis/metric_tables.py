@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.benchmarks import Benchmark
-    from analysis.metrics import MetricRow
     from featurestore.lake import Lake
 
 
@@ -51,22 +48,16 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     key = {"benchmark": benchmark.name, "model": model}
     id_scores = {name: _scores(lake, name, dataset=benchmark.id, **key)[1] for name in scores.get(benchmark.id, {})}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
-        for ood in benchmark.oods:
-            detectors = sorted(set(scores.get(ood, {})) & set(id_scores))
-            if not detectors:
-                continue
-            class_names = lake.read("samples", dataset=ood).column("class_name").to_numpy(zero_copy_only=False)
-
-            def judge(detector: str, ood: str = ood, names: NDArray[Any] = class_names) -> tuple[MetricRow, ...]:
-                sample, values = _scores(lake, detector, dataset=ood, **key)
-                return evaluate_dataset(id_scores[detector], values, names[sample])
-
-            for detector, rows in zip(detectors, pool.map(judge, detectors), strict=True):
+    for ood in benchmark.oods:
+        detectors = sorted(set(scores.get(ood, {})) & set(id_scores))
+        class_names = (
+            lake.read("samples", dataset=ood).column("class_name").to_numpy(zero_copy_only=False) if detectors else None
+        )
+        for detector in detectors:
+            sample, values = _scores(lake, detector, dataset=ood, **key)
+            for row in evaluate_dataset(id_scores[detector], values, class_names[sample]):  # type: ignore[index]
                 where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
-                for row in rows:
-                    yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
+                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
 
 
 def _numbers(metrics: OodMetrics) -> dict[str, Any]:
