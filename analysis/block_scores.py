@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from analysis.activations import Activations
+from analysis.cores import cores
 from analysis.detectors.base import finite_scores, score_checked
 from analysis.gathering.sweep import gather
 from featurestore.errors import LakeError, NumericalError
@@ -58,14 +58,14 @@ def score_rows(
     # Without a detector to score, the samples are still wanted.
     columns = ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
     reads = rows.read(lake, columns)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = cores()
     # One block alone has all cores for its linear algebra; many blocks share them out.
-    limits = threadpool_limits(1) if len(reads) >= cores else nullcontext()
+    limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
     found: list[tuple[NDArray[np.int64], Scores]] = []
     failed: dict[str, NumericalError] = {}
     bar = progress(f"{rows.model}: scores of {rows.dataset}", count)
-    with bar as advance, limits, ThreadPoolExecutor(cores) as pool:
-        for scored in ahead(pool, (partial(_score_block, rows, read, detectors, fits) for read in reads), cores):
+    with bar as advance, limits, ThreadPoolExecutor(threads) as pool:
+        for scored in ahead(pool, (partial(_score_block, rows, read, detectors, fits) for read in reads), threads):
             sample, scores, errors = scored
             found.append((sample, scores))
             failed = {**errors, **failed}

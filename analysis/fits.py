@@ -90,10 +90,6 @@ class ModelFits:
             fits |= self._fitted(missing)
         return fits
 
-    def statistics(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
-        """Statistics of a source by name, with those that they come after: from the lake, else gathered now and stored."""
-        return self._of_source(source, needs)
-
     def rows(self, source: Source) -> Rows:
         """The rows of a source."""
         return Rows(self.model, source.dataset, source.tenth, self.head)
@@ -113,7 +109,7 @@ class ModelFits:
         return fit_target(self.benchmark, self.model, detector, self.activations)
 
     def _fitted(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
-        inputs = FitInputs(self._statistics(detectors), self.head)
+        inputs = FitInputs(self._needed(detectors), self.head)
         fits: dict[str, Any] = {}
         stored: dict[str, list[Part]] = {}
         for detector in detectors:
@@ -138,7 +134,7 @@ class ModelFits:
         except LakeError as error:
             raise type(error)(f"Fitting {detector.name} of {self.model}: {error}") from error
 
-    def _statistics(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
+    def _needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
         """All statistics that detectors need, by name."""
         normalizes = self.head is not None and self.head.normalizes
         needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.needs}
@@ -147,10 +143,11 @@ class ModelFits:
         for kind in sorted({need.source for need in needs}):
             source = source_of(self.benchmark, kind, self.activations)
             if source:
-                found |= self._of_source(source, [need for need in needs if need.source == kind])
+                found |= self.statistics(source, [need for need in needs if need.source == kind])
         return found
 
-    def _of_source(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
+    def statistics(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
+        """Statistics of a source by name, with those that they come after: from the lake, else gathered now and stored."""
         every = _with_earlier(needs)
         targets = [statistic_target(self.model, source, need) for need in every]
         held = zip(targets, writing.find_all(self.lake.storage, targets), strict=True)

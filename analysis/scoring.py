@@ -107,8 +107,9 @@ def score(lake: Lake, selection: Selection, report: Callable[[str], None], means
     counts = np.zeros(3, int)
     for benchmark in benchmarks(lake, selection.benchmark):
         for model in names:
-            scorer = _ModelScorer(lake, benchmark, model, extracted[model], report, means=means or Means())
-            scorer.asked = selection.detectors
+            scorer = _ModelScorer(
+                *(lake, benchmark, model, extracted[model], report), means=means or Means(), asked=selection.detectors
+            )
             counts += scorer.run(chosen, selection.datasets)
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, report)
@@ -130,11 +131,12 @@ class _ModelScorer:
         report: Callable[[str], None],
         *,
         means: Means,
+        asked: Sequence[str],
     ) -> None:
         self.lake, self.benchmark, self.model, self.report = lake, benchmark, model, report
         self.activations, self.means = extracted, means
         self.fitted: dict[str, Any] = {}
-        self.asked: Sequence[str] = ()
+        self.asked = asked
         self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
 

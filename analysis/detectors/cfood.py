@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from analysis.cores import cores
 from analysis.detectors.base import Detector, FitInputs
 from analysis.gathering.sampled_rows import TEN_PERCENT
 from analysis.neighbours import check_dimensions, chunks
@@ -66,7 +66,7 @@ def fit(inputs: FitInputs) -> CfoodFit:
         cosines.sort(axis=1)
         reach[:, own] = cosines[:, count - 1 - positions].T
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
         list(pool.map(fill, chunks(count, count)))
     return CfoodFit(bank, _GRID[first], reach)
 

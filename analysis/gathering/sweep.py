@@ -7,7 +7,6 @@ same numbers, to the last bit.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
+from analysis.cores import cores
 from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def in_threads(
 ) -> Iterator[list[Accumulator]]:
     """Gather lanes in as many threads as there are cores, each with linear algebra of its own."""
     lanes = lanes_of(rows.read(lake, columns_of(statistics)))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with threadpool_limits(1), ThreadPoolExecutor(min(cores, len(lanes)) or 1) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(min(cores(), len(lanes)) or 1) as pool:
         futures = [pool.submit(gather_lane, rows, lane, statistics, context, advance) for lane in lanes]
         try:
             # A lane is let go once it is merged.
