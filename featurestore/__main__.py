@@ -486,25 +486,12 @@ def _drawing(file: Path | None) -> Draw | None:
 
 
 def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
-    """From a dataset and a sample to its image, or to None where its file is gone; no opener without Pillow."""
+    """What opens a sample's image; nothing does where images cannot be decoded."""
     try:
-        from extract.datasets.register import read_dataset, read_listing
-        from extract.decoding import read_rgb
+        from extract.pictures import image_opener
     except ModuleNotFoundError:
         return None
-    opened: dict[str, Any] = {}
-
-    def open_image(dataset: str, sample: int) -> Any:
-        try:
-            if dataset not in opened:
-                opened[dataset] = read_dataset(lake, dataset).reader, read_listing(lake, dataset).paths
-            reader, paths = opened[dataset]
-            with reader.open(paths[sample]) as file:
-                return read_rgb(file)
-        except Exception:  # noqa: BLE001 # files that are gone, cut or no images: the report says how many
-            return None
-
-    return open_image
+    return image_opener(lake)
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:
