@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from extract.images import ImageBatch, ImageDataset, image_batches
+from extract.images import image_batches
 from extract.plan import batches_of, fragment_ranges
 from featurestore import writing
 from featurestore.fragment_writer import FragmentWriter
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
+    from torch.utils.data import Dataset
 
     from extract.datasets import Listing
+    from extract.images import ImageBatch, Item
     from extract.loaded import Launched, LoadedModel
     from extract.plan import Options, Task
     from featurestore.manifest import Fragment
@@ -33,17 +35,24 @@ Failure = tuple[int, str, str]
 
 @dataclass(slots=True)
 class Times:
-    """Seconds that the loop spent on each stage; decoding beside the loop shows as `read` only where the loop waited.
+    """Seconds that went into each stage.
+
+    Reading and decoding are those of all worker processes together, beside the loop, which shows them as `wait` only where
+    it had to wait for them; without workers, `wait` contains them.
 
     Attributes:
         prepare: Loading models and looking up what is there already.
-        read: Waiting for images.
-        forward: Running models.
-        write: Waiting for fragments to be written.
+        read: Reading the bytes of images, by all workers.
+        decode: From bytes to pixels, by all workers.
+        wait: The loop, waiting for images.
+        forward: The loop, running models.
+        write: The loop, waiting for fragments to be written.
     """
 
     prepare: float = 0.0
     read: float = 0.0
+    decode: float = 0.0
+    wait: float = 0.0
     forward: float = 0.0
     write: float = 0.0
 
@@ -124,7 +133,7 @@ Pending: TypeAlias = tuple[Job, int, list[Failure], "Future[Fragment]"]
 def extract_fragments(
     storage: Storage,
     jobs: Sequence[Job],
-    images: ImageDataset,
+    images: Dataset[Item],
     listing: Listing,
     *,
     numbers: Sequence[int],
@@ -182,8 +191,10 @@ def _run_fragment(
     failures: list[Failure] = []
     done = 0
     while done < len(samples):
-        with times.measure("read"):
+        with times.measure("wait"):
             batch = next(read)
+        times.read += batch.read
+        times.decode += batch.decode
         if batch.samples:
             with times.measure("forward"):
                 for job in jobs:
