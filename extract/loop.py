@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from extract.images import image_batches
 from extract.plan import batches_of, fragment_ranges
-from featurestore import writing
+from featurestore import derived_logits, writing
 from featurestore.fragment_writer import FragmentWriter
 from featurestore.parquet import as_stored, vector_array
 
@@ -104,7 +104,11 @@ class Job:
         samples = np.array(numbers)
         self.samples += numbers
         self.features.append(as_stored("feature", feature, self.dtype, samples))
-        self.logits.append(as_stored("logits", logits, self.dtype, samples))
+        # Logits that are not stored are looked at all the same: whoever reads them expects numbers.
+        dtype = "float32" if self.task.derives_logits else self.dtype
+        stored = as_stored("logits", logits, dtype, samples)
+        if not self.task.derives_logits:
+            self.logits.append(stored)
 
     def take_rows(self, labels: Sequence[int | None]) -> Callable[[], pa.Table]:
         """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
@@ -112,16 +116,19 @@ class Job:
         self.launched = None
         samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
         self.samples, self.features, self.logits = [], [], []
-        widths, dtype = self.model.head.weight.shape[::-1], self.dtype
+        widths, dtype, derived = self.model.head.weight.shape[::-1], self.dtype, self.task.derives_logits
 
         def rows() -> pa.Table:
             columns = {
                 "sample": pa.array(samples),
                 "label": pa.array([labels[sample] for sample in samples], pa.int64()),
                 "feature": vector_array("feature", _stacked(features, widths[0], dtype), dtype, samples),
-                "logits": vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
+                "logits": derived_logits.no_logits(len(samples))
+                if derived
+                else vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
             }
-            fields = [pa.field(name, column.type, nullable=name == "label") for name, column in columns.items()]
+            may_be_null = {"label", "logits"} if derived else {"label"}
+            fields = [pa.field(name, column.type, nullable=name in may_be_null) for name, column in columns.items()]
             return pa.table(list(columns.values()), schema=pa.schema(fields))
 
         return rows
