@@ -51,8 +51,8 @@ class Setting:
         return cls(
             torch.device("cuda" if gpu else "cpu"),
             architecture or ("vit_base_patch16_224" if gpu else "vit_tiny_patch16_224"),
-            images or (51_200 if gpu else 256),
-            batch or (256 if gpu else 32),
+            images or (51_200 if gpu else 64),
+            batch or (256 if gpu else 16),
             amp or ("bf16" if gpu else "off"),  # CPUs without instructions for it crawl in bfloat16
         )
 
