@@ -12,9 +12,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from analysis.activations import Activations
-from analysis.cores import cores
 from analysis.detectors.base import finite_scores, score_checked
 from analysis.gathering.sweep import gather
+from featurestore.cores import cores
 from featurestore.errors import LakeError, NumericalError
 from featurestore.progress import progress
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from featurestore.fingerprint import Ingredients
     from featurestore.manifest import Part
 
-# What may differ between datasets of one model: the images, how they are cut into fragments, and the stored precision.
-_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype"}
+# What may differ between datasets of one model: the images, how they are cut into fragments, and how numbers are stored.
+_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits"}
 
 
 def check_same_model(model: str, activations: Mapping[str, Part]) -> None:

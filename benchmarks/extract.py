@@ -3,7 +3,7 @@
 Models are loaded beforehand on every side, so that loops are compared with loops. What is compared takes turns, and a
 ratio is the median of the rounds' ratios, so that a machine that others use slows both sides.
 
-python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 512] [--workers 2] [--only one,four,memory,million]
+python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 512] [--workers 2] [--only one,four,device,memory,million]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from timm.data import create_loader, resolve_data_config
 from timm.data.dataset import ImageDataset as TimmImages
 
+from benchmarks.extract_device import Setting, bench_device
 from benchmarks.extract_scale import bench_memory, bench_million
 from extract.datasets import add_dataset, read_dataset
 from extract.datasets.register import read_listing
@@ -191,7 +192,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--listed", type=int, default=1_000_000, help="samples of the long list")
-    parser.add_argument("--only", default="one,four,memory,million")
+    parser.add_argument("--device-architecture", help="fed from memory; by default ViT-B/16 on a GPU, else ViT-Ti/16")
+    parser.add_argument("--device-images", type=int)
+    parser.add_argument("--device-batch", type=int)
+    parser.add_argument("--amp", help="of the network that is fed from memory; by default bf16 on a GPU, else off")
+    parser.add_argument("--only", default="one,four,device,memory,million")
     options = parser.parse_args()
     only = set(options.only.split(","))
     with tempfile.TemporaryDirectory(dir=".") as name:
@@ -202,6 +207,9 @@ def main() -> None:
             bench_one(Bench(folder, images, options.architecture, 1, options.workers))
         if "four" in only:
             bench_four(Bench(folder, images, options.four, MODELS, options.workers))
+        if "device" in only:
+            sizes = options.device_images, options.device_batch
+            bench_device(folder, Setting.here(options.device_architecture, *sizes, options.amp))
         if "memory" in only:
             bench_memory(folder)
         if "million" in only:

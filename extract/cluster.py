@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featurestore import ray_cluster
 from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def join(address: str | None, device: str) -> Any:
@@ -28,6 +31,16 @@ def join(address: str | None, device: str) -> Any:
 def gpus(ray: Any) -> int:
     """How many GPUs the cluster has."""
     return int(ray.cluster_resources().get("GPU", 0))
+
+
+def cpus_per_gpu(nodes: Sequence[Mapping[str, Any]]) -> int:
+    """How many CPUs each GPU of a cluster can have for itself, on whichever node: they decode what the GPU computes.
+
+    Args:
+        nodes: As `ray.nodes()` lists them.
+    """
+    held = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("GPU")]
+    return max(1, min((int(node.get("CPU", 0) // node["GPU"]) for node in held), default=1))
 
 
 def check_device(device: str) -> None:

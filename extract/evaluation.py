@@ -10,7 +10,7 @@ import numpy as np
 from extract.datasets import check_unchanged, read_dataset
 from extract.datasets.register import read_listing
 from extract.devices import choose_device
-from extract.images import ImageDataset, image_batches
+from extract.images import ImageDataset, decoders, image_batches
 from extract.models import LoadedModel
 from extract.plan import batches_of
 from featurestore.errors import InputError
@@ -88,9 +88,10 @@ class Evaluation:
                 )
         images = ImageDataset(self.dataset.reader, self.listing.paths, specs[0].preparation().of_image)
         batches = batches_of([range(len(self.listing))], self.options.batch_size)
+        workers = decoders(self.options.workers, len(self.listing))
         right, read = np.zeros(len(models), np.int64), 0
         with progress(f"accuracy on {self.dataset.dataset}", len(self.listing)) as advance:
-            for batch in image_batches(images, batches, workers=self.options.workers or 0, pin=False):
+            for batch in image_batches(images, batches, workers=workers, pin=False):
                 truth = labels[batch.samples]
                 if batch.samples:
                     right += [int((model(batch.images)[1].argmax(axis=1) == truth).sum()) for model in models]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from extract.images import ImageBatch, ImageDataset, image_batches
+from extract.images import image_batches
 from extract.plan import batches_of, fragment_ranges
-from featurestore import writing
+from featurestore import derived_logits, writing
 from featurestore.fragment_writer import FragmentWriter
 from featurestore.parquet import as_stored, vector_array
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
+    from torch.utils.data import Dataset
 
     from extract.datasets import Listing
+    from extract.images import ImageBatch, Item
     from extract.loaded import Launched, LoadedModel
     from extract.plan import Options, Task
     from featurestore.manifest import Fragment
@@ -33,17 +35,24 @@ Failure = tuple[int, str, str]
 
 @dataclass(slots=True)
 class Times:
-    """Seconds that the loop spent on each stage; decoding beside the loop shows as `read` only where the loop waited.
+    """Seconds that went into each stage.
+
+    Reading and decoding are those of all worker processes together, beside the loop, which shows them as `wait` only where
+    it had to wait for them; without workers, `wait` contains them.
 
     Attributes:
         prepare: Loading models and looking up what is there already.
-        read: Waiting for images.
-        forward: Running models.
-        write: Waiting for fragments to be written.
+        read: Reading the bytes of images, by all workers.
+        decode: From bytes to pixels, by all workers.
+        wait: The loop, waiting for images.
+        forward: The loop, running models.
+        write: The loop, waiting for fragments to be written.
     """
 
     prepare: float = 0.0
     read: float = 0.0
+    decode: float = 0.0
+    wait: float = 0.0
     forward: float = 0.0
     write: float = 0.0
 
@@ -95,7 +104,11 @@ class Job:
         samples = np.array(numbers)
         self.samples += numbers
         self.features.append(as_stored("feature", feature, self.dtype, samples))
-        self.logits.append(as_stored("logits", logits, self.dtype, samples))
+        # Logits that are not stored are looked at all the same: whoever reads them expects numbers.
+        dtype = "float32" if self.task.derives_logits else self.dtype
+        stored = as_stored("logits", logits, dtype, samples)
+        if not self.task.derives_logits:
+            self.logits.append(stored)
 
     def take_rows(self, labels: Sequence[int | None]) -> Callable[[], pa.Table]:
         """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
@@ -103,16 +116,19 @@ class Job:
         self.launched = None
         samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
         self.samples, self.features, self.logits = [], [], []
-        widths, dtype = self.model.head.weight.shape[::-1], self.dtype
+        widths, dtype, derived = self.model.head.weight.shape[::-1], self.dtype, self.task.derives_logits
 
         def rows() -> pa.Table:
             columns = {
                 "sample": pa.array(samples),
                 "label": pa.array([labels[sample] for sample in samples], pa.int64()),
                 "feature": vector_array("feature", _stacked(features, widths[0], dtype), dtype, samples),
-                "logits": vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
+                "logits": derived_logits.no_logits(len(samples))
+                if derived
+                else vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
             }
-            fields = [pa.field(name, column.type, nullable=name == "label") for name, column in columns.items()]
+            may_be_null = {"label", "logits"} if derived else {"label"}
+            fields = [pa.field(name, column.type, nullable=name in may_be_null) for name, column in columns.items()]
             return pa.table(list(columns.values()), schema=pa.schema(fields))
 
         return rows
@@ -124,7 +140,7 @@ Pending: TypeAlias = tuple[Job, int, list[Failure], "Future[Fragment]"]
 def extract_fragments(
     storage: Storage,
     jobs: Sequence[Job],
-    images: ImageDataset,
+    images: Dataset[Item],
     listing: Listing,
     *,
     numbers: Sequence[int],
@@ -182,8 +198,10 @@ def _run_fragment(
     failures: list[Failure] = []
     done = 0
     while done < len(samples):
-        with times.measure("read"):
+        with times.measure("wait"):
             batch = next(read)
+        times.read += batch.read
+        times.decode += batch.decode
         if batch.samples:
             with times.measure("forward"):
                 for job in jobs:

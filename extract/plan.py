@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from featurestore import writing
+from featurestore import derived_logits, writing
 from featurestore.names import pick
 from featurestore.tables import TABLES, VECTOR_DTYPES
 
@@ -33,6 +33,7 @@ class Options:
         replacing: Whether a partition made from other ingredients may be swapped.
         fragment_rows: Samples per fragment.
         compiling: Whether networks go through torch.compile.
+        logits: `stored`, or `derived`: datasets of the role `fit` get none, and readers compute them from the head.
     """
 
     device: str = "auto"
@@ -43,10 +44,12 @@ class Options:
     replacing: bool = False
     fragment_rows: int = FRAGMENT_ROWS
     compiling: bool = False
+    logits: str = "stored"
 
     def __post_init__(self) -> None:
         pick("mixed precision (--amp)", self.amp, ("off", "bf16", "fp16"))
         pick("stored precision (--dtype)", self.dtype, VECTOR_DTYPES)
+        pick("place of logits (--logits)", self.logits, derived_logits.CHOICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,11 @@ class Task:
         """The partition's key."""
         return {"model": self.spec.name, "dataset": self.dataset.dataset}
 
+    @property
+    def derives_logits(self) -> bool:
+        """Whether its fragments hold no logits."""
+        return derived_logits.are_derived(self.target.ingredients)
+
 
 def activations_target(spec: ModelSpec, dataset: DatasetRow, options: Options) -> writing.Target:
     """The partition of a model's activations on a dataset, with all that determines its content."""
@@ -71,6 +79,7 @@ def activations_target(spec: ModelSpec, dataset: DatasetRow, options: Options) -
         "dtype": options.dtype,
         "dataset_digest": dataset.digest,
         "fragment_rows": options.fragment_rows,
+        **derived_logits.ingredients(derived=options.logits == "derived" and dataset.role == "fit"),
     }
     return writing.Target(TABLES["activations"], {"model": spec.name, "dataset": dataset.dataset}, ingredients, {})
 

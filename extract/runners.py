@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from extract import cluster
+from extract.images import decoders
 from extract.units import Written, check_weights, run_unit
 from featurestore import ray_cluster
+from featurestore.cores import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +36,7 @@ def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator
 def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
     """A runner with one process for each device; a process takes the next unit when it is done with one.
 
-    The processes live until the end of the block, and keep their models from one call to the next.
+    Each decodes in its share of the cores. The processes live until the end of the block, and keep their models from one call to the next.
     """
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
@@ -43,7 +45,8 @@ def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
     pool = ProcessPoolExecutor(len(devices), context, _take_device, (queue,))
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
-        futures = {pool.submit(_run_on_own_device, location, unit): unit for unit in units}
+        share = max(1, cores() // len(devices))
+        futures = {pool.submit(_run_on_own_device, location, _decoding(unit, share)): unit for unit in units}
         for future in as_completed(futures):
             advance(futures[future].samples)
             yield futures[future], future.result()
@@ -57,8 +60,8 @@ def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
 def on_ray(address: str | None, device: str) -> Runner:
     """A runner that hands units to a Ray cluster; a unit whose node dies runs again on another.
 
-    Each unit has one CPU, and computes in one thread: many units at once use a node better than many threads in one.
-    Where the cluster has GPUs, `auto` and `cuda` give each unit one.
+    Without GPU, each unit has one CPU, and decodes and computes there: many units at once use a node better than many
+    threads in one. Where the cluster has GPUs, `auto` and `cuda` give each unit one, with its share of the CPUs to decode.
 
     Args:
         address: The cluster's address; None starts or joins a local one.
@@ -71,9 +74,10 @@ def on_ray(address: str | None, device: str) -> Runner:
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
         ray = cluster.join(address, device)
-        wanted = 1 if device != "cpu" and cluster.gpus(ray) else 0
-        remote: Any = ray.remote(_run_on_node).options(max_retries=_RETRIES, num_gpus=wanted, num_cpus=1)
-        waiting = {remote.remote(location, unit): unit for unit in units}
+        gpus = 1 if device != "cpu" and cluster.gpus(ray) else 0
+        cpus = cluster.cpus_per_gpu(ray.nodes()) if gpus else 1
+        remote: Any = ray.remote(_run_on_node).options(max_retries=_RETRIES, num_gpus=gpus, num_cpus=cpus)
+        waiting = {remote.remote(location, _decoding(unit, cpus if gpus else 0)): unit for unit in units}
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             unit = waiting.pop(done)
@@ -82,6 +86,12 @@ def on_ray(address: str | None, device: str) -> Runner:
             yield unit, written
 
     return run
+
+
+def _decoding(unit: Unit, share: int) -> Unit:
+    """The unit, told in how many processes to decode; with no share of the cores, in its own."""
+    workers = decoders(unit.options.workers, unit.samples, share) if share else unit.options.workers or 0
+    return replace(unit, options=replace(unit.options, workers=workers))
 
 
 def _run_quietly(location: str, unit: Unit) -> Written:

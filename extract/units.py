@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from extract.checkpoints import sha256_of
 from extract.datasets.register import read_listing
 from extract.devices import choose_device
-from extract.images import ImageDataset
+from extract.images import ImageDataset, decoders
 from extract.loop import Job, Times, extract_fragments
 from extract.model_rows import write_model
 from extract.models import LoadedModel
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from featurestore.manifest import Fragment
 
 _MODELS_KEPT = 8
-_SMALL = 4_000
 _kept: dict[tuple[str, ...], LoadedModel] = {}
 
 
@@ -99,7 +97,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         listing,
         numbers=unit.numbers,
         options=options,
-        workers=_workers(unit),
+        workers=decoders(options.workers, unit.samples),
         advance=advance,
         times=times,
     )
@@ -156,12 +154,6 @@ def _check_labels(job: Job, dataset: DatasetRow, listing: Listing) -> None:
         raise InputError(
             f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {job.task.spec.name} has {classes} classes."
         )
-
-
-def _workers(unit: Unit) -> int:
-    if unit.options.workers is not None:
-        return unit.options.workers
-    return 0 if unit.samples < _SMALL else min(8, os.cpu_count() or 1)
 
 
 def _described(device: torch.device) -> str:

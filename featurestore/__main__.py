@@ -196,6 +196,9 @@ def extract(
         bool, typer.Option("--compile", help="Compile the networks first (torch.compile): pays off in long jobs.")
     ] = False,
     dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
+    logits: Annotated[
+        str, typer.Option(help="stored, or derived: fit datasets get none, and readers compute them from the head.")
+    ] = "stored",
     ray: Annotated[
         str | None,
         typer.Option(
@@ -220,7 +223,7 @@ def extract(
     specs = select(chosen, _say)
     if not specs:
         return
-    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling)
+    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits)
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, _say)]
     summary = run(opened, specs, dataset, options, _say, ray_address=ray)

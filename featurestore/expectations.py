@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurestore import content, head_input, reading
+from featurestore import content, derived_logits, head_input, reading
 from featurestore.errors import LakeError
 from featurestore.parquet import to_numpy
 from featurestore.tables import TABLES
@@ -108,8 +108,10 @@ def _of_samples(held: Held, manifest: Manifest, part: Part, checks: list[Check])
 def _of_activations(held: Held, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
     model, dataset = manifest.key["model"], manifest.key["dataset"]
     head, samples = held.part("heads", model), held.part("samples", dataset)
-    if head and all(
-        part.ingredients[name] == head.ingredients[name] for name in part.ingredients.keys() & head.ingredients
+    if (
+        head
+        and not derived_logits.are_derived(part.ingredients)
+        and all(part.ingredients[name] == head.ingredients[name] for name in part.ingredients.keys() & head.ingredients)
     ):
         arrays = held.columns(["weight", "bias"], "heads", model)
         fed = head_input.normalizes(head.ingredients)

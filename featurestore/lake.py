@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from featurestore import catalog, reading, scanning
+from featurestore import catalog, derived_logits, reading, scanning
 from featurestore.errors import InputError, MissingError, StorageError, one_line
 from featurestore.names import check_slug, nearest, pick
 from featurestore.settings import read_settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from featurestore.derived_logits import Derivation
     from featurestore.filters import Filters
     from featurestore.library import Library
     from featurestore.manifest import Manifest, Part
@@ -129,14 +131,19 @@ class Lake:
 
         Yields:
             One numpy array per column: `[n]`, or `[n, width]` in the stored precision for a vector column. A missing
-            integer (the label of an OOD sample) is -1.
+            integer (the label of an OOD sample) is -1. Logits that are not stored (`extract --logits derived`) are
+            computed from the features, as float32.
 
         Raises:
             MissingError: The lake does not hold the partition, or it has no such column.
             CorruptionError: A fragment is missing or altered.
+            ConflictError: The logits are not stored, and the head that would give them is gone.
         """
         manifest, part = self.part(table, **key)
-        return reading.batches(self.storage, manifest, part, columns, batch_rows)
+        derivation = self._derivation(manifest, part, columns)
+        if derivation is None:
+            return reading.batches(self.storage, manifest, part, columns, batch_rows)
+        return map(derivation.complete, reading.batches(self.storage, manifest, part, derivation.read, batch_rows))
 
     def pieces(
         self, table: str = "activations", *, columns: Sequence[str] = ("sample", "feature", "logits"), **key: str
@@ -153,7 +160,11 @@ class Lake:
             CorruptionError: A fragment is missing or altered; the functions raise it too.
         """
         manifest, part = self.part(table, **key)
-        return reading.pieces(self.storage, manifest, part, columns)
+        derivation = self._derivation(manifest, part, columns)
+        if derivation is None:
+            return reading.pieces(self.storage, manifest, part, columns)
+        pieces = reading.pieces(self.storage, manifest, part, derivation.read)
+        return [partial(_completed, derivation, piece) for piece in pieces]
 
     def scan(self, table: str, **key: str) -> pl.LazyFrame:
         """A table as a polars LazyFrame over just the fragments that the key allows.
@@ -267,6 +278,14 @@ class Lake:
             warnings.warn(note, stacklevel=2)
         return answered.relation
 
+    def _derivation(self, manifest: Manifest, part: Part, columns: Sequence[str]) -> Derivation | None:
+        """What adds logits to a part's blocks, if they are asked for and not stored."""
+        if "logits" not in columns or not derived_logits.are_derived(part.ingredients):
+            return None
+        model = manifest.key["model"]
+        head, rows = self.part("heads", model=model)[1], self.read("heads", model=model)
+        return derived_logits.Derivation.of(part, head, rows, columns)
+
     def _absent(self, table: str, key: Mapping[str, str]) -> MissingError:
         self.check_exists()
         wanted = ", ".join(f"{name} {value}" for name, value in key.items())
@@ -276,6 +295,10 @@ class Lake:
             for p in m.parts
         ]
         return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}")
+
+
+def _completed(derivation: Derivation, piece: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    return derivation.complete(piece())
 
 
 def _check_key(table: Table, key: Mapping[str, str]) -> None:

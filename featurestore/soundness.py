@@ -35,8 +35,8 @@ class Outside:
     problem: str = ""
 
 
-def outside(storage: Storage, table: Table, path: str, fragment: Fragment) -> Outside:
-    """Look at a fragment's size and footer."""
+def outside(storage: Storage, table: Table, path: str, fragment: Fragment, *, without: str | None = None) -> Outside:
+    """Look at a fragment's size and footer; `without` is a vector column that is there in name only."""
     try:
         size = storage.size(path)
         if size != fragment.bytes:
@@ -48,17 +48,23 @@ def outside(storage: Storage, table: Table, path: str, fragment: Fragment) -> Ou
     except _UNREADABLE as error:
         return Outside(None, f"it cannot be read: {first_line(error)}")
     problem = (
-        f"it has {rows} rows instead of {fragment.rows}" if rows != fragment.rows else schema_problem(table, schema)
+        f"it has {rows} rows instead of {fragment.rows}"
+        if rows != fragment.rows
+        else schema_problem(table, schema, without)
     )
     return Outside(schema, problem)
 
 
-def schema_problem(table: Table, schema: pa.Schema) -> str:
+def schema_problem(table: Table, schema: pa.Schema, without: str | None = None) -> str:
     """What is wrong with a fragment's columns, or an empty text; a later version may have added some at the end."""
     names = table.columns.names
     if schema.names[: len(names)] != names:
         return f"it has the columns {', '.join(schema.names)} instead of {', '.join(names)}"
-    wrong = [name for name in names if not _is_stored_as(table.columns.field(name).type, schema.field(name).type)]
+    wrong = [
+        name
+        for name in names
+        if not _is_stored_as(table.columns.field(name).type, schema.field(name).type, absent=name == without)
+    ]
     return f"its column {wrong[0]} is of the type {schema.field(wrong[0]).type}" if wrong else ""
 
 
@@ -92,9 +98,9 @@ def inside(storage: Storage, path: str, fragment: Fragment, checks: Sequence[Che
         yield f"it cannot be read: {first_line(error)}"
 
 
-def _is_stored_as(column: pa.DataType, stored: pa.DataType) -> bool:
+def _is_stored_as(column: pa.DataType, stored: pa.DataType, *, absent: bool) -> bool:
     """Whether a column of SQL may be stored so: vectors have a width and a precision, and lists differ in names only."""
-    if column == _VECTOR:
+    if column == _VECTOR and not absent:
         return bool(pa.types.is_fixed_size_list(stored) and stored.value_type in VECTOR_DTYPES.values())
     if pa.types.is_list(column):
         return bool(pa.types.is_list(stored) and stored.value_type == column.value_type)

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from featurestore import inventory, paths, reading, soundness
+from featurestore import derived_logits, inventory, paths, reading, soundness
 from featurestore.errors import LakeError
 from featurestore.expectations import Held, expectation
 from featurestore.fingerprint import fingerprint
@@ -69,7 +69,10 @@ def verify(storage: Storage, report: Callable[[Fault], None], *, deep: bool = Fa
     current = [manifest for manifest in found if isinstance(manifest, Manifest)]
     held = Held(storage, {(manifest.table, *manifest.key.values()): manifest for manifest in current})
     files = [
-        (manifest, *file) for manifest in current for part in manifest.parts for file in reading.files(manifest, part)
+        (manifest, part, *file)
+        for manifest in current
+        for part in manifest.parts
+        for file in reading.files(manifest, part)
     ]
     faults = [fault for fault in found if isinstance(fault, Fault)]
     for fault in faults:
@@ -81,7 +84,7 @@ def verify(storage: Storage, report: Callable[[Fault], None], *, deep: bool = Fa
             for fault in _faults(held, manifest, looks, advance, deep=deep):
                 report(fault)
                 count += 1
-    return Summary(len(current), len(files), sum(fragment.bytes for _, _, fragment in files), count)
+    return Summary(len(current), len(files), sum(fragment.bytes for *_, fragment in files), count)
 
 
 def manifest_problems(manifest: Manifest) -> Iterator[str]:
@@ -112,9 +115,10 @@ def _load(storage: Storage, holding: Holding) -> Manifest | Fault:
         return Fault(title(holding.table.name, holding.key), entry.key, str(error))
 
 
-def _look(storage: Storage, file: tuple[Manifest, str, Fragment]) -> Outside:
-    manifest, path, fragment = file
-    return soundness.outside(storage, TABLES[manifest.table], path, fragment)
+def _look(storage: Storage, file: tuple[Manifest, Part, str, Fragment]) -> Outside:
+    manifest, part, path, fragment = file
+    without = "logits" if derived_logits.are_derived(part.ingredients) else None
+    return soundness.outside(storage, TABLES[manifest.table], path, fragment, without=without)
 
 
 def _faults(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.cores import cores
 from analysis.detectors.base import Detector, FitInputs
 from analysis.gathering.sampled_rows import TEN_PERCENT
 from analysis.neighbours import check_dimensions, chunks
 from analysis.statistics import normalise
+from featurestore.cores import cores
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

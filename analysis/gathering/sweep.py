@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from analysis.cores import cores
+from featurestore.cores import cores
 from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from extract.datasets.base import Format, Found
 from extract.datasets.table_columns import TableColumns, check_labelled, choose_image, choose_label, label_of_class
-from featurestore.errors import InputError
+from featurestore.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from extract.datasets.source import SourceOptions
@@ -53,7 +53,7 @@ def _load(location: str) -> Any:
     try:
         loaded = library.load_dataset(name, split=split or None)
     except Exception as error:  # the library raises errors of many others
-        raise InputError(f"The datasets library cannot load {location}: {error}") from error
+        raise InputError(f"The datasets library cannot load {location}: {one_line(error)}") from error
     if not isinstance(loaded, dict):
         return loaded
     if len(loaded) != 1:

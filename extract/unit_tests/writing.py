@@ -19,6 +19,7 @@ from extract.unit_tests.layout import FOLDER, HEADER, TABLE, PlannedImage, plan
 from extract.unit_tests.record import FINISHED, UNFINISHED, Record, read_record, reconcile
 from extract.unit_tests.sampling import pixel_generator
 from extract.unit_tests.sources import Sources, list_sources, read_image
+from featurestore.cores import cores
 from featurestore.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -196,5 +197,5 @@ def _write(path: Path, content: bytes | memoryview) -> None:
 
 def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Map in a few threads, in order; what has not begun is dropped as soon as one call fails."""
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MOST_THREADS, cores())) as pool:
         yield from pool.map(function, items)

@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from extract.datasets import Source, SourceOptions, add_dataset, check_unchanged, list_samples, open_reader
+from extract.datasets import (
+    Source,
+    SourceOptions,
+    add_dataset,
+    check_unchanged,
+    list_samples,
+    open_reader,
+    read_dataset,
+)
 from extract.datasets.register import read_listing
 from featurestore import ConflictError, InputError, Lake
 
@@ -184,6 +192,25 @@ def test_a_hub_dataset_is_listed_and_read_through_the_library(
         list_samples(Source("hf", "hf:someone/insects"), "id")
     with pytest.raises(InputError, match="cannot load hf:someone/insects@val"):
         list_samples(Source("hf", "hf:someone/insects@val"), "id")
+
+
+def test_a_folder_read_by_the_library_itself_is_what_lies_there(
+    lake: Lake, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the real library is installed: a name that is a folder of images needs no hub."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pytest.importorskip("datasets")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "home")
+    add_dataset(lake, "val", f"hf:{images}@train", role="id", format_="hf")
+    row, listing = read_dataset(lake, "val"), read_listing(lake, "val")
+    assert list(listing.class_names) == ["ant"] * 5 + ["bee"] * 6 + ["cat"] * 4
+    assert list(listing.labels) == [0] * 5 + [1] * 6 + [2] * 4
+    check_unchanged(row, listing)
+    with row.reader.open(listing.paths[5]) as image:
+        assert image.read() == (images / "bee" / "000.png").read_bytes()
+    with pytest.raises(InputError, match=r"cannot load .*@val: Unknown split"):
+        list_samples(Source("hf", f"hf:{images}@val"), "id")
 
 
 def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torchvision.datasets.folder import pil_loader
 
+from extract import images
 from extract.datasets import FileReader, Source, open_reader
 from extract.decoding import read_rgb
 from extract.images import ImageDataset, image_batches
@@ -137,6 +138,21 @@ def test_broken_images_fail_alone_with_a_reason_that_names_no_place(tmp_path: Pa
     assert not any(str(tmp_path) in text or " at 0x" in text for text in errors.values())
 
 
+@pytest.mark.parametrize("whole", [1, 1 << 20])
+def test_a_file_is_read_in_one_go_unless_it_is_too_large_for_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int
+) -> None:
+    """Either way it is the same image, closed afterwards: warnings of files left open are errors here."""
+    (tmp_path / "a.png").write_bytes(encoded(RGB, "png"))
+    (tmp_path / "b.png").write_bytes(encoded(RGB, "png")[:60])
+    monkeypatch.setattr(images, "_READ_WHOLE", whole)
+    good, cut = (ImageDataset(FileReader(tmp_path), ["a.png", "b.png"], to_tensor)[sample] for sample in range(2))
+    assert isinstance(good.image, torch.Tensor)
+    torch.testing.assert_close(good.image, to_tensor(RGB))
+    assert isinstance(cut.image, str)
+    assert (cut.sample, min(good.read, good.decode, cut.read, cut.decode) > 0) == (1, True)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_images_in_a_tar_are_read_like_files(tmp_path: Path, workers: int) -> None:
     names = ["plain.png", "photograph.jpg", "grey.png"]
@@ -148,5 +164,5 @@ def test_images_in_a_tar_are_read_like_files(tmp_path: Path, workers: int) -> No
     packed = ImageDataset(open_reader(Source("tar", str(tmp_path / "a.tar"))), [*names, "gone.png"], to_tensor)
     batches = list(image_batches(packed, [[0, 1], [2, 3]], workers=workers, pin=False))
     for sample in range(3):
-        torch.testing.assert_close(batches[sample // 2].images[sample % 2], files[sample][1])
+        torch.testing.assert_close(batches[sample // 2].images[sample % 2], files[sample].image)
     assert batches[1].errors == [(3, "FileNotFoundError: No such member in the tar")]

@@ -125,7 +125,8 @@ def test_the_manifest_notes_device_flags_and_versions(
     run(lake, [spec], ["val"], FULL, quiet)
     (manifest,) = lake.partitions("activations")
     details = manifest.parts[0].details
-    assert set(details["stages"]) == {"prepare", "read", "forward", "write"}
+    assert set(details["stages"]) == {"prepare", "read", "decode", "wait", "forward", "write"}
+    assert all(seconds > 0 for seconds in details["stages"].values())
     noted = {name: details[name] for name in ("devices", "batch_size", "workers", "amp", "compile", "torch")}
     flags = {"batch_size": 4, "workers": 0, "amp": "off", "compile": False}
     assert noted == {"devices": "cpu", **flags, "torch": torch.__version__}

@@ -10,11 +10,13 @@ from safetensors.torch import save_file
 
 from extract import cluster
 from extract.datasets import add_dataset, read_dataset
+from extract.images import decoders
 from extract.models import ModelSpec
 from extract.plan import Options, plan
 from extract.runners import on_devices
 from extract.units import Unit, check_weights
 from featurestore import InputError, Lake
+from featurestore.cores import cores
 
 from .conftest import ARCHITECTURE, KWARGS, tiny_vit
 
@@ -86,3 +88,22 @@ def test_ray_chooses_the_gpus_itself() -> None:
         cluster.check_device(device)
     with pytest.raises(InputError, match="auto, cpu or cuda, not 'cuda:1'"):
         cluster.check_device("cuda:1")
+
+
+def test_processes_that_share_a_machine_share_its_cores_to_decode() -> None:
+    assert decoders(None, 100_000) == min(16, cores())
+    assert [decoders(None, 100_000, share) for share in (1, 4, 64)] == [1, 4, 16]
+    assert decoders(None, 100, 4) == 0
+    assert [decoders(workers, 100_000, 4) for workers in (0, 7)] == [0, 7]
+
+
+def test_a_gpu_of_a_cluster_gets_its_share_of_the_node_s_cpus() -> None:
+    """Of the node that has fewest for each, so that no unit waits for CPUs that no node has."""
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 64.0, "GPU": 4.0}},
+        {"Alive": True, "Resources": {"CPU": 30.0, "GPU": 4.0}},
+        {"Alive": True, "Resources": {"CPU": 128.0}},
+        {"Alive": False, "Resources": {"CPU": 1.0, "GPU": 1.0}},
+    ]
+    assert cluster.cpus_per_gpu(nodes) == 7
+    assert cluster.cpus_per_gpu([{"Alive": True, "Resources": {"GPU": 1.0}}]) == 1

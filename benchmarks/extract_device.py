@@ -1,0 +1,153 @@
+"""A job fed from memory against the bare forward rate of the same network: what the loop, the copies and the writing cost.
+
+The network and the loop are those of a user's job; only files and decoding are left out, since images lie in memory as the
+bytes that workers hand over. The bare side runs the same network over one batch that lies on the device already, and throws
+its results away. On a GPU this is ViT-B/16 at 224 in bfloat16. Where there is none, the same lines run on the CPU with a
+small network, to show that they work; that ratio says nothing about a GPU.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import timm
+import torch
+from safetensors.torch import save_file
+from torch.utils.data import Dataset
+
+from extract.datasets import Listing
+from extract.datasets.register import DatasetRow
+from extract.images import Item
+from extract.loop import Job, Times, extract_fragments
+from extract.models import LoadedModel, ModelSpec
+from extract.plan import Options, Task, activations_target
+from featurestore import Lake, writing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROUNDS, HELD = 3, 2_048
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What to run, and on what."""
+
+    device: torch.device
+    architecture: str
+    images: int
+    batch: int
+    amp: str
+
+    @classmethod
+    def here(cls, architecture: str | None, images: int | None, batch: int | None, amp: str | None) -> Setting:
+        """The goal's own where there is a GPU; small things where there is none."""
+        gpu = torch.cuda.is_available()
+        return cls(
+            torch.device("cuda" if gpu else "cpu"),
+            architecture or ("vit_base_patch16_224" if gpu else "vit_tiny_patch16_224"),
+            images or (51_200 if gpu else 64),
+            batch or (256 if gpu else 16),
+            amp or ("bf16" if gpu else "off"),  # CPUs without instructions for it crawl in bfloat16
+        )
+
+    @property
+    def machine(self) -> str:
+        """Its name."""
+        return torch.cuda.get_device_name() if self.device.type == "cuda" else f"CPU ({platform.machine()})"
+
+
+class InMemory(Dataset[Item]):
+    """Noise as bytes, of which a few thousand images come again and again."""
+
+    def __init__(self, images: int, shape: tuple[int, ...]) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self._length = images
+        self._held = torch.randint(0, 256, (min(images, HELD), *shape), dtype=torch.uint8, generator=generator)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, sample: int) -> Item:
+        return Item(sample, self._held[sample % len(self._held)], 0.0, 0.0)
+
+
+def bench_device(folder: Path, setting: Setting) -> None:
+    """The bare forward pass, and a job that stores what it gives, in turns."""
+    checkpoint = folder / "device.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model(setting.architecture).state_dict(), checkpoint)
+    spec = ModelSpec("device", setting.architecture, checkpoint)
+    model = LoadedModel(spec, setting.device, setting.amp)
+    images = InMemory(setting.images, tuple(spec.preprocessing["input_size"]))
+    bare, stored = [], []
+    for number in range(ROUNDS + 1):
+        rates = _bare(spec, setting), _stored(folder, spec, model, images, setting)
+        if number:  # the first round warms both up
+            bare.append(rates[0])
+            stored.append(rates[1])
+    ratios = sorted(ours / theirs for ours, theirs in zip(stored, bare, strict=True))
+    what = f"{setting.images:,} images in batches of {setting.batch}"
+    print(f"{setting.architecture}, {setting.amp}, {what} from memory, on {setting.machine}:")
+    print(f"  bare forward pass of a batch that lies on the device: {statistics.median(bare):,.0f} images/s")
+    print(
+        f"  a job, writing included: {statistics.median(stored):,.0f} images/s, {statistics.median(ratios):.2f}x "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f}; goal on a GPU: 0.90x or more)"
+    )
+    if setting.device.type != "cuda":
+        print("  There is no GPU here: this only shows that the benchmark runs. Run it where there is one.")
+
+
+def _bare(spec: ModelSpec, setting: Setting) -> float:
+    """Images per second of the network alone."""
+    module = spec.load_module().to(setting.device)
+    batch = torch.randn(setting.batch, *spec.preprocessing["input_size"], device=setting.device)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(setting.amp)
+    passes = setting.images // setting.batch
+    with torch.inference_mode(), torch.autocast(setting.device.type, dtype, enabled=dtype is not None):
+        module(batch)
+        _wait(setting.device)
+        start = time.perf_counter()
+        for _ in range(passes):
+            module(batch)
+        _wait(setting.device)
+    return passes * setting.batch / (time.perf_counter() - start)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _stored(folder: Path, spec: ModelSpec, model: LoadedModel, images: InMemory, setting: Setting) -> float:
+    """Images per second of the loop that a job runs, from the first batch to the commit."""
+    lake = Lake(tempfile.mkdtemp(dir=folder))
+    options = Options(str(setting.device), setting.batch, 0, setting.amp)
+    row = DatasetRow("memory", "fit", ("main",), setting.images, 1, "0" * 64, "folder", "/")
+    count = setting.images
+    listing = Listing([str(sample) for sample in range(count)], [0] * count, [0] * count, ["noise"] * count)
+    task = Task(spec, row, activations_target(spec, row, options))
+    job, times = Job(task, model, options.dtype), Times()
+    numbers = range(-(-count // options.fragment_rows))
+    start = time.perf_counter()
+    extract_fragments(
+        lake.storage,
+        [job],
+        images,
+        listing,
+        numbers=numbers,
+        options=options,
+        workers=0,
+        advance=lambda _: None,
+        times=times,
+    )
+    part = task.target.part([job.fragments[number] for number in numbers])
+    writing.commit(lake.storage, task.target.table, task.key, [part], replacing=False)
+    seconds = time.perf_counter() - start
+    print(f"    {count / seconds:,.0f} images/s; seconds: {times}")
+    return count / seconds
