@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
 from rich.console import Console
 
 from featurestore import asking, explain, render
@@ -16,6 +15,8 @@ from featurestore.library import Library, library
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import polars as pl
 
     from featurestore.filters import Filters
     from featurestore.lake import Lake
@@ -60,6 +61,8 @@ def show_schema(name: str | None, format_: str) -> None:
     if format_ == "table":
         sys.stdout.write(explain.schema(rows))
     else:
+        import polars as pl
+
         render.show_frame(pl.DataFrame(rows), format_)
 
 

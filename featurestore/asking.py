@@ -100,7 +100,9 @@ def answer(
         lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
         raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
     try:
-        connection = catalog.connect(storage or Storage(), reads | filters.needed(chosen, reads))
+        connection = catalog.connect(
+            storage or Storage(), reads | catalog.named_in(question.sql) | filters.needed(chosen, reads)
+        )
         notes = filters.narrow(connection, reads, chosen)
         _lock(connection, [] if storage is None else [storage.uri("")])
     except duckdb.Error as error:

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import polars as pl
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -21,6 +20,8 @@ from featurestore.names import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import polars as pl
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
 _WIDEST = 10_000
@@ -107,6 +108,8 @@ def _write_parquet(frame: pl.DataFrame) -> None:
 
 
 def _csv(frame: pl.DataFrame) -> str:
+    import polars as pl
+
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     flat = frame.with_columns(
         pl.Series(name, [None if value is None else _as_json(value) for value in frame[name].to_list()], pl.String)
