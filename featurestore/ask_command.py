@@ -6,9 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from featurestore import asking, explain, render
+from featurestore import asking, render
 from featurestore.errors import InputError
 from featurestore.library import Library, library
 
@@ -47,16 +45,24 @@ class Source:
 
 def list_questions(source: Source) -> None:
     """Print all questions by topic."""
+    from rich.console import Console  # slow to import, and answers as CSV or JSON do without
+
+    from featurestore import explain
+
     Console().print(explain.overview(source.library()))
 
 
 def explain_question(source: Source, name: str) -> None:
     """Print one question in full."""
+    from featurestore import explain
+
     sys.stdout.write(explain.explanation(source.library().pick(name)))
 
 
 def show_schema(name: str | None, format_: str) -> None:
     """Print every view and macro, or one, with its columns and their meanings."""
+    from featurestore import explain
+
     rows = explain.schema_rows(name)
     if format_ == "table":
         sys.stdout.write(explain.schema(rows))

@@ -10,10 +10,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.names import pick
@@ -85,6 +81,11 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.Data
 
 
 def _print_table(frame: pl.DataFrame) -> None:
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
     numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
     table = Table(caption=f"{frame.height:,} rows" if frame.height != 1 else "1 row", caption_justify="left")
     for name in frame.columns:
