@@ -44,9 +44,9 @@ class Groups:
         starts = np.cumsum(sizes) - sizes
         return Groups(self.scores[places], self.below[places], self.up_to[places], starts, sizes)
 
-    def sums(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Sum one value per sample over each group."""
-        total: NDArray[np.generic] = np.add.reduceat(values, self.starts)
+    def sums(self, values: Integers) -> Integers:
+        """Sum one number per sample over each group."""
+        total: Integers = np.add.reduceat(values, self.starts)
         return total
 
 

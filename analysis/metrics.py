@@ -228,7 +228,7 @@ def judge_dataset(judge: Judge, ood_scores: ArrayLike, classes: OodClasses) -> t
     present = np.flatnonzero(sizes)
     # By class, and in each class by score.
     by_class = judge.metrics(pooled.reordered(np.argsort(members, kind="stable"), sizes[present]))
-    names = [classes.names[place] for place in present]
+    names = [classes.names[place] for place in present.tolist()]
     return (
         *(MetricRow("class", name, row) for name, row in zip(names, _rows_of(by_class), strict=True)),
         MetricRow("class_mean", None, _class_mean(by_class)),
