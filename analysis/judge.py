@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+_CELLS = 1 << 18
+"""So many groups times ties are looked at together: memory is bounded by some arrays of this size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
@@ -57,18 +60,22 @@ class Judge:
     Attributes:
         ordered_id: The ID scores in ascending order, shape [n_id].
         threshold: Their 5 % quantile.
-        distinct: Whether no two of them are equal.
+        tie_ends: For each value that several of them share, ascending, how many are below or equal to it, shape [ties].
+        tie_sizes: How many share it, shape [ties].
     """
 
     ordered_id: Floats
     threshold: np.float64
-    distinct: bool
+    tie_ends: Integers
+    tie_sizes: Integers
 
     @classmethod
     def of(cls, id_scores: ArrayLike) -> Judge:
         """Judge by these ID scores, in any order."""
         ordered = np.sort(score_vector("ID scores", id_scores))
-        return cls(ordered, quantile(ordered, 0.95), bool((ordered[1:] != ordered[:-1]).all()))
+        ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, len(ordered))
+        sizes = np.diff(ends, prepend=0)
+        return cls(ordered, quantile(ordered, 0.95), ends[sizes > 1], sizes[sizes > 1])
 
     def rank(self, ood_scores: ArrayLike) -> tuple[Groups, Integers]:
         """All OOD scores as one group, and where each came from."""
@@ -79,7 +86,7 @@ class Judge:
         return Groups(ordered, below, up_to, np.zeros(1, np.int64), np.array([len(ordered)])), order
 
     def metrics(self, ood: Groups) -> dict[str, Floats | Integers]:
-        """Every metric of each group, by its name; the cost grows with the OOD samples alone where the ID scores are distinct."""
+        """Every metric of each group, by its name; the cost grows with the OOD samples, and with the groups times the ties."""
         n_id, pairs = len(self.ordered_id), 2 * len(self.ordered_id) * ood.sizes
         caught = ood.up_to[ood.starts + [caught_95(int(size)) for size in ood.sizes]]
         return {
@@ -99,13 +106,32 @@ class Judge:
         same between two OOD scores; the sum over such a run is its length less F times a difference of harmonic numbers.
         """
         n = len(self.ordered_id)
-        if not self.distinct:
-            parts = np.split(ood.scores, ood.starts[1:])
-            return np.array([precision_recall_area(self.ordered_id, part) for part in parts])
         # Each group from its largest score on.
         backwards = np.repeat(2 * ood.starts + ood.sizes - 1, ood.sizes) - np.arange(len(ood.scores))
         at, before = n - ood.up_to[backwards], n - ood.below[backwards]
-        return (_precisions(ood, at, n) + _precisions(ood, before, n, first=0)) / (2 * n)
+        return (_precisions(ood, at, n) + _precisions(ood, before, n, first=0) + self._ties(ood)) / (2 * n)
+
+    def _ties(self, ood: Groups) -> Floats:
+        """What the sums of precisions gain where several ID scores are one threshold: it has one precision, and not one for each.
+
+        The ID scores a + 1 to b from the largest on are equal; F OOD scores are above or equal to them, and G above. Each counts
+        b / (b + F) and a / (a + G), and was taken to count k / (k + F) and (k - 1) / (k - 1 + G).
+        """
+        n, ties = len(self.ordered_id), len(self.tie_ends)
+        sums = np.zeros(len(ood.sizes))
+        harmonic = _harmonic((n + int(ood.sizes.max())).bit_length())
+        a, m = n - self.tie_ends, self.tie_sizes
+        b = a + m
+        at, above = (np.searchsorted(self.tie_ends, counts, side="right") for counts in (ood.up_to, ood.below))
+        group = np.repeat(np.arange(len(ood.sizes)), ood.sizes)
+        step = max(1, _CELLS // (ties + 1))
+        for first in range(0, len(ood.sizes) if ties else 0, step):
+            of = slice(ood.starts[first], (ood.starts + ood.sizes)[first : first + step][-1])
+            f, g = (_reaching(group[of] - first, places[of], ties) for places in (at, above))
+            once = m * (b / (b + f) + np.divide(a, a + g, out=np.ones(g.shape), where=a + g > 0))
+            each = 2 * m - f * (harmonic[b + f] - harmonic[a + f]) - g * (harmonic[b + g - 1] - harmonic[a + g - 1])
+            sums[first : first + step] = (once - each).sum(axis=1)
+        return sums
 
 
 def quantile(id_scores: Floats, tpr: float) -> np.float64:
@@ -117,6 +143,14 @@ def quantile(id_scores: Floats, tpr: float) -> np.float64:
 def precision_recall_area(ordered_id: Floats, ordered_ood: Floats) -> float:
     """Area under the precision-recall curve with ID positive, from both lists in ascending order, whatever their ties."""
     return _area(*_counts_up_to(-ordered_id[::-1], -ordered_ood[::-1]))
+
+
+def _reaching(group: Integers, places: Integers, ties: int) -> Integers:
+    """For each group and tie how many samples have a place beyond it, shape [groups, ties]; groups are numbered from 0 on."""
+    groups = int(group[-1]) + 1
+    counts = np.bincount(group * (ties + 1) + places, minlength=groups * (ties + 1)).reshape(groups, ties + 1)
+    reaching: Integers = counts[:, ::-1].cumsum(axis=1)[:, -2::-1]
+    return reaching
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score, roc_curve
 
+from analysis import judge
 from analysis.judge import Judge
 from analysis.metrics import (
     OodClasses,
@@ -238,6 +239,14 @@ def test_many_classes_at_once_are_those_of_each_class_alone(seed: int, n_ood: in
     assert asdict(pooled.metrics) == pytest.approx(asdict(evaluate(id_scores, ood_scores)), abs=1e-14)
 
 
+def test_ties_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by looking at a few classes at a time: that changes nothing."""
+    whole = evaluate_dataset(*a_dataset())
+    monkeypatch.setattr(judge, "_CELLS", 100)
+    for found, expected in zip(evaluate_dataset(*a_dataset()), whole, strict=True):
+        assert asdict(found.metrics) == pytest.approx(asdict(expected.metrics), abs=1e-14)
+
+
 def test_class_mean_is_unweighted_and_pooling_is_not() -> None:
     """A class of one sample counts as much as any other in the mean, and as one sample when pooled."""
     id_scores, ood_scores, classes = a_dataset()
@@ -303,9 +312,11 @@ def test_the_short_way_to_both_areas_is_the_long_one(id_scores: Float64, ood_sco
         assert found.aupr_out == pytest.approx(aupr_out(of_id, of_ood), abs=1e-13)
 
 
-def test_the_short_way_is_exact_at_the_size_of_imagenet() -> None:
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_the_short_way_is_exact_at_the_size_of_imagenet(dtype: type[np.floating[Any]]) -> None:
+    """With scores that all differ, and with logits as they are stored, of which many are equal."""
     generator = np.random.default_rng(0)
-    id_scores, ood_scores = generator.normal(1, 1, 50_000), generator.normal(0, 1, 6_800)
+    id_scores, ood_scores = (generator.normal(mean, 1, n).astype(dtype) for mean, n in ((1, 50_000), (0, 6_800)))
     found = evaluate(id_scores, ood_scores)
     assert found.aupr_in == pytest.approx(aupr_in(id_scores, ood_scores), abs=1e-13)
     assert found.aupr_out == pytest.approx(aupr_out(id_scores, ood_scores), abs=1e-13)
