@@ -69,9 +69,12 @@ class Answer:
         if not isinstance(value, str) or value in _WIDE_VALUES:
             return []
         for view, column, condition in self._naming(parameter, read):
-            query = f"select distinct {column} from {view} where {condition} and {column} is not null"
-            known = [str(name) for (name,) in self.connection.execute(query).fetchall()]
-            return [] if value in known else [f"There is no {column} {value!r} in {view}: {nearest(value, known)}"]
+            # One row is soon found; all names are gathered only where it is not.
+            rows = f"from {view} where {condition} and"
+            if self.connection.execute(f"select 1 {rows} {column}::varchar = $1 limit 1", [value]).fetchall():
+                return []
+            known = self.connection.execute(f"select distinct {column} {rows} {column} is not null").fetchall()
+            return [f"There is no {column} {value!r} in {view}: {nearest(value, (str(name) for (name,) in known))}"]
         return []
 
     def _naming(self, parameter: str, read: Sequence[str]) -> Iterator[tuple[str, str, str]]:
