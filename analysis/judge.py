@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-_CELLS = 1 << 18
-"""So many groups times ties are looked at together: memory is bounded by some arrays of this size."""
+_CELLS = 1 << 14
+"""So many groups times ties are looked at together: few enough for a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
