@@ -70,13 +70,22 @@ class LocalStorage(Storage):
         folders = [prefix.strip("/")]
         while folders:
             inside = folders.pop()
-            with self._errors("list", inside), _entries(self.uri(inside)) as entries:
-                for entry in entries:
-                    key = f"{inside}/{entry.name}" if inside else entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(key)
-                    elif not entry.name.startswith(STAGED):
-                        yield key
+            for entry in self._entries(inside):
+                key = f"{inside}/{entry.name}" if inside else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(key)
+                elif not entry.name.startswith(STAGED):
+                    yield key
+
+    def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
+        """What is in a folder; nothing where there is none."""
+        with self._errors("list", folder):
+            try:
+                with os.scandir(self.uri(folder)) as entries:
+                    return list(entries)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+        return ()
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file so that a crash leaves the old one or the new one."""
@@ -106,18 +115,6 @@ class LocalStorage(Storage):
         finally:
             staged.unlink(missing_ok=True)
         _sync_folder(target.parent)
-
-
-@contextlib.contextmanager
-def _entries(folder: str) -> Iterator[Iterable[os.DirEntry[str]]]:
-    """What is in a folder; nothing where there is none."""
-    try:
-        found = os.scandir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        yield ()
-        return
-    with found as entries:
-        yield entries
 
 
 def _make_folder(folder: Path) -> None:
