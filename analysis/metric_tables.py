@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from analysis.metrics import OodMetrics, evaluate_dataset
+from analysis.judge import Judge
+from analysis.metrics import OodClasses, OodMetrics, judge_dataset
 from analysis.targets import metrics_target
-from featurestore import writing
+from featurestore import reading, writing
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from analysis.benchmarks import Benchmark
     from featurestore.lake import Lake
+    from featurestore.manifest import Manifest, Part
+
+_NAMES = tuple(field.name for field in fields(OodMetrics))
 
 
 def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> bool:
@@ -46,24 +50,36 @@ def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[
 def _rows(
     lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]
 ) -> Iterator[dict[str, Any]]:
-    key = {"benchmark": benchmark.name, "model": model}
-    id_scores = {name: _scores(lake, name, dataset=benchmark.id, **key)[1] for name in scores.get(benchmark.id, {})}
+    held = {
+        (manifest.key["dataset"], part.key["detector"]): (manifest, part)
+        for manifest in lake.partitions("scores", benchmark=benchmark.name, model=model)
+        for part in manifest.parts
+    }
+    judges = {name: Judge.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})}
     for ood in benchmark.oods:
-        detectors = sorted(set(scores.get(ood, {})) & set(id_scores))
-        class_names = (
-            lake.read("samples", dataset=ood).column("class_name").to_numpy(zero_copy_only=False) if detectors else None
-        )
+        detectors = sorted(set(scores.get(ood, {})) & set(judges))
+        classes = _classes(lake, ood) if detectors else None
         for detector in detectors:
-            sample, values = _scores(lake, detector, dataset=ood, **key)
-            for row in evaluate_dataset(id_scores[detector], values, class_names[sample]):  # type: ignore[index]
+            sample, values = _scores(lake, *held[ood, detector])
+            for row in judge_dataset(judges[detector], values, classes.take(sample)):  # type: ignore[union-attr]
                 where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
                 yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
 
 
 def _numbers(metrics: OodMetrics) -> dict[str, Any]:
-    return {field.name: getattr(metrics, field.name) for field in fields(OodMetrics)}
+    return {name: getattr(metrics, name) for name in _NAMES}
 
 
-def _scores(lake: Lake, detector: str, **key: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    rows = lake.read("scores", detector=detector, **key)
+def _classes(lake: Lake, dataset: str) -> OodClasses:
+    manifest, part = lake.part("samples", dataset=dataset)
+    names = reading.read(lake.storage, manifest, part, ["class_name"]).column("class_name").combine_chunks()
+    if names.null_count:
+        return OodClasses.of(names.to_pylist())
+    # The few names are sorted, rather than one for each sample.
+    coded = names.dictionary_encode()
+    return OodClasses.of(coded.dictionary.to_pylist()).take(coded.indices.to_numpy())
+
+
+def _scores(lake: Lake, manifest: Manifest, part: Part) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    rows = reading.read(lake.storage, manifest, part, ["sample", "score"])
     return rows.column("sample").to_numpy(), rows.column("score").to_numpy()

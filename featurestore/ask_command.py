@@ -6,16 +6,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-from rich.console import Console
-
-from featurestore import asking, explain, render
+from featurestore import asking, render
 from featurestore.errors import InputError
 from featurestore.library import Library, library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import polars as pl
 
     from featurestore.filters import Filters
     from featurestore.lake import Lake
@@ -46,20 +45,30 @@ class Source:
 
 def list_questions(source: Source) -> None:
     """Print all questions by topic."""
+    from rich.console import Console  # slow to import, and answers as CSV or JSON do without
+
+    from featurestore import explain
+
     Console().print(explain.overview(source.library()))
 
 
 def explain_question(source: Source, name: str) -> None:
     """Print one question in full."""
+    from featurestore import explain
+
     sys.stdout.write(explain.explanation(source.library().pick(name)))
 
 
 def show_schema(name: str | None, format_: str) -> None:
     """Print every view and macro, or one, with its columns and their meanings."""
+    from featurestore import explain
+
     rows = explain.schema_rows(name)
     if format_ == "table":
         sys.stdout.write(explain.schema(rows))
     else:
+        import polars as pl
+
         render.show_frame(pl.DataFrame(rows), format_)
 
 

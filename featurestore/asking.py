@@ -15,7 +15,7 @@ from featurestore.storage import Storage
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from featurestore.sqlfile import SqlFile, Value
 
@@ -57,19 +57,37 @@ class Answer:
             for maker in ("dataset add", "extract", "score")
             if maker in makers
         ]
-        return lines or [line for name, value in self.parameters.items() for line in self._unknown(name, value, read)]
+        unknown = [line for name, value in self.parameters.items() for line in self._unknown(name, value, read)]
+        return (
+            lines
+            or unknown
+            or [f"Nothing in it fits: `featurestore ask {self.question.name} --explain` tells what is asked for."]
+        )
 
     def _unknown(self, parameter: str, value: Value, read: Sequence[str]) -> list[str]:
         """Whether a parameter that chooses by name has a value that the lake knows."""
+        if not isinstance(value, str) or value in _WIDE_VALUES:
+            return []
+        for view, column, condition in self._naming(parameter, read):
+            # One row is soon found; all names are gathered only where it is not.
+            rows = f"from {view} where {condition} and"
+            if self.connection.execute(f"select 1 {rows} {column}::varchar = $1 limit 1", [value]).fetchall():
+                return []
+            known = self.connection.execute(f"select distinct {column} {rows} {column} is not null").fetchall()
+            return [f"There is no {column} {value!r} in {view}: {nearest(value, (str(name) for (name,) in known))}"]
+        return []
+
+    def _naming(self, parameter: str, read: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        """Where the names stand that a parameter chooses from, the best first: view, column and condition."""
         column = _COLUMN_OF.get(parameter, parameter)
-        views = [view for view in read if column in catalog.views()[view].columns]
-        if not isinstance(value, str) or value in _WIDE_VALUES or not views:
-            return []
-        view = "metrics" if "metrics" in views else views[0]
-        known = [str(name) for (name,) in self.connection.execute(f"select distinct {column} from {view}").fetchall()]
-        if value in known:
-            return []
-        return [f"There is no {column} {value!r} in {view}: {nearest(value, known)}"]
+        for view in sorted(read, key=lambda view: view != "metrics"):
+            if column in catalog.views()[view].columns:
+                yield view, column, "true"
+        # A question of single scores names OOD sets as datasets, and their classes as those of samples.
+        if column == "ood_dataset" and "datasets" in read:
+            yield "datasets", "dataset", "role = 'ood'"
+        if column == "ood_class" and "samples" in read:
+            yield "samples", "class_name", f"dataset = {catalog.quote(str(self.parameters.get('ood', '')))}"
 
 
 def answer(
@@ -94,13 +112,15 @@ def answer(
         InputError: A value or a condition cannot be used, or DuckDB refuses the question; the message gives file and line.
         StorageError: The lake cannot be read.
     """
-    bound = question.bind(parameters)
+    bound = question.bind({**_implied(question, chosen), **parameters})
     reads = filters.reads(question.sql)
     if storage is None and not needs_no_lake(question):
         lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
         raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
     try:
-        connection = catalog.connect(storage or Storage(), reads | filters.needed(chosen, reads))
+        connection = catalog.connect(
+            storage or Storage(), reads | catalog.named_in(question.sql) | filters.needed(chosen, reads)
+        )
         notes = filters.narrow(connection, reads, chosen)
         _lock(connection, [] if storage is None else [storage.uri("")])
     except duckdb.Error as error:
@@ -124,6 +144,12 @@ def _run(
     if relation is None:
         raise InputError(f"{question.origin}: the statement returns no rows: write a SELECT.")
     return Answer(question, bound, connection, relation, notes)
+
+
+def _implied(question: SqlFile, chosen: Filters) -> dict[str, Value]:
+    """Parameters that follow from filters: a question of one detector that is narrowed to another is asked of that one."""
+    found = {"model": chosen.models, "detector": chosen.detectors}
+    return {name: names[0] for name, names in found.items() if len(names) == 1 and name in question.parameters}
 
 
 def needs_no_lake(question: SqlFile) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -13,15 +14,18 @@ import duckdb
 
 from featurestore import published, reading, sqlfile
 from featurestore.errors import InputError, one_line
+from featurestore.names import nearest
 from featurestore.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from featurestore.sqlfile import Parameter, SqlFile, Value
     from featurestore.storage import Storage
 
     Files: TypeAlias = Callable[[Sequence[str]], str]
+
+_UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
 
 
 @cache
@@ -65,7 +69,15 @@ def read(text: str, name: str, origin: str) -> SqlFile:
 
 def refusal(file: SqlFile, error: duckdb.Error) -> InputError:
     """What to raise where DuckDB refuses a file's body: DuckDB's sentence, with the file and line."""
-    return InputError(f"{file.place(str(error))}: DuckDB refuses the SQL: {one_line(error)}")
+    return InputError(f"{file.place(str(error))}: DuckDB refuses the SQL: {told(error)}")
+
+
+def told(error: duckdb.Error) -> str:
+    """DuckDB's sentence; on an unknown table the nearest of all views, since DuckDB knows just those that are needed."""
+    unknown = _UNKNOWN_TABLE.search(str(error))
+    if unknown is None:
+        return one_line(error)
+    return f"there is no table {unknown[1]!r}: {nearest(unknown[1], views())}"
 
 
 def explained(
@@ -84,11 +96,12 @@ def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.Duck
 
     Args:
         storage: The lake's storage.
-        names: The views that are needed; all if None. Others that these read come with them, and the macros that read no
-            others.
+        names: The views and macros that are needed, without comments; all if None, and those that these read.
     """
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
+    # A question reads hundreds of small files, and fragments never change.
+    connection.execute("set parquet_metadata_cache = true")
     create(connection, storage, names, checking=names is not None)
     return connection
 
@@ -106,7 +119,7 @@ def create(
     Args:
         connection: The database.
         storage: The lake's storage.
-        names: The views that are needed; all if None. Others that these read come with them.
+        names: The views and macros that are needed, without comments; all if None, and those that these read.
         files: From keys in the storage to a SQL expression for the list of their paths; by default the storage's URIs.
         checking: Whether to compare the fragments with their manifests first: DuckDB would not notice a flipped bit.
 
@@ -115,15 +128,20 @@ def create(
     """
     storage.register(connection)
     connection.execute("create schema stored")
-    builder = _Builder(connection, storage, files or partial(_uris, storage), checking=checking)
-    for name in sorted(views()) if names is None else names:
+    builder = _Builder(
+        connection, storage, files or partial(_uris, storage), checking=checking, commenting=names is None
+    )
+    for name in sorted({**views(), **macros()}) if names is None else names:
         builder.create(name)
-    for name in macros():
-        if names is None or builder.has_all_that(name):
-            builder.create(name)
     if names is None:
         for question in questions().values():
             builder.create_question(question)
+
+
+def named_in(sql: str) -> set[str]:
+    """The views and macros that a SELECT names; empty for all else."""
+    tables, functions = _names(sql)
+    return set(tables & views().keys() | functions & macros().keys())
 
 
 def tables_of(sql: str) -> set[str]:
@@ -136,8 +154,17 @@ def tables_of(sql: str) -> set[str]:
 def _names(sql: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names of tables and of functions in a SELECT."""
     (serialized,) = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
-    tree = json.loads(serialized)
-    return frozenset(_found(tree, "BASE_TABLE", "table_name")), frozenset(_found(tree, "FUNCTION", "function_name"))
+    tables, functions = set(), set()
+
+    def note(node: dict[str, Any]) -> dict[str, Any]:
+        if node.get("type") == "BASE_TABLE":
+            tables.add(node["table_name"].lower())
+        elif node.get("type") == "FUNCTION":
+            functions.add(node["function_name"].lower())
+        return node
+
+    json.loads(serialized, object_hook=note)
+    return frozenset(tables), frozenset(functions)
 
 
 @cache
@@ -146,24 +173,20 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-def _found(node: Any, type_: str, name: str) -> Iterator[str]:
-    """Search a serialized syntax tree for the names of nodes of one type."""
-    if isinstance(node, dict):
-        if node.get("type") == type_:
-            yield node[name].lower()
-        node = list(node.values())
-    if isinstance(node, list):
-        for child in node:
-            yield from _found(child, type_, name)
-
-
 class _Builder:
     """Creates views and macros in a database, each once and after those that it reads."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, storage: Storage, files: Files, *, checking: bool
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        storage: Storage,
+        files: Files,
+        *,
+        checking: bool,
+        commenting: bool,
     ) -> None:
-        self._connection, self._storage, self._files, self._checking = connection, storage, files, checking
+        self._connection, self._storage, self._files = connection, storage, files
+        self._checking, self._commenting = checking, commenting
         self._done: set[str] = set()
 
     def create(self, name: str) -> None:
@@ -178,19 +201,16 @@ class _Builder:
         else:
             self._create_view(views()[name])
 
-    def has_all_that(self, macro: str) -> bool:
-        """Whether every view that a macro reads, itself or through others, is there."""
-        return _views_of(macro) <= self._done
-
     def _create_view(self, view: SqlFile) -> None:
         if view.name in TABLES:
             self._create_stored(view.name)
         elif view.name == "published":
             self._connection.from_arrow(published.table()).create("stored.published")
         self._connection.execute(f"create view {view.name} as {view.sql}")
-        self._connection.execute(f"comment on view {view.name} is {quote(view.title)}")
-        for column, text in view.columns.items():
-            self._connection.execute(f"comment on column {view.name}.{column} is {quote(text)}")
+        if self._commenting:
+            self._connection.execute(f"comment on view {view.name} is {quote(view.title)}")
+            for column, text in view.columns.items():
+                self._connection.execute(f"comment on column {view.name}.{column} is {quote(text)}")
 
     def _create_macro(self, macro: SqlFile) -> None:
         arguments = ", ".join(
@@ -198,7 +218,8 @@ class _Builder:
         )
         kind, body = ("table", macro.sql) if macro.columns else ("", f"({macro.body})")
         self._connection.execute(f"create macro {macro.name}({arguments}) as {kind} {body}")
-        self._connection.execute(f"comment on macro {kind} {macro.name} is {quote(macro.title)}")
+        if self._commenting:
+            self._connection.execute(f"comment on macro {kind} {macro.name} is {quote(macro.title)}")
 
     def create_question(self, question: SqlFile) -> None:
         """Create a question as a table macro.

@@ -7,7 +7,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from featurestore import catalog, derived_logits, reading, scanning
+from featurestore import catalog, derived_logits, reading
 from featurestore.errors import InputError, MissingError, StorageError, one_line
 from featurestore.names import check_slug, nearest, pick
 from featurestore.settings import read_settings
@@ -180,6 +180,8 @@ class Lake:
         Raises:
             MissingError: There is no lake, or the table has no such column in its path.
         """
+        from featurestore import scanning  # polars, which questions do without
+
         found = table_named(table)
         _check_key(found, key)
         self.check_exists()
@@ -210,10 +212,10 @@ class Lake:
         import duckdb
 
         self.check_exists()
-        needed = catalog.tables_of(query)
+        needed = catalog.named_in(query)
         # A statement that names no view may still need all of them, e.g. `show tables`.
         try:
-            connection = catalog.connect(self.storage, needed & catalog.views().keys() or None)
+            connection = catalog.connect(self.storage, needed or None)
         except duckdb.Error as error:
             raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
         try:
@@ -221,7 +223,7 @@ class Lake:
         except duckdb.IOException as error:
             raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
         except duckdb.Error as error:
-            raise InputError(f"DuckDB refuses the query: {one_line(error)}") from error
+            raise InputError(f"DuckDB refuses the query: {catalog.told(error)}") from error
         if relation is None:
             raise InputError("The statement returns no rows: give a SELECT.")
         return relation

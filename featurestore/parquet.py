@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import InputError, NumericalError
 
@@ -28,6 +27,8 @@ def encode(table: pa.Table) -> pa.Buffer:
     a copy. The other columns are small and compress well; numbers with a fraction hardly repeat, and a dictionary of them
     makes files larger and scans slow. Without vectors a row is some bytes, and a scan is fastest over large row groups.
     """
+    import pyarrow.parquet as pq  # slow to import, and questions are answered without it
+
     plain = [field.name for field in table.schema if not pa.types.is_fixed_size_list(field.type)]
     options = {
         "row_group_size": ROW_GROUP_ROWS if len(plain) < len(table.schema) else NARROW_ROW_GROUP_ROWS,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore import manifest as manifests
 from featurestore import paths, plain_pages
@@ -21,6 +20,7 @@ from featurestore.parquet import to_numpy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     from featurestore.manifest import Fragment, Manifest, Part
@@ -135,8 +135,8 @@ def pieces(
     return found
 
 
-def read(storage: Storage, manifest: Manifest, part: Part) -> pa.Table:
-    """Read a small part whole.
+def read(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a small part whole, or some of its columns.
 
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
@@ -144,7 +144,7 @@ def read(storage: Storage, manifest: Manifest, part: Part) -> pa.Table:
     tables = []
     for path, fragment in files(manifest, part):
         with _open(_opener(storage, path, fragment), path, fragment) as file:
-            tables.append(file.read())
+            tables.append(file.read(None if columns is None else list(columns)))
     return pa.concat_tables(tables)
 
 
@@ -176,6 +176,8 @@ def _read_whole(storage: Storage, entry: tuple[str, Fragment], columns: Sequence
 def _read_row_group(
     opener: Callable[[], pa.NativeFile], path: str, metadata: pq.FileMetaData, index: int, columns: list[str]
 ) -> tuple[NDArray[Any], ...]:
+    import pyarrow.parquet as pq
+
     try:
         with opener() as source, pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
             vectors = _plain_vectors(file, metadata.row_group(index), columns)
@@ -215,6 +217,8 @@ def _check_columns(file: pq.ParquetFile, columns: Sequence[str], path: str) -> N
 
 
 def _open(opener: Callable[[], pa.NativeFile], path: str, fragment: Fragment) -> pq.ParquetFile:
+    import pyarrow.parquet as pq
+
     try:
         file = pq.ParquetFile(opener(), page_checksum_verification=True)
     except StorageError:

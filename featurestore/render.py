@@ -10,17 +10,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import polars as pl
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.names import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import polars as pl
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
 _WIDEST = 10_000
@@ -84,6 +81,11 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.Data
 
 
 def _print_table(frame: pl.DataFrame) -> None:
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
     numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
     table = Table(caption=f"{frame.height:,} rows" if frame.height != 1 else "1 row", caption_justify="left")
     for name in frame.columns:
@@ -107,6 +109,8 @@ def _write_parquet(frame: pl.DataFrame) -> None:
 
 
 def _csv(frame: pl.DataFrame) -> str:
+    import polars as pl
+
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     flat = frame.with_columns(
         pl.Series(name, [None if value is None else _as_json(value) for value in frame[name].to_list()], pl.String)

@@ -23,6 +23,12 @@ with soups as (
     select model, unnest(soup_of) as ingredient
     from models
     where soup_of is not null
+),
+
+asked as materialized (
+    select model, ood_dataset, detector, fpr95, auroc, accuracy
+    from results
+    where benchmark = $benchmark and aggregation = $aggregation
 )
 
 select
@@ -33,10 +39,8 @@ select
     any_value(whole.auroc) as auroc, avg(part.auroc) as mean_auroc,
     any_value(whole.accuracy) as accuracy, avg(part.accuracy) as mean_accuracy
 from soups
-inner join results as whole on whole.model = soups.model
-left join results as part
-    on part.model = soups.ingredient and part.benchmark = whole.benchmark and part.detector = whole.detector
-    and part.ood_dataset = whole.ood_dataset and part.aggregation = whole.aggregation
-where whole.benchmark = $benchmark and whole.aggregation = $aggregation
+inner join asked as whole on whole.model = soups.model
+left join asked as part
+    on part.model = soups.ingredient and part.ood_dataset = whole.ood_dataset and part.detector = whole.detector
 group by whole.model, whole.ood_dataset, whole.detector
 order by soup, ood_dataset, detector

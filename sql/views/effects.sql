@@ -15,48 +15,62 @@
 -- column p: Two-sided p of the sign test on improved and worsened; pairs without a difference do not count
 -- column mean_auroc_difference: The same difference for auroc
 -- column left_out: Models with these metrics in no pair because their value of the ingredient is not known (null)
-with found as (
+
+-- Every file is read once: pairs and paired_differences would read those of the models and of the metrics twice each.
+with recipes as materialized (
+    select model, ingredient, parts, others
+    from ingredients
+),
+
+aggregates as materialized (
+    select model, benchmark, aggregation, ood_dataset, detector, fpr95, auroc
+    from metrics
+    where ood_class is null
+),
+
+-- The pairs come first: whoever joins the metrics of all models with one another has thousands of rows for each that is left.
+of_first as materialized (
     select
-        ingredient, benchmark, aggregation, ood_dataset, detector, first_value as from_value, second_value as to_value,
+        first.ingredient, second.model as second,
+        array_to_string(first.parts, '+') as from_value, array_to_string(second.parts, '+') as to_value,
+        a.benchmark, a.aggregation, a.ood_dataset, a.detector, a.fpr95, a.auroc
+    from recipes as first
+    inner join recipes as second
+        on second.ingredient = first.ingredient and second.others is not distinct from first.others
+        and precedes(first.parts, second.parts)
+    inner join aggregates as a on a.model = first.model
+),
+
+differences as (
+    select
+        a.ingredient, a.from_value, a.to_value, a.benchmark, a.aggregation, a.ood_dataset, a.detector,
+        b.fpr95 - a.fpr95 as fpr95_difference, b.auroc - a.auroc as auroc_difference
+    from of_first as a
+    inner join aggregates as b
+        on b.model = a.second and b.benchmark = a.benchmark and b.aggregation = a.aggregation
+        and b.ood_dataset = a.ood_dataset and b.detector = a.detector
+),
+
+found as (
+    select
+        ingredient, benchmark, aggregation, ood_dataset, detector, from_value, to_value,
         count(*) as pairs,
         avg(fpr95_difference) as mean_difference,
         student_t(count(*) - 1) * stddev_samp(fpr95_difference) / sqrt(count(*)) as half,
         count(*) filter (where fpr95_difference < 0) as improved,
         count(*) filter (where fpr95_difference > 0) as worsened,
         avg(auroc_difference) as mean_auroc_difference
-    from paired_differences
-    where ood_class is null
+    from differences
     group by all
 ),
 
 unknown as (
     select
-        recipes.ingredient, metrics.benchmark, metrics.aggregation, metrics.ood_dataset, metrics.detector,
+        recipes.ingredient, aggregates.benchmark, aggregates.aggregation, aggregates.ood_dataset, aggregates.detector,
         count(*) as left_out
-    from metrics
-    inner join (
-        select
-            models.model,
-            unnest(
-                [
-                    case when architecture is null then 'architecture' end,
-                    case when input_size is null then 'resolution' end,
-                    case when pretraining is null then 'pretraining' end,
-                    case when weight_decay is null then 'weight_decay' end,
-                    case when dropout is null then 'dropout' end,
-                    case when stochastic_depth is null then 'stochastic_depth' end,
-                    case when augmentation is null then 'augmentation' end,
-                    case when finetune_dataset is null then 'finetune_dataset' end,
-                    case when finetune_lr is null then 'finetune_lr' end,
-                    case when finetune_steps is null then 'finetune_steps' end,
-                    case when finetune_epochs is null then 'finetune_epochs' end
-                ]
-            ) as ingredient
-        from models
-        -- An ensemble has members, and no recipe that could be unknown.
-        where source is distinct from 'ensemble'
-    ) as recipes on recipes.model = metrics.model and recipes.ingredient is not null
-    where metrics.ood_class is null
+    from aggregates
+    inner join recipes on recipes.model = aggregates.model
+    where recipes.parts[1] is null and recipes.ingredient not in ('dropout+stochastic_depth', 'soup_of', 'recipe')
     group by all
 )
 

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score, roc_curve
 
+from analysis import judge
+from analysis.judge import Judge
 from analysis.metrics import (
+    OodClasses,
     aupr_in,
     aupr_out,
     auroc,
@@ -19,6 +22,7 @@ from analysis.metrics import (
     fpr95,
     fpr95_ood_positive,
     fpr_at_tpr,
+    judge_dataset,
 )
 from analysis.ranks import id_rank
 from featurestore.errors import InputError, NumericalError
@@ -213,6 +217,36 @@ def test_dataset_rows_are_those_of_each_class_alone() -> None:
     assert rows[-1].metrics == evaluate(id_scores, ood_scores)
 
 
+@a_property
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(0, 8), st.booleans())
+def test_many_classes_at_once_are_those_of_each_class_alone(seed: int, n_ood: int, shared: int, rounded: bool) -> None:
+    """Whatever the sizes of the classes, ties among them and with ID, or an ID test set without any; a class may have no sample."""
+    generator = np.random.default_rng(seed)
+    id_scores, ood_scores = generator.normal(size=30), generator.normal(size=n_ood)
+    ood_scores[:shared] = id_scores[: min(shared, n_ood)]
+    if rounded:
+        id_scores, ood_scores = np.round(id_scores, 1), np.round(ood_scores, 1)
+    every = OodClasses.of([*"abcdefgh", *generator.choice([*"aceg"], n_ood)])
+    classes = every.take(np.arange(8, 8 + n_ood))
+    *rows, _, pooled = judge_dataset(Judge.of(id_scores), ood_scores, classes)
+    names = np.array(classes.names)[classes.members]
+    assert [row.ood_class for row in rows] == sorted(set(names))
+    for row in rows:
+        alone, naive = ood_scores[names == row.ood_class], fpr95(id_scores, ood_scores[names == row.ood_class])
+        assert asdict(row.metrics) == pytest.approx(asdict(evaluate(id_scores, alone)), abs=1e-14)
+        assert row.metrics.fpr95 == naive
+        assert row.metrics.auroc == auroc(id_scores, alone)
+    assert asdict(pooled.metrics) == pytest.approx(asdict(evaluate(id_scores, ood_scores)), abs=1e-14)
+
+
+def test_ties_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by looking at a few classes at a time: that changes nothing."""
+    whole = evaluate_dataset(*a_dataset())
+    monkeypatch.setattr(judge, "_CELLS", 100)
+    for found, expected in zip(evaluate_dataset(*a_dataset()), whole, strict=True):
+        assert asdict(found.metrics) == pytest.approx(asdict(expected.metrics), abs=1e-14)
+
+
 def test_class_mean_is_unweighted_and_pooling_is_not() -> None:
     """A class of one sample counts as much as any other in the mean, and as one sample when pooled."""
     id_scores, ood_scores, classes = a_dataset()
@@ -278,9 +312,11 @@ def test_the_short_way_to_both_areas_is_the_long_one(id_scores: Float64, ood_sco
         assert found.aupr_out == pytest.approx(aupr_out(of_id, of_ood), abs=1e-13)
 
 
-def test_the_short_way_is_exact_at_the_size_of_imagenet() -> None:
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_the_short_way_is_exact_at_the_size_of_imagenet(dtype: type[np.floating[Any]]) -> None:
+    """With scores that all differ, and with logits as they are stored, of which many are equal."""
     generator = np.random.default_rng(0)
-    id_scores, ood_scores = generator.normal(1, 1, 50_000), generator.normal(0, 1, 6_800)
+    id_scores, ood_scores = (generator.normal(mean, 1, n).astype(dtype) for mean, n in ((1, 50_000), (0, 6_800)))
     found = evaluate(id_scores, ood_scores)
     assert found.aupr_in == pytest.approx(aupr_in(id_scores, ood_scores), abs=1e-13)
     assert found.aupr_out == pytest.approx(aupr_out(id_scores, ood_scores), abs=1e-13)

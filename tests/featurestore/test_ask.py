@@ -191,7 +191,10 @@ BROKEN = {
     "header": (OWN.replace("-- topic:", "-- topik:"), "line 3: expected `-- tag: text`"),
     "syntax": (OWN.replace("group by", "gruop by"), "line 10: DuckDB refuses the SQL: Parser Error"),
     "column": (OWN.replace("max(accuracy)", "max(acuracy)"), "line 7: DuckDB refuses the SQL: Binder Error"),
-    "table": (OWN.replace("from results", "from resalts"), "line 8: DuckDB refuses the SQL: Catalog Error"),
+    "table": (
+        OWN.replace("from results", "from resalts"),
+        "line 8: DuckDB refuses the SQL: there is no table 'resalts': did you mean 'results'?",
+    ),
     "statement": (OWN.replace("select model", "create table t as select model"), "line 7: expected one SELECT"),
     "two": (OWN + ";\ndrop view results", "expected one SELECT"),
     "parameter": (OWN.replace("$at_least", "$atleast"), "these differ: at_least, atleast"),

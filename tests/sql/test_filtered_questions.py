@@ -64,3 +64,33 @@ def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
         answer: Answer = asking.answer(lake.storage, question, {}, location="here")
         if not answer.relation.fetchall():
             assert any("yet: `featurestore" in line for line in answer.why_empty("here")), name
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("hardest_samples", {"ood": "nico"}, "There is no dataset 'nico' in datasets: did you mean 'ninco'?"),
+        ("confused_with", {"ood_class": "no-such"}, "There is no class_name 'no-such' in samples: "),
+        (
+            "hardest_samples",
+            {"detector": "mahalanobs"},
+            "no detector 'mahalanobs' in scores: did you mean 'mahalanobis'?",
+        ),
+        ("hardest_samples", {"benchmark": "all"}, "Nothing in it fits: `featurestore ask hardest_samples --explain`"),
+    ],
+)
+def test_an_empty_answer_from_single_scores_says_why(
+    lakes: dict[str, Lake], name: str, parameters: dict[str, Any], message: str
+) -> None:
+    answer = asking.answer(lakes["whole"].storage, QUESTIONS[name], parameters)
+    assert answer.relation.fetchall() == []
+    (line,) = answer.why_empty("here")
+    assert message in line
+
+
+def test_a_question_of_one_detector_is_asked_of_the_one_that_is_chosen(lakes: dict[str, Lake]) -> None:
+    """--detector alone is enough where the question has a parameter of that name; what is given as such counts."""
+    lake, name = lakes["whole"], "unit_test_heatmap"
+    of_msp = lake.ask(name, detector="msp").fetchall()
+    assert rows(lake, name, Filters(detectors=["msp"])) == [tuple(map(rounded, row)) for row in of_msp] != []
+    assert lake.ask(name, Filters(detectors=["msp"]), detector="mahalanobis").fetchall() == []

@@ -78,3 +78,13 @@ class TestLocalStorage(StorageContract):
             storage.put("a/b", b"x")
         with pytest.raises(StorageError, match=r"^Cannot write a/b/c/d in the lake at .*: Not a directory\.$"):
             storage.put("a/b/c/d", b"x")
+
+    def test_a_folder_that_cannot_be_looked_into_is_an_error(self, storage: LocalStorage) -> None:
+        """What is in it is not left out in silence; a file, or nothing, holds no objects."""
+        storage.put("a/b/c", b"x")
+        (storage.root / "loop").symlink_to("loop")
+        assert list(storage.names("a/b/c")) == list(storage.names("nowhere")) == []
+        with pytest.raises(
+            StorageError, match=r"^Cannot list loop in the lake at .*: Too many levels of symbolic links\.$"
+        ):
+            list(storage.names("loop"))
