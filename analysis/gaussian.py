@@ -57,10 +57,10 @@ def fit_gaussian(statistics: ClassStatistics, dtype: str = "float64") -> Gaussia
         NumericalError: No feature varies within a class by more than rounding.
     """
     samples = _require_samples(statistics)
-    total = statistics.total / samples
+    largest = _largest_eigenvalue(statistics.total) / samples
+    rounding = rounding_variance(statistics, dtype)
+    values, whitening = _whitening(statistics.within / samples, largest, rounding, "within a class")
     shift = statistics.mean
-    rounding = _rounding(np.diag(total) + shift**2, dtype)
-    values, whitening = _whitening(statistics.within / samples, _largest_eigenvalue(total), rounding, "within a class")
     centres = (statistics.means[statistics.counts > 0] - shift) @ whitening
     return GaussianFit(shift, values, whitening, centres, len(values), float(values[-1] / values[0]))
 
@@ -83,11 +83,10 @@ def fit_background(statistics: ClassStatistics, dtype: str = "float64") -> Gauss
     """
     samples = _require_samples(statistics)
     covariance = statistics.total / samples
-    shift = statistics.mean
-    rounding = _rounding(np.diag(covariance) + shift**2, dtype)
+    rounding = rounding_variance(statistics, dtype)
     values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), rounding, "over the samples")
     rank = len(values)
-    return GaussianFit(shift, values, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
+    return GaussianFit(statistics.mean, values, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
 
 
 def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,6 +116,24 @@ def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray
     return distance
 
 
+def rounding_variance(statistics: ClassStatistics, dtype: str) -> NDArray[np.float64]:
+    """The most variance that rounding to a precision puts into each feature: eps^2 E[h^2] / 12.
+
+    Rounding moves a number uniformly by up to half of its last digit, which is at most eps |h|, or the smallest number.
+
+    Args:
+        statistics: Class statistics of some samples.
+        dtype: The precision in which their features were stored.
+
+    Returns:
+        Variances, float64, shape [D].
+    """
+    precision = np.finfo(dtype)
+    squares = np.diag(statistics.within) + statistics.counts @ statistics.means**2
+    mean_square = squares / max(statistics.num_samples, 1)
+    return np.asarray((float(precision.eps) ** 2 * mean_square + float(precision.smallest_subnormal) ** 2) / 12)
+
+
 def _to_nearest(
     white: NDArray[np.float64], centres: NDArray[np.float64], half_norm: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -137,7 +154,7 @@ def _whitening(
     Args:
         covariance: S, symmetric, shape [D, D].
         scale: Largest eigenvalue of the covariance of all samples.
-        rounding: What `_rounding` returned.
+        rounding: What `rounding_variance` returned.
         where: Where variation was looked for, as in "no feature varies <where>".
     """
     values, vectors = linalg.eigh(covariance, driver="evd")
@@ -153,19 +170,10 @@ def _whitening(
     if not kept.any():
         raise NumericalError(
             f"No feature varies {where} by more than rounding, so that there is no covariance to measure distances by; "
-            "check that the features and labels of the fit dataset are what they should be."
+            "check that the features and labels of the fit dataset are what they should be, or extract with --dtype float32."
         )
     values = values[kept]
     return values, vectors[:, kept] / np.sqrt(values)
-
-
-def _rounding(mean_square: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """The most variance that rounding to a precision puts into each feature, shape [D].
-
-    Rounding moves a number uniformly by up to half of its last digit, which is at most eps |h|: eps^2 E[h^2] / 12.
-    """
-    precision = np.finfo(dtype)
-    return np.asarray((float(precision.eps) ** 2 * mean_square + float(precision.smallest_subnormal) ** 2) / 12)
 
 
 def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:
