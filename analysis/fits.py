@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from analysis.detectors import FitInputs
 from analysis.fit_arrays import from_arrays, to_arrays
-from analysis.gathering.base import Context
+from analysis.gathering.base import FIT, Context
 from analysis.gathering.rows import Rows
 from analysis.gathering.sweep import gather
 from analysis.targets import fit_target, source_of, statistic_target
@@ -109,7 +109,10 @@ class ModelFits:
         return fit_target(self.benchmark, self.model, detector, self.activations)
 
     def _fitted(self, detectors: Sequence[Detector[Any]]) -> dict[str, Any]:
-        inputs = FitInputs(self._needed(detectors), self.head)
+        source = source_of(self.benchmark, FIT, self.activations)
+        # Without a fit dataset nothing is learned from its features.
+        dtype = self.context(source).dtype if source else "float64"
+        inputs = FitInputs(self._needed(detectors), self.head, dtype)
         fits: dict[str, Any] = {}
         stored: dict[str, list[Part]] = {}
         for detector in detectors:

@@ -28,7 +28,7 @@ class GaussianFit:
         eigenvalues: Those of S that are kept, ascending, float64, shape [rank].
         whitening: V / sqrt(lambda) over the kept eigenpairs of S, so that S^+ = A A', float64, shape [D, rank].
         centres: Whitened centres, one per class with samples, float64, shape [K, rank].
-        rank: Number of kept eigenvalues.
+        rank: Number of kept eigenvalues, those that are more than rounding.
         condition: Largest over smallest kept eigenvalue.
     """
 
@@ -40,47 +40,51 @@ class GaussianFit:
     condition: float
 
 
-def fit_gaussian(statistics: ClassStatistics) -> GaussianFit:
+def fit_gaussian(statistics: ClassStatistics, dtype: str = "float64") -> GaussianFit:
     """Fit class means with a tied covariance: S = within / N.
 
     Source: Lee et al. 2018, arXiv 1807.03888, equation 1; divisor N and pseudo-inverse as in NINCO and OpenOOD.
 
     Args:
         statistics: Class statistics of the fit dataset.
+        dtype: Precision in which its features were stored.
 
     Returns:
         One centre per class with samples.
 
     Raises:
         InputError: The statistics hold no samples.
-        NumericalError: No feature varies within a class.
+        NumericalError: No feature varies within a class by more than rounding.
     """
     samples = _require_samples(statistics)
     largest = _largest_eigenvalue(statistics.total) / samples
-    values, whitening = _whitening(statistics.within / samples, largest, "within a class")
+    rounding = rounding_variance(statistics, dtype)
+    values, whitening = _whitening(statistics.within / samples, largest, rounding, "within a class")
     shift = statistics.mean
     centres = (statistics.means[statistics.counts > 0] - shift) @ whitening
     return GaussianFit(shift, values, whitening, centres, len(values), float(values[-1] / values[0]))
 
 
-def fit_background(statistics: ClassStatistics) -> GaussianFit:
+def fit_background(statistics: ClassStatistics, dtype: str = "float64") -> GaussianFit:
     """Fit one Gaussian to all samples, ignoring classes: S0 = total / N about the overall mean.
 
     Source: Ren et al. 2021, arXiv 2106.09022, section 2.
 
     Args:
         statistics: Class statistics of the fit dataset.
+        dtype: Precision in which its features were stored.
 
     Returns:
         One centre, at the origin of the whitened coordinates.
 
     Raises:
         InputError: The statistics hold no samples.
-        NumericalError: No feature varies.
+        NumericalError: No feature varies by more than rounding.
     """
     samples = _require_samples(statistics)
     covariance = statistics.total / samples
-    values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), "over the samples")
+    rounding = rounding_variance(statistics, dtype)
+    values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), rounding, "over the samples")
     rank = len(values)
     return GaussianFit(statistics.mean, values, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
 
@@ -112,6 +116,24 @@ def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray
     return distance
 
 
+def rounding_variance(statistics: ClassStatistics, dtype: str) -> NDArray[np.float64]:
+    """The most variance that rounding to a precision puts into each feature: eps^2 E[h^2] / 12.
+
+    Rounding moves a number uniformly by up to half of its last digit, which is at most eps |h|, or the smallest number.
+
+    Args:
+        statistics: Class statistics of some samples.
+        dtype: The precision in which their features were stored.
+
+    Returns:
+        Variances, float64, shape [D].
+    """
+    precision = np.finfo(dtype)
+    squares = np.diag(statistics.within) + statistics.counts @ statistics.means**2
+    mean_square = squares / max(statistics.num_samples, 1)
+    return np.asarray((float(precision.eps) ** 2 * mean_square + float(precision.smallest_subnormal) ** 2) / 12)
+
+
 def _to_nearest(
     white: NDArray[np.float64], centres: NDArray[np.float64], half_norm: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -125,13 +147,14 @@ def _to_nearest(
 
 
 def _whitening(
-    covariance: NDArray[np.float64], scale: float, where: str
+    covariance: NDArray[np.float64], scale: float, rounding: NDArray[np.float64], where: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the kept eigenvalues of S, shape [rank], and A with A A' = S^+, shape [D, rank].
 
     Args:
         covariance: S, symmetric, shape [D, D].
         scale: Largest eigenvalue of the covariance of all samples.
+        rounding: What `rounding_variance` returned.
         where: Where variation was looked for, as in "no feature varies <where>".
     """
     values, vectors = linalg.eigh(covariance, driver="evd")
@@ -139,11 +162,15 @@ def _whitening(
     # few eps of the largest one: that is no variation to divide by. The largest is that of all samples, because a fit
     # set whose classes have collapsed onto their means has a covariance of nothing but noise, which would pass any cut
     # relative to itself. The cut grows with D as in `scipy.linalg.pinvh`, but leaves room for "a few" when D is small.
-    kept = values > max(len(values), 64) * np.finfo(np.float64).eps * scale
+    computed = max(len(values), 64) * np.finfo(np.float64).eps * scale
+    # After a LayerNorm of weight w, the sum of h / w is the same for all samples: along 1 / w, what was stored in float16
+    # varies by its rounding alone, 1e-7 beside 1e-14 in float32, and would be divided by that.
+    stored = rounding @ vectors**2
+    kept = values > np.maximum(computed, stored)
     if not kept.any():
         raise NumericalError(
-            f"No feature varies {where}, so that there is no covariance to measure distances by; "
-            "check that the features and labels of the fit dataset are what they should be."
+            f"No feature varies {where} by more than rounding, so that there is no covariance to measure distances by; "
+            "check that the features and labels of the fit dataset are what they should be, or extract with --dtype float32."
         )
     values = values[kept]
     return values, vectors[:, kept] / np.sqrt(values)

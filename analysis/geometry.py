@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
+from analysis.gaussian import rounding_variance
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def norm_measures(norms: Arrays) -> dict[str, float]:
     }
 
 
-def scatter_measures(statistics: ClassStatistics) -> dict[str, float]:
+def scatter_measures(statistics: ClassStatistics, dtype: str = "float64") -> dict[str, float]:
     """How much features vary within and between classes, and in how many directions.
+
+    `dtype` is the precision in which the features were stored: what varies by its rounding alone is no direction of
+    `rank_within`, and does not count in `condition_within`.
 
     `effective_rank` is the exponential of the entropy of the normalised eigenvalues (Roy & Vetterli 2007),
     `participation` (sum of eigenvalues)^2 / sum of their squares. `nc1` is tr(S_W S_B^+) / C (Papyan, Han & Donoho 2020).
@@ -51,8 +55,9 @@ def scatter_measures(statistics: ClassStatistics) -> dict[str, float]:
         raise InputError("Class statistics without samples have no geometry; extract the fit dataset first.")
     rows = statistics.num_samples
     within, between = statistics.within / rows, statistics.between / rows
+    values, vectors = linalg.eigh(within)
     spectra = {
-        "within": linalg.eigvalsh(within),
+        "within": values,
         "between": linalg.eigvalsh(between),
         "total": linalg.eigvalsh(within + between),
     }
@@ -63,8 +68,11 @@ def scatter_measures(statistics: ClassStatistics) -> dict[str, float]:
     }
     if found["scatter_within"] > 0:
         found["scatter_ratio"] = found["scatter_between"] / found["scatter_within"]
-    for name, values in spectra.items():
-        found |= _spectrum(name, np.clip(values, 0, None))
+    for name, spectrum in spectra.items():
+        found |= _spectrum(name, np.clip(spectrum, 0, None))
+    rounding = np.maximum(_cut(values, values[-1]), rounding_variance(statistics, dtype) @ vectors**2)
+    if len(kept := values[values > rounding]):
+        found |= {"rank_within": float(len(kept)), "condition_within": float(kept[-1] / kept[0])}
     return found
 
 
@@ -109,7 +117,7 @@ def principal_axes(statistics: ClassStatistics) -> NDArray[np.float64]:
 
 def _nc1(within: NDArray[np.float64], between: NDArray[np.float64], classes: int) -> float:
     values, vectors = linalg.eigh(between)
-    kept = values > max(len(values), 64) * np.finfo(np.float64).eps * max(values[-1], np.trace(within))
+    kept = values > _cut(values, max(values[-1], np.trace(within)))
     inside = np.einsum("dk,dk->k", vectors[:, kept], within @ vectors[:, kept])
     return float((inside / values[kept]).sum() / max(classes, 1))
 
@@ -119,11 +127,12 @@ def _spectrum(name: str, values: NDArray[np.float64]) -> dict[str, float]:
     if total == 0:
         return {}
     share = values[values > 0] / total
-    found = {
+    return {
         f"effective_rank_{name}": float(np.exp(-(share * np.log(share)).sum())),
         f"participation_{name}": float(1 / (share**2).sum()),
     }
-    if name == "within":
-        kept = values[values > max(len(values), 64) * np.finfo(np.float64).eps * values[-1]]
-        found |= {"rank_within": float(len(kept)), "condition_within": float(kept[-1] / kept[0])}
-    return found
+
+
+def _cut(values: NDArray[np.float64], scale: float) -> float:
+    """What rounding in the sums and the solver may leave of an eigenvalue of zero."""
+    return float(max(len(values), 64) * np.finfo(np.float64).eps * scale)

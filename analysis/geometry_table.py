@@ -65,7 +65,7 @@ def write_geometry(fits: ModelFits, source: Source, targets: Iterable[writing.Ta
         found: dict[str, object] = {"role": _role(fits, name)}
         if name == source.dataset:
             found |= norm_measures(gathered[FEATURE_NORMS.name])
-            found |= scatter_measures(statistics)
+            found |= scatter_measures(statistics, fits.context(source).dtype)
             found |= mean_measures(statistics, fits.head)
             kurtosis = gathered[WITHIN_KURTOSIS.name]["kurtosis"]
             found |= {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Raised whenever a metric's numbers change, so that stored metrics become stale.
 _METRICS_VERSION = 1
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
-_GEOMETRY_VERSION = 1
+_GEOMETRY_VERSION = 2
 _SCORES_OF = "scores of "
 
 

@@ -31,12 +31,14 @@ class FitInputs:
     Attributes:
         statistics: Finished statistics by name, at least those that the detectors to be fitted need.
         head: The final linear layer; None for a model without.
+        dtype: Precision in which the features of the fit dataset were stored.
         memo: Fits that several detectors share, such as eigendecompositions.
         warnings: What the user should know of these fits, one sentence each; detectors append to it.
     """
 
     statistics: Mapping[str, Arrays]
     head: Head | None = None
+    dtype: str = "float64"
     memo: Memo = field(default_factory=Memo, init=False, repr=False)
     warnings: list[str] = field(default_factory=list, init=False, repr=False)
 

@@ -31,16 +31,16 @@ def class_fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
 
 def relative_fit(inputs: FitInputs, statistics: Statistic) -> RelativeFit:
     """Fit the tied and the background Gaussian of the named statistics."""
-    return RelativeFit(class_fit(inputs, statistics), fit_background(inputs.class_statistics(statistics)))
+    return RelativeFit(class_fit(inputs, statistics), fit_background(inputs.class_statistics(statistics), inputs.dtype))
 
 
 def _class_fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
     gathered = inputs.class_statistics(statistics)
-    fit = fit_gaussian(gathered)
+    fit = fit_gaussian(gathered, inputs.dtype)
     if fit.rank < gathered.dim:
         inputs.warnings.append(
             f"the within-class covariance of {statistics.name} has rank {fit.rank} of {gathered.dim} (condition number "
-            f"{fit.condition:.1e}): distances leave out the directions in which no class varies"
+            f"{fit.condition:.1e}): distances leave out the directions in which no class varies by more than rounding"
         )
     return fit
 

@@ -36,4 +36,5 @@ DETECTOR = Detector(
     fit_type=GaussianFit,
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
+    version=2,
 )

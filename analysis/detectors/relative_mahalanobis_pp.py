@@ -35,4 +35,5 @@ DETECTOR = Detector(
     fit_type=RelativeFit,
     fitted_on="fit features and labels",
     needs=(UNIT_CLASS_STATISTICS,),
+    version=2,
 )

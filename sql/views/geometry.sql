@@ -23,7 +23,7 @@
 -- column participation_within: Participation ratio of the within-class covariance: squared sum of eigenvalues over sum of squares
 -- column participation_between: The same of the class means
 -- column participation_total: The same of all samples
--- column rank_within: Directions in which samples vary within classes
+-- column rank_within: Directions in which samples vary within classes by more than the rounding of what was stored
 -- column condition_within: Largest over smallest of the within-class covariance's eigenvalues, those of rank_within
 -- column kurtosis_within: Mean absolute excess kurtosis along the 32 leading directions within classes; 0 if Gaussian
 -- column principal_dim: Dimensions of the principal subspace: the fewest that hold 95 % of the fit dataset's variance

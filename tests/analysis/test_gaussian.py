@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
 from sklearn.covariance import EmpiricalCovariance
 
 from analysis import gaussian
+from analysis.fits import read_arrays
 from analysis.gaussian import fit_background, fit_gaussian, squared_distance
 from analysis.statistics import class_statistics, empty_statistics
 from featurestore.errors import InputError, NumericalError
+from tests.analysis.conftest import CASES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.gaussian import GaussianFit
     from analysis.statistics import ClassStatistics
     from tests.analysis.conftest import Labelled
+    from tests.pipeline import Commands
 
     Float64 = NDArray[Any]
     Labels = NDArray[np.int64]
@@ -223,3 +226,71 @@ def test_rounding_is_never_taken_for_variation(dim: int) -> None:
         features = np.column_stack([free, free @ rng.normal(size=dim - 1)])
         statistics = class_statistics(features, rng.integers(0, 4, 2000), 4)
         assert fit_gaussian(statistics).rank == fit_background(statistics).rank == dim - 1
+
+
+def layer_norm(seed: int, rows: int = 1500, dim: int = 24) -> tuple[Float64, Labels, Float64]:
+    """Features of three classes after a LayerNorm, labels, and the one direction in which they cannot vary."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, rows)
+    hidden = rng.normal(size=(rows, dim)) @ rng.normal(size=(dim, dim)) + 2 * rng.normal(size=(3, dim))[labels]
+    unit = (hidden - hidden.mean(axis=1, keepdims=True)) / hidden.std(axis=1, keepdims=True)
+    weight = rng.uniform(0.5, 2, dim)
+    return weight * unit + rng.normal(size=dim), labels, 1 / weight / np.linalg.norm(1 / weight)
+
+
+def naive_stored_distance(stored: Float64, exact: Float64, labels: Labels, queries: Float64) -> tuple[Float64, int]:
+    """The formula without the eigenvectors along which the true rounding errors make up most of what varies."""
+    means, residuals = naive_parts(stored, labels)
+    values, vectors = np.linalg.eigh(residuals.T @ residuals / len(stored))
+    kept = [i for i, v in enumerate(vectors.T) if values[i] > 2 * np.mean(((stored - exact) @ v) ** 2)]
+    precision = sum(np.outer(vectors[:, i], vectors[:, i]) / values[i] for i in kept)
+    apart = [[(query - mean.astype(float)) for mean in means.values()] for query in queries]
+    return np.array([min(d @ precision @ d for d in row) for row in apart]), len(kept)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_stored_precision_adds_is_no_variation(dtype: str, seed: int) -> None:
+    """Along the weights' inverse, features after a LayerNorm vary by rounding alone, and distances leave it out."""
+    exact, labels, constant = layer_norm(seed)
+    stored = exact.astype(dtype).astype(float)
+    statistics = class_statistics(stored, labels, 3)
+    fit, background = fit_gaussian(statistics, dtype), fit_background(statistics, dtype)
+    assert fit.rank == background.rank == exact.shape[1] - 1
+    assert np.abs(constant @ fit.whitening).max() < 0.01 * np.abs(fit.whitening).max()
+    slow, rank = naive_stored_distance(stored, exact, labels, stored[:60])
+    assert fit.rank == rank
+    assert_allclose(squared_distance(fit, stored[:60]), slow, rtol=1e-9)
+    # As near to the features' own as their precision allows, which a distance along that direction is not.
+    true = naive_distance(exact, labels, exact[:60])
+    assert_allclose(squared_distance(fit, stored[:60]), true, rtol=20 * np.finfo(dtype).eps)
+    if dtype == "float16":
+        every = fit_gaussian(statistics)
+        assert every.rank == exact.shape[1]
+        assert np.abs(squared_distance(every, stored[:60]) / true - 1).max() > 0.1
+
+
+@pytest.mark.parametrize("case", ["float16", "float32", "digits"])
+@pytest.mark.parametrize("fit", [fit_gaussian, fit_background])
+def test_a_stored_precision_costs_no_direction_that_varies_more(case: str, fit: Any) -> None:
+    """Where features vary by more than rounding, the fit is that of the pseudo-inverse, to the last bit."""
+    labelled = CASES[case]()
+    statistics = statistics_of(labelled)
+    assert_array_equal(fit(statistics, str(labelled.features.dtype)).whitening, fit(statistics).whitening)
+
+
+@pytest.mark.parametrize("fit", [fit_gaussian, fit_background])
+def test_features_that_vary_by_rounding_alone_cannot_be_fitted(fit: Any) -> None:
+    """Beside an offset of 1,000, float16 keeps nothing of a deviation of a tenth."""
+    features = np.random.default_rng(8).normal(1000, 0.1, (500, 4)).astype(np.float16)
+    statistics = class_statistics(features, np.arange(500) % 2, 2)
+    with pytest.raises(NumericalError, match="by more than rounding"):
+        fit(statistics, "float16")
+    assert fit(statistics).rank > 0
+
+
+def test_a_stored_fit_knows_the_precision_of_its_features(scored: Commands) -> None:
+    """The features of this lake's ViTs come from a LayerNorm and are stored in float16: the command leaves that direction out."""
+    for model in ("a", "b"):
+        (dim,) = scored.lake.read("models", model=model).column("feature_dim").to_pylist()
+        assert read_arrays(scored.lake, model, "train", "mahalanobis")["rank"] == dim - 1
