@@ -114,6 +114,7 @@ def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
     assert found[0] == "norm_mean"
     assert "clip-openai lie" in found[1]
     assert re.search(r"below the others \(95 % interval [\d.]+ to [\d.]+ for this one alone, n = 4 against 8\)", whole)
+    assert "nc3 Distance of the centred head rows from the centred class means" in whole
     assert re.search(r"of 25 measures|among 25 measures|the 25 measures tried", whole)
     few = said(page_of(tmp_path / "b", Shape(models=2)))
     assert "it takes 5 models with both by mahalanobis, the lake has 2" in few
