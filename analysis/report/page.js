@@ -41,7 +41,7 @@ function kept(item, on) {
 function applyFilters() {
   const on = chosen();
   for (const [name, view] of views) {
-    if (relegend(payload[name], payload[name].spec, on)) drawn = drawn.then(() => draw(name));
+    if (legends(payload[name], payload[name].spec).length) drawn = drawn.then(() => draw(name));
     else view.data("rows", kept(payload[name], on).map((row) => ({ ...row }))).runAsync();
   }
   for (const table of document.querySelectorAll(".table table")) {
@@ -57,13 +57,22 @@ if (form) {
   if (innerWidth < 640) form.parentElement.open = false;
 }
 
-// A legend of what a filter chooses among names what is chosen; whether there is one.
-function relegend(item, node, on) {
-  if (node === null || typeof node !== "object") return false;
-  const found = Object.values(node).map((child) => relegend(item, child, on)).some(Boolean);
-  if (!node.legend?.values || !item.filters.includes(node.field) || !on[node.field]) return found;
-  node.legend.values = node.scale.domain.filter((value) => on[node.field].has(value));
-  return true;
+// Legends of what a filter chooses among name what is chosen. The first names of a scale are those that colours or shapes
+// tell apart: what is chosen beside them takes the place of what is not.
+function legends(item, node) {
+  if (node === null || typeof node !== "object") return [];
+  const found = Object.values(node).flatMap((child) => legends(item, child));
+  return node.legend?.values && item.filters.includes(node.field) ? [node, ...found] : found;
+}
+function tellApart(channel, values) {
+  if (!values) return;
+  const names = channel.scale.domain;
+  const first = channel.legend.values.length;
+  for (let at = first; at < names.length; at++) {
+    const free = names.findIndex((name, place) => place < first && !values.has(name));
+    if (free >= 0 && values.has(names[at])) [names[free], names[at]] = [names[at], names[free]];
+  }
+  channel.legend.values = names.filter((name) => values.has(name));
 }
 
 // Labels on a phone: shorter, and the ingredient and values of a change in two lines.
@@ -84,8 +93,8 @@ async function draw(name) {
   const room = place.clientWidth;
   const columns = item.spec.facet ? (room < 620 ? 1 : Math.min(2, item.panels)) : 1;
   const on = chosen();
-  relegend(item, item.spec, on);
   const spec = structuredClone(item.spec);
+  for (const channel of legends(item, spec)) tellApart(channel, on[channel.field]);
   const panel = spec.facet ? spec.spec : spec;
   const limit = spec.facet && item.panels === 1 ? 560 : Infinity;
   if (spec.facet) spec.columns = columns;
