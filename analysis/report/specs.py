@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 DATA = "rows"
 _NAMED = "named"
 
-alt.data_transformers.register(_NAMED, lambda _: {"name": DATA})
+
+def _by_name(_: Any) -> Any:
+    return {"name": DATA}
+
+
+alt.data_transformers.register(_NAMED, _by_name)
 
 
 def specification(chart: Callable[[pl.DataFrame], alt.TopLevelMixin], frame: pl.DataFrame) -> dict[str, Any]:

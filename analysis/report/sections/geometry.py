@@ -78,7 +78,7 @@ def _differences(frame: pl.DataFrame) -> list[str]:
     low, size, high = sorted(abs(row[name]) for name in ("difference", "low", "high"))
     return [
         sentence(
-            "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models pretrained on {pretraining} "
+            "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models with pretraining {pretraining} "
             "lie {size} standard deviations {side} the others ({interval} for this one alone, n = {models} against {others})."
             + hedge(min(row["models"], row["others"])),
             tried=len(groups),

@@ -98,7 +98,7 @@ def test_unknown_recipes(tmp_path: Path) -> None:
     page = page_of(tmp_path, Shape(models=6, recipes=False))
     assert "no two models are known to differ" in said(page)
     assert "recipe-effects" not in payload(page)
-    assert "models pretrained on unknown" in said(page)
+    assert "models with pretraining unknown and detector" in said(page)
 
 
 def test_unknown_accuracies(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
     assert found[0] == "norm_mean"
     assert "clip-openai lie" in found[1]
     assert re.search(r"below the others \(95 % interval [\d.]+ to [\d.]+ for this one alone, n = 4 against 8\)", whole)
-    assert "nc3 Distance of the centred head rows from the centred class means" in whole
+    assert "Distance of the centred head rows from the centred class means" in whole
     assert re.search(r"of 25 measures|among 25 measures|the 25 measures tried", whole)
     few = said(page_of(tmp_path / "b", Shape(models=2)))
     assert "it takes 5 models with both by mahalanobis, the lake has 2" in few
