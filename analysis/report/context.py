@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from analysis.report.content import Source
-from analysis.studies.palette import UNKNOWN
+from analysis.studies.palette import TOLD_APART, UNKNOWN
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Context:
     def detectors(self) -> list[str]:
         """The detectors, those with the lowest mean FPR first."""
         return leading(self.results)
+
+    @property
+    def first_detectors(self) -> list[str]:
+        """The detectors that figures begin with: more would make them unreadable."""
+        return self.detectors[:TOLD_APART]
 
     @cached_property
     def model(self) -> str:

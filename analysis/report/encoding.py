@@ -28,18 +28,18 @@ def encoded(frame: pl.DataFrame, *, digits: int = _DIGITS) -> list[dict[str, Any
 
 
 def _column(column: pl.Series, digits: int) -> dict[str, Any]:
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        return {"name": column.name, "values": [_number(value, digits) for value in column]}
-    texts = [_text(value) for value in column]
-    words = sorted({text for text in texts if text is not None})
-    place: dict[str | None, int] = {word: index for index, word in enumerate(words)} | {None: -1}
-    return {"name": column.name, "words": words, "at": [place[text] for text in texts]}
+    if column.dtype.is_float():
+        return {"name": column.name, "values": [_rounded(value, digits) for value in column.to_list()]}
+    if column.dtype.is_integer() or column.dtype == pl.Boolean:
+        return {"name": column.name, "values": column.to_list()}
+    texts = column if column.dtype == pl.String else pl.Series(map(_text, column), dtype=pl.String)
+    words = texts.drop_nulls().unique().sort().to_list()
+    at = texts.cast(pl.Enum(words)).to_physical().cast(pl.Int64).fill_null(-1)
+    return {"name": column.name, "words": words, "at": at.to_list()}
 
 
-def _number(value: float | None, digits: int) -> float | None:
-    if isinstance(value, float):
-        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
-    return value
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
 
 
 def _text(value: object) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import vl_convert
 
 from analysis.report.encoding import thinned
@@ -12,7 +13,7 @@ from analysis.report.specs import inner, specification, with_rows
 from featurestore.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from analysis.report.content import Figure
@@ -25,12 +26,13 @@ _NARROWEST = 70
 _SMALL = {"labelFontSize": 7.5, "titleFontSize": 8}
 
 
-def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
+def write_figures(figures: Iterable[Figure], folder: Path, detectors: Sequence[str]) -> list[Path]:
     """Write each figure as PNG, SVG and CSV.
 
     Args:
         figures: The figures.
         folder: Where to; it is made if it is not there.
+        detectors: The detectors that the drawings show, where the page has a filter of them; the CSV has all.
 
     Returns:
         The files.
@@ -43,7 +45,7 @@ def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for figure in figures:
             files = {suffix: folder / f"{figure.name}.{suffix}" for suffix in ("png", "svg", "csv")}
-            svg, png = drawn(figure)
+            svg, png = drawn(figure, detectors)
             files["svg"].write_text(svg, encoding="utf-8")
             files["png"].write_bytes(png)
             figure.frame.write_csv(files["csv"])
@@ -53,9 +55,12 @@ def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
     return written
 
 
-def drawn(figure: Figure) -> tuple[str, bytes]:
+def drawn(figure: Figure, detectors: Sequence[str]) -> tuple[str, bytes]:
     """A figure as SVG and PNG, 85 mm wide; the PNG has 300 dots per inch."""
-    frame, _ = thinned(figure.frame, MOST_ROWS)
+    frame = figure.frame
+    if "detector" in figure.filters and "detector" in frame.columns:
+        frame = frame.filter(pl.col("detector").is_in(detectors))
+    frame, _ = thinned(frame, MOST_ROWS)
     spec = _for_print(with_rows(specification(figure.chart, frame), frame))
     inner(spec)["width"] = _POINTS
     svg: str = vl_convert.vegalite_to_svg(spec)
@@ -68,7 +73,7 @@ def drawn(figure: Figure) -> tuple[str, bytes]:
 
 
 def _for_print(spec: dict[str, Any]) -> dict[str, Any]:
-    """Small type, a white page, panels one below the other."""
+    """Small type and dots, a white page, panels one below the other, and what a drop-down list would say as a title."""
     config = spec.setdefault("config", {})
     config["background"] = "white"
     config["axis"] = {**config.get("axis", {}), **_SMALL, "labelLimit": 110, "titlePadding": 4}
@@ -80,6 +85,12 @@ def _for_print(spec: dict[str, Any]) -> dict[str, Any]:
         legend["gradientLength"] = 120
     if "facet" in spec:
         spec["columns"] = 1
+    for part in inner(spec).get("layer", [inner(spec)]):
+        if isinstance(part["mark"], dict) and part["mark"]["type"] == "point":
+            part["mark"]["size"] = part["mark"].get("size", 40) / 2
+    picked = [value for param in spec.get("params", []) if "bind" in param for value in param.get("value", [])]
+    if picked:
+        spec["title"] = {"text": ", ".join(str(text) for value in picked for text in value.values()), "fontSize": 8, "fontWeight": "normal", "anchor": "start"}  # fmt: skip
     axis = inner(spec).get("encoding", {}).get("x", {}).get("axis", {})
     if axis.get("labelAngle"):  # slanted names have no room in a column
         axis["labels"] = False

@@ -41,7 +41,8 @@ function kept(item, on) {
 function applyFilters() {
   const on = chosen();
   for (const [name, view] of views) {
-    view.data("rows", kept(payload[name], on).map((row) => ({ ...row }))).runAsync();
+    if (legends(payload[name], payload[name].spec).length) drawn = drawn.then(() => draw(name));
+    else view.data("rows", kept(payload[name], on).map((row) => ({ ...row }))).runAsync();
   }
   for (const table of document.querySelectorAll(".table table")) {
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);
@@ -56,26 +57,59 @@ if (form) {
   if (innerWidth < 640) form.parentElement.open = false;
 }
 
+// Legends of what a filter chooses among name what is chosen. The first names of a scale are those that colours or shapes
+// tell apart: what is chosen beside them takes the place of what is not.
+function legends(item, node) {
+  if (node === null || typeof node !== "object") return [];
+  const found = Object.values(node).flatMap((child) => legends(item, child));
+  return node.legend?.values && item.filters.includes(node.field) ? [node, ...found] : found;
+}
+function tellApart(channel, values) {
+  if (!values) return;
+  const names = channel.scale.domain;
+  const first = channel.legend.values.length;
+  for (let at = first; at < names.length; at++) {
+    const free = names.findIndex((name, place) => place < first && !values.has(name));
+    if (free >= 0 && values.has(names[at])) [names[free], names[at]] = [names[at], names[free]];
+  }
+  channel.legend.values = names.filter((name) => values.has(name));
+}
+
+// Labels on a phone: shorter, and the ingredient and values of a change in two lines.
+function narrow(node) {
+  if (node === null || typeof node !== "object") return;
+  Object.values(node).forEach(narrow);
+  if (node.axis?.labelLimit > NARROW_LABEL) node.axis.labelLimit = NARROW_LABEL;
+  if (node.axis && node.field === "change")
+    Object.assign(node.axis, { labelExpr: "split(datum.label, '  ')", labelFontSize: 9.5, labelLineHeight: 10.5, labelOffset: -5 });
+}
+const NARROW_LABEL = 140;
+
 // Charts: panels side by side where there is room, drawn once to see what the labels take, then as wide as the page.
+let drawn = Promise.resolve(); // one after the other
 async function draw(name) {
   const item = payload[name];
   const place = document.querySelector(`#${CSS.escape(name)} .chart`);
   const room = place.clientWidth;
   const columns = item.spec.facet ? (room < 620 ? 1 : Math.min(2, item.panels)) : 1;
+  const on = chosen();
   const spec = structuredClone(item.spec);
+  for (const channel of legends(item, spec)) tellApart(channel, on[channel.field]);
   const panel = spec.facet ? spec.spec : spec;
   const limit = spec.facet && item.panels === 1 ? 560 : Infinity;
   if (spec.facet) spec.columns = columns;
-  spec.datasets = { rows: kept(item, chosen()) };
-  spec.config.legend = { ...spec.config.legend, columns: Math.max(1, Math.floor(room / 290)) };
+  spec.datasets = { rows: kept(item, on) };
+  spec.config.legend = { ...spec.config.legend, columns: Math.max(1, Math.floor((room - 150) / 160)) };
   spec.config.background = "transparent";
-  spec.config.axis = { ...spec.config.axis, labelLimit: room < 500 ? 110 : 260 };
+  spec.config.axis = { ...spec.config.axis, labelLimit: room < 500 ? NARROW_LABEL : 260 };
+  if (room < 500) narrow(panel);
   // A title that is longer than its axis grows towards the labels, where there is room.
   spec.config.axisX = { ...spec.config.axisX, titleAnchor: room < 500 ? "end" : null };
   const options = { actions: false, renderer: "svg", tooltip: { theme: "custom" } };
   // Wider than the legends, or they would count as labels.
   const wide = Math.max(150, Math.floor(room / columns) - 60);
   panel.width = wide;
+  views.get(name)?.finalize();
   let result = await vegaEmbed(place, spec, options);
   const taken = place.querySelector("svg").viewBox.baseVal.width - columns * wide;
   result.finalize();
@@ -86,9 +120,7 @@ async function draw(name) {
 }
 async function drawAll() {
   for (const [name, item] of Object.entries(payload)) {
-    if (!item.spec) continue;
-    views.get(name)?.finalize();
-    await draw(name);
+    if (item.spec) await draw(name);
   }
   root.dataset.ready = "true";
 }
@@ -97,7 +129,7 @@ let waiting;
 addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    if (Math.abs(innerWidth - drawnAt) > 40) { drawnAt = innerWidth; drawAll(); }
+    if (Math.abs(innerWidth - drawnAt) > 40) { drawnAt = innerWidth; drawn = drawn.then(drawAll); }
   }, 250);
 });
 
@@ -147,4 +179,4 @@ for (const button of document.querySelectorAll("[data-save]")) {
 }
 
 applyFilters();
-drawAll();
+drawn = drawn.then(drawAll);

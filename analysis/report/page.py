@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-from functools import cache
+import re
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
-
-import vl_convert
 
 from analysis.report.content import Content, Figure, Gallery, TableView
 from analysis.report.context import Context
@@ -17,7 +15,9 @@ from analysis.report.encoding import as_json, encoded, thinned
 from analysis.report.figures import write_figures
 from analysis.report.sections import sections
 from analysis.report.specs import panels, specification
+from analysis.report.steady_lake import SteadyLake
 from analysis.report.tables import MOST_ROWS, table
+from analysis.report.vega import bundle
 from analysis.studies.palette import UNKNOWN
 from featurestore.errors import LakeError, MissingError, StorageError
 from featurestore.names import pick
@@ -29,12 +29,11 @@ if TYPE_CHECKING:
 
     from analysis.report.content import Item, Section, Source
     from analysis.report.context import OpenImage
+    from analysis.report.vega import Bundle
     from featurestore.lake import Lake
 
 _FIGURE_ROWS = 16_000
 _DEFAULT_BENCHMARK = "main"
-# More detectors than this make a scatter unreadable: the page begins with the best of them.
-_DETECTORS_AT_FIRST = 8
 
 
 def write_report(
@@ -61,16 +60,17 @@ def write_report(
         MissingError: The lake has no metrics yet, or none of that benchmark.
         StorageError: A file cannot be written.
     """
-    context = Context(lake, _benchmark(lake, benchmark), open_image)
+    context = Context(SteadyLake(lake), _benchmark(lake, benchmark), open_image)
+    vega = bundle()
     built = [(section, _built(section, context)) for section in sections()]
-    page = _page(context, built)
+    page = _page(context, built, vega)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"Cannot write {out}: {error.strerror}.") from error
     drawings = [item for _, content in built for item in content.items if isinstance(item, Figure)]
-    return write_figures(drawings, figures) if figures else []
+    return write_figures(drawings, figures, context.first_detectors) if figures else []
 
 
 def _benchmark(lake: Lake, wanted: str | None) -> str:
@@ -90,13 +90,13 @@ def _built(section: Section, context: Context) -> Content:
         return Content(not_shown=[f"{section.title}: {error}"])
 
 
-def _page(context: Context, built: Sequence[tuple[Section, Content]]) -> str:
+def _page(context: Context, built: Sequence[tuple[Section, Content]], vega: Bundle) -> str:
     shown = [(section, content) for section, content in built if content.items]
     parts = {
         "title": "Out-of-distribution detection",
         "benchmark": html.escape(context.benchmark),
         "lead": _lead(context),
-        "findings": _findings(content for _, content in built),
+        "findings": _findings(built),
         "contents": "".join(f'<a href="#{section.name}">{html.escape(section.title)}</a>' for section, _ in shown),
         "filters": _filters(context),
         "sections": "".join(_section(section, content) for section, content in shown),
@@ -106,16 +106,9 @@ def _page(context: Context, built: Sequence[tuple[Section, Content]]) -> str:
         "payload": as_json(_payload(shown)),
         "style": _text("page.css"),
         "script": _text("page.js"),
-        "vega": _vega(),
+        "vega": vega.text,
     }
     return Template(_text("page.html")).substitute(parts)
-
-
-@cache
-def _vega() -> str:
-    """Vega, Vega-Lite and vega-embed, which Altair's converter carries; putting them together takes two seconds."""
-    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub knows no default
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _text(name: str) -> str:
@@ -129,18 +122,22 @@ def _lead(context: Context) -> str:
     return f"{', '.join(said[:-1])} and {said[-1]}. FPR is the share of OOD accepted at the threshold that accepts 95 % of ID test samples; lower is better."
 
 
-def _findings(contents: Iterable[Content]) -> str:
-    lines = [line for content in contents for line in content.findings]
+def _findings(built: Iterable[tuple[Section, Content]]) -> str:
+    groups = [_group(section, content.findings) for section, content in built if content.findings]
+    return "".join(groups) or "<p>Too few models to compare; the numbers are below.</p>"
+
+
+def _group(section: Section, findings: Sequence[str]) -> str:
+    """A section's findings beside a link to it."""
+    lines = "".join(f"<li>{line}</li>" for line in findings)
     return (
-        f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
-        if lines
-        else "<p>Too few models to compare; the numbers are below.</p>"
+        f'<div class="group"><h3><a href="#{section.name}">{html.escape(section.title)}</a></h3><ul>{lines}</ul></div>'
     )
 
 
 def _filters(context: Context) -> str:
     """A switch for each pretraining and detector, where there is a choice."""
-    first = set(context.detectors[:_DETECTORS_AT_FIRST])
+    first = set(context.first_detectors)
     choices = {
         "pretraining": sorted(set(context.results["pretraining"].fill_null(UNKNOWN))),
         "detector": sorted(context.detectors),
@@ -196,7 +193,7 @@ def _source(source: Source) -> str:
 def _gallery(gallery: Gallery) -> str:
     pictures = "".join(
         f'<li><img alt="" src="data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}">'
-        + "".join(f"<span>{html.escape(line)}</span>" for line in picture.lines if line)
+        + "".join(f"<span>{html.escape(line).replace('_', '_<wbr>')}</span>" for line in picture.lines if line)
         + "</li>"
         for picture in gallery.pictures
     )
@@ -206,7 +203,12 @@ def _gallery(gallery: Gallery) -> str:
 def _not_shown(lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    return f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(f"<li>{html.escape(line)}</li>" for line in lines)}</ul></section>'
+    return f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(f"<li>{_with_code(line)}</li>" for line in lines)}</ul></section>'
+
+
+def _with_code(text: str) -> str:
+    """Plain text as HTML, what stands between backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _payload(shown: Sequence[tuple[Section, Content]]) -> dict[str, Any]:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 DATA = "rows"
+_NAMED = "named"
+
+
+def _by_name(_: Any) -> Any:
+    return {"name": DATA}
+
+
+alt.data_transformers.register(_NAMED, _by_name)
 
 
 def specification(chart: Callable[[pl.DataFrame], alt.TopLevelMixin], frame: pl.DataFrame) -> dict[str, Any]:
@@ -24,18 +32,9 @@ def specification(chart: Callable[[pl.DataFrame], alt.TopLevelMixin], frame: pl.
         frame: Its data.
     """
     # Altair takes longer to check a chart against its schema than to make it; the tests of the studies have it checked.
-    with alt.data_transformers.enable("default", max_rows=None), debug_mode(False):
-        spec: dict[str, Any] = chart(frame).to_dict()
-    renamed: dict[str, Any] = _renamed(spec, set(spec.pop("datasets", {})))
-    return renamed
-
-
-def _renamed(node: Any, names: set[str]) -> Any:
-    if isinstance(node, dict):
-        if node.get("name") in names:
-            return {"name": DATA}
-        return {key: _renamed(value, names) for key, value in node.items()}
-    return [_renamed(value, names) for value in node] if isinstance(node, list) else node
+    with alt.data_transformers.enable(_NAMED), debug_mode(False):
+        spec: dict[str, Any] = chart(frame).to_dict(validate=False)
+    return spec
 
 
 def with_rows(spec: dict[str, Any], frame: pl.DataFrame) -> dict[str, Any]:

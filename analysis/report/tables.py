@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_ROWS = 400
+# As page.css has them.
+_ROWS_ON_PAPER, _COLUMNS_ON_PAPER = 25, 13
+_LONG = 40
 
 
 def table(frame: pl.DataFrame, shares: Sequence[str] = ()) -> str:
@@ -24,7 +27,10 @@ def table(frame: pl.DataFrame, shares: Sequence[str] = ()) -> str:
     shown = frame.head(MOST_ROWS)
     columns = [_cells(column, share=column.name in shares) for column in shown]
     rows = "".join(f"<tr>{''.join(cells)}</tr>" for cells in zip(*columns, strict=True))
-    return f'<div class="table" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    cut = " cut" if len(shown) > _ROWS_ON_PAPER or frame.width > _COLUMNS_ON_PAPER else ""
+    return (
+        f'<div class="table{cut}" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def _is_number(column: pl.Series) -> bool:
@@ -52,7 +58,7 @@ def _cells(column: pl.Series, *, share: bool) -> list[str]:
 def _cell(value: object, *, number: bool, share: bool, short: bool) -> str:
     text = html.escape(_text(value, short=short))
     if not number:
-        return f"<td>{text}</td>"
+        return f"<td>{text}</td>" if len(text) <= _LONG else f'<td class="long">{text}</td>'
     exact = f' data-v="{value:.9g}"' if isinstance(value, float) else ""
     bar = f' style="--share:{value:.3f}"' if share and isinstance(value, float) else ""
     return f'<td class="number{" share" if bar else ""}"{exact}{bar}>{text}</td>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,13 +45,14 @@ class Text(str):
 
 
 def sentence(template: str, **parts: str | float | Number) -> str:
-    """A sentence as HTML: parts are escaped, names of things set apart.
+    """A sentence as HTML: parts are escaped, names of things set apart; no line ends within `95 %` or `n = 8`.
 
     Args:
         template: HTML with `{name}` for each part.
         parts: Names (set in bold), other texts, counts, and numbers.
     """
-    return template.format_map({name: _part(value) for name, value in parts.items()})
+    said = template.format_map({name: _part(value) for name, value in parts.items()})
+    return re.sub(r"(?<=\d) (?=%)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)", "\u00a0", said)
 
 
 def _part(value: str | float | Number) -> str:

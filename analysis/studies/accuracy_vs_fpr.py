@@ -5,18 +5,21 @@ Run it with `python -m analysis.studies.accuracy_vs_fpr --lake LAKE --out accura
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import altair as alt
 import polars as pl
 
 from analysis.studies.command import run
-from analysis.studies.palette import ACCURACY, CONFIG, FPR, SHAPES, colours, shapes
-from analysis.studies.results import RECIPE, results
+from analysis.studies.palette import ACCURACY, CONFIG, FPR, GREY, SHAPES, TOLD_APART, colours, in_turn
+from analysis.studies.results import RECIPE, leading, results
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from featurestore.lake import Lake
 
+_FEW = 60
 _SHARES = ("accuracy", "fpr95", "auroc")
 
 
@@ -35,22 +38,30 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     return frame.select("model", "detector", "ood_dataset", *_SHARES, *RECIPE)
 
 
-def chart(frame: pl.DataFrame) -> alt.FacetChart:
-    """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to single out."""
+def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
+    """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to single out.
+
+    Args:
+        frame: What `data` returns.
+        detectors: The detectors in the order in which they get shapes, of which the first eight are in the legend; by
+            default those with the lowest mean FPR first.
+    """
+    names = list(detectors) or leading(frame)
     by_pretraining = alt.selection_point(name="pretrained_on", fields=["pretraining"], bind="legend")
-    # A legend of detectors as long as each has a shape of its own; of more, the tooltip tells which a point is.
-    told_apart = frame["detector"].n_unique() <= len(SHAPES)
-    legend = alt.Legend(title="Detector") if told_apart else None
-    bind: Any = "legend" if told_apart else alt.Undefined
-    by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind=bind)
+    by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
     points = (
         alt.Chart(frame)
-        .mark_point(filled=True, size=55, stroke="white", strokeWidth=0.4)
+        .mark_point(filled=True, size=55 if frame["model"].n_unique() <= _FEW else 28, stroke="white", strokeWidth=0.4)
         .encode(
             x=alt.X("accuracy:Q", title=ACCURACY, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=5)),
             y=alt.Y("fpr95:Q", title=FPR, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("pretraining:N", title="Pretraining", scale=colours(frame["pretraining"])),
-            shape=alt.Shape("detector:N", title="Detector", scale=shapes(frame["detector"]), legend=legend),
+            shape=alt.Shape(
+                "detector:N",
+                title="Detector",
+                scale=in_turn(names, SHAPES),
+                legend=alt.Legend(values=names[:TOLD_APART], symbolFillColor=GREY, symbolStrokeColor=GREY),
+            ),
             opacity=alt.condition(by_pretraining & by_detector, alt.value(0.8), alt.value(0.05)),
             tooltip=[alt.Tooltip(name, format=".3f" if name in _SHARES else "") for name in frame.columns],
         )

@@ -46,7 +46,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
             "mean_fpr95:Q", title="Mean FPR at 95 % TPR", scale=SHARE_SCALE, legend=alt.Legend(format=".1f")
         )
     )
-    light = alt.condition("datum.mean_fpr95 > 0.45", alt.value("white"), alt.value("#1B1F24"))
+    light = alt.condition("datum.mean_fpr95 > 0.68", alt.value("white"), alt.value("#1B1F24"))
     numbers = base.mark_text(fontSize=11).encode(text=alt.Text("mean_fpr95:Q", format=".2f"), color=light)
     layers = alt.layer(cells, numbers).properties(width=300, height=alt.Step(22))
     figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)

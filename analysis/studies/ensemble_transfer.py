@@ -53,7 +53,7 @@ def transfers(pool: Pool, size: int = 4) -> pl.DataFrame:
 
 
 def chart(frame: pl.DataFrame) -> alt.LayerChart:
-    """A dumbbell per pair of OOD sets, from the single model (open) to the combination (filled)."""
+    """A dumbbell per pair of OOD sets, chosen on → judged on, from the single model (open) to the combination (filled)."""
     named = alt.Chart(frame).transform_calculate(pair="datum.chosen_on + ' → ' + datum.judged_on")
     tooltip = [
         "chosen_on",
@@ -62,8 +62,8 @@ def chart(frame: pl.DataFrame) -> alt.LayerChart:
         *(alt.Tooltip(name, format=".3f") for name in ("single_fpr95", "fpr95", "gain")),
         "members",
     ]
-    y = alt.Y("pair:N", title="Chosen on → judged on")
-    x = alt.X("single_fpr95:Q", title=FPR, scale=alt.Scale(zero=False, padding=12))
+    y = alt.Y("pair:N", title=None)
+    x = alt.X("single_fpr95:Q", title=FPR, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=8))
     line = named.mark_rule(strokeWidth=2, color=GREY).encode(x=x, x2="fpr95:Q", y=y)
     single = named.mark_point(size=65, strokeWidth=2, fill="white", fillOpacity=1, color=GREY).encode(
         x=x, y=y, tooltip=tooltip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 UNKNOWN = "unknown"
 GREY = "#8A8F98"
@@ -15,7 +15,9 @@ GREY = "#8A8F98"
 # two of Tol's.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933", "#AA4499"]
 DASHES = [[1, 0], [6, 3], [2, 2]]
-SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
+# A legend names no more than are told apart by colour or shape alone.
+TOLD_APART = len(COLOURS)
 # Blue up to the FPR above which a unit-test fails, then orange.
 FAILS_ABOVE = 0.1
 FAILURE_SCALE = alt.Scale(domain=[0, FAILS_ABOVE, FAILS_ABOVE, 1], range=["#EEF4F9", "#9CC5E3", "#F7C9A6", "#B23A00"])
@@ -44,22 +46,20 @@ def colours(values: Iterable[str | None]) -> alt.Scale:
     return alt.Scale(domain=list(chosen), range=list(chosen.values()))
 
 
-def shapes(values: Iterable[str]) -> alt.Scale:
-    """One shape for each value, by alphabet; they come round again where there are more than seven."""
-    names = sorted(set(values))
-    return alt.Scale(domain=names, range=[SHAPES[index % len(SHAPES)] for index in range(len(names))])
+def in_turn(names: Sequence[str], looks: Sequence[Any]) -> alt.Scale:
+    """Colours or shapes for names in their order; they come round again where the names are more."""
+    return alt.Scale(domain=list(names), range=[looks[index % len(looks)] for index in range(len(names))])
 
 
-def dashes(values: Iterable[str]) -> alt.Scale:
+def dashes(names: Sequence[str]) -> alt.Scale:
     """Solid lines while there are colours for all, then broken ones."""
-    names = sorted(set(values))
-    chosen = [DASHES[index // len(COLOURS) % len(DASHES)] for index in range(len(names))]
-    return alt.Scale(domain=names, range=chosen)
+    return in_turn(names, [dash for dash in DASHES for _ in COLOURS])
 
 
 def pick_one(name: str, field: str, values: Iterable[str], default: str) -> alt.Parameter:
-    """A drop-down list below a chart that keeps the rows of one value of a field."""
+    """A drop-down list that keeps the rows of one value of a field; without the default, the first."""
     names = sorted(set(values))
+    default = default if default in names else names[0]
     return alt.selection_point(
         name=name,
         fields=[field],

@@ -70,10 +70,14 @@ def _levels(lake: Lake, benchmark: str) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def chart(frame: pl.DataFrame) -> alt.FacetChart:
-    """A dumbbell per change, from the open to the filled dot, with the interval of the difference; pick the detector."""
-    detectors = frame["detector"].unique().sort()
-    chosen = pick_one("judged_by", "detector", detectors, "mahalanobis" if "mahalanobis" in detectors else detectors[0])
+def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
+    """A dumbbell per change, from the open to the filled dot, with the interval of the difference; pick the detector.
+
+    Args:
+        frame: What `data` returns.
+        detector: The one that is picked at first.
+    """
+    chosen = pick_one("judged_by", "detector", frame["detector"], detector)
     base = alt.Chart(frame).transform_filter(chosen)
     y = alt.Y("change:N", title=None, axis=alt.Axis(labelLimit=260, grid=True))
     colour = alt.Color(
@@ -93,9 +97,12 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
             for name in ("from_fpr95", "to_fpr95", "mean_difference", "low", "high")
         ),
     ]
-    interval = base.transform_calculate(left="datum.from_fpr95 + datum.low", right="datum.from_fpr95 + datum.high").mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q", y=y, color=colour)  # fmt: skip
+    interval = base.transform_calculate(left="max(0, datum.from_fpr95 + datum.low)", right="min(1, datum.from_fpr95 + datum.high)").mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q", y=y, color=colour)  # fmt: skip
     line = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False)), x2="to_fpr95:Q", y=y, color=colour
+        x=alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
+        x2="to_fpr95:Q",
+        y=y,
+        color=colour,
     )
     first = base.mark_point(size=60, strokeWidth=2, fill="white", fillOpacity=1).encode(
         x="from_fpr95:Q", y=y, color=colour, tooltip=tooltip

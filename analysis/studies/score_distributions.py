@@ -66,10 +66,14 @@ def _range(of_id: NDArray[np.float64], of_all: NDArray[np.float64]) -> tuple[flo
     return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
 
 
-def chart(frame: pl.DataFrame) -> alt.LayerChart:
-    """ID against each OOD set, as steps, with the threshold that accepts 95 % of ID; pick the detector."""
-    detectors = frame["detector"].unique().sort()
-    chosen = pick_one("judged_by", "detector", detectors, "mahalanobis" if "mahalanobis" in detectors else detectors[0])
+def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.LayerChart:
+    """ID against each OOD set, as steps, with the threshold that accepts 95 % of ID; pick the detector.
+
+    Args:
+        frame: What `data` returns.
+        detector: The one that is picked at first.
+    """
+    chosen = pick_one("judged_by", "detector", frame["detector"], detector)
     names = [
         *frame.filter(pl.col("role") == "ID")["dataset"].unique(),
         *frame.filter(pl.col("role") == "OOD")["dataset"].unique().sort(),

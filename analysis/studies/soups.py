@@ -41,9 +41,14 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     return judged.with_columns(gain=gain).sort("ood_dataset", "detector", "soup", "part", "model")
 
 
-def chart(frame: pl.DataFrame) -> alt.FacetChart:
-    """Each soup beside its ingredients; pick the detector."""
-    chosen = pick_one("judged_by", "detector", frame["detector"], leading(frame)[0])
+def chart(frame: pl.DataFrame, detector: str = "") -> alt.FacetChart:
+    """Each soup beside its ingredients; pick the detector.
+
+    Args:
+        frame: What `data` returns.
+        detector: The one that is picked at first; by default that with the lowest mean FPR.
+    """
+    chosen = pick_one("judged_by", "detector", frame["detector"], detector or leading(frame)[0])
     points = (
         alt.Chart(frame)
         .transform_filter(chosen)

@@ -12,14 +12,18 @@ import numpy as np
 import polars as pl
 
 from analysis.studies.command import run
-from analysis.studies.palette import CONFIG, GREY, colours, dashes
+from analysis.studies.palette import COLOURS, CONFIG, GREY, TOLD_APART, dashes, in_turn
+from analysis.studies.results import leading
 from analysis.studies.scores import model_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from featurestore.lake import Lake
 
 TPRS = np.round(np.concatenate([np.arange(0.5, 0.9, 0.02), np.arange(0.9, 0.9999, 0.005)]), 3)
 
+_USUAL = 0.95
 _TPR_SCALE = alt.Scale(domain=[0.5, 1], nice=False)
 
 
@@ -49,15 +53,23 @@ def data(lake: Lake, benchmark: str = "main", model: str = "") -> pl.DataFrame:
     return pl.concat(rows).sort("ood_dataset", "detector", "tpr")
 
 
-def chart(frame: pl.DataFrame) -> alt.FacetChart:
-    """A curve per detector; move along it to read threshold and FPR. The dashed line is the usual 95 %."""
+def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
+    """A curve per detector; move along it to read threshold and FPR. The dashed line is the usual 95 %.
+
+    Args:
+        frame: What `data` returns.
+        detectors: The detectors in the order in which they get colours, of which the first eight are in the legend; by
+            default those with the lowest FPR at 95 % first.
+    """
+    names = list(detectors) or leading(frame.filter(pl.col("tpr") == _USUAL).rename({"fpr": "fpr95"}))
+    legend = alt.Legend(title="Detector", values=names[:TOLD_APART], symbolType="stroke", symbolStrokeWidth=2.5)
     near = alt.selection_point(name="at", on="pointerover", nearest=True, fields=["tpr"], empty=False)
     one = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
     base = alt.Chart(frame).encode(
         x=alt.X("tpr:Q", title="TPR (share of ID accepted)", scale=_TPR_SCALE),
         y=alt.Y("fpr:Q", title="FPR (share of OOD accepted)", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("detector:N", title="Detector", scale=colours(frame["detector"])),
-        strokeDash=alt.StrokeDash("detector:N", title="Detector", scale=dashes(frame["detector"])),
+        color=alt.Color("detector:N", scale=in_turn(names, COLOURS), legend=legend),
+        strokeDash=alt.StrokeDash("detector:N", scale=dashes(names), legend=legend),
     )
     lines = (
         base.mark_line(strokeWidth=1.8)
@@ -67,7 +79,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     usual = (
         alt.Chart(frame)
         .mark_rule(strokeDash=[4, 4], color=GREY)
-        .encode(x=alt.XDatum(0.95, type="quantitative", scale=_TPR_SCALE))
+        .encode(x=alt.XDatum(_USUAL, type="quantitative", scale=_TPR_SCALE))
     )
     tooltip = [
         "detector",

@@ -39,10 +39,14 @@ def data(lake: Lake, benchmark: str = "main", unit_tests: str = UNIT_TESTS) -> p
     )  # fmt: skip
 
 
-def chart(frame: pl.DataFrame) -> alt.Chart:
-    """A column per model, the best first, and a row per unit-test; blue passes and orange fails; pick the detector."""
-    first = leading(frame)[0]
-    chosen = pick_one("judged_by", "detector", frame["detector"], first)
+def chart(frame: pl.DataFrame, detector: str = "") -> alt.Chart:
+    """A column per model, the best first, and a row per unit-test; blue passes and orange fails; pick the detector.
+
+    Args:
+        frame: What `data` returns.
+        detector: The one that is picked at first; by default that with the lowest mean FPR.
+    """
+    chosen = pick_one("judged_by", "detector", frame["detector"], detector or leading(frame)[0])
     labelled = frame["model"].n_unique() <= _LABELLED_MODELS
     hardest = (
         frame.group_by("unit_test").agg(pl.col("fpr95").mean()).sort("fpr95", "unit_test", descending=[True, False])

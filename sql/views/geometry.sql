@@ -6,7 +6,7 @@
 -- column rows: Samples
 -- column norm_mean: Mean Euclidean norm of the features
 -- column norm_sd: Standard deviation of the norms
--- column norm_sd_within: The same about the mean of each sample's class; null on OOD sets
+-- column norm_sd_within: Standard deviation of the norms about the mean of each sample's class; null on OOD sets
 -- column norm_sd_between: Standard deviation of the classes' mean norms, weighted by their samples; null on OOD sets
 -- column scatter_within: Trace of the within-class covariance
 -- column scatter_between: Trace of the covariance of the class means, weighted by their samples
@@ -17,12 +17,12 @@
 -- column nc3: Distance of the centred head rows from the centred class means, both scaled to norm 1; 0 if they are aligned
 -- column class_cosine_mean: Mean cosine of pairs of centred class means
 -- column class_cosine_sd: Standard deviation of these cosines
--- column effective_rank_within: Exponential of the entropy of the within-class covariance's normalised eigenvalues
--- column effective_rank_between: The same of the class means
--- column effective_rank_total: The same of all samples
+-- column effective_rank_within: Effective rank: exponential of the entropy of the within-class covariance's normalised eigenvalues
+-- column effective_rank_between: The effective rank of the class means, weighted by their samples
+-- column effective_rank_total: The effective rank of all samples
 -- column participation_within: Participation ratio of the within-class covariance: squared sum of eigenvalues over sum of squares
--- column participation_between: The same of the class means
--- column participation_total: The same of all samples
+-- column participation_between: Participation ratio of the class means' covariance, weighted by their samples
+-- column participation_total: Participation ratio of the covariance of all samples
 -- column rank_within: Directions in which samples vary within classes by more than the rounding of what was stored
 -- column condition_within: Largest over smallest of the within-class covariance's eigenvalues, those of rank_within
 -- column kurtosis_within: Mean absolute excess kurtosis along the 32 leading directions within classes; 0 if Gaussian

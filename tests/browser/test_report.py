@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from analysis.report import write_report
 from analysis.studies import accuracy_vs_fpr
+from analysis.studies.results import leading, results
 from tests.analysis.report.lakes import Shape, make
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.browser
 
 EVIL = "<img src=x onerror=\"document.title='broken into'\"></script>"
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+LEGEND = "svg .role-legend-label text"
 POINTS = "#accuracy-vs-fpr svg .mark-symbol.role-mark path"
 
 
@@ -73,6 +75,15 @@ class Opened:
         self.page.wait_for_selector("html[data-ready]", timeout=60_000)
 
 
+def wait_for_legend(page: Page, figure: str, there: list[str], gone: str) -> None:
+    """Wait until a figure is drawn with these names in its legends, and without another."""
+    page.wait_for_function(
+        "([labels, there, gone]) => (names => there.every(name => names.includes(name)) && !names.includes(gone))"
+        "([...document.querySelectorAll(labels)].map(label => label.textContent))",
+        arg=[f"#{figure} {LEGEND}", there, gone],
+    )
+
+
 @pytest.fixture
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
     opened = Opened(browser, report)
@@ -102,6 +113,7 @@ def test_a_filter_changes_charts_and_tables(opened: Opened, lake: Lake) -> None:
     left = without.filter(pl.col("detector") != "msp")
     assert 0 < len(left) < len(without) < len(frame)
     page.wait_for_function(f"document.querySelectorAll('{POINTS}').length == {len(left)}")
+    wait_for_legend(page, "accuracy-vs-fpr", there=["mahalanobis", "max-logit"], gone="msp")
     shown = page.locator("#best-detector tbody tr:visible").all_inner_texts()
     assert shown
     assert not [row for row in shown if "msp" in row.split("\t") or "in1k" in row.split("\t")]
@@ -192,7 +204,7 @@ def test_it_fits_the_screen_in_light_and_dark(browser: Browser, report: Path, si
     pixels = np.asarray(Image.open(io.BytesIO(opened.page.screenshot(full_page=True))).convert("RGB")).astype(int)
     assert (pixels[3, 3].mean() > 128) == (scheme == "light")
     for name in ("accuracy-vs-fpr", "unit-test-heatmap", "hardest .gallery"):
-        taken = opened.page.locator(f"#{name}").screenshot()
+        taken = opened.page.locator(f"#{name}").first.screenshot()
         part = np.asarray(Image.open(io.BytesIO(taken)).convert("RGB")).astype(int)
         coloured = (part.max(axis=2) - part.min(axis=2) > 60).mean()
         assert coloured > 0.001, name
@@ -208,4 +220,26 @@ def test_on_paper_there_are_no_controls_and_the_page_is_light(browser: Browser, 
     assert not opened.page.locator(".tools:visible, .filters:visible, nav:visible").count()
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert opened.page.locator("#accuracy-vs-fpr svg").is_visible()
+    rows = opened.page.locator("#unit-tests tbody tr")
+    assert rows.count() == 9 * 3
+    assert opened.page.locator("#unit-tests tbody tr:visible").count() == 25
+    opened.context.close()
+
+
+def test_a_legend_names_the_eight_best_of_many_detectors(browser: Browser, tmp_path: Path) -> None:
+    """Of ten detectors, the page begins with the eight of the lowest FPR; another in place of one has a colour of its own."""
+    lake = make(tmp_path / "lake", Shape(models=3, detectors=tuple(f"d{i}" for i in range(10))))
+    write_report(lake, tmp_path / "report.html")
+    best = leading(results(lake, "main"))
+    opened = Opened(browser, tmp_path / "report.html")
+    for figure in ("accuracy-vs-fpr", "threshold-explorer"):
+        told = opened.page.locator(f"#{figure} {LEGEND}").all_text_contents()
+        assert set(told) & set(best) == set(best[:8]), figure
+    opened.page.locator(f"#filters input[value={best[2]}]").uncheck(force=True)
+    opened.page.locator(f"#filters input[value={best[9]}]").check(force=True)
+    for figure in ("accuracy-vs-fpr", "threshold-explorer"):
+        wait_for_legend(opened.page, figure, there=[best[9]], gone=best[2])
+    strokes = "[...document.querySelectorAll('#threshold-explorer svg .role-legend-symbol path')].map(path => path.getAttribute('stroke'))"
+    opened.page.wait_for_function(f"{strokes}.length == 8 && new Set({strokes}).size == 8")
+    assert opened.complaints == []
     opened.context.close()

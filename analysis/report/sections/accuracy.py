@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -32,7 +33,7 @@ def build(context: Context) -> Content:
         "that accepts 95 % of ID test samples, averaged over the OOD classes. Hover for the recipe; click a legend entry "
         "to single it out.",
         frame,
-        accuracy_vs_fpr.chart,
+        partial(accuracy_vs_fpr.chart, detectors=context.detectors),
         context.script(accuracy_vs_fpr),
     )
     table = TableView(
@@ -80,4 +81,4 @@ def _verdict(low: float | None, high: float | None) -> str:
     return "On {ood}, accuracy does not tell how much OOD a model accepts"
 
 
-SECTION = Section("accuracy", "Accuracy is not detection", 10, build)
+SECTION = Section("accuracy", "Accuracy and detection", 10, build)

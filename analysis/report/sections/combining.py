@@ -50,7 +50,8 @@ def build(context: Context) -> Content:
             Figure(
                 "ensemble-transfer",
                 "Chosen on one OOD set, judged on another",
-                "Open: the single model that is best on the first set. Filled: the greedy combination that is best there.",
+                "A row is the set chosen on → the set judged on. Open: the single model that is best on the first. Filled: the greedy "
+                "combination of up to four models that is best there.",
                 transfer,
                 ensemble_transfer.chart,
                 context.script(ensemble_transfer, detector=context.detectors[0]),

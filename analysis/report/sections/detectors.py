@@ -54,7 +54,7 @@ def _findings(context: Context, answer: pl.DataFrame) -> list[str]:
         )["fpr95"].to_list()
         found.append(
             sentence(
-                "On {ood}, models pretrained on {pretraining} with {detector} accept the least OOD: {fpr} at 95 % TPR "
+                "On {ood}, models with pretraining {pretraining} and detector {detector} accept the least OOD: {fpr} at 95 % TPR "
                 "({interval}, n = {models}{wins})" + _rival(rivals) + "." + hedge(best["models"]),
                 ood=ood,
                 pretraining=best["pretraining"],

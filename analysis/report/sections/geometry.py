@@ -11,11 +11,13 @@ from scipy.special import ndtri
 from analysis.report.content import Content, Figure, Section, Source, TableView
 from analysis.report.wording import FEW, Number, Text, correlation, hedge, sentence, span
 from analysis.studies import geometry, geometry_vs_fpr
+from featurestore import catalog
 
 if TYPE_CHECKING:
     from analysis.report.context import Context
 
 _QUERY = "from geometry where dataset = fit_dataset"
+_MEANINGS = "select column_name as measure, comment as meaning from duckdb_columns() where table_name = 'geometry'"
 _QUESTION = "geometry_predicts_fpr"
 _PREFERRED = "mahalanobis"
 _MOST = 2
@@ -32,9 +34,21 @@ def build(context: Context) -> Content:
     table = TableView(
         "geometry-measures", "Measures of the feature spaces", "One row per model and fit dataset.", frame, source
     )
+    meanings = TableView(
+        "geometry-meanings",
+        "What the measures are",
+        "Of the features of the fit dataset; ood_energy_outside is energy_outside of the OOD set.",
+        _meanings(),
+        Source(f'featurestore sql "{_MEANINGS}" --lake {context.lake.location}', _MEANINGS, "sql"),
+    )
     apart, findings, not_shown = _by_pretraining(context)
     ranked, more, why = _predictors(context)
-    return Content([*more, *findings], [*apart, *ranked, table], [*not_shown, *why])
+    return Content([*more, *findings], [*apart, *ranked, meanings, table], [*not_shown, *why])
+
+
+def _meanings() -> pl.DataFrame:
+    known = catalog.views()["geometry"].columns
+    return pl.DataFrame({"measure": geometry.MEASURES, "meaning": [known[name] for name in geometry.MEASURES]})
 
 
 def _by_pretraining(context: Context) -> tuple[list[Figure], list[str], list[str]]:
@@ -45,7 +59,7 @@ def _by_pretraining(context: Context) -> tuple[list[Figure], list[str], list[str
         "geometry",
         "Feature spaces by pretraining",
         "Each dot is a model, each bar the mean of a pretraining; the measures that differ most stand first. Measures whose "
-        "values span more than a factor of ten are compared by their logarithms. The guide says what each measure is.",
+        "values span more than a factor of ten are compared by their logarithms. A table below says what each measure is.",
         frame,
         geometry.chart,
         context.script(geometry),
@@ -64,7 +78,7 @@ def _differences(frame: pl.DataFrame) -> list[str]:
     low, size, high = sorted(abs(row[name]) for name in ("difference", "low", "high"))
     return [
         sentence(
-            "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models pretrained on {pretraining} "
+            "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models with pretraining {pretraining} "
             "lie {size} standard deviations {side} the others ({interval} for this one alone, n = {models} against {others})."
             + hedge(min(row["models"], row["others"])),
             tried=len(groups),

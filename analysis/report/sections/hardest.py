@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analysis.report.context import Context
 
 _EACH, _SETS, _SIDE, _QUALITY = 12, 3, 160, 72
+_CAPTION = "Below each: its OOD class, the class that the model predicts, its score, and the share of ID test samples that score lower."
 
 
 def build(context: Context) -> Content:
@@ -27,15 +28,21 @@ def build(context: Context) -> Content:
     if not hardest:
         return Content(not_shown=[f"Hardest OOD samples: the lake holds no scores of {context.model}."])
     frame = pl.concat(hardest)
-    pictures = [_picture(context, row) for row in frame.iter_rows(named=True)]
-    shown = [picture for picture in pictures if picture.jpeg]
+    pictures = {
+        str(part["ood_dataset"][0]): [_picture(context, row) for row in part.iter_rows(named=True)] for part in hardest
+    }
+    shown = {dataset: [picture for picture in of if picture.jpeg] for dataset, of in pictures.items()}
     table = TableView(
         "hardest-samples", "The same as a table", "ID rank: the share of ID test samples that score lower.", frame,
         _source(context, detector),
     )  # fmt: skip
-    caption = f"What {detector} of {context.model} takes for ID most surely. Below each: its OOD class, what the model predicts, and its ID rank."
-    gallery = [Gallery("Hardest OOD samples", caption, shown)] if shown else []
-    return Content((), [*gallery, table], _why_not(context, len(pictures), len(shown)))
+    galleries = [Gallery(f"Hardest samples of {dataset}", _CAPTION, of) for dataset, of in shown.items() if of]
+    return Content(
+        (),
+        [*galleries, table],
+        _why_not(context, len(frame), sum(map(len, shown.values()))),
+        f"The OOD samples that {detector} of the most accurate model, {context.model}, takes for ID most surely.",
+    )
 
 
 def _source(context: Context, detector: str) -> Source:
@@ -85,7 +92,12 @@ def _class_names(context: Context) -> dict[int, str]:
 
 def _picture(context: Context, row: dict[str, object]) -> Picture:
     image = context.open_image(str(row["ood_dataset"]), int(str(row["sample"]))) if context.open_image else None
-    lines = (str(row["class_name"]), f"→ {row['predicted']}" if row["predicted"] else "", f"rank {row['id_rank']:.2f}")
+    lines = (
+        str(row["class_name"]),
+        f"→ {row['predicted']}" if row["predicted"] else "",
+        f"score {row['score']:.4g}".replace("-", "−"),
+        f"above {100 * float(str(row['id_rank'])):.0f}\u00a0% of ID",
+    )
     if image is None:
         return Picture(b"", lines)
     image.thumbnail((_SIDE, _SIDE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.report.content import Content, Figure, Section
@@ -26,7 +27,7 @@ def build(context: Context) -> Content:
                 "The dashed line is the threshold that accepts 95 % of ID test samples: OOD to the right of it is accepted. Scores "
                 "beyond the axis count in its outermost bars.",
                 distributions,
-                score_distributions.chart,
+                partial(score_distributions.chart, detector=context.detectors[0]),
                 context.script(score_distributions, model=context.model),
                 filters=(),
             ),
@@ -35,7 +36,7 @@ def build(context: Context) -> Content:
                 "FPR against TPR",
                 "What another threshold costs, over all samples of each OOD set: move along a curve to read it. The dashed line is the usual 95 %.",
                 curves,
-                threshold_explorer.chart,
+                partial(threshold_explorer.chart, detectors=context.detectors),
                 context.script(threshold_explorer, model=context.model),
                 filters=("detector",),
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,9 +28,10 @@ def build(context: Context) -> Content:
         "recipe-effects",
         "Effect of each ingredient, all else equal",
         "From the open to the filled dot: the mean FPR of models that differ in this ingredient alone, before and after the "
-        "change. The band is the 95 % interval of the difference; where it reaches the open dot, the effect may be nil.",
+        "change. The band is the 95 % interval of the difference, as far as shares go; where it reaches the open dot, the effect "
+        "may be nil. It is for each change alone: of twenty changes without any effect, one is expected to have one without zero.",
         frame,
-        recipe_effects.chart,
+        partial(recipe_effects.chart, detector=context.detectors[0]),
         context.script(recipe_effects),
         filters=(),
     )
@@ -42,20 +44,19 @@ def _left_out(context: Context) -> list[str]:
     counts = (
         effects.group_by("ingredient").agg(pl.col("left_out").max()).filter(pl.col("left_out") > 0).sort("ingredient")
     )
-    said = [f"{name.replace('_', ' ')} of {count}" for name, count in counts.iter_rows()]
-    return (
-        [f"Effects of recipe ingredients leave out models whose value is unknown: {', '.join(said)}."] if said else []
-    )
+    said = [f"{name.replace('_', ' ')}, {count} model{'' if count == 1 else 's'}" for name, count in counts.iter_rows()]
+    return [f"Effects of ingredients on models whose value of them is unknown: {'; '.join(said)}."] if said else []
 
 
 def _findings(context: Context, frame: pl.DataFrame) -> list[str]:
-    """The largest effects of the best detector on the OOD sets, clear ones first."""
+    """The largest effects of the best detector on the OOD sets, clear ones first, one of each ingredient on each set."""
     of_best = frame.filter(pl.col("detector") == context.detectors[0])
     clear = (pl.col("high") < 0) | (pl.col("low") > 0)
     ranked = of_best.sort(
         clear.fill_null(value=False), pl.col("mean_difference").abs(), descending=True, maintain_order=True
     )
-    return [_finding(row) for row in ranked.head(_MOST).iter_rows(named=True)]
+    largest = ranked.unique(["ingredient", "ood_dataset"], keep="first", maintain_order=True)
+    return [_finding(row) for row in largest.head(_MOST).iter_rows(named=True)]
 
 
 def _finding(row: dict[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -28,7 +29,7 @@ def build(context: Context) -> Content:
         "Soups and their ingredients",
         "The diamond is the model of averaged weights; the dots are the models that it was averaged from.",
         frame,
-        soups.chart,
+        partial(soups.chart, detector=context.detectors[0]),
         context.script(soups),
         filters=(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,7 +30,7 @@ def build(context: Context) -> Content:
         "Each column is a model, each row a kind of synthetic image that no model should accept. Blue passes; orange fails, "
         "since more than 10 % are accepted at 95 % TPR.",
         unit_test_heatmap.data(context.lake, context.benchmark, context.unit_tests),
-        unit_test_heatmap.chart,
+        partial(unit_test_heatmap.chart, detector=context.detectors[0]),
         context.script(unit_test_heatmap, unit_tests=context.unit_tests),
         filters=("pretraining",),
     )
@@ -48,11 +49,12 @@ def _findings(context: Context, answer: pl.DataFrame) -> list[str]:
     best, worst = own.row(0, named=True), own.row(-1, named=True)
     of_best = answer.filter(pl.col("detector") == best["detector"])
     passed = of_best.filter(pl.col("failed") == 0).height
-    tail = "; with {worst}, {worst_failed}." if len(own) > 1 else "."
+    which = (
+        "its best detector, {detector}, and {worst_failed} with its worst, {worst}." if len(own) > 1 else "{detector}."
+    )
     return [
         sentence(
-            "The most accurate model, {model} ({accuracy}), fails {failed} of {kinds} unit-tests with {detector}"
-            + tail,
+            "The most accurate model, {model} ({accuracy}), fails {failed} of {kinds} unit-tests with " + which,
             model=context.model,
             accuracy=percent(best["accuracy"], f"{_QUESTION}.accuracy"),
             failed=Number(best["failed"], str(best["failed"]), f"{_QUESTION}.failed"),

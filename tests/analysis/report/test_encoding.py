@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import polars as pl
 import pytest
@@ -67,3 +68,8 @@ def test_tables_escape_and_show_what_is_missing() -> None:
     assert text.count(">–<") == 2
     assert ">−0.123<" in text
     assert ">0.03<" in text
+
+
+def test_lists_and_dates_are_text() -> None:
+    frame = pl.DataFrame({"of": [["b", "a"], None, []], "on": [date(2026, 1, 2), None, date(2025, 1, 2)]})
+    assert decoded(encoded(frame)) == {"of": ["b, a", None, ""], "on": ["2026-01-02", None, "2025-01-02"]}

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+from PIL import Image
 
 from analysis.report import write_report
 from analysis.report.sections import geometry, sections
+from analysis.studies.results import leading, results
 from featurestore.errors import MissingError, StorageError
 
 from .lakes import Shape, make
@@ -96,7 +98,7 @@ def test_unknown_recipes(tmp_path: Path) -> None:
     page = page_of(tmp_path, Shape(models=6, recipes=False))
     assert "no two models are known to differ" in said(page)
     assert "recipe-effects" not in payload(page)
-    assert "models pretrained on unknown" in said(page)
+    assert "models with pretraining unknown and detector" in said(page)
 
 
 def test_unknown_accuracies(tmp_path: Path) -> None:
@@ -112,6 +114,7 @@ def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
     assert found[0] == "norm_mean"
     assert "clip-openai lie" in found[1]
     assert re.search(r"below the others \(95 % interval [\d.]+ to [\d.]+ for this one alone, n = 4 against 8\)", whole)
+    assert "Distance of the centred head rows from the centred class means" in whole
     assert re.search(r"of 25 measures|among 25 measures|the 25 measures tried", whole)
     few = said(page_of(tmp_path / "b", Shape(models=2)))
     assert "it takes 5 models with both by mahalanobis, the lake has 2" in few
@@ -185,6 +188,50 @@ def test_figures_are_as_wide_as_a_column(tmp_path: Path) -> None:
         assert abs(width - 85 / 25.4 * 300) <= 2, name
         assert 'width="85mm"' in svg.read_text(encoding="utf-8"), name
         assert len(pl.read_csv(csv)) > 0, name
+
+
+def test_drawings_show_the_best_detectors_and_say_which_is_picked(tmp_path: Path) -> None:
+    """Of ten detectors, a drawing names the eight best, or the best alone as its title; the CSV has all."""
+    lake = make(tmp_path / "lake", Shape(models=3, detectors=tuple(f"d{i}" for i in range(10))))
+    write_report(lake, tmp_path / "out.html", figures=tmp_path)
+    best = leading(results(lake, "main"))
+    for name, told in (
+        ("accuracy-vs-fpr", best[:8]),
+        ("threshold-explorer", best[:8]),
+        ("unit-test-heatmap", best[:1]),
+    ):
+        svg = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        assert set(re.findall(r">(d\d)<", svg)) == set(told), name
+        assert set(pl.read_csv(tmp_path / f"{name}.csv")["detector"]) == set(best), name
+
+
+def test_what_fools_a_model_stands_by_ood_set_with_class_prediction_and_score(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path, Shape(models=2), open_image=lambda _dataset, sample: Image.new("RGB", (9, 9), (sample, 0, 0))
+    )
+    galleries = re.findall(r'<figure class="gallery">.*?</figure>', page, re.DOTALL)
+    assert len(galleries) == 2
+    for gallery, dataset, classes in zip(
+        galleries, ("far", "unit-tests"), ("dog|elk|fox|gnu", "black|uni|white"), strict=True
+    ):
+        assert f"Hardest samples of {dataset}" in said(gallery)
+        assert (
+            len(
+                re.findall(
+                    rf"<span>({classes})</span>.*?<span>score −?[\d.]+</span><span>above \d+\u00a0% of ID</span>",
+                    gallery,
+                )
+            )
+            == 12
+        )
+
+
+def test_findings_stand_beside_links_to_their_sections(tmp_path: Path) -> None:
+    page = page_of(tmp_path, Shape(models=8))
+    (findings,) = re.findall(r'<section id="findings">.*?</section>', page, re.DOTALL)
+    anchors = re.findall(r'href="#([\w-]+)"', findings)
+    assert {"accuracy", "detectors", "recipes"} <= set(anchors)
+    assert all(f'<section id="{anchor}">' in page for anchor in anchors)
 
 
 def test_sections_have_their_own_anchors() -> None:

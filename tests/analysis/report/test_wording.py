@@ -26,9 +26,15 @@ def test_all_parts_are_escaped() -> None:
 
 
 def test_numbers_keep_their_full_value_beside_the_text() -> None:
-    assert sentence("{x}", x=percent(0.123456789, "q.c")) == '<data value="0.123457" data-source="q.c">12.3 %</data>'
+    assert (
+        sentence("{x}", x=percent(0.123456789, "q.c")) == '<data value="0.123457" data-source="q.c">12.3\u00a0%</data>'
+    )
     assert points(-0.0512).text == "−5.1"
     assert points(0.0512).text == "+5.1"
+
+
+def test_no_line_ends_between_a_number_and_its_sign() -> None:
+    assert sentence("in 95 % (n = {n} of them)", n=8) == "in 95\u00a0% (n\u00a0=\u00a08 of them)"
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
