@@ -40,7 +40,7 @@ class Options:
     batch_size: int = 64
     workers: int | None = None
     amp: str = "off"
-    dtype: str = "float16"
+    dtype: str = "float32"
     replacing: bool = False
     fragment_rows: int = FRAGMENT_ROWS
     compiling: bool = False

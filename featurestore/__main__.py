@@ -195,7 +195,7 @@ def extract(
     compiling: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first (torch.compile): pays off in long jobs.")
     ] = False,
-    dtype: Annotated[str, typer.Option(help="Stored precision: float16 or float32.")] = "float16",
+    dtype: Annotated[str, typer.Option(help="Stored precision: float32, or float16 in half the room.")] = "float32",
     logits: Annotated[
         str, typer.Option(help="stored, or derived: fit datasets get none, and readers compute them from the head.")
     ] = "stored",
