@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("others", nargs="*", type=Path, metavar="OTHER_LAKE")
     parser.add_argument("--lake", type=Path)
     parser.add_argument("--models", default="16,296")
-    parser.add_argument("--detectors", type=int, default=31)
+    parser.add_argument("--detectors", type=int, default=0)
     options = parser.parse_args()
     wanted = sorted({int(number) for number in options.models.split(",")})
     with nullcontext(options.lake) if options.lake else tempfile.TemporaryDirectory(dir=".") as folder:
@@ -96,10 +96,11 @@ def main() -> None:
             make_part_of(lakes[number], lakes[wanted[-1]], number)
         for location in lakes.values():
             complete(location)
-        wide = Path(folder) / f"wide-{options.detectors}"
-        make_wide(wide, options.detectors)
+        wide = [Path(folder) / f"wide-{options.detectors}"] if options.detectors else []
+        for location in wide:
+            make_wide(location, options.detectors)
         print(f"featurestore report, best of {RUNS}; {LIMITS}")
-        for location in (*options.others, *lakes.values(), wide):
+        for location in (*options.others, *lakes.values(), *wide):
             show(location)
 
 

@@ -11,7 +11,7 @@ import altair as alt
 import polars as pl
 
 from analysis.studies.command import run
-from analysis.studies.palette import ACCURACY, CONFIG, FPR, GREY, SHAPES, TOLD_APART, colours, in_turn
+from analysis.studies.palette import ACCURACY, CONFIG, FPR, GREY, OTHER_SHAPE, SHAPES, TOLD_APART, colours, told_apart
 from analysis.studies.results import RECIPE, leading, results
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
 
     Args:
         frame: What `data` returns.
-        detectors: The detectors in the order in which they get shapes, of which the first eight are in the legend; by
+        detectors: The detectors in the order in which they get shapes: the first eight one each, the others another; by
             default those with the lowest mean FPR first.
     """
     names = list(detectors) or leading(frame)
@@ -59,7 +59,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
             shape=alt.Shape(
                 "detector:N",
                 title="Detector",
-                scale=in_turn(names, SHAPES),
+                scale=told_apart(names, SHAPES, OTHER_SHAPE),
                 legend=alt.Legend(values=names[:TOLD_APART], symbolFillColor=GREY, symbolStrokeColor=GREY),
             ),
             opacity=alt.condition(by_pretraining & by_detector, alt.value(0.8), alt.value(0.05)),

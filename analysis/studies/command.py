@@ -46,6 +46,9 @@ def run(
         sys.stdout.write(f"{frame}\n")
     elif out.endswith(".csv"):
         frame.write_csv(out)
+    elif frame.is_empty():
+        rows = (inspect.getdoc(data) or "").partition("\n")[0]
+        sys.exit(f"Error: There is nothing to draw: the table has no rows. {rows}")
     else:
         with alt.data_transformers.enable("default", max_rows=None):
             figure = chart(frame)

@@ -14,8 +14,8 @@ GREY = "#8A8F98"
 # Okabe and Ito's palette, without its yellow, which is too light on white, and its black, which a dark page hides; then
 # two of Tol's.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933", "#AA4499"]
-DASHES = [[1, 0], [6, 3], [2, 2]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
+OTHER_SHAPE = "wedge"
 # A legend names no more than are told apart by colour or shape alone.
 TOLD_APART = len(COLOURS)
 # Blue up to the FPR above which a unit-test fails, then orange.
@@ -46,14 +46,9 @@ def colours(values: Iterable[str | None]) -> alt.Scale:
     return alt.Scale(domain=list(chosen), range=list(chosen.values()))
 
 
-def in_turn(names: Sequence[str], looks: Sequence[Any]) -> alt.Scale:
-    """Colours or shapes for names in their order; they come round again where the names are more."""
-    return alt.Scale(domain=list(names), range=[looks[index % len(looks)] for index in range(len(names))])
-
-
-def dashes(names: Sequence[str]) -> alt.Scale:
-    """Solid lines while there are colours for all, then broken ones."""
-    return in_turn(names, [dash for dash in DASHES for _ in COLOURS])
+def told_apart(names: Sequence[str], looks: Sequence[str], rest: str) -> alt.Scale:
+    """Colours or shapes for the first names, one for each; all further names share another."""
+    return alt.Scale(domain=list(names), range=[looks[at] if at < TOLD_APART else rest for at in range(len(names))])
 
 
 def pick_one(name: str, field: str, values: Iterable[str], default: str) -> alt.Parameter:

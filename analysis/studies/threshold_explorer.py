@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, GREY, TOLD_APART, dashes, in_turn
+from analysis.studies.palette import COLOURS, CONFIG, GREY, TOLD_APART, told_apart
 from analysis.studies.results import leading
 from analysis.studies.scores import model_scores
 
@@ -58,7 +58,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
 
     Args:
         frame: What `data` returns.
-        detectors: The detectors in the order in which they get colours, of which the first eight are in the legend; by
+        detectors: The detectors in the order in which they get colours: the first eight one each, the others grey; by
             default those with the lowest FPR at 95 % first.
     """
     names = list(detectors) or leading(frame.filter(pl.col("tpr") == _USUAL).rename({"fpr": "fpr95"}))
@@ -68,8 +68,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
     base = alt.Chart(frame).encode(
         x=alt.X("tpr:Q", title="TPR (share of ID accepted)", scale=_TPR_SCALE),
         y=alt.Y("fpr:Q", title="FPR (share of OOD accepted)", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("detector:N", scale=in_turn(names, COLOURS), legend=legend),
-        strokeDash=alt.StrokeDash("detector:N", scale=dashes(names), legend=legend),
+        color=alt.Color("detector:N", scale=told_apart(names, COLOURS, GREY), legend=legend),
     )
     lines = (
         base.mark_line(strokeWidth=1.8)

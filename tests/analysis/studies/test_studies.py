@@ -77,6 +77,16 @@ def test_a_study_runs_as_a_module(lake: Lake) -> None:
     assert failed.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("study", [soups, recipe_effects, accuracy_vs_fpr, ensemble_transfer, combining_models])
+def test_a_study_of_a_lake_without_what_it_shows_says_so(study: ModuleType, tmp_path: Path) -> None:
+    """An empty table can be printed and written; there is no chart of it."""
+    lake = make(tmp_path / "lake", Shape(models=1, recipes=False, accuracy=False))
+    run(study.data, study.chart, ["--lake", lake.location, "--out", str(tmp_path / "out.csv")])
+    assert pl.read_csv(tmp_path / "out.csv").is_empty()
+    with pytest.raises(SystemExit, match=r"^Error: There is nothing to draw: the table has no rows. One row per"):
+        run(study.data, study.chart, ["--lake", lake.location, "--out", str(tmp_path / "out.html")])
+
+
 def test_accuracy_vs_fpr_has_a_row_per_model_detector_and_ood_set(lake: Lake) -> None:
     frame = accuracy_vs_fpr.data(lake)
     assert len(frame) == len(frame.unique(["model", "detector", "ood_dataset"])) == 9 * 3 * 2
