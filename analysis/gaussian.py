@@ -117,21 +117,25 @@ def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray
 
 
 def rounding_variance(statistics: ClassStatistics, dtype: str) -> NDArray[np.float64]:
-    """The most variance that rounding to a precision puts into each feature: eps^2 E[h^2] / 12.
+    """The most variance that rounding puts into each feature: (eps^2 + D eps_32^2) E[h^2] / 12.
 
-    Rounding moves a number uniformly by up to half of its last digit, which is at most eps |h|, or the smallest number.
+    Rounding to the stored precision moves a number uniformly by up to half of its last digit, which is at most eps |h|, or
+    the smallest number. Before that, networks compute in float32, where a normalisation over D features was seen to leave
+    9 to 41 times the variance of one rounding for D from 24 to 768, which is below D times.
 
     Args:
         statistics: Class statistics of some samples.
-        dtype: The precision in which their features were stored.
+        dtype: The precision in which their features were stored; float64 stands for features that are exact.
 
     Returns:
         Variances, float64, shape [D].
     """
     precision = np.finfo(dtype)
+    computed = 0.0 if precision.dtype == np.float64 else statistics.dim * float(np.finfo(np.float32).eps) ** 2
     squares = np.diag(statistics.within) + statistics.counts @ statistics.means**2
     mean_square = squares / max(statistics.num_samples, 1)
-    return np.asarray((float(precision.eps) ** 2 * mean_square + float(precision.smallest_subnormal) ** 2) / 12)
+    stored = float(precision.eps) ** 2
+    return np.asarray(((stored + computed) * mean_square + float(precision.smallest_subnormal) ** 2) / 12)
 
 
 def _to_nearest(
@@ -164,7 +168,7 @@ def _whitening(
     # relative to itself. The cut grows with D as in `scipy.linalg.pinvh`, but leaves room for "a few" when D is small.
     computed = max(len(values), 64) * np.finfo(np.float64).eps * scale
     # After a LayerNorm of weight w, the sum of h / w is the same for all samples: along 1 / w, what was stored in float16
-    # varies by its rounding alone, 1e-7 beside 1e-14 in float32, and would be divided by that.
+    # varies by its rounding alone, some 1e-7 beside 1e-14 in float32, and would be divided by that.
     stored = rounding @ vectors**2
     kept = values > np.maximum(computed, stored)
     if not kept.any():

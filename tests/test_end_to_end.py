@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from analysis.detectors.registry import default_detectors
+from analysis.fits import read_arrays
 
 from .pipeline import KWARGS, Commands, make_lake, write_images, write_pool
 
@@ -154,17 +155,15 @@ def test_geometry_is_that_of_the_stored_activations(commands: Commands, model: s
         expected[f"participation_{name}"] = 1 / (share**2).sum()
     values, vectors = np.linalg.eigh(within)
     varies = values > 1e-13 * values[-1]
-    # The sum over the weights of the last LayerNorm is one number for all samples, but for its rounding to float16.
-    more_than_rounding = values > (train**2).mean(axis=0) * 2.0**-20 / 12 @ vectors**2
-    assert varies.all()
-    assert more_than_rounding.sum() == len(values) - 1
+    # The sum over the weights of the last LayerNorm is one number for all samples, but for rounding.
+    assert varies.sum() == len(values) - 1
     along = (train - means[labels]) @ vectors[:, varies]
     kurtosis = (along**4).mean(axis=0) / (along**2).mean(axis=0) ** 2 - 3
     explained = np.cumsum(np.linalg.eigvalsh(total)[::-1]) / np.trace(total)
     dim = int((explained < 0.95).sum()) + 1
     expected |= {
-        "rank_within": more_than_rounding.sum(),
-        "condition_within": values[-1] / values[more_than_rounding][0],
+        "rank_within": varies.sum(),
+        "condition_within": values[-1] / values[varies][0],
         "kurtosis_within": np.abs(kurtosis).mean(),
         "principal_dim": dim,
         "energy_outside": 1 - explained[dim - 1],
@@ -243,6 +242,25 @@ def test_a_new_detector_run_adds_to_what_is_there(fresh: Commands) -> None:
     fresh.ok("score", "--detector", "energy")
     assert fresh.lake.sql(count).fetchall() == [(2,)]
     assert "need activations on the fit dataset" in fresh.ok("score")
+
+
+def test_float16_takes_half_the_room_and_what_its_rounding_hides_is_left_out(fresh: Commands) -> None:
+    """Features behind a LayerNorm do not vary along one direction; what float16 makes of that is not divided by."""
+    folder = write_images(fresh.folder / "train", {"ant": 20, "bee": 20, "cat": 20})
+    fresh.ok("dataset", "add", "train", folder, "--role", "fit")
+    fresh.ok("dataset", "add", "test", write_images(fresh.folder / "test", {"ant": 6, "bee": 6}), "--role", "id")
+    pool = write_pool(fresh.folder / "models", {"a": 1})
+    sizes = {}
+    for dtype in ("float32", "float16"):
+        fresh.ok("extract", "--pool", pool, "--dataset", "train", "--dataset", "test", "--dtype", dtype, "--replace")
+        feature = fresh.lake.scan("activations", model="a", dataset="train").collect()["feature"].to_numpy()
+        assert feature.dtype == dtype
+        sizes[dtype] = feature.nbytes
+        assert f"rank {feature.shape[1] - 1} of {feature.shape[1]}" in fresh.ok("score", "--detector", "mahalanobis")
+        (rank,) = read_arrays(fresh.lake, "a", "train", "mahalanobis")["rank"].ravel()
+        assert rank == feature.shape[1] - 1
+    assert np.linalg.eigvalsh(np.cov(feature.astype(float).T))[0] > 1e-10
+    assert sizes["float16"] * 2 == sizes["float32"]
 
 
 def test_another_model_leaves_what_is_there_untouched(fresh: Commands) -> None:
@@ -435,8 +453,8 @@ def test_ten_lines_of_numpy_reproduce_mahalanobis_and_its_fpr95(commands: Comman
     train = features("train")
     means = np.stack([train[labels == c].mean(axis=0) for c in range(3)])
     values, vectors = np.linalg.eigh(np.cov((train - means[labels]).T, bias=True))
-    # What float16 adds to a feature varies by at most 2^-20 / 12 of its square.
-    kept = values > (train**2).mean(axis=0) * 2.0**-20 / 12 @ vectors**2
+    # The sum over the weights of the last LayerNorm is one number for all samples, but for rounding.
+    kept = values > 1e-13 * values[-1]
     precision = vectors[:, kept] / values[kept] @ vectors[:, kept].T
     scores = {
         name: -np.min([np.einsum("nd,de,ne->n", h - m, precision, h - m) for m in means], axis=0)

@@ -9,13 +9,14 @@ from scipy import linalg
 
 from analysis.gathering.base import Block, Context, Statistic
 from analysis.gathering.class_statistics import CLASS_STATISTICS
+from analysis.gaussian import rounding_variance
 from analysis.statistics import ClassStatistics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DIRECTIONS = 32
-"""Leading eigenvectors of the within-class covariance; all of them where there are fewer."""
+"""Leading eigenvectors of the within-class covariance; where there are fewer, all along which more than rounding varies."""
 
 
 class _Moments:
@@ -28,7 +29,8 @@ class _Moments:
         covariance = statistics.within / max(statistics.num_samples, 1)
         first = max(0, statistics.dim - DIRECTIONS)
         values, vectors = linalg.eigh(covariance, subset_by_index=(first, statistics.dim - 1))
-        varies = values > np.finfo(np.float64).eps * statistics.dim * max(values[-1], 0.0)
+        computed = np.finfo(np.float64).eps * statistics.dim * max(values[-1], 0.0)
+        varies = values > np.maximum(computed, rounding_variance(statistics, context.dtype) @ vectors**2)
         self._axes = vectors[:, varies] / np.sqrt(values[varies])
         self._means = statistics.means @ self._axes
         self._powers = np.zeros((2, self._axes.shape[1]))
@@ -51,5 +53,5 @@ class _Moments:
         return {"kurtosis": fourth / second**2 - 3}
 
 
-WITHIN_KURTOSIS = Statistic("within-class-kurtosis", _Moments, after=(CLASS_STATISTICS,), labelled=True)
+WITHIN_KURTOSIS = Statistic("within-class-kurtosis", _Moments, after=(CLASS_STATISTICS,), labelled=True, version=2)
 """Array `kurtosis`: excess kurtosis of the features along each leading direction within classes; 0 for a Gaussian."""
