@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurestore import asking, render
+from featurestore.collector import collector_paused
 from featurestore.errors import InputError
 from featurestore.library import Library, library
 
@@ -90,8 +91,9 @@ def answer_question(
     if source.lake:
         source.lake.check_exists()
         storage, location = source.lake.storage, source.lake.location
-    answered = asking.answer(storage, question, parameters, filters, location=location)
-    frame = render.fetch(answered.relation, f"the question {question.origin}")
+    with collector_paused():
+        answered = asking.answer(storage, question, parameters, filters, location=location)
+        frame = render.fetch(answered.relation, f"the question {question.origin}")
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
     if draw:
