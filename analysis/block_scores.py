@@ -100,8 +100,8 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
     parts: list[Scores] = []
     for queries in _chunks(blocks, at_once):
         statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
-        with progress(f"{rows.model}: {rows.dataset} against {source.dataset}", context.rows) as advance:
-            done = gather(fits.lake, fits.rows(source), statistics.values(), context, advance, run=fits.run)
+        bar = partial(progress, f"{rows.model}: {rows.dataset} against {source.dataset}", context.rows)
+        done = gather(fits.lake, fits.rows(source), statistics.values(), context, bar, run=fits.run)
         parts.append(
             {
                 name: finite_scores(name, np.asarray(done[statistic.name]["score"]), len(queries))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,9 +159,8 @@ class ModelFits:
         missing = [need for need in needs if need.name not in found]
         if not missing:
             return found
-        rows = self.activations[source.dataset].rows
-        with progress(f"{self.model}: statistics of {source.dataset}", rows) as advance:
-            fresh = gather(self.lake, self.rows(source), missing, self.context(source, found), advance, run=self.run)
+        bar = partial(progress, f"{self.model}: statistics of {source.dataset}", self.activations[source.dataset].rows)
+        fresh = gather(self.lake, self.rows(source), missing, self.context(source, found), bar, run=self.run)
         of_name = {target.part_key["fit"]: target for target in targets}
         self._commit(source.dataset, [_write(self.lake, of_name[name], arrays, {}) for name, arrays in fresh.items()])
         return found | fresh

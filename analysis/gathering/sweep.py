@@ -8,6 +8,7 @@ same numbers, to the last bit.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +20,7 @@ from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -33,12 +35,16 @@ Runner: TypeAlias = "Callable[[Lake, Rows, Sequence[Statistic], Context, Advance
 """Gathers the lanes, each a list with one accumulator per statistic, and returns them in row order."""
 
 
+def _unseen() -> AbstractContextManager[Advance]:
+    return nullcontext(lambda _: None)
+
+
 def gather(
     lake: Lake,
     rows: Rows,
     statistics: Iterable[Statistic],
     context: Context,
-    advance: Advance = lambda _: None,
+    bar: Callable[[], AbstractContextManager[Advance]] = _unseen,
     *,
     run: Runner | None = None,
 ) -> dict[str, Arrays]:
@@ -49,7 +55,7 @@ def gather(
         rows: Which activations.
         statistics: What is wanted; what these come after is gathered too, unless `context.results` holds it.
         context: What is known of the model and the dataset.
-        advance: Is told the number of rows just seen.
+        bar: Opened for each sweep; gives what is told the number of rows just seen.
         run: Who works on the lanes; by default the threads of this process.
 
     Returns:
@@ -65,7 +71,8 @@ def gather(
     while wanted:
         known = {**context.results, **done}
         ready = [statistic for statistic in wanted if all(earlier.name in known for earlier in statistic.after)]
-        found = sweep(lake, rows, ready, replace(context, results=known), advance, run=run or in_threads)
+        with bar() as advance:
+            found = sweep(lake, rows, ready, replace(context, results=known), advance, run=run or in_threads)
         more = {s.name: s.again(found[s.name]) if s.again else None for s in ready}
         done |= {name: found[name] for name, unfinished in more.items() if unfinished is None}
         wanted = [more.get(s.name) or s for s in wanted if s.name not in done]
