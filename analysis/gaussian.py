@@ -138,6 +138,19 @@ def rounding_variance(statistics: ClassStatistics, dtype: str) -> NDArray[np.flo
     return np.asarray(((stored + computed) * mean_square + float(precision.smallest_subnormal) ** 2) / 12)
 
 
+def solver_rounding(dim: int, scale: float) -> float:
+    """What rounding in the sums and the solver may leave of an eigenvalue of zero.
+
+    Where features are constant, duplicate or collinear, that is a few eps of the largest eigenvalue, and no variation to
+    divide by. It grows with D as in `scipy.linalg.pinvh`, but leaves room for "a few" when D is small.
+
+    Args:
+        dim: D, the matrix's dimension.
+        scale: The largest eigenvalue of what the matrix was made from.
+    """
+    return float(max(dim, 64) * np.finfo(np.float64).eps * scale)
+
+
 def _to_nearest(
     white: NDArray[np.float64], centres: NDArray[np.float64], half_norm: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -157,20 +170,14 @@ def _whitening(
 
     Args:
         covariance: S, symmetric, shape [D, D].
-        scale: Largest eigenvalue of the covariance of all samples.
-        rounding: What `rounding_variance` returned.
+        scale: Largest eigenvalue of the covariance of all samples: a fit set whose classes have collapsed onto their means has
+            a covariance of nothing but noise, which would pass any cut relative to itself.
+        rounding: What `rounding_variance` returned. After a LayerNorm of weight w, the sum of h / w is the same for all
+            samples: along 1 / w, features vary by rounding alone.
         where: Where variation was looked for, as in "no feature varies <where>".
     """
     values, vectors = linalg.eigh(covariance, driver="evd")
-    # Where features are constant, duplicate or collinear, rounding in the sums and the solver leaves eigenvalues of a
-    # few eps of the largest one: that is no variation to divide by. The largest is that of all samples, because a fit
-    # set whose classes have collapsed onto their means has a covariance of nothing but noise, which would pass any cut
-    # relative to itself. The cut grows with D as in `scipy.linalg.pinvh`, but leaves room for "a few" when D is small.
-    computed = max(len(values), 64) * np.finfo(np.float64).eps * scale
-    # After a LayerNorm of weight w, the sum of h / w is the same for all samples: along 1 / w, what was stored in float16
-    # varies by its rounding alone, some 1e-7 beside 1e-14 in float32, and would be divided by that.
-    stored = rounding @ vectors**2
-    kept = values > np.maximum(computed, stored)
+    kept = values > np.maximum(solver_rounding(len(values), scale), rounding @ vectors**2)
     if not kept.any():
         raise NumericalError(
             f"No feature varies {where} by more than rounding, so that there is no covariance to measure distances by; "

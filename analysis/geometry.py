@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
-from analysis.gaussian import rounding_variance
+from analysis.gaussian import rounding_variance, solver_rounding
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def scatter_measures(statistics: ClassStatistics, dtype: str = "float64") -> dic
         found["scatter_ratio"] = found["scatter_between"] / found["scatter_within"]
     for name, spectrum in spectra.items():
         found |= _spectrum(name, np.clip(spectrum, 0, None))
-    rounding = np.maximum(_cut(values, values[-1]), rounding_variance(statistics, dtype) @ vectors**2)
+    rounding = np.maximum(solver_rounding(len(values), values[-1]), rounding_variance(statistics, dtype) @ vectors**2)
     if len(kept := values[values > rounding]):
         found |= {"rank_within": float(len(kept)), "condition_within": float(kept[-1] / kept[0])}
     return found
@@ -117,7 +117,7 @@ def principal_axes(statistics: ClassStatistics) -> NDArray[np.float64]:
 
 def _nc1(within: NDArray[np.float64], between: NDArray[np.float64], classes: int) -> float:
     values, vectors = linalg.eigh(between)
-    kept = values > _cut(values, max(values[-1], np.trace(within)))
+    kept = values > solver_rounding(len(values), max(values[-1], np.trace(within)))
     inside = np.einsum("dk,dk->k", vectors[:, kept], within @ vectors[:, kept])
     return float((inside / values[kept]).sum() / max(classes, 1))
 
@@ -131,8 +131,3 @@ def _spectrum(name: str, values: NDArray[np.float64]) -> dict[str, float]:
         f"effective_rank_{name}": float(np.exp(-(share * np.log(share)).sum())),
         f"participation_{name}": float(1 / (share**2).sum()),
     }
-
-
-def _cut(values: NDArray[np.float64], scale: float) -> float:
-    """What rounding in the sums and the solver may leave of an eigenvalue of zero."""
-    return float(max(len(values), 64) * np.finfo(np.float64).eps * scale)

@@ -9,7 +9,7 @@ from scipy import linalg
 
 from analysis.gathering.base import Block, Context, Statistic
 from analysis.gathering.class_statistics import CLASS_STATISTICS
-from analysis.gaussian import rounding_variance
+from analysis.gaussian import rounding_variance, solver_rounding
 from analysis.statistics import ClassStatistics
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ class _Moments:
         covariance = statistics.within / max(statistics.num_samples, 1)
         first = max(0, statistics.dim - DIRECTIONS)
         values, vectors = linalg.eigh(covariance, subset_by_index=(first, statistics.dim - 1))
-        computed = np.finfo(np.float64).eps * statistics.dim * max(values[-1], 0.0)
-        varies = values > np.maximum(computed, rounding_variance(statistics, context.dtype) @ vectors**2)
+        computed, stored = (
+            solver_rounding(statistics.dim, max(values[-1], 0.0)),
+            rounding_variance(statistics, context.dtype),
+        )
+        varies = values > np.maximum(computed, stored @ vectors**2)
         self._axes = vectors[:, varies] / np.sqrt(values[varies])
         self._means = statistics.means @ self._axes
         self._powers = np.zeros((2, self._axes.shape[1]))
