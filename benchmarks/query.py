@@ -166,8 +166,8 @@ def ask_warm(location: str, name: str) -> float:
 
 
 def ask_cold(location: str, name: str) -> float:
-    """The command in a new process."""
-    command = [sys.executable, "-m", "featurestore", "ask", name, "--format", "csv", "--lake", location]
+    """The command in a new process, its answer a table."""
+    command = [sys.executable, "-m", "featurestore", "ask", name, "--lake", location]
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start

@@ -13,6 +13,7 @@ import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.names import pick
+from featurestore.text_table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
-_WIDEST = 10_000
 _FORMATS: Mapping[str, Callable[[pl.DataFrame], str]]
 
 
@@ -53,7 +53,7 @@ def show_frame(frame: pl.DataFrame, format_: str) -> None:
     """Print rows to standard output, as `show` does."""
     check_format(format_)
     if format_ == "table":
-        _print_table(frame)
+        sys.stdout.write(text_table(frame, _text))
     elif format_ == "parquet":
         _write_parquet(frame)
     else:
@@ -78,26 +78,6 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.Data
     except duckdb.Error as error:
         raise InputError(f"DuckDB cannot run {what}: {one_line(error)}") from error
     return frame
-
-
-def _print_table(frame: pl.DataFrame) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
-    table = Table(caption=f"{frame.height:,} rows" if frame.height != 1 else "1 row", caption_justify="left")
-    for name in frame.columns:
-        table.add_column(Text(name), justify="right" if name in numeric else "left", overflow="fold")
-    for row in frame.iter_rows():
-        table.add_row(*(Text(_text(value)) for value in row))
-    console = Console()
-    if not console.is_terminal:
-        # What goes into a file or a pipe is as wide as it needs to be.
-        wide = console.options.update(width=_WIDEST)
-        console = Console(width=Measurement.get(console, wide, table).maximum)
-    console.print(table)
 
 
 def _write_parquet(frame: pl.DataFrame) -> None:
