@@ -3,7 +3,8 @@
 Models are loaded beforehand on every side, so that loops are compared with loops. What is compared takes turns, and a
 ratio is the median of the rounds' ratios, so that a machine that others use slows both sides.
 
-python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 512] [--workers 2] [--only one,four,device,memory,million]
+python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 512] [--workers 2] [--rounds 3]
+    [--only one,four,device,memory,million]
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "imagenet_sample.tar"
-BATCH, ROUNDS, MODELS = 32, 3, 4
+BATCH, MODELS = 32, 4
 
 
 def make_images(source: Path | None, folder: Path, count: int) -> Path:
@@ -69,9 +70,10 @@ def seconds_of(work: Callable[[], Any]) -> float:
 class Bench:
     """One dataset, some models of one architecture, and the loops to compare."""
 
-    def __init__(self, folder: Path, images: Path, architecture: str, models: int, workers: int) -> None:
-        self.folder, self.images, self.workers, self.architecture = folder, images, workers, architecture
-        self.options = Options("cpu", BATCH, workers, dtype="float32")
+    def __init__(self, folder: Path, images: Path, architecture: str, models: int, given: argparse.Namespace) -> None:
+        self.folder, self.images, self.architecture = folder, images, architecture
+        self.workers, self.rounds = given.workers, given.rounds
+        self.options = Options("cpu", BATCH, self.workers, dtype="float32")
         self.specs = [self._spec(seed) for seed in range(models)]
         lake, _ = self.job(self.specs)  # afterwards the job's models stay loaded in this process, and files are cached
         self.listing = read_listing(lake, "photographs")
@@ -138,7 +140,7 @@ def bench_one(bench: Bench) -> None:
     """One model: a bare loop, a job, and timm's own loop."""
     bare, job, library = [], [], []
     lake, features = None, np.empty(0)
-    for _ in range(ROUNDS):
+    for _ in range(bench.rounds):
         bare.append(bench.bare())
         lake, seconds = bench.job(bench.specs)
         job.append(seconds)
@@ -157,7 +159,7 @@ def bench_one(bench: Bench) -> None:
 def bench_four(bench: Bench) -> None:
     """Several models: one job, several jobs, and the least that it can take."""
     decode, forward, together, apart = [], [], [], []
-    for _ in range(ROUNDS):
+    for _ in range(bench.rounds):
         decode.append(bench.decode())
         forward.append(bench.forward())
         together.append(bench.job(bench.specs)[1])
@@ -170,7 +172,7 @@ def bench_four(bench: Bench) -> None:
 
 
 def _setting(bench: Bench) -> str:
-    return f"{len(bench.listing)} images, {bench.workers} workers, batches of {BATCH}, median of {ROUNDS} rounds"
+    return f"{len(bench.listing)} images, {bench.workers} workers, batches of {BATCH}, median of {bench.rounds} rounds"
 
 
 def _median(seconds: Sequence[float]) -> str:
@@ -191,6 +193,7 @@ def main() -> None:
     parser.add_argument("--four", default="mobilenetv3_small_100", help="of the four: light, so that decoding counts")
     parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--listed", type=int, default=1_000_000, help="samples of the long list")
     parser.add_argument("--device-architecture", help="fed from memory; by default ViT-B/16 on a GPU, else ViT-Ti/16")
     parser.add_argument("--device-images", type=int)
@@ -204,9 +207,9 @@ def main() -> None:
         if only & {"one", "four"}:
             images = make_images(options.images, folder, options.count)
         if "one" in only:
-            bench_one(Bench(folder, images, options.architecture, 1, options.workers))
+            bench_one(Bench(folder, images, options.architecture, 1, options))
         if "four" in only:
-            bench_four(Bench(folder, images, options.four, MODELS, options.workers))
+            bench_four(Bench(folder, images, options.four, MODELS, options))
         if "device" in only:
             sizes = options.device_images, options.device_batch
             bench_device(folder, Setting.here(options.device_architecture, *sizes, options.amp))

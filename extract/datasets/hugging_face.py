@@ -65,7 +65,7 @@ def _library() -> Any:
     try:
         return import_module("datasets")
     except ModuleNotFoundError as error:
-        raise InputError("The format 'hf' needs the datasets library: pip install datasets pillow.") from error
+        raise InputError("The format 'hf' needs the datasets library: pip install 'featurestore[hf]'.") from error
 
 
 def _columns(location: str, dataset: Any, label_column: str | None) -> TableColumns:
