@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError, MissingError
@@ -12,7 +13,7 @@ from featurestore.errors import InputError, MissingError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LISTED = 20
+_LISTED = 400  # characters
 _SLUG = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]+")
 
 
@@ -47,15 +48,18 @@ def suggest_slug(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that helps with an unknown name: the nearest known one, or what there is."""
+    """Return the end of a sentence that helps with an unknown name: the nearest, those that contain it, or what there is."""
     names = sorted(known)
     if not names:
         return "there are none yet."
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"there are {', '.join(names[:_LISTED])}{more}."
+    names = [longer for longer in names if name and name in longer] or names
+    ends = accumulate(len(each) + 2 for each in names)
+    listed = max(1, sum(end <= _LISTED for end in ends))
+    more = f" and {len(names) - listed} more" if len(names) > listed else ""
+    return f"there are {', '.join(names[:listed])}{more}."
 
 
 def pick(kind: str, name: str, known: Iterable[str]) -> str:

@@ -41,5 +41,9 @@ def test_the_nearest_name_is_suggested() -> None:
         pick("detector", "mahalanobi", ["msp", "mahalanobis"])
     assert nearest("zzz", ["b", "a"]) == "there are a, b."
     assert nearest("zzz", []) == "there are none yet."
-    assert nearest("zzz", [f"n{i:03}" for i in range(25)]).endswith("n019 and 5 more.")
+    assert nearest("zzz", [f"n{i:03}" for i in range(100)]).endswith("n065 and 34 more.")
+    assert nearest("zzz", ["a" * 500, "b"]) == f"there are {'a' * 500} and 1 more."
+    assert nearest("b16", ["vit-b16-in21k-lr-0.1", "vit-l16-in21k-lr-0.1", "vit-b16-in1k-lr-0.01"]) == (
+        "there are vit-b16-in1k-lr-0.01, vit-b16-in21k-lr-0.1."
+    )
     assert pick("detector", "msp", ["msp"]) == "msp"
