@@ -46,7 +46,7 @@ class Source:
 
 def list_questions(source: Source) -> None:
     """Print all questions by topic."""
-    from rich.console import Console  # slow to import, and answers as CSV or JSON do without
+    from rich.console import Console  # slow to import, and answers do without
 
     from featurestore import explain
 

@@ -55,7 +55,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    names = [longer for longer in names if name and name in longer] or names
+    names = [longer for longer in names if name in longer] or names
     ends = accumulate(len(each) + 2 for each in names)
     listed = max(1, sum(end <= _LISTED for end in ends))
     more = f" and {len(names) - listed} more" if len(names) > listed else ""

@@ -13,7 +13,7 @@ import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.names import pick
-from featurestore.text_table import text_table
+from featurestore.text_table import cell_text, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ def show_frame(frame: pl.DataFrame, format_: str) -> None:
     """Print rows to standard output, as `show` does."""
     check_format(format_)
     if format_ == "table":
-        sys.stdout.write(text_table(frame, _text))
+        sys.stdout.write(text_table(frame))
     elif format_ == "parquet":
         _write_parquet(frame)
     else:
@@ -122,22 +122,12 @@ def _jsonable(value: Any) -> Any:
 
 def _markdown(frame: pl.DataFrame) -> str:
     lines = [[_cell(name) for name in frame.columns], ["---:" if t.is_numeric() else "---" for t in frame.dtypes]]
-    lines += [[_cell(_text(value)) for value in row] for row in frame.iter_rows()]
+    lines += [[_cell(cell_text(value)) for value in row] for row in frame.iter_rows()]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def _cell(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", " ").replace("\n", " ")
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    return str(value)
 
 
 _FORMATS = {"csv": _csv, "json": _json, "markdown": _markdown}

@@ -7,31 +7,42 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import polars as pl
 
 _LONGEST = 1_000_000  # characters of a cell
 
 
-def text_table(frame: pl.DataFrame, text: Callable[[Any], str]) -> str:
+def text_table(frame: pl.DataFrame) -> str:
     """Rows in a frame of lines, numbers to the right, and how many rows there are.
 
     On a terminal it is as wide as that at most; in a file or a pipe, as wide as it needs to be, up to 65,535 characters.
 
     Args:
         frame: The answer.
-        text: What is shown of a value.
 
     Returns:
         Lines, each ended.
     """
-    columns = [_Column.of(column, text) for column in frame]
+    columns = [_Column.of(column) for column in frame]
     table = _drawn(columns)
-    if sys.stdout.isatty() and len(table.partition("\n")[0]) > shutil.get_terminal_size().columns:
-        table = _drawn([column.narrow() for column in columns], shutil.get_terminal_size().columns)
+    width = shutil.get_terminal_size().columns
+    if sys.stdout.isatty() and len(table.partition("\n")[0]) > width:
+        table = _drawn([column.narrow() for column in columns], width)
     rows = "1 row" if frame.height == 1 else f"{frame.height:,} rows"
     return f"{table}\n{rows}\n"
+
+
+def cell_text(value: Any) -> str:
+    """What people are shown of a value: nothing for null, four digits of a number, the items of a list."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(cell_text, value))
+    return str(value)
 
 
 class _Column(NamedTuple):
@@ -40,16 +51,16 @@ class _Column(NamedTuple):
     numeric: bool
 
     @classmethod
-    def of(cls, column: pl.Series, text: Callable[[Any], str]) -> _Column:
-        cells = [_printable(text(value)) for value in column.to_list()]
+    def of(cls, column: pl.Series) -> _Column:
+        cells = [_printable(cell_text(value)) for value in column.to_list()]
         return cls(_printable(column.name), cells, column.dtype.is_numeric())
 
     def narrow(self) -> _Column:
         """With the heading broken after underscores, where it is wider than the cells."""
-        widest, *lines = self.heading.replace("_", "_\n").split("\n")
-        room = max(map(len, [*self.cells, widest, *lines]))
-        broken = [widest]
-        for word in lines:
+        first, *words = self.heading.replace("_", "_\n").split("\n")
+        room = max(map(len, [*self.cells, first, *words]))
+        broken = [first]
+        for word in words:
             if len(broken[-1]) + len(word) <= room:
                 broken[-1] += word
             else:

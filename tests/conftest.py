@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from .pipeline import Commands
+
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
@@ -76,3 +78,21 @@ def random_activations(rows: int, width: int = 3, classes: int = 2, dtype: str =
 @pytest.fixture(scope="session")
 def activations() -> Callable[..., pa.Table]:
     return random_activations
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the lake that the whole pipeline made, filled once and never changed."""
+    return tmp_path_factory.mktemp("pipeline")
+
+
+@pytest.fixture
+def commands(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """The command line on that lake."""
+    from .pipeline import Commands, make_lake  # slow to import, and few tests ask for it
+
+    commands = Commands(made, capsys, monkeypatch)
+    if not (made / "done").exists():
+        make_lake(commands)
+        (made / "done").touch()
+    return commands

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from analysis.detectors.registry import default_detectors
 from featurestore import Lake
 from featurestore.__main__ import main
 
@@ -111,3 +112,11 @@ def make_lake(commands: Commands) -> None:
     pool = write_pool(folder / "models", {"a": 1, "b": 2})
     commands.ok("extract", "--pool", pool, *(text for name in locations for text in ("--dataset", name)))
     commands.ok("score")
+
+
+def scored(commands: Commands, model: str) -> list[str]:
+    """The detectors that a model has scores of: all, but those that a random network may leave without a correct sample."""
+    query = f"select distinct detector from scores where model = '{model}' order by 1"
+    found = [detector for (detector,) in commands.lake.sql(query).fetchall()]
+    assert {detector.name for detector in default_detectors()} - {"openmax", "she"} <= set(found)
+    return found

@@ -12,47 +12,20 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pytest
 
-from analysis.detectors.registry import default_detectors
 from analysis.fits import read_arrays
 
-from .pipeline import KWARGS, Commands, make_lake, write_images, write_pool
+from .pipeline import KWARGS, Commands, make_lake, scored, write_images, write_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from featurestore import Lake
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished lake's folder, made once."""
-    return tmp_path_factory.mktemp("pipeline")
-
-
-@pytest.fixture
-def commands(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    commands = Commands(made, capsys, monkeypatch)
-    if not (made / "done").exists():
-        make_lake(commands)
-        (made / "done").touch()
-    return commands
-
 
 @pytest.fixture
 def fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
     return Commands(tmp_path, capsys, monkeypatch)
-
-
-def scored(commands: Commands, model: str) -> list[str]:
-    """The detectors that a model has scores of: all, but those that a random network may leave without a correct sample."""
-    query = f"select distinct detector from scores where model = '{model}' order by 1"
-    found = [detector for (detector,) in commands.lake.sql(query).fetchall()]
-    assert {detector.name for detector in default_detectors()} - {"openmax", "she"} <= set(found)
-    return found
 
 
 def test_the_headline_question_has_one_row_per_model_and_detector(commands: Commands) -> None:
@@ -73,113 +46,6 @@ def test_sql_and_every_question_answer_in_every_format(commands: Commands) -> No
             assert commands.ok("ask", question, "--format", format_)
         assert question in commands.ok("ask")
         assert "SQL" in commands.ok("ask", question, "--explain")
-
-
-def test_metrics_agree_with_the_scores_that_they_come_from(commands: Commands) -> None:
-    """AUROC is one minus the mean id_rank of the OOD samples, from SQL alone."""
-    rows = commands.lake.sql("""
-        select abs(m.auroc - (select 1 - avg(s.id_rank) from scores s
-                              where s.model = m.model and s.detector = m.detector and s.dataset = m.ood_dataset))
-        from metrics m where aggregation = 'pooled'
-    """).fetchall()
-    assert len(rows) == 2 * (len(scored(commands, "a")) + len(scored(commands, "b")))
-    assert max(difference for (difference,) in rows) < 1e-12
-
-
-def test_stored_metrics_follow_from_scores_in_sql(commands: Commands) -> None:
-    """fpr_at 95 % and auroc, per class and on aggregates, are what was stored, for every model and detector."""
-    rows = commands.lake.sql("""
-        select f.fpr - m.fpr95, a.auroc - m.auroc
-        from metrics as m
-        inner join fpr_at(null, null, null, 0.95) as f using (model, detector, ood_dataset, aggregation)
-        inner join auroc(null, null, null) as a using (model, detector, ood_dataset, aggregation)
-        where m.ood_class is not distinct from f.ood_class and m.ood_class is not distinct from a.ood_class
-    """).fetchall()
-    assert len(rows) == commands.lake.sql("select count(*) from metrics").fetchall()[0][0]
-    assert np.abs(rows).max() < 1e-12
-
-
-def test_accuracy_is_the_share_of_largest_logits_at_the_label(commands: Commands) -> None:
-    for model in "ab":
-        hits = [
-            logits.argmax(axis=1) == label
-            for label, logits in commands.lake.batches(model=model, dataset="test", columns=("label", "logits"))
-        ]
-        (row,) = commands.lake.read("accuracy", model=model, dataset="test").to_pylist()
-        assert row == {"n": 36, "top1": pytest.approx(np.concatenate(hits).mean()), "top5": 1.0}
-
-
-def features_of(lake: Lake, model: str, dataset: str) -> np.ndarray:
-    return lake.scan("activations", model=model, dataset=dataset).collect()["feature"].to_numpy().astype(np.float64)
-
-
-@pytest.mark.parametrize("model", ["a", "b"])
-def test_geometry_is_that_of_the_stored_activations(commands: Commands, model: str) -> None:
-    """Every measure that `score` wrote, from the features themselves by numpy's own covariance, norms and eigenvalues."""
-    rows = {row["dataset"]: row for row in commands.lake.sql("from geometry").pl().to_dicts() if row["model"] == model}
-    assert {name: (row["role"], row["rows"], row["fit_dataset"]) for name, row in rows.items()} == {
-        "train": ("fit", 90, "train"), "test": ("id", 36, "train"), "far": ("ood", 17, "train"),
-        "unit-tests": ("ood", 8, "train"),
-    }  # fmt: skip
-    train = features_of(commands.lake, model, "train")
-    labels = commands.lake.scan("activations", model=model, dataset="train").collect()["label"].to_numpy()
-    means = np.stack([train[labels == c].mean(axis=0) for c in range(3)])
-    norms = np.linalg.norm(train, axis=1)
-    mean_norms = np.array([norms[labels == c].mean() for c in range(3)])
-    within, between, total = (np.cov(x.T, bias=True) for x in (train - means[labels], means[labels], train))
-    centred = means - means.mean(axis=0)
-    lengths = np.linalg.norm(centred, axis=1)
-    cosines = (centred @ centred.T / np.outer(lengths, lengths))[np.triu_indices(3, 1)]
-    head = commands.lake.read("heads", model=model)
-    weight = np.stack(head.column("weight").to_numpy()).astype(np.float64)
-    weight -= weight.mean(axis=0)
-    expected = {
-        "norm_mean": norms.mean(),
-        "norm_sd": norms.std(),
-        "norm_sd_within": np.sqrt(((norms - mean_norms[labels]) ** 2).mean()),
-        "norm_sd_between": mean_norms.std(),
-        "scatter_within": np.trace(within),
-        "scatter_between": np.trace(between),
-        "scatter_ratio": np.trace(between) / np.trace(within),
-        "nc1": np.trace(within @ np.linalg.pinv(between, rcond=1e-10, hermitian=True)) / 3,
-        "nc2_norms": lengths.std() / lengths.mean(),
-        "nc2_angles": np.abs(cosines + 1 / 2).mean(),
-        "nc3": np.linalg.norm(weight / np.linalg.norm(weight) - centred / np.linalg.norm(centred)),
-        "class_cosine_mean": cosines.mean(),
-        "class_cosine_sd": cosines.std(),
-    }
-    for name, matrix in {"within": within, "between": between, "total": total}.items():
-        values = np.linalg.eigvalsh(matrix)
-        share = values[values > 1e-10 * values[-1]] / values.sum()
-        expected[f"effective_rank_{name}"] = np.exp(-(share * np.log(share)).sum())
-        expected[f"participation_{name}"] = 1 / (share**2).sum()
-    values, vectors = np.linalg.eigh(within)
-    varies = values > 1e-10 * values[-1]
-    # The sum over the weights of the last LayerNorm is one number for all samples, but for rounding.
-    assert varies.sum() == len(values) - 1
-    along = (train - means[labels]) @ vectors[:, varies]
-    kurtosis = (along**4).mean(axis=0) / (along**2).mean(axis=0) ** 2 - 3
-    explained = np.cumsum(np.linalg.eigvalsh(total)[::-1]) / np.trace(total)
-    dim = int((explained < 0.95).sum()) + 1
-    expected |= {
-        "rank_within": varies.sum(),
-        "condition_within": values[-1] / values[varies][0],
-        "kurtosis_within": np.abs(kurtosis).mean(),
-        "principal_dim": dim,
-        "energy_outside": 1 - explained[dim - 1],
-    }
-    assert set(expected) == rows["train"].keys() - {"model", "dataset", "fit_dataset", "role", "rows"}
-    for name, value in expected.items():
-        assert rows["train"][name] == pytest.approx(value, rel=1e-5), name
-    axes = np.linalg.eigh(total)[1][:, ::-1][:, dim:]
-    for dataset in ("test", "far", "unit-tests"):
-        features = features_of(commands.lake, model, dataset)
-        apart = features - train.mean(axis=0)
-        found = rows[dataset]
-        assert found["norm_mean"] == pytest.approx(np.linalg.norm(features, axis=1).mean())
-        assert found["norm_sd"] == pytest.approx(np.linalg.norm(features, axis=1).std())
-        assert found["energy_outside"] == pytest.approx(((apart @ axes) ** 2).sum() / (apart**2).sum(), rel=1e-6)
-        assert found["nc1"] is None
 
 
 def test_geometry_is_verified_kept_and_no_business_of_status(commands: Commands) -> None:
@@ -441,32 +307,3 @@ def test_a_read_only_lake_is_read_and_a_write_is_one_sentence(read_only: Command
     assert write.returncode == 1
     assert write.stderr.startswith("Error: Cannot write")
     assert write.stderr.count("\n") == 1
-
-
-def test_ten_lines_of_numpy_reproduce_mahalanobis_and_its_fpr95(commands: Commands) -> None:
-    lake = commands.lake
-
-    def features(dataset: str) -> np.ndarray:
-        return lake.scan("activations", model="a", dataset=dataset).collect()["feature"].to_numpy().astype(np.float64)
-
-    labels = lake.scan("activations", model="a", dataset="train").collect()["label"].to_numpy()
-    train = features("train")
-    means = np.stack([train[labels == c].mean(axis=0) for c in range(3)])
-    values, vectors = np.linalg.eigh(np.cov((train - means[labels]).T, bias=True))
-    # The sum over the weights of the last LayerNorm is one number for all samples, but for rounding.
-    kept = values > 1e-10 * values[-1]
-    precision = vectors[:, kept] / values[kept] @ vectors[:, kept].T
-    scores = {
-        name: -np.min([np.einsum("nd,de,ne->n", h - m, precision, h - m) for m in means], axis=0)
-        for name in ("test", "far")
-        for h in [features(name)]
-    }
-    fpr95 = np.mean(scores["far"] >= np.quantile(scores["test"], 0.05))
-
-    for name, own in scores.items():
-        held = lake.scan("scores", model="a", dataset=name, detector="mahalanobis").collect()["score"].to_numpy()
-        np.testing.assert_allclose(held, own, rtol=1e-7)
-    pooled = lake.scan("metrics", model="a").filter(
-        pl.col("detector") == "mahalanobis", pl.col("ood_dataset") == "far", pl.col("aggregation") == "pooled"
-    )
-    assert pooled.collect()["fpr95"].item() == fpr95
