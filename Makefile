@@ -25,8 +25,8 @@ test-ray: .venv/dev.stamp ## extraction and fitting on a Ray cluster of two node
 	$(BIN)/pytest -m ray
 
 kills: .venv/dev.stamp ## 200 kills of a writing job, on disk and on a real S3 server: 0 differences
-	$(BIN)/python -m tests.storage.kill_many
-	bash tests/s3/server.sh with $(BIN)/python -m tests.storage.kill_many --real-s3
+	$(BIN)/python -m tests.featurestore.storage.kill_many
+	bash tests/s3/server.sh with $(BIN)/python -m tests.featurestore.storage.kill_many --real-s3
 
 check: .venv/dev.stamp ## lint, formatting, types
 	$(BIN)/ruff check .

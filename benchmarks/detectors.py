@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.covariance import EmpiricalCovariance
 
-from analysis.activations import Head
-from analysis.benchmarks import benchmarks
-from analysis.block_scores import score_rows
+from analysis.algebra.class_scatter import ClassStatistics
 from analysis.detectors.registry import default_detectors, get
-from analysis.fits import ModelFits
-from analysis.gathering.base import FIT
-from analysis.gathering.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
-from analysis.gathering.rows import Rows
-from analysis.gathering.sweep import gather
-from analysis.geometry import mean_measures, principal_axes, scatter_measures
-from analysis.heads import read_head
-from analysis.statistics import ClassStatistics
-from analysis.targets import source_of
+from analysis.geometry.measures import mean_measures, principal_axes, scatter_measures
+from analysis.lineage.benchmark import benchmarks
+from analysis.lineage.targets import source_of
+from analysis.rows.activations import Head
+from analysis.rows.head import read_head
+from analysis.rows.source import Rows
+from analysis.scoring.blocks import score_rows
+from analysis.scoring.fits import ModelFits
+from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
+from analysis.statistics.statistic import FIT
+from analysis.statistics.sweep import gather
 from benchmarks.imagenet_lake import CLASSES, DATASETS, FIT_ROWS, MODEL, WIDTH, make_lake
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake
@@ -36,7 +36,7 @@ from featurestore import Lake
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.gathering.base import Accumulator, Block, Context, Statistic
+    from analysis.statistics.statistic import Accumulator, Block, Context, Statistic
 
 RUNS = 3
 BLOCK = 16_384
@@ -204,8 +204,8 @@ def naive(location: str, rows: int, queries: int) -> float:
 
 def ours(location: str, rows: int, queries: int) -> float:
     """The same with the product's own functions."""
-    from analysis.gaussian import fit_gaussian, squared_distance
-    from analysis.statistics import ClassStatisticsAccumulator
+    from analysis.algebra.class_scatter import ClassStatisticsAccumulator
+    from analysis.algebra.gaussian import fit_gaussian, squared_distance
 
     label, feature = _in_memory(location, "train", rows)
     _, query = _in_memory(location, "val", queries)

@@ -21,12 +21,13 @@ from safetensors.torch import save_file
 from torch.utils.data import Dataset
 
 from extract.datasets import Listing
-from extract.datasets.register import DatasetRow
-from extract.images import Item
-from extract.loop import Job, Times, extract_fragments
-from extract.models import LoadedModel, ModelSpec
-from extract.plan import Options, Task, activations_target
-from featurestore import Lake, writing
+from extract.datasets.dataset import DatasetRow
+from extract.images.loader import Item
+from extract.job.loop import Job, Times, extract_fragments
+from extract.job.plan import Options, Task, activations_target
+from extract.models.spec import LoadedModel, ModelSpec
+from featurestore import Lake
+from featurestore.partitions import writing
 
 if TYPE_CHECKING:
     from pathlib import Path

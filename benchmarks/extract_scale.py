@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from benchmarks.measure import measure
 from extract.datasets import add_dataset
-from extract.job import run
-from extract.models import ModelSpec
-from extract.plan import Options
+from extract.job.plan import Options
+from extract.job.run import run
+from extract.models.spec import ModelSpec
 from featurestore import Lake
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ NETWORK = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_h
 PER_CLASS, FRAGMENT_ROWS, SAMPLES = 1_000, 1_024, 8_000
 STOPWATCH = """
 import os, sys
-from extract.datasets.base import FileReader
+from extract.datasets.formats.format import FileReader
 FileReader.open = lambda *_: os._exit(0)
 sys.argv = ["featurestore", *sys.argv[1:]]
-from featurestore.__main__ import main
+from featurestore.cli.app import main
 main()
 """
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from featurestore import Lake, writing
-from featurestore.fragment_writer import FragmentWriter
-from featurestore.parquet import vector_array
-from featurestore.tables import TABLES
+from featurestore import Lake
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
+from featurestore.partitions.background import FragmentWriter
+from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
     from pathlib import Path

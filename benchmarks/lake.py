@@ -19,20 +19,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.benchmarks import Benchmark
 from analysis.detectors import detectors
-from analysis.targets import accuracy_target, fit_targets, metrics_target, score_target
+from analysis.lineage.benchmark import Benchmark
+from analysis.lineage.targets import accuracy_target, fit_targets, metrics_target, score_target
 from benchmarks.measure import Measurement, best, measure
-from featurestore import Lake, paths, writing
-from featurestore.fragment_writer import FragmentWriter
-from featurestore.manifest import Fragment, Manifest, to_json
-from featurestore.parquet import ROW_GROUP_ROWS, vector_array
-from featurestore.tables import TABLES
+from featurestore import Lake
+from featurestore.layout import paths
+from featurestore.layout.manifest import Fragment, Manifest, to_json
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
+from featurestore.partitions.background import FragmentWriter
+from featurestore.partitions.encoding import ROW_GROUP_ROWS, vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from featurestore.manifest import Part
+    from featurestore.layout.manifest import Part
 
 WIDTH, CLASSES, FRAGMENT_ROWS, RUNS = 768, 1000, 16_384, 3
 

@@ -20,21 +20,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.benchmarks import benchmarks
-from analysis.metric_tables import write_metrics
-from analysis.ranks import id_rank
+from analysis.lineage.benchmark import benchmarks
+from analysis.metrics.id_rank import id_rank
+from analysis.metrics.table import write_metrics
 from benchmarks.measure import Measurement, best, measure
 from extract.pools.vit_ood_2024 import entries
-from featurestore import Lake, catalog, writing
-from featurestore.filters import reads
-from featurestore.parquet import with_columns
-from featurestore.tables import TABLES
+from featurestore import Lake
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
+from featurestore.partitions.encoding import with_columns
+from featurestore.query import catalog
+from featurestore.query.filters import reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extract.entries import Entry
-    from featurestore.manifest import Part
+    from extract.pools.entry import Entry
+    from featurestore.layout.manifest import Part
 
 DETECTORS = ("max-logit", "mahalanobis", "relative-mahalanobis")
 OODS = {"ninco": (5_879, 64), "unit-tests": (6_800, 17)}

@@ -10,8 +10,8 @@ from featurestore.errors import (
     NumericalError,
     StorageError,
 )
-from featurestore.filters import Filters
 from featurestore.lake import Lake
+from featurestore.query.filters import Filters
 from featurestore.version import __version__
 
 __all__ = [

@@ -7,13 +7,14 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from featurestore import catalog, derived_logits, reading
 from featurestore.errors import InputError, MissingError, StorageError, one_line
+from featurestore.layout.tables import TABLES
+from featurestore.layout.tables import table as table_named
 from featurestore.names import check_slug, nearest, pick
+from featurestore.partitions import derived_logits, reading
+from featurestore.query import catalog
 from featurestore.settings import read_settings
 from featurestore.storage import open_storage
-from featurestore.tables import TABLES
-from featurestore.tables import table as table_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from featurestore.derived_logits import Derivation
-    from featurestore.filters import Filters
-    from featurestore.library import Library
-    from featurestore.manifest import Manifest, Part
-    from featurestore.sqlfile import SqlFile, Value
+    from featurestore.layout.manifest import Manifest, Part
+    from featurestore.layout.tables import Table
+    from featurestore.partitions.derived_logits import Derivation
+    from featurestore.query.filters import Filters
+    from featurestore.query.header import SqlFile, Value
+    from featurestore.query.library import Library
     from featurestore.storage import Storage
-    from featurestore.tables import Table
 
 DEFAULT_LOCATION = "lake"
 BATCH_ROWS = 4096
@@ -180,7 +181,7 @@ class Lake:
         Raises:
             MissingError: There is no lake, or the table has no such column in its path.
         """
-        from featurestore import scanning  # polars, which questions do without
+        from featurestore.partitions import scanning
 
         found = table_named(table)
         _check_key(found, key)
@@ -240,7 +241,7 @@ class Lake:
         """
         from pathlib import Path
 
-        from featurestore.library import library
+        from featurestore.query.library import library
 
         return library(self.storage, None if folder is None else Path(folder))
 
@@ -270,8 +271,8 @@ class Lake:
         Warns:
             UserWarning: Models are left out because what a filter goes by is not known of them.
         """
-        from featurestore.asking import answer
-        from featurestore.filters import Filters
+        from featurestore.query.answer import answer
+        from featurestore.query.filters import Filters
 
         found = self.library().pick(question)
         self.check_exists()

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import settings
 
 from featurestore import Lake
-from featurestore.parquet import vector_array, with_columns
-from featurestore.tables import TABLES, vector
-from featurestore.writing import Target, write_part
+from featurestore.layout.tables import TABLES, vector
+from featurestore.partitions.encoding import vector_array, with_columns
+from featurestore.partitions.writing import Target, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from analysis.detectors import detectors
-from featurestore import catalog
-from featurestore.__main__ import app
+from featurestore.cli.app import app
+from featurestore.query import catalog
 from featurestore.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from analysis.gathering.base import Statistic
+    from analysis.statistics.statistic import Statistic
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
 DETECTORS = GUIDE.with_name("detectors.md")

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from analysis.detectors.registry import default_detectors
 from featurestore import Lake
-from featurestore.__main__ import main
+from featurestore.cli.app import main
 
 if TYPE_CHECKING:
     from pathlib import Path

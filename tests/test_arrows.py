@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOF = "featurestore/__main__.py"
+ROOF = "featurestore/cli/app.py"
 HEAVY = {"torch", "torchvision", "timm", "PIL", "safetensors"}
 FORBIDDEN = {
     "featurestore": {"extract", "analysis", "tests", *HEAVY, "altair", "vl_convert", "sklearn"},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis.fits import read_arrays
+from analysis.scoring.fits import read_arrays
 
 from .pipeline import KWARGS, Commands, make_lake, scored, write_images, write_pool
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from featurestore import Lake, writing
-from featurestore.tables import TABLES
+from featurestore import Lake
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.detectors.base import Detector, FitInputs, score_checked
+from analysis.detectors.detector import Detector, FitInputs, score_checked
 from analysis.detectors.registry import detectors, get
 
 __all__ = ["Detector", "FitInputs", "detectors", "get", "score_checked"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from analysis.detectors.base import Detector
+from analysis.detectors.detector import Detector
 from featurestore.errors import InputError, LakeError, MissingError
 from featurestore.names import check_slug, nearest
 
@@ -94,7 +94,7 @@ def plugin_modules() -> list[ModuleType]:
 @cache
 def _shipped() -> Mapping[str, Detector[Any]]:
     package = import_module("analysis.detectors")
-    names = [module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     found = {detector.name: detector for name in names for detector in _defined_in(import_module(name))}
     for point in entry_points(group=ENTRY_POINTS):
         found |= _checked(f"installed plugin {point.name} ({point.value})", point.load, found)

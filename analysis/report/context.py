@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
+from analysis.charts.palette import TOLD_APART, UNKNOWN
 from analysis.report.content import Source
-from analysis.studies.palette import TOLD_APART, UNKNOWN
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import vl_convert
 
-from analysis.report.encoding import thinned
-from analysis.report.specs import inner, specification, with_rows
+from analysis.charts.encoding import thinned
+from analysis.charts.specs import inner, specification, with_rows
 from featurestore.errors import StorageError
 
 if TYPE_CHECKING:

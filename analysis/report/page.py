@@ -9,16 +9,16 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from analysis.charts.encoding import as_json, encoded, thinned
+from analysis.charts.palette import UNKNOWN
+from analysis.charts.specs import panels, specification
+from analysis.charts.vega import bundle
 from analysis.report.content import Content, Figure, Gallery, TableView
 from analysis.report.context import Context
-from analysis.report.encoding import as_json, encoded, thinned
 from analysis.report.figures import write_figures
 from analysis.report.sections import sections
-from analysis.report.specs import panels, specification
 from analysis.report.steady_lake import SteadyLake
 from analysis.report.tables import MOST_ROWS, table
-from analysis.report.vega import bundle
-from analysis.studies.palette import UNKNOWN
 from featurestore.errors import LakeError, MissingError, StorageError
 from featurestore.names import pick
 from featurestore.version import __version__
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from analysis.charts.vega import Bundle
     from analysis.report.content import Item, Section, Source
     from analysis.report.context import OpenImage
-    from analysis.report.vega import Bundle
     from featurestore.lake import Lake
 
 _FIGURE_ROWS = 16_000

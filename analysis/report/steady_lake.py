@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.memo import Memo
+from analysis.rows.memo import Memo
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     import duckdb
 
-    from featurestore.filters import Filters
-    from featurestore.sqlfile import Value
+    from featurestore.query.filters import Filters
+    from featurestore.query.header import Value
 
 
 class SteadyLake(Lake):

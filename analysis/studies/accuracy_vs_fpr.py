@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from analysis.charts.palette import ACCURACY, CONFIG, FPR, GREY, OTHER_SHAPE, SHAPES, TOLD_APART, colours, told_apart
 from analysis.studies.command import run
-from analysis.studies.palette import ACCURACY, CONFIG, FPR, GREY, OTHER_SHAPE, SHAPES, TOLD_APART, colours, told_apart
 from analysis.studies.results import RECIPE, leading, results
 
 if TYPE_CHECKING:

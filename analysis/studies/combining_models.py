@@ -12,15 +12,15 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
+from analysis.charts.palette import COLOURS, CONFIG
+from analysis.ensembles.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG
 from analysis.studies.ranks import best_detector, read_pool, stored_ensembles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analysis.rank_selection import Ranks
+    from analysis.ensembles.rank_selection import Ranks
     from analysis.studies.ranks import Pool, StoredEnsemble
     from featurestore.lake import Lake
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from analysis.charts.palette import CONFIG, SHARE_SCALE, UNKNOWN
 from analysis.studies.command import run
-from analysis.studies.palette import CONFIG, SHARE_SCALE, UNKNOWN
 from analysis.studies.results import leading
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.rank_selection import forward_selection, mean_of
+from analysis.charts.palette import COLOURS, CONFIG, FPR, GREY
+from analysis.ensembles.rank_selection import forward_selection, mean_of
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY
 from analysis.studies.ranks import best_detector, read_pool
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from analysis.charts.palette import CONFIG, GREY, UNKNOWN, colours
 from analysis.studies.command import run
-from analysis.studies.palette import CONFIG, GREY, UNKNOWN, colours
-from featurestore.tables import TABLES
+from featurestore.layout.tables import TABLES
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake

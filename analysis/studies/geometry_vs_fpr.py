@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from analysis.charts.palette import COLOURS, CONFIG, GREY
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, GREY
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from analysis.rank_selection import Ranks
+from analysis.ensembles.rank_selection import Ranks
 from analysis.studies.results import leading, results
 from featurestore.errors import MissingError
 

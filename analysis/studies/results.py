@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.studies.palette import UNKNOWN
+from analysis.charts.palette import UNKNOWN
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake

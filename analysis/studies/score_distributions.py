@@ -11,8 +11,8 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from analysis.charts.palette import COLOURS, CONFIG, GREY, pick_one
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, GREY, pick_one
 from analysis.studies.scores import model_scores
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from analysis.charts.palette import COLOURS, CONFIG, FPR, GREY, pick_one
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, FPR, GREY, pick_one
 from analysis.studies.results import leading, results
 
 if TYPE_CHECKING:

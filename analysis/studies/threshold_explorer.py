@@ -11,8 +11,8 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from analysis.charts.palette import COLOURS, CONFIG, GREY, TOLD_APART, told_apart
 from analysis.studies.command import run
-from analysis.studies.palette import COLOURS, CONFIG, GREY, TOLD_APART, told_apart
 from analysis.studies.results import leading
 from analysis.studies.scores import model_scores
 

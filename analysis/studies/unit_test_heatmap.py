@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from analysis.charts.palette import CONFIG, FAILS_ABOVE, FAILURE_SCALE, pick_one
 from analysis.studies.command import run
-from analysis.studies.palette import CONFIG, FAILS_ABOVE, FAILURE_SCALE, pick_one
 from analysis.studies.results import UNIT_TESTS, leading, results
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from featurestore.errors import InputError
-from featurestore.tables import TABLES
+from featurestore.layout.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

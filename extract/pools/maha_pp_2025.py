@@ -6,8 +6,8 @@ for 384 pixels from one for 224. The table itself is one that questions read, to
 
 from __future__ import annotations
 
-from extract.entries import Entry
-from featurestore import published
+from extract.pools.entry import Entry
+from featurestore.query import published
 
 
 def entries() -> list[Entry]:

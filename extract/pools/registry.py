@@ -11,7 +11,7 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from extract.entries import Entry
+    from extract.pools.entry import Entry
 
 
 def _none() -> Mapping[str, str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 
-from extract.entries import Entry
+from extract.models.sources.augreg import named_facts
+from extract.models.sources.clip import ARCHITECTURES
+from extract.models.sources.source import Facts
+from extract.pools.entry import Entry
+from extract.pools.recipe_file import soups_recipe
 from extract.pools.tables import shipped_rows
-from extract.recipes import soups_recipe
-from extract.sources.augreg import named_facts
-from extract.sources.base import Facts
-from extract.sources.clip import ARCHITECTURES
 from featurestore.names import suggest_slug
 
 BUCKET = "gs://vit_models/augreg"

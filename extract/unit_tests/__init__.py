@@ -2,6 +2,6 @@
 
 from extract.unit_tests.kinds import KINDS, Kind, render
 from extract.unit_tests.sampling import sample_indices
-from extract.unit_tests.writing import UnitTestSummary, write_unit_tests
+from extract.unit_tests.write import UnitTestSummary, write_unit_tests
 
 __all__ = ["KINDS", "Kind", "UnitTestSummary", "render", "sample_indices", "write_unit_tests"]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from extract.unit_tests.kinds import KINDS
-from extract.unit_tests.layout import FOLDER, TABLE
+from extract.unit_tests.plan import FOLDER, TABLE
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.activations import Activations
 from analysis.detectors import FitInputs, get, score_checked
-from analysis.fit_arrays import from_arrays, to_arrays
-from analysis.gathering.base import Block, Context
+from analysis.rows.activations import Activations
+from analysis.scoring.fit_arrays import from_arrays, to_arrays
+from analysis.statistics.statistic import Block, Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from analysis.gathering.base import Arrays, Statistic
+    from analysis.statistics.statistic import Arrays, Statistic
 
 
 def gathered(

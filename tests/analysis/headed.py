@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.activations import Activations, Head
+from analysis.rows.activations import Activations, Head
 
 
 @dataclass(frozen=True, slots=True)

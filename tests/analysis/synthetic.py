@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore import Lake, writing
-from featurestore.parquet import vector_array, with_columns
-from featurestore.tables import TABLES
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
+from featurestore.partitions.encoding import vector_array, with_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from featurestore import Lake
 
 CLASSES, DIM = 3, 6
 ROLES = {"train": ("fit", 240), "test": ("id", 60), "far": ("ood", 40)}

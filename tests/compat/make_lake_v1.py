@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from analysis.scoring import Selection, score
-from featurestore import Lake, writing
-from featurestore.parquet import vector_array, with_columns
-from featurestore.tables import TABLES
+from analysis.scoring.job import Selection, score
+from featurestore import Lake
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
+from featurestore.partitions.encoding import vector_array, with_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

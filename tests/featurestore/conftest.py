@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore import Lake
-from featurestore.__main__ import main
+from featurestore.cli.app import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

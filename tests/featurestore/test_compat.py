@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurestore import Lake, manifest, verifying
-from featurestore.fingerprint import fingerprint
-from featurestore.tables import TABLES, Table
+from featurestore import Lake
+from featurestore.care import verify
+from featurestore.layout import manifest
+from featurestore.layout.fingerprint import fingerprint
+from featurestore.layout.tables import TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,8 +134,8 @@ def test_a_question_gives_the_golden_answer(lake: Lake) -> None:
 
 def test_nothing_is_wrong_with_it(lake: Lake) -> None:
     """Checksums, fingerprints, samples, numbers and heads are as they were."""
-    faults: list[verifying.Fault] = []
-    verifying.verify(lake.storage, faults.append, deep=True)
+    faults: list[verify.Fault] = []
+    verify.verify(lake.storage, faults.append, deep=True)
     assert faults == []
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError
 from featurestore.lake import DEFAULT_LOCATION
-from featurestore.tables import TABLES
-from featurestore.writing import Target, write_part
+from featurestore.layout.tables import TABLES
+from featurestore.partitions.writing import Target, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurestore.storage import ObjectStorage
-from tests.storage.contract import StorageContract
+from tests.featurestore.storage.contract import StorageContract
 
 from .server import real_lake
 

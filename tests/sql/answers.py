@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from featurestore import published
+from featurestore.query import published
 from tests.sql.conftest import ALIKE, DATASETS, MEASURES
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from featurestore import Lake
-from featurestore.parquet import vector_array
-from featurestore.tables import TABLES
+from featurestore.layout.tables import TABLES
+from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable

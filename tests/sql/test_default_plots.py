@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from analysis.answer_plot import chart
-from featurestore import asking, catalog
+from analysis.charts.answer_plot import chart
+from featurestore.query import answer, catalog
 
 if TYPE_CHECKING:
     from featurestore import Lake
@@ -19,8 +19,8 @@ def test_each_default_plot_can_be_drawn(lakes: dict[str, Lake], name: str) -> No
     """A real answer makes a chart of all its rows; names are names and numbers are numbers on every channel."""
     question = DRAWN[name]
     assert question.plot is not None
-    storage = None if asking.needs_no_lake(question) else lakes["whole"].storage
-    frame = asking.answer(storage, question, {}).relation.pl()
+    storage = None if answer.needs_no_lake(question) else lakes["whole"].storage
+    frame = answer.answer(storage, question, {}).relation.pl()
     assert not frame.is_empty()
     found = chart(frame, question).to_dict()
     (rows,) = found["datasets"].values()

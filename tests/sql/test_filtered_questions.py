@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from featurestore import Filters, Lake, MissingError, asking, catalog, filters
+from featurestore import Filters, Lake, MissingError
+from featurestore.query import answer, catalog, filters
 
 if TYPE_CHECKING:
-    from featurestore.asking import Answer
+    from featurestore.query.answer import Answer
 
-QUESTIONS = {name: question for name, question in catalog.questions().items() if not asking.needs_no_lake(question)}
+QUESTIONS = {name: question for name, question in catalog.questions().items() if not answer.needs_no_lake(question)}
 
 
 def rows(lake: Lake, name: str, chosen: Filters | None = None) -> list[tuple[Any, ...]]:
@@ -61,9 +62,9 @@ def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
     """Every question on a lake without results names the command that makes them."""
     lake = lakes["none"]
     for name, question in QUESTIONS.items():
-        answer: Answer = asking.answer(lake.storage, question, {}, location="here")
-        if not answer.relation.fetchall():
-            assert any("yet: `featurestore" in line for line in answer.why_empty("here")), name
+        found: Answer = answer.answer(lake.storage, question, {}, location="here")
+        if not found.relation.fetchall():
+            assert any("yet: `featurestore" in line for line in found.why_empty("here")), name
 
 
 @pytest.mark.parametrize(
@@ -82,9 +83,9 @@ def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
 def test_an_empty_answer_from_single_scores_says_why(
     lakes: dict[str, Lake], name: str, parameters: dict[str, Any], message: str
 ) -> None:
-    answer = asking.answer(lakes["whole"].storage, QUESTIONS[name], parameters)
-    assert answer.relation.fetchall() == []
-    (line,) = answer.why_empty("here")
+    found = answer.answer(lakes["whole"].storage, QUESTIONS[name], parameters)
+    assert found.relation.fetchall() == []
+    (line,) = found.why_empty("here")
     assert message in line
 
 

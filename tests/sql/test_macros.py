@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.metrics import evaluate_dataset
-from analysis.ranks import id_rank
+from analysis.metrics.id_rank import id_rank
+from analysis.metrics.pairs import evaluate_dataset
 from extract.pools.vit_ood_2024 import entries
-from featurestore import Lake, catalog
-from featurestore.tables import TABLES
+from featurestore import Lake
+from featurestore.layout.tables import TABLES
+from featurestore.query import catalog
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestore import catalog
+from featurestore.query import catalog
 from tests.sql import answers, sample_answers
 from tests.sql.conftest import ALIKE
 

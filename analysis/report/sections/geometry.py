@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from analysis.report.content import Content, Figure, Section, Source, TableView
 from analysis.report.wording import FEW, Number, Text, correlation, hedge, sentence, span
 from analysis.studies import geometry, geometry_vs_fpr
-from featurestore import catalog
+from featurestore.query import catalog
 
 if TYPE_CHECKING:
     from analysis.report.context import Context

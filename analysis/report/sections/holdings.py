@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from analysis.charts.palette import UNKNOWN
 from analysis.report.content import Content, Section, Source, TableView
-from analysis.studies.palette import UNKNOWN
 
 if TYPE_CHECKING:
     from analysis.report.context import Context

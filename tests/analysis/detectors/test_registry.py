@@ -18,12 +18,13 @@ DETECTORS = [
 ]  # fmt: skip
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
-HELPERS = {"base", "distances", "registry"}
+HELPERS = {"class_directions", "detector", "distances", "registry", "shaped_energy"}
 
 
 def test_every_file_is_found_and_none_hides_another() -> None:
     """All detectors of the contract are there, in both conventions where those differ, and a file for each rule."""
-    files = {module.name for module in pkgutil.iter_modules(analysis.detectors.__path__)} - HELPERS
+    modules = pkgutil.walk_packages(analysis.detectors.__path__, "analysis.detectors.")
+    files = {module.name.rpartition(".")[2] for module in modules if not module.ispkg} - HELPERS
     assert set(detectors()) >= EXPECTED
     rules = [detector.score or detector.compare for detector in detectors().values()]
     assert {inspect.unwrap(rule).__module__.rpartition(".")[2] for rule in rules} == files

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.metrics import evaluate_dataset
-from analysis.ranks import id_rank
+from analysis.metrics.id_rank import id_rank
+from analysis.metrics.pairs import evaluate_dataset
 from analysis.studies.geometry import MEASURES
 from featurestore import Lake
 from tests.conftest import write_rows

@@ -1,0 +1,1 @@
+"""Algebra: what follows from arrays alone, such as class means, Gaussians and subspaces."""

@@ -1,0 +1,70 @@
+"""The temperature that fits logits to labels best, from what `analysis.statistics.temperature` gathers."""
+
+from __future__ import annotations
+
+from math import factorial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.interpolate import KroghInterpolator
+from scipy.optimize import brentq
+
+if TYPE_CHECKING:
+    from analysis.statistics.statistic import Arrays
+
+LOWEST, HIGHEST = 0.01, 100.0
+"""Between these lies the temperature: on separable data the best one is 0, on labels drawn at random infinity."""
+
+INVERSE_TEMPERATURES = 2.0 ** np.array([-7, -5, -3, -2, -1, 0, 1, 2, 3, 5, 7])
+"""The grid: ascending powers of 2, of which the first and the last lie beyond the bounds."""
+
+_ITERATIONS = 100
+
+
+def guess_inverse_temperature(grid: Arrays) -> float:
+    """Where the likelihood that interpolates values and slopes on the grid is best, within the bounds.
+
+    Args:
+        grid: `values` and `slopes` at `INVERSE_TEMPERATURES`, and the number of `rows` they are sums over.
+    """
+    rising = np.flatnonzero(grid["slopes"] > 0)
+    if len(rising) == 0:
+        return 1 / LOWEST
+    above = int(rising[0])
+    if above == 0:
+        return 1 / HIGHEST
+    # Two neighbours on either side, in the logarithm of b, on which the likelihood varies evenly.
+    near = np.clip(np.arange(above - 2, above + 2), 0, len(INVERSE_TEMPERATURES) - 1)
+    near = np.unique(near)
+    nodes, scale = np.log(INVERSE_TEMPERATURES[near]), float(grid["rows"])
+    values = np.column_stack([grid["values"][near], grid["slopes"][near] * INVERSE_TEMPERATURES[near]]) / scale
+    curve = KroghInterpolator(np.repeat(nodes, 2), values.ravel())
+    ends = np.log(INVERSE_TEMPERATURES[above - 1 : above + 1])
+    best = brentq(lambda at: float(curve.derivative(at, 1)), *ends)
+    return float(np.clip(np.exp(best), 1 / HIGHEST, 1 / LOWEST))
+
+
+def best_inverse_temperature(taylor: Arrays) -> tuple[float, float]:
+    """Where the derivative of the likelihood, given by its Taylor series about a guess, is 0, within the bounds.
+
+    Args:
+        taylor: `derivatives` of orders 1, 2, ... at `inverse_temperature`.
+
+    Returns:
+        The inverse temperature, and the relative error that the series may leave in it.
+    """
+    guess, derivatives = float(taylor["inverse_temperature"]), taylor["derivatives"] / float(taylor["rows"])
+    terms = np.array([derivative / factorial(order) for order, derivative in enumerate(derivatives)])
+    slope = np.polynomial.Polynomial(terms)
+    curvature = slope.deriv()
+    step = 0.0
+    for _ in range(_ITERATIONS):
+        if curvature(step) <= 0:
+            break
+        better = float(np.clip(step - slope(step) / curvature(step), 1 / HIGHEST - guess, 1 / LOWEST - guess))
+        step, last = better, step
+        if abs(step - last) <= 1e-14 * guess:
+            break
+    best = guess + step
+    left_out = abs(terms[-1] * step ** (len(terms) - 1))
+    return best, left_out / (terms[1] * best) if terms[1] > 0 else 0.0

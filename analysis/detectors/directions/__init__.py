@@ -1,0 +1,1 @@
+"""Detectors that go by the direction and the norm of features."""

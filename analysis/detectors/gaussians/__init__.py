@@ -1,0 +1,1 @@
+"""Detectors that measure how far features lie from Gaussians of the classes."""

@@ -1,0 +1,83 @@
+"""MSP at the temperature that fits the labels best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.algebra.calibration import HIGHEST, LOWEST, best_inverse_temperature
+from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.statistics.temperature import TEMPERATURE_TAYLOR, VALIDATION_TEMPERATURE_TAYLOR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+    from analysis.statistics.statistic import Statistic
+
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemperatureFit:
+    """The temperature T."""
+
+    temperature: float
+
+
+def _fit(inputs: FitInputs, statistic: Statistic) -> TemperatureFit:
+    inverse, error = best_inverse_temperature(inputs.need(statistic))
+    temperature = min(max(1 / inverse, LOWEST), HIGHEST)
+    if not LOWEST < temperature < HIGHEST:
+        inputs.warnings.append(
+            f"the temperature of {statistic.name} is at its bound, {temperature:g}: the labels determine none, as they "
+            "are separable, or unrelated to the logits"
+        )
+    elif error > _TOLERANCE:
+        inputs.warnings.append(
+            f"the temperature of {statistic.name}, {temperature:g}, is known only to a relative {error:.0e}"
+        )
+    return TemperatureFit(temperature)
+
+
+def fit(inputs: FitInputs) -> TemperatureFit:
+    """Find argmin_T of the negative log-likelihood of softmax(z / T), T in [0.01, 100]."""
+    return _fit(inputs, TEMPERATURE_TAYLOR)
+
+
+def fit_on_validation(inputs: FitInputs) -> TemperatureFit:
+    """Find it on the validation data."""
+    return _fit(inputs, VALIDATION_TEMPERATURE_TAYLOR)
+
+
+def score(fit: TemperatureFit, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c softmax(z / T)_c, shape [n]."""
+    scaled = activations.shifted_logits / fit.temperature
+    return np.asarray(1.0 / np.exp(scaled, out=scaled).sum(axis=1))
+
+
+DETECTOR = Detector(
+    name="temp-scaling",
+    title="TempScaling",
+    formula="max_c softmax(z / T)_c, T = argmin of the negative log-likelihood",
+    source="Guo et al. 2017, arXiv 1706.04599",
+    score=score,
+    fit=fit,
+    fit_type=TemperatureFit,
+    fitted_on="fit logits and labels",
+    needs=(TEMPERATURE_TAYLOR,),
+    needs_logits=True,
+    hyperparameters=MappingProxyType({"lowest": LOWEST, "highest": HIGHEST}),
+)
+
+VALIDATED = replace(
+    DETECTOR,
+    name="temp-scaling.openood",
+    fit=fit_on_validation,
+    fitted_on="validation logits and labels",
+    needs=(VALIDATION_TEMPERATURE_TAYLOR,),
+    convention=OPENOOD,
+)

@@ -1,0 +1,1 @@
+"""Detectors that compare features with those of fit samples."""

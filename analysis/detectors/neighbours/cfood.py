@@ -1,0 +1,113 @@
+"""Concentration-free outlier factor: the smallest neighbourhood at which enough references have the sample in theirs."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from analysis.algebra.class_scatter import normalise
+from analysis.algebra.neighbours import check_dimensions, chunks
+from analysis.detectors.detector import Detector, FitInputs
+from analysis.statistics.sampled_rows import TEN_PERCENT
+from featurestore.errors import InputError
+from featurestore.machine import cores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+
+_SHARE = 0.01
+_GRID = np.concatenate([np.linspace(0.001, 0.1, 100), np.linspace(0.105, 0.5, 81), np.linspace(0.51, 0.99, 49)])
+# Cosines of unit vectors in float64 are right to about 1e-15: what is nearer than this is a tie, which counts.
+_TIE = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CfoodFit:
+    """References, and how near a sample must be to be in the neighbourhood of each.
+
+    Attributes:
+        bank: Unit features, float64, shape [n, D].
+        sizes: Neighbourhoods as shares q, ascending, float64, shape [G].
+        reach: Cosine of each reference to its (int(q n - 1) + 1)-th nearest other one, float64, shape [G, n].
+    """
+
+    bank: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    reach: NDArray[np.float64]
+
+
+def fit(inputs: FitInputs) -> CfoodFit:
+    """Find the reach of every reference for every size of neighbourhood.
+
+    Raises:
+        InputError: There is but one reference.
+    """
+    bank = normalise(inputs.need(TEN_PERCENT)["feature"])
+    count = len(bank)
+    if count < 2:
+        raise InputError(
+            f"cfood compares references with each other, and a tenth of the fit set has {count}: extract a larger one."
+        )
+    # Truncated towards zero, so that the smallest neighbourhood of a small bank is one other reference.
+    positions, first = np.unique((_GRID * count - 1).astype(int), return_index=True)
+    reach = np.empty((len(positions), count))
+
+    def fill(rows: slice) -> None:
+        cosines = bank[rows] @ bank.T
+        own = np.arange(rows.start, rows.start + len(cosines))
+        cosines[np.arange(len(own)), own] = -np.inf
+        cosines.sort(axis=1)
+        reach[:, own] = cosines[:, count - 1 - positions].T
+
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(fill, chunks(count, count)))
+    return CfoodFit(bank, _GRID[first], reach)
+
+
+def score(fit: CfoodFit, activations: Activations) -> NDArray[np.float64]:
+    """Return -kappa, shape [n].
+
+    kappa is the smallest size q at which a share of at least 1 % of the references reach the sample, 1 if none is.
+    """
+    check_dimensions(activations, fit.bank)
+    unit = activations.normalised64
+    kappa = np.empty(len(unit))
+    for rows in chunks(len(unit), len(fit.bank)):
+        cosines = unit[rows] @ fit.bank.T
+        cosines += _TIE
+        kappa[rows] = [_smallest(fit, row) for row in cosines]
+    return -kappa
+
+
+def _smallest(fit: CfoodFit, cosines: NDArray[np.float64]) -> float:
+    """The smallest size at which enough references reach a sample, by bisection: larger sizes reach further."""
+    low, high = 0, len(fit.sizes)
+    while low < high:
+        middle = (low + high) // 2
+        if np.count_nonzero(cosines >= fit.reach[middle]) / len(cosines) >= _SHARE:
+            high = middle
+        else:
+            low = middle + 1
+    return float(fit.sizes[low]) if low < len(fit.sizes) else 1.0
+
+
+DETECTOR = Detector(
+    name="cfood",
+    title="CFOOD",
+    formula="-min {q: at least 1 % of the references t have cos(h, h_t) >= that to their (int(q n - 1) + 1)-th nearest other}",
+    source="Angiulli 2020, arXiv 1901.04992, on unit features",
+    score=score,
+    fit=fit,
+    fit_type=CfoodFit,
+    fitted_on="a seeded 10 % of the fit features",
+    needs=(TEN_PERCENT,),
+    hyperparameters=MappingProxyType({"alpha": 0.1, "k": _SHARE}),
+    on_request=True,
+)

@@ -1,0 +1,88 @@
+"""Distance to the K-th nearest fit sample, on normalised features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.algebra.class_scatter import normalise
+from analysis.algebra.neighbours import check_dimensions, check_size, chunks
+from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.statistics.nearest import nearest
+from analysis.statistics.sampled_rows import ONE_PERCENT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+    from analysis.statistics.statistic import Statistic
+
+_SOURCE = "Sun et al. 2022, arXiv 2204.06507"
+_SAMPLED_NEIGHBOURS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledBank:
+    """Unit features of a share of the fit samples, float64, shape [k, D]."""
+
+    bank: NDArray[np.float64]
+
+
+def fit(inputs: FitInputs) -> SampledBank:
+    """Take the sampled rows.
+
+    Raises:
+        InputError: They are fewer than K.
+    """
+    bank = normalise(inputs.need(ONE_PERCENT)["feature"])
+    check_size(_SAMPLED_NEIGHBOURS, len(bank), "knn.sampled")
+    return SampledBank(bank)
+
+
+def score(fit: SampledBank, activations: Activations) -> NDArray[np.float64]:
+    """Return minus the squared distance to the K-th nearest of the bank, shape [n]."""
+    check_dimensions(activations, fit.bank)
+    unit, size = activations.normalised64, len(fit.bank)
+    scores = np.empty(len(unit))
+    for rows in chunks(len(unit), size):
+        order = np.argpartition(unit[rows] @ fit.bank.T, size - _SAMPLED_NEIGHBOURS, axis=1)
+        # 2 - 2 cos would cancel where the neighbour is near.
+        apart = unit[rows] - fit.bank[order[:, size - _SAMPLED_NEIGHBOURS]]
+        scores[rows] = -np.einsum("nd,nd->n", apart, apart)
+    return scores
+
+
+def _knn(name: str, neighbours: int, convention: str) -> Detector[None]:
+    def compare(queries: Activations) -> Statistic:
+        return nearest(queries, neighbours, name)
+
+    return Detector(
+        name=name,
+        title="KNN",
+        formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of the fit set, u = h / ||h||_2",
+        source=_SOURCE,
+        compare=compare,
+        fitted_on="fit features",
+        hyperparameters=MappingProxyType({"neighbours": neighbours}),
+        convention=convention,
+        on_request=True,
+    )
+
+
+DETECTOR = _knn("knn", 1000, NINCO)
+OPENOOD_VARIANT = _knn("knn.openood", 50, OPENOOD)
+SAMPLED = Detector(
+    name="knn.sampled",
+    title="KNN (1 %)",
+    formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of 1 % of the fit set, u = h / ||h||_2",
+    source=_SOURCE,
+    score=score,
+    fit=fit,
+    fit_type=SampledBank,
+    fitted_on="a seeded 1 % of the fit features",
+    needs=(ONE_PERCENT,),
+    hyperparameters=MappingProxyType({"share": 0.01, "neighbours": _SAMPLED_NEIGHBOURS}),
+)

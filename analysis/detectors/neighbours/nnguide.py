@@ -1,0 +1,76 @@
+"""Nearest-neighbour guidance: energy times how much the nearest fit samples point the same way, weighted by their energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.algebra.class_scatter import normalise
+from analysis.algebra.neighbours import check_dimensions, chunks
+from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.statistics.sampled_rows import ONE_PERCENT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NnguideFit:
+    """Fit samples to be guided by.
+
+    Attributes:
+        bank: Unit features times their energy, float64, shape [k, D].
+        neighbours: K, at most k.
+    """
+
+    bank: NDArray[np.float64]
+    neighbours: int
+
+
+def score(fit: NnguideFit, activations: Activations) -> NDArray[np.float64]:
+    """Return E times the mean of the K largest <b, h / ||h||> over the bank, shape [n]."""
+    check_dimensions(activations, fit.bank)
+    unit, size = activations.normalised64, len(fit.bank)
+    guidance = np.empty(len(unit))
+    for rows in chunks(len(unit), size):
+        products = unit[rows] @ fit.bank.T
+        products.partition(size - fit.neighbours, axis=1)
+        guidance[rows] = products[:, size - fit.neighbours :].mean(axis=1)
+    return activations.log_sum_exp * guidance
+
+
+def _fit(inputs: FitInputs, neighbours: int, name: str) -> NnguideFit:
+    sampled = inputs.need(ONE_PERCENT)
+    size = len(sampled["energy"])
+    if size < neighbours:
+        inputs.warnings.append(
+            f"{name} takes the mean over K = {size} neighbours in place of {neighbours}: its bank has no more"
+        )
+    return NnguideFit(normalise(sampled["feature"]) * sampled["energy"][:, None], min(neighbours, size))
+
+
+def _nnguide(name: str, neighbours: int, convention: str) -> Detector[NnguideFit]:
+    return Detector(
+        name=name,
+        title="NNGuide",
+        formula="E mean of the K largest <b, h / ||h||_2> over a bank of E_t h_t / ||h_t||_2, E = log sum_c exp(z_c)",
+        source="Park, Jung & Teoh 2023, arXiv 2309.14888",
+        score=score,
+        fit=partial(_fit, neighbours=neighbours, name=name),
+        fit_type=NnguideFit,
+        fitted_on="a seeded 1 % of the fit features and logits",
+        needs=(ONE_PERCENT,),
+        needs_logits=True,
+        hyperparameters=MappingProxyType({"share": 0.01, "neighbours": neighbours}),
+        convention=convention,
+    )
+
+
+DETECTOR = _nnguide("nnguide", 1000, NINCO)
+OPENOOD_VARIANT = _nnguide("nnguide.openood", 100, OPENOOD)

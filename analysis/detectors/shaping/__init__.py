@@ -1,0 +1,1 @@
+"""Detectors that reshape features, or the head, before they compute the energy."""

@@ -1,0 +1,66 @@
+"""Energy with only those weights that contribute most on the fit samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.shaping.shaped_energy import energy_of, head_of
+from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations, Head
+
+PERCENTILE = 90
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContributionFit:
+    """Which weights are kept.
+
+    Attributes:
+        mean: Mean fit feature, float64, shape [D].
+        threshold: A weight is kept if, times the mean of its feature, it is larger.
+    """
+
+    mean: NDArray[np.float64]
+    threshold: float
+
+
+def fit(inputs: FitInputs) -> ContributionFit:
+    """Take the 90th percentile of the weights times the mean feature."""
+    mean = inputs.class_statistics(HEAD_CLASS_STATISTICS).mean
+    return ContributionFit(mean, float(np.percentile(inputs.need_head().weight * mean, PERCENTILE)))
+
+
+def score(fit: ContributionFit, activations: Activations) -> NDArray[np.float64]:
+    """Return log sum_c exp(sum_d w_cd [w_cd mean_d > threshold] h_d + b_c), shape [n]."""
+    head = head_of(activations)
+    weight = head.memo.get(("dice", fit), lambda: _kept(fit, head))
+    return energy_of(activations.head_input64, weight, head.bias)
+
+
+def _kept(fit: ContributionFit, head: Head) -> NDArray[np.float64]:
+    return np.where(head.weight * fit.mean > fit.threshold, head.weight, 0.0)
+
+
+DETECTOR = Detector(
+    name="dice",
+    title="DICE",
+    formula="log sum exp((W * M) h + b), M = [W * mean h > its 90th percentile]",
+    source="Sun & Li 2022, arXiv 2111.09805",
+    score=score,
+    fit=fit,
+    fit_type=ContributionFit,
+    fitted_on="fit features",
+    needs=(HEAD_CLASS_STATISTICS,),
+    needs_head=True,
+    assumes_nonnegative=True,
+    hyperparameters=MappingProxyType({"percentile": PERCENTILE}),
+)

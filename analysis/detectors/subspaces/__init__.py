@@ -1,0 +1,1 @@
+"""Detectors that go by what principal axes leave of the features."""

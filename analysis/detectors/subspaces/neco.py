@@ -1,0 +1,91 @@
+"""Neural collapse: how much of the standardised feature lies in its principal axes, times the largest logit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import linalg
+
+from analysis.algebra.subspace import Subspace, norms_inside, subspace
+from analysis.detectors.detector import Detector, FitInputs
+from analysis.statistics.class_statistics import CLASS_STATISTICS
+from featurestore.errors import InputError, NumericalError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+
+_VARIANCE = 0.9
+# A standard deviation of so many ulps of the mean is rounding: the feature is constant.
+_ROUNDING = 1024 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NecoFit:
+    """Standardisation, and the principal axes of what is standardised.
+
+    Attributes:
+        mean: Mean feature, float64, shape [D].
+        scale: Standard deviation of each feature with divisor N, 1 where it is constant, float64, shape [D].
+        principal: The span of the fewest axes that hold 90 % of the variance.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    principal: Subspace
+
+
+def fit(inputs: FitInputs) -> NecoFit:
+    """Standardise, and take the leading eigenvectors of the correlation matrix.
+
+    Raises:
+        InputError: The statistics hold no samples.
+        NumericalError: No feature varies.
+    """
+    statistics = inputs.class_statistics(CLASS_STATISTICS)
+    if statistics.num_samples == 0:
+        raise InputError("Class statistics without samples cannot be fitted; extract the fit dataset first.")
+    mean, covariance = statistics.mean, statistics.total / statistics.num_samples
+    deviation = np.sqrt(np.diag(covariance))
+    varies = deviation > _ROUNDING * np.abs(mean)
+    if not varies.any():
+        raise NumericalError("No feature varies over the fit set, so that it has no principal axes.")
+    scale = np.where(varies, deviation, 1.0)
+    correlation = np.where(np.outer(varies, varies), covariance / scale / scale[:, None], 0.0)
+    values, vectors = linalg.eigh(correlation, driver="evd")
+    share = np.cumsum(values[::-1]) / values.sum()
+    kept = min(int(np.searchsorted(share, _VARIANCE)) + 1, len(values))
+    return NecoFit(mean, scale, subspace(vectors, len(values) - kept, len(values)))
+
+
+def score(fit: NecoFit, activations: Activations) -> NDArray[np.float64]:
+    """Return ||P's||_2 / ||s||_2 max_c z_c with s = (h - mean) / scale, shape [n]."""
+    features = activations.feature64
+    if features.shape[1] != len(fit.mean):
+        raise InputError(
+            f"Features of {features.shape[1]} dimensions meet a fit of {len(fit.mean)}; "
+            "fit and score with activations of one model."
+        )
+    rows = features - fit.mean
+    rows /= fit.scale
+    squared = np.einsum("nd,nd->n", rows, rows)
+    return np.asarray(norms_inside(fit.principal, rows, squared) / np.sqrt(squared) * activations.max_logit)
+
+
+DETECTOR = Detector(
+    name="neco",
+    title="NECO",
+    formula="||P's||_2 / ||s||_2 max_c z_c, s = (h - mu) / sigma, P: principal axes of s with 90 % of its variance",
+    source="Ben Ammar et al. 2024, arXiv 2310.06823",
+    score=score,
+    fit=fit,
+    fit_type=NecoFit,
+    fitted_on="fit features and labels",
+    needs=(CLASS_STATISTICS,),
+    needs_logits=True,
+    hyperparameters=MappingProxyType({"variance": _VARIANCE}),
+)

@@ -1,0 +1,82 @@
+"""Virtual-logit matching: energy less the length of the residual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from analysis.algebra.residual_space import (
+    ResidualSpace,
+    axes,
+    bounded_dimensions,
+    ninco_dimensions,
+    require_residual,
+    residual_norms,
+    residual_space,
+)
+from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
+from analysis.statistics.residual_scale import residual_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+    from analysis.statistics.statistic import Statistic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VimFit:
+    """A residual space, and what a residual is worth in logits.
+
+    Attributes:
+        residual: The residual space.
+        alpha: Mean max z / mean ||R'(h - u)|| over the fit set.
+    """
+
+    residual: ResidualSpace
+    alpha: float
+
+
+def score(fit: VimFit, activations: Activations) -> NDArray[np.float64]:
+    """Return log sum_c exp(z_c) - alpha ||R'(h - u)||_2, shape [n]."""
+    return activations.log_sum_exp - fit.alpha * residual_norms(fit.residual, activations.head_input64)
+
+
+def _fit(inputs: FitInputs, wanted: Callable[[int], int], scale: Statistic, name: str) -> VimFit:
+    found = axes(inputs.need(HEAD_CLASS_STATISTICS), inputs.need_head())
+    full = len(found.origin)
+    dim = bounded_dimensions(wanted(full), full)
+    if dim != wanted(full):
+        inputs.warnings.append(f"{name} takes {dim} principal dimensions, because the features have only {full}")
+    means = inputs.need(scale)
+    require_residual(float(means["residual"]), found, dim)
+    return VimFit(residual_space(found, dim), float(means["max_logit"] / means["residual"]))
+
+
+def _vim(name: str, wanted: Callable[[int], int], dimensions: int | str, convention: str) -> Detector[VimFit]:
+    scale = residual_scale(f"residual-scale-{convention}", lambda dim: bounded_dimensions(wanted(dim), dim))
+    return Detector(
+        name=name,
+        title="ViM",
+        formula="log sum_c exp(z_c) - a ||R'(h - u)||_2, u = -W^+ b, a = mean max z / mean ||R'(h - u)||_2",
+        source="Wang et al. 2022, arXiv 2203.10807",
+        score=score,
+        fit=partial(_fit, wanted=wanted, scale=scale, name=name),
+        fit_type=VimFit,
+        fitted_on="fit features and logits",
+        needs=(HEAD_CLASS_STATISTICS, scale),
+        needs_logits=True,
+        needs_head=True,
+        hyperparameters=MappingProxyType({"dim": dimensions}),
+        convention=convention,
+    )
+
+
+DETECTOR = _vim("vim", ninco_dimensions, "1000 of 2048 and more, 512 of 768 and more, else half", NINCO)
+OPENOOD_VARIANT = _vim("vim.openood", lambda _: 256, 256, OPENOOD)

@@ -1,0 +1,1 @@
+"""Ensembles: combinations of stored scores."""

@@ -1,0 +1,319 @@
+"""The job that combines stored scores by sample, and stores them as those of a model of their own."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.detectors import registry
+from analysis.ensembles import combining
+from analysis.ensembles.combining import MEAN_RANK, WEIGHTED
+from analysis.ensembles.ensemble import SOURCE, Ensemble, Member, current_ensemble_scores, ensemble_target, is_ensemble
+from analysis.lineage.benchmark import benchmarks
+from analysis.lineage.targets import current_scores
+from analysis.metrics.id_rank import id_rank
+from analysis.metrics.table import write_metrics
+from analysis.scoring.summary import Summary
+from featurestore.errors import InputError, LakeError, MissingError
+from featurestore.layout.tables import TABLES
+from featurestore.names import nearest, pick
+from featurestore.partitions import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.lineage.benchmark import Benchmark
+    from featurestore.lake import Lake
+    from featurestore.layout.manifest import Manifest
+
+
+def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, report: Callable[[str], None]) -> Summary:
+    """Combine the members' scores on every dataset where they are missing or stale, and compute the metrics.
+
+    Args:
+        lake: The lake.
+        ensemble: The ensemble; one of its name must have the same members.
+        benchmark: Only this benchmark.
+        report: Is told each benchmark in a line.
+
+    Raises:
+        MissingError: A member has no scores.
+        InputError: The name is that of a model or of another ensemble; a member's scores are stale, or of other samples
+            than another's; or the weights cannot be tuned so.
+        NumericalError: A member's ID scores are all equal, or no member tells ID from OOD.
+    """
+    start = time.monotonic()
+    lake.check_exists()
+    _check_name(lake, ensemble)
+    found = benchmarks(lake, benchmark)
+    made = reused = 0
+    refused: list[MissingError] = []
+    for one in found:
+        scorer = _EnsembleScorer(lake, one, ensemble)
+        try:
+            scorer.run()
+        except MissingError as error:
+            # Its members may be scored in another benchmark.
+            refused.append(error)
+            continue
+        made, reused = made + scorer.made, reused + scorer.reused
+        report(scorer.said())
+    if len(refused) == len(found):
+        raise refused[0]
+    return Summary(made, reused, len(refused), time.monotonic() - start)
+
+
+def refresh_ensembles(
+    lake: Lake, names: Sequence[str], benchmark: str | None, report: Callable[[str], None]
+) -> tuple[int, int, int]:
+    """Combine again what a change made stale; return how many score partitions were made, found and not possible.
+
+    Args:
+        lake: The lake.
+        names: Only these ensembles; all if empty.
+        benchmark: Only this benchmark.
+        report: Is told each benchmark in a line, and each ensemble that stays as it is.
+    """
+    counts = np.zeros(3, int)
+    for name, recipe in ensembles_of(lake).items():
+        members = tuple(Member(*one.split("/", 1)) for one in recipe["ensemble_of"])
+        for combine in recipe["combine"] if not names or name in names else ():
+            tuned_on = recipe["tuned_on"] if combine == WEIGHTED else None
+            try:
+                done = score_ensemble(lake, Ensemble(name, members, combine, tuned_on), benchmark, report)
+            except LakeError as error:
+                report(f"{name} stays as it is: {error}")
+                counts += (0, 0, 1)
+            else:
+                counts += (done.scored, done.reused, done.skipped)
+    made, reused, skipped = map(int, counts)
+    return made, reused, skipped
+
+
+def ensembles_of(lake: Lake) -> dict[str, dict[str, Any]]:
+    """The recipes of the ensembles in a lake, by name."""
+    return {
+        manifest.key["model"]: json.loads(str(manifest.parts[0].ingredients["recipe"]))
+        for manifest in lake.partitions("models")
+        if is_ensemble(manifest.parts[0].ingredients)
+    }
+
+
+class _EnsembleScorer:
+    """One ensemble in one benchmark."""
+
+    def __init__(self, lake: Lake, benchmark: Benchmark, ensemble: Ensemble) -> None:
+        self.lake, self.benchmark, self.ensemble = lake, benchmark, ensemble
+        self.made = self.reused = 0
+        self.lacking: list[str] = []
+        self.current = cache(self._current)
+
+    def run(self) -> None:
+        """Combine, store, describe and judge."""
+        benchmark, ensemble = self.benchmark, self.ensemble
+        if ensemble.tuned_on:
+            pick(f"OOD dataset of the benchmark {benchmark.name}", ensemble.tuned_on, benchmark.oods)
+        self._require(benchmark.id)
+        if ensemble.tuned_on:
+            self._require(ensemble.tuned_on)
+        self.lacking = [dataset for dataset in benchmark.oods if self._absent(dataset)]
+        datasets = [benchmark.id, *(name for name in benchmark.oods if name not in self.lacking)]
+        targets = {dataset: self._target(dataset) for dataset in datasets}
+        missing = [
+            name for name, target in targets.items() if not writing.find(self.lake.storage, target, replacing=True)
+        ]
+        self.reused = len(targets) - len(missing)
+        if missing or not _is_described(self.lake, benchmark, ensemble):
+            _describe(self.lake, benchmark, ensemble, self._weights)
+        for dataset in missing:
+            self._write(dataset, targets[dataset])
+        self.made = len(missing)
+        held = self.lake.partitions("scores", benchmark=benchmark.name, model=ensemble.name)
+        judged = current_ensemble_scores(benchmark, ensemble.name, held, self.current)
+        write_metrics(self.lake, benchmark, ensemble.name, judged)
+
+    def said(self) -> str:
+        """What was done, in a line."""
+        done = f"{self.made} score partitions made, {self.reused} in the lake already"
+        note = f"; not on {', '.join(self.lacking)}, where a member has no scores" if self.lacking else ""
+        return f"{self.ensemble.name} in {self.benchmark.name}: {done}{note}"
+
+    def _current(self, model: str) -> dict[str, dict[str, str]]:
+        parts = {
+            manifest.key["dataset"]: manifest.parts[0] for manifest in self.lake.partitions("activations", model=model)
+        }
+        held = self._held(model).values() if self.benchmark.id in parts else ()
+        return current_scores(self.benchmark, model, parts, held, registry.detectors().values())
+
+    def _held(self, model: str) -> dict[str, Manifest]:
+        found = self.lake.partitions("scores", benchmark=self.benchmark.name, model=model)
+        return {manifest.key["dataset"]: manifest for manifest in found}
+
+    def _absent(self, dataset: str) -> list[Member]:
+        """The members that have no scores of a dataset.
+
+        Raises:
+            InputError: One has scores that are stale.
+        """
+        absent = []
+        for member in self.ensemble.members:
+            held = self._held(member.model).get(dataset)
+            if held is None or held.part({"detector": member.detector}) is None:
+                absent.append(member)
+            elif member.detector not in self.current(member.model).get(dataset, {}):
+                raise InputError(
+                    f"The scores of {member} on {dataset} are stale: "
+                    f"run `featurestore score --model {member.model} --detector {member.detector}` first."
+                )
+        return absent
+
+    def _require(self, dataset: str) -> None:
+        for member in self._absent(dataset):
+            known = {one.key["model"] for one in self.lake.partitions("scores", benchmark=self.benchmark.name)}
+            if member.model not in known:
+                raise MissingError(
+                    f"There are no scores of a model {member.model!r} in {self.benchmark.name}: "
+                    f"{nearest(member.model, known)}"
+                )
+            raise MissingError(
+                f"The lake holds no scores of {member} on {dataset}: "
+                f"run `featurestore score --model {member.model} --detector {member.detector}` first."
+            )
+
+    def _target(self, dataset: str) -> writing.Target:
+        target = ensemble_target(self.benchmark, self.ensemble, dataset, self.current)
+        if target is None:
+            raise InputError(f"The scores of {self.ensemble.name}'s members on {dataset} changed meanwhile: run again.")
+        return target
+
+    def _write(self, dataset: str, target: writing.Target) -> None:
+        samples, own = self._combined(dataset)
+        reference = own if dataset == self.benchmark.id else self._id_scores
+        rows = pa.table({"sample": samples, "score": own, "id_rank": id_rank(own, np.sort(reference))})
+        details: dict[str, Any] = {"weights": self._weights.tolist()}
+        if self.ensemble.combine == WEIGHTED:
+            details |= {"tuning_classes": self._tuning[1], "tuning_id_samples": "a seeded tenth"}
+        writing.write_part(self.lake.storage, target, rows, replacing=True, details=details)
+
+    @cached_property
+    def _id_scores(self) -> NDArray[np.float64]:
+        return self._combined(self.benchmark.id)[1]
+
+    def _combined(self, dataset: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The samples that judge the ensemble, and their scores."""
+        samples, scores = self._members(dataset, "id_rank" if self.ensemble.combine == MEAN_RANK else "score")
+        if self.ensemble.combine == MEAN_RANK:
+            return samples, scores.mean(axis=1)
+        kept = ~self._tunes(dataset, samples)
+        return samples[kept], self._scale.z_scores(scores[kept]) @ self._weights
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """Of each member, summing to one."""
+        if self.ensemble.combine != WEIGHTED:
+            return np.full(len(self.ensemble.members), 1 / len(self.ensemble.members))
+        id_scores, ood_scores = self._tuning_scores(self.benchmark.id), self._tuning_scores(str(self.ensemble.tuned_on))
+        return combining.fitted_weights(self._scale.z_scores(id_scores), self._scale.z_scores(ood_scores))
+
+    @cached_property
+    def _scale(self) -> combining.Scale:
+        """Of the ID scores; where weights are tuned, of those that tune them, so that those that judge are unseen."""
+        weighted = self.ensemble.combine == WEIGHTED
+        id_scores = self._tuning_scores(self.benchmark.id) if weighted else self._members(self.benchmark.id, "score")[1]
+        return combining.scale_of(id_scores, self.ensemble.members)
+
+    def _tuning_scores(self, dataset: str) -> NDArray[np.float64]:
+        samples, scores = self._members(dataset, "score")
+        tuning = self._tunes(dataset, samples)
+        if not tuning.any():
+            raise InputError(f"Weights cannot be tuned: {dataset} has too few samples to set some of them apart.")
+        return scores[tuning]
+
+    def _tunes(self, dataset: str, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which samples tune the weights."""
+        if self.ensemble.combine == WEIGHTED and dataset == self.benchmark.id:
+            return combining.tunes(samples)
+        if dataset == self.ensemble.tuned_on:
+            names, tuning = self._tuning
+            return np.isin(names[samples], tuning)
+        return np.zeros(len(samples), bool)
+
+    @cached_property
+    def _tuning(self) -> tuple[NDArray[Any], list[str]]:
+        """The class of each sample of the tuning dataset, and the classes that tune."""
+        dataset = str(self.ensemble.tuned_on)
+        names = self.lake.read("samples", dataset=dataset).column("class_name").to_numpy(zero_copy_only=False)
+        names = np.array(["" if name is None else str(name) for name in names])
+        try:
+            return names, combining.tuning_classes(names)
+        except InputError as error:
+            raise InputError(f"Weights cannot be tuned on {dataset}: {error}.") from error
+
+    def _members(self, dataset: str, column: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The samples of a dataset, and the members' values, float64, shape [n, members]."""
+        values: list[NDArray[np.float64]] = []
+        samples: NDArray[np.int64] | None = None
+        for member in self.ensemble.members:
+            key = {"benchmark": self.benchmark.name, "model": member.model, "dataset": dataset}
+            rows = self.lake.read("scores", detector=member.detector, **key)
+            own = rows.column("sample").to_numpy()
+            if samples is None:
+                samples = own
+            elif not np.array_equal(samples, own):
+                raise InputError(
+                    f"{self.ensemble.members[0]} and {member} were scored on different samples of {dataset} "
+                    f"({len(samples):,} and {len(own):,}, {len(np.intersect1d(samples, own)):,} in common): "
+                    "combine detectors of one convention, of models that could read the same images."
+                )
+            values.append(rows.column(column).to_numpy())
+        return np.empty(0, np.int64) if samples is None else samples, np.stack(values, axis=1)
+
+
+def _check_name(lake: Lake, ensemble: Ensemble) -> None:
+    """Raise if the name is taken by a model, or by an ensemble of other members, or a member is an ensemble."""
+    models = {manifest.key["model"]: manifest for manifest in lake.partitions("models")}
+    for member in ensemble.members:
+        if member.model in models and is_ensemble(models[member.model].parts[0].ingredients):
+            raise InputError(f"{member.model} is an ensemble itself: name its members in its place.")
+    held = models.get(ensemble.name)
+    if held is None:
+        return
+    ingredients = held.parts[0].ingredients
+    if not is_ensemble(ingredients):
+        raise InputError(f"{ensemble.name} is the name of a model: give the ensemble another name.")
+    if ingredients["ensemble_of"] != [str(member) for member in ensemble.members]:
+        listed = ingredients["ensemble_of"]
+        names = ", ".join(map(str, listed)) if isinstance(listed, list) else ""
+        raise InputError(f"The ensemble {ensemble.name} is one of {names}: give this one another name.")
+
+
+def _is_described(lake: Lake, benchmark: Benchmark, ensemble: Ensemble) -> bool:
+    recipe = ensembles_of(lake).get(ensemble.name, {})
+    weighted = ensemble.combine == WEIGHTED
+    told = not weighted or (benchmark.name in recipe.get("weights", {}) and recipe["tuned_on"] == ensemble.tuned_on)
+    return told and ensemble.combine in recipe.get("combine", [])
+
+
+def _describe(lake: Lake, benchmark: Benchmark, ensemble: Ensemble, weights: NDArray[np.float64]) -> None:
+    """Write the ensemble's row in `models`, or add to it how it is combined now."""
+    recipe: dict[str, Any] = {"ensemble_of": [str(member) for member in ensemble.members]}
+    held = ensembles_of(lake).get(ensemble.name, {})
+    recipe["combine"] = sorted({*held.get("combine", []), ensemble.combine})
+    recipe["tuned_on"] = ensemble.tuned_on or held.get("tuned_on")
+    recipe["weights"] = dict(held.get("weights", {}))
+    if ensemble.combine == WEIGHTED:
+        recipe["weights"][benchmark.name] = weights.tolist()
+    text = json.dumps(recipe, sort_keys=True)
+    row = dict.fromkeys(TABLES["models"].columns.names) | {"source": SOURCE, "recipe": text}
+    target = writing.Target(
+        TABLES["models"], {"model": ensemble.name}, {"ensemble_of": recipe["ensemble_of"], "recipe": text}, {}
+    )
+    rows = pa.Table.from_pylist([row], TABLES["models"].columns)
+    writing.write_part(lake.storage, target, rows, replacing=True)

@@ -1,0 +1,1 @@
+"""Geometry: measures of feature spaces."""

@@ -1,0 +1,1 @@
+"""Lineage: what each stored part is made from, and whether it is still that."""

@@ -1,0 +1,90 @@
+"""Benchmarks: one fit dataset, one ID test dataset, and the OOD datasets that are judged with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurestore.errors import MissingError
+from featurestore.names import pick
+from featurestore.partitions import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from featurestore.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Datasets by role.
+
+    Attributes:
+        name: The benchmark's name.
+        fit: The dataset that detectors learn from; None if there is none yet.
+        id: The ID test dataset.
+        oods: The OOD datasets, in order of name.
+        val: The ID dataset that tunes detectors; None if there is none.
+    """
+
+    name: str
+    fit: str | None
+    id: str
+    oods: tuple[str, ...]
+    val: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset of the lake: its name, its role, the benchmarks that it takes part in, and what its samples are."""
+
+    name: str
+    role: str
+    benchmarks: tuple[str, ...]
+    digest: str
+
+
+def benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
+    """The benchmarks of a lake that can be scored: those with an ID test dataset.
+
+    Args:
+        lake: The lake.
+        name: Only the benchmark of this name.
+
+    Raises:
+        MissingError: There is none, or none of that name.
+    """
+    known = datasets(lake)
+    found = scorable(known)
+    if name is not None:
+        pick("benchmark", name, {benchmark for dataset in known for benchmark in dataset.benchmarks})
+        found = [benchmark for benchmark in found if benchmark.name == name]
+    if not found:
+        raise MissingError(
+            "There is no ID test dataset to score: add one with `featurestore dataset add NAME PATH --role id`."
+        )
+    return found
+
+
+def datasets(lake: Lake) -> list[Dataset]:
+    """The datasets of a lake, in order of name."""
+    found = []
+    for manifest in lake.partitions("datasets"):
+        (row,) = reading.read(lake.storage, manifest, manifest.parts[0]).to_pylist()
+        found.append(Dataset(manifest.key["dataset"], row["role"], tuple(row["benchmarks"]), row["digest"]))
+    return found
+
+
+def scorable(known: Iterable[Dataset]) -> list[Benchmark]:
+    """The benchmarks that datasets make up, in order of name; those without an ID test dataset are left out."""
+    roles: dict[str, dict[str, list[str]]] = {}
+    for dataset in known:
+        for benchmark in dataset.benchmarks:
+            roles.setdefault(benchmark, {}).setdefault(dataset.role, []).append(dataset.name)
+    return [_benchmark(name, of) for name, of in sorted(roles.items()) if "id" in of]
+
+
+def _benchmark(name: str, datasets_of: Mapping[str, Sequence[str]]) -> Benchmark:
+    fit = datasets_of.get("fit", [None])[0]
+    val = datasets_of.get("val", [None])[0]
+    return Benchmark(name, fit, datasets_of["id"][0], tuple(sorted(datasets_of.get("ood", []))), val)

@@ -1,0 +1,62 @@
+"""What a lake holds of every stage, from its manifests alone: each table is listed and read once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.lineage.benchmark import datasets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analysis.lineage.benchmark import Dataset
+    from featurestore.lake import Lake
+    from featurestore.layout.manifest import Manifest, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """The partitions of a lake, where `status` looks for them.
+
+    Attributes:
+        datasets: By name.
+        models: The part that describes each model, by name.
+        activations: By model, then by dataset.
+        fits: By model and dataset.
+        scores: By benchmark and model, then by dataset.
+        metrics: By benchmark and model.
+    """
+
+    datasets: Mapping[str, Dataset]
+    models: Mapping[str, Part]
+    activations: Mapping[str, Mapping[str, Manifest]]
+    fits: Mapping[tuple[str, str], Manifest]
+    scores: Mapping[tuple[str, str], Mapping[str, Manifest]]
+    metrics: Mapping[tuple[str, str], Manifest]
+
+
+def read_holdings(lake: Lake) -> Holdings:
+    """Read what a lake holds.
+
+    Raises:
+        MissingError: There is no lake.
+    """
+    lake.check_exists()
+    activations: dict[str, dict[str, Manifest]] = defaultdict(dict)
+    for manifest in lake.partitions("activations"):
+        activations[manifest.key["model"]][manifest.key["dataset"]] = manifest
+    scores: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
+    for manifest in lake.partitions("scores"):
+        scores[manifest.key["benchmark"], manifest.key["model"]][manifest.key["dataset"]] = manifest
+    return Holdings(
+        datasets={dataset.name: dataset for dataset in datasets(lake)},
+        models={manifest.key["model"]: manifest.parts[0] for manifest in lake.partitions("models")},
+        activations=activations,
+        fits={(manifest.key["model"], manifest.key["dataset"]): manifest for manifest in lake.partitions("fits")},
+        scores=scores,
+        metrics={
+            (manifest.key["benchmark"], manifest.key["model"]): manifest for manifest in lake.partitions("metrics")
+        },
+    )

@@ -1,0 +1,1 @@
+"""Metrics: how well scores separate ID from OOD samples."""

@@ -1,0 +1,85 @@
+"""The metrics of one model in one benchmark, from its stored scores."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from analysis.lineage.targets import metrics_target
+from analysis.metrics.groups import Judge
+from analysis.metrics.pairs import OodClasses, OodMetrics, judge_dataset
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import reading, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.lineage.benchmark import Benchmark
+    from featurestore.lake import Lake
+    from featurestore.layout.manifest import Manifest, Part
+
+_NAMES = tuple(field.name for field in fields(OodMetrics))
+
+
+def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> bool:
+    """Compute and store a model's metrics, unless the lake holds those of the same scores.
+
+    Args:
+        lake: The lake.
+        benchmark: The benchmark.
+        model: The model.
+        scores: Fingerprints of the scores to judge, by dataset and detector.
+
+    Returns:
+        Whether they were computed.
+    """
+    target = metrics_target(benchmark, model, scores)
+    if writing.find(lake.storage, target, replacing=True):
+        return False
+    rows = list(_rows(lake, benchmark, model, scores))
+    return writing.write_part(
+        lake.storage, target, pa.Table.from_pylist(rows, TABLES["metrics"].columns), replacing=True
+    )
+
+
+def _rows(
+    lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]
+) -> Iterator[dict[str, Any]]:
+    held = {
+        (manifest.key["dataset"], part.key["detector"]): (manifest, part)
+        for manifest in lake.partitions("scores", benchmark=benchmark.name, model=model)
+        for part in manifest.parts
+    }
+    judges = {name: Judge.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})}
+    for ood in benchmark.oods:
+        detectors = sorted(set(scores.get(ood, {})) & set(judges))
+        classes = _classes(lake, ood) if detectors else None
+        for detector in detectors:
+            sample, values = _scores(lake, *held[ood, detector])
+            for row in judge_dataset(judges[detector], values, classes.take(sample)):  # type: ignore[union-attr]
+                where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
+                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
+
+
+def _numbers(metrics: OodMetrics) -> dict[str, Any]:
+    return {name: getattr(metrics, name) for name in _NAMES}
+
+
+def _classes(lake: Lake, dataset: str) -> OodClasses:
+    manifest, part = lake.part("samples", dataset=dataset)
+    names = reading.read(lake.storage, manifest, part, ["class_name"]).column("class_name").combine_chunks()
+    if names.null_count:
+        return OodClasses.of(names.to_pylist())
+    # The few names are sorted, rather than one for each sample.
+    coded = names.dictionary_encode()
+    return OodClasses.of(coded.dictionary.to_pylist()).take(coded.indices.to_numpy())
+
+
+def _scores(lake: Lake, manifest: Manifest, part: Part) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    rows = reading.read(lake.storage, manifest, part, ["sample", "score"])
+    return rows.column("sample").to_numpy(), rows.column("score").to_numpy()

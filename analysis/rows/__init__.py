@@ -1,0 +1,1 @@
+"""Rows: what is read of the lake to learn from and to score."""

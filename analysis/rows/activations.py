@@ -1,0 +1,135 @@
+"""One block of what a model says, with the derived quantities that detectors share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.algebra.class_scatter import normalise
+from analysis.rows.checks import finite_rows, float_matrix
+from analysis.rows.memo import Memo
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The final linear layer: logits = weight @ feature + bias.
+
+    Attributes:
+        weight: W, float64, shape [C, D].
+        bias: b, float64, shape [C].
+        normalizes: Whether it is fed the feature at unit length: logits = weight @ (feature / ||feature||) + bias.
+        memo: What detectors derive from the weights.
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    normalizes: bool = False
+    memo: Memo = field(default_factory=Memo, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
+            raise InputError(
+                "A head needs weight [classes, dimensions] and bias [classes]; "
+                f"got {list(self.weight.shape)} and {list(self.bias.shape)}."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activations:
+    """Features and logits of n samples; what detectors derive from them is computed once, in float64, and kept.
+
+    Attributes:
+        feature: Penultimate features as stored, any float dtype, shape [n, D].
+        logits: Logits as stored, any float dtype, shape [n, C]; None where they are not kept.
+        head: The model's final linear layer; None for a model without.
+        memo: Results that several detectors share on this block.
+    """
+
+    feature: NDArray[Any]
+    logits: NDArray[Any] | None = None
+    head: Head | None = None
+    memo: Memo = field(default_factory=Memo, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        float_matrix("Features", self.feature)
+        if self.logits is None:
+            return
+        float_matrix("Logits", self.logits)
+        if len(self.logits) != len(self.feature) or self.logits.shape[1] == 0:
+            raise InputError(
+                f"Logits of shape {list(self.logits.shape)} do not belong to features of {list(self.feature.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.feature)
+
+    @property
+    def feature64(self) -> NDArray[np.float64]:
+        """Features h, float64, shape [n, D]; NumericalError where one is not finite."""
+        return self.memo.get("feature64", lambda: _float64("Features", self.feature))
+
+    @property
+    def normalised64(self) -> NDArray[np.float64]:
+        """Unit features h / ||h||_2, float64, shape [n, D]; NumericalError on a zero row."""
+        return self.memo.get("normalised64", lambda: normalise(self.feature64))
+
+    @property
+    def head_input64(self) -> NDArray[np.float64]:
+        """What the head is fed: unit features where it normalises, else the features, float64, shape [n, D]."""
+        return self.normalised64 if self.head and self.head.normalizes else self.feature64
+
+    @property
+    def logits64(self) -> NDArray[np.float64]:
+        """Logits z, float64, shape [n, C]; InputError where the block has none, NumericalError if not finite."""
+        return self.memo.get("logits64", self._logits64)
+
+    @property
+    def max_logit(self) -> NDArray[np.float64]:
+        """Largest logit, max_c z_c, shape [n]."""
+        return self.memo.get("max_logit", lambda: self.logits64.max(axis=1))
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Predicted class, argmax_c z_c, the first of equal ones, shape [n]."""
+        return self.memo.get("predicted", lambda: self.logits64.argmax(axis=1))
+
+    @property
+    def shifted_logits(self) -> NDArray[np.float64]:
+        """Logits less the largest, z_c - max z, at most 0, shape [n, C]."""
+        return self.memo.get("shifted_logits", lambda: self.logits64 - self.max_logit[:, None])
+
+    @property
+    def exponentials(self) -> NDArray[np.float64]:
+        """exp(z_c - max z), shape [n, C]."""
+        return self.memo.get("exponentials", lambda: np.exp(self.shifted_logits))
+
+    @property
+    def softmax_normaliser(self) -> NDArray[np.float64]:
+        """Sum_c exp(z_c - max z), in [1, C] whatever the logits' scale, shape [n]."""
+        return self.memo.get("softmax_normaliser", lambda: self.exponentials.sum(axis=1))
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax p of the logits, shape [n, C]."""
+        return self.memo.get("probabilities", lambda: self.exponentials / self.softmax_normaliser[:, None])
+
+    @property
+    def log_sum_exp(self) -> NDArray[np.float64]:
+        """Log sum_c exp(z_c), shape [n]."""
+        return self.max_logit + np.log(self.softmax_normaliser)
+
+    def _logits64(self) -> NDArray[np.float64]:
+        if self.logits is None:
+            raise InputError("These activations hold no logits; read them with logits, or use a feature detector.")
+        return _float64("Logits", self.logits)
+
+
+def _float64(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    finite_rows(name, values)
+    return values.astype(np.float64, copy=False)

@@ -1,0 +1,1 @@
+"""Scoring: the job that makes fits, scores, accuracy and metrics."""

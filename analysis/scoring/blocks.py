@@ -1,0 +1,160 @@
+"""Scores of a dataset's samples: block by block, or against every sample of the fit dataset."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from analysis.detectors.detector import finite_scores, score_checked
+from analysis.rows.activations import Activations
+from analysis.statistics.sweep import gather
+from featurestore.errors import LakeError, NumericalError
+from featurestore.machine import cores
+from featurestore.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.detectors import Detector
+    from analysis.lineage.targets import Source
+    from analysis.rows.source import Read, Rows
+    from analysis.scoring.fits import ModelFits
+    from analysis.statistics.statistic import Block
+    from featurestore.lake import Lake
+
+    Scores = dict[str, NDArray[np.float64]]
+
+
+Result = TypeVar("Result")
+
+
+def score_rows(
+    lake: Lake, rows: Rows, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any], count: int
+) -> tuple[NDArray[np.int64], Scores, dict[str, NumericalError]]:
+    """Score a dataset in one pass, in as many threads as there are cores.
+
+    Args:
+        lake: The lake.
+        rows: Which activations.
+        detectors: Detectors that score by the block.
+        fits: What they learned, by name.
+        count: Rows of the dataset.
+
+    Returns:
+        The samples, int64, shape [n]; their scores by detector, float64, shape [n]; and in place of those of a detector
+        that cannot score all of them, why.
+
+    Raises:
+        NumericalError: An activation is NaN or infinite.
+    """
+    # Without a detector to score, the samples are still wanted.
+    columns = ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
+    reads = rows.read(lake, columns)
+    threads = cores()
+    # One block alone has all cores for its linear algebra; many blocks share them out.
+    limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
+    found: list[tuple[NDArray[np.int64], Scores]] = []
+    failed: dict[str, NumericalError] = {}
+    bar = progress(f"{rows.model}: scores of {rows.dataset}", count)
+    with bar as advance, limits, ThreadPoolExecutor(threads) as pool:
+        for scored in ahead(pool, (partial(_score_block, rows, read, detectors, fits) for read in reads), threads):
+            sample, scores, errors = scored
+            found.append((sample, scores))
+            failed = {**errors, **failed}
+            advance(len(sample))
+    samples = np.concatenate([np.empty(0, np.int64), *(sample for sample, _ in found)])
+    whole = {
+        detector.name: np.concatenate([np.empty(0), *(scores[detector.name] for _, scores in found)])
+        for detector in detectors
+        if detector.name not in failed
+    }
+    return samples, whole, failed
+
+
+def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits, source: Source) -> Scores:
+    """Score a dataset against every sample of the fit dataset; as many samples at once as memory allows.
+
+    Args:
+        rows: Which activations.
+        detectors: Detectors that compare.
+        fits: The model's fits.
+        source: The fit dataset.
+
+    Returns:
+        Scores by detector, float64, shape [n], in row order.
+
+    Raises:
+        NumericalError: A score is NaN or infinite.
+    """
+    context = fits.context(source)
+    blocks = [read() for read in rows.read(fits.lake, ["feature", "logits"])]
+    at_once = max(1, context.memory // (8 * 8 * max(context.dim + context.classes, 1)))
+    parts: list[Scores] = []
+    for queries in _chunks(blocks, at_once):
+        statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
+        bar = partial(progress, f"{rows.model}: {rows.dataset} against {source.dataset}", context.rows)
+        done = gather(fits.lake, fits.rows(source), statistics.values(), context, bar, run=fits.run)
+        parts.append(
+            {
+                name: finite_scores(name, np.asarray(done[statistic.name]["score"]), len(queries))
+                for name, statistic in statistics.items()
+            }
+        )
+    return {d.name: np.concatenate([np.empty(0), *(part[d.name] for part in parts)]) for d in detectors}
+
+
+def ahead(pool: ThreadPoolExecutor, work: Iterable[Callable[[], Result]], depth: int) -> Iterator[Result]:
+    """Results in order, of work that the pool does at most so many pieces ahead of whoever takes them."""
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for piece in work:
+            waiting.append(pool.submit(piece))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _score_block(
+    rows: Rows, read: Read, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any]
+) -> tuple[NDArray[np.int64], Scores, dict[str, NumericalError]]:
+    block = read()
+    rows.check_finite(block)
+    scores: Scores = {}
+    failed: dict[str, NumericalError] = {}
+    for detector in detectors:
+        try:
+            scores[detector.name] = _checked(detector, fits[detector.name], block, rows)
+        except NumericalError as error:
+            failed[detector.name] = error
+    return block.sample, scores, failed
+
+
+def _checked(detector: Detector[Any], fit: Any, block: Block, rows: Rows) -> NDArray[np.float64]:
+    try:
+        return score_checked(detector, fit, block.activations)
+    except LakeError as error:
+        raise type(error)(f"Scoring {rows.model} on {rows.dataset} with {detector.name}: {error}") from error
+
+
+def _chunks(blocks: Sequence[Block], rows: int) -> list[Activations]:
+    """All samples of some blocks as activations of at most so many rows each."""
+    feature = np.concatenate([block.activations.feature for block in blocks])
+    logits = [block.activations.logits for block in blocks]
+    whole = None if any(one is None for one in logits) else np.concatenate([one for one in logits if one is not None])
+    head = blocks[0].activations.head
+    starts = range(0, len(feature), rows)
+    return [
+        Activations(feature[at : at + rows], None if whole is None else whole[at : at + rows], head) for at in starts
+    ]

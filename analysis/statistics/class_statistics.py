@@ -1,0 +1,58 @@
+"""Class statistics of features as they are, of unit features, and of what the head is fed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from analysis.algebra.class_scatter import ClassStatisticsAccumulator
+from analysis.statistics.statistic import VALIDATION, Block, Context, Statistic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class _Gathered:
+    """Adapts the accumulator of class statistics to blocks."""
+
+    __slots__ = ("_accumulator", "_unit")
+
+    def __init__(self, context: Context, *, unit: bool) -> None:
+        self._accumulator = ClassStatisticsAccumulator(context.classes, context.dim)
+        self._unit = unit
+
+    def update(self, block: Block) -> None:
+        features = block.activations.normalised64 if self._unit else block.activations.feature64
+        self._accumulator.update(features, block.label)
+
+    def merge(self, other: _Gathered) -> None:
+        self._accumulator.merge(other._accumulator)
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        return self._accumulator.finish().to_arrays()
+
+
+def _raw(context: Context) -> _Gathered:
+    return _Gathered(context, unit=False)
+
+
+def _unit(context: Context) -> _Gathered:
+    return _Gathered(context, unit=True)
+
+
+CLASS_STATISTICS = Statistic("class-statistics", _raw, labelled=True, version=2)
+"""`analysis.algebra.class_scatter.ClassStatistics` of h."""
+
+UNIT_CLASS_STATISTICS = Statistic("class-statistics-normalised", _unit, labelled=True, version=2)
+"""`analysis.algebra.class_scatter.ClassStatistics` of h / ||h||_2."""
+
+HEAD_CLASS_STATISTICS = replace(CLASS_STATISTICS, for_unit_features=UNIT_CLASS_STATISTICS)
+"""`analysis.algebra.class_scatter.ClassStatistics` of what the head is fed: h, or h / ||h||_2 where the head normalises."""
+
+VALIDATION_CLASS_STATISTICS = replace(
+    CLASS_STATISTICS,
+    name="class-statistics-val",
+    source=VALIDATION,
+    for_unit_features=replace(UNIT_CLASS_STATISTICS, name="class-statistics-normalised-val", source=VALIDATION),
+)
+"""The same of the validation rows."""

@@ -1,0 +1,109 @@
+"""What a statistic is: a name, and an accumulator that sees blocks of rows, merges with others of its kind, and ends in arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations, Head
+
+Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
+
+FIT = "fit"
+"""The fit dataset."""
+
+VALIDATION = "val"
+"""A dataset of role `val`; without one, a seeded tenth of the ID test set, which is then left out of the evaluation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some rows of a dataset, in row order.
+
+    Attributes:
+        sample: Their numbers, int64, shape [n].
+        label: Their classes, int64, shape [n]; -1 where there is none.
+        activations: What the model says of them; what several statistics derive from them is computed once.
+    """
+
+    sample: NDArray[np.int64]
+    label: NDArray[np.int64]
+    activations: Activations
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What an accumulator may know before the first row.
+
+    Attributes:
+        classes: C, the classes of the model.
+        dim: D, the feature dimension.
+        rows: Rows of the dataset.
+        dtype: Stored precision, `float16` or `float32`.
+        head: The final linear layer; None for a model without.
+        memory: Bytes that the accumulators together should stay below; they keep to it where they can.
+        results: Finished statistics by name, at least those that the statistic comes `after`.
+    """
+
+    classes: int
+    dim: int
+    rows: int
+    dtype: str = "float32"
+    head: Head | None = None
+    memory: int = 1 << 30
+    results: Mapping[str, Arrays] = field(default_factory=dict)
+
+
+class Accumulator(Protocol):
+    """The state of one statistic over the rows seen so far; it does not grow with them."""
+
+    def update(self, block: Block) -> None:
+        """Add a block."""
+
+    def merge(self, other: Self) -> None:
+        """Add all that another accumulator of the same statistic has seen, of rows that come later."""
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        """Return the statistic as named arrays, float64 or integers, which are what the lake stores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A mergeable statistic of a dataset's activations; equal names mean equal numbers.
+
+    Attributes:
+        name: Slug that names it everywhere; what distinguishes it, such as a quantile or a share, is part of it.
+        start: Makes an accumulator that has seen nothing.
+        reads: Which of `feature` and `logits` it looks at.
+        after: Statistics that must be finished before this one can start, each of them one sweep earlier.
+        source: `FIT` or `VALIDATION`: which dataset it is of.
+        labelled: Whether it needs every row's label.
+        again: Given what a sweep found, what goes on from there in one more sweep, under the same name; None once all is
+            found. For what does not fit in memory at once.
+        for_unit_features: What takes its place for a model whose head is fed the feature at unit length.
+        version: Raised whenever its numbers change, so that stored fits become stale.
+    """
+
+    name: str
+    start: Callable[[Context], Accumulator] = field(compare=False)
+    reads: tuple[str, ...] = ("feature",)
+    after: tuple[Statistic, ...] = ()
+    source: str = FIT
+    labelled: bool = False
+    again: Callable[[Arrays], Statistic | None] | None = field(default=None, compare=False)
+    for_unit_features: Statistic | None = None
+    version: int = 1
+
+    def of(self, *, normalizes: bool) -> Statistic:
+        """This statistic, or what takes its place for a model whose head normalises."""
+        return self.for_unit_features if normalizes and self.for_unit_features else self

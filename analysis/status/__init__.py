@@ -1,0 +1,1 @@
+"""Status: what the lake holds of each model on each dataset."""

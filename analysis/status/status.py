@@ -1,0 +1,197 @@
+"""The graph activations, fits, scores, metrics of each model and dataset: what is there, missing, or stale and why.
+
+A stage is stale if what it was made from changed since, or is stale itself. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from analysis.ensembles.ensemble import is_ensemble
+from analysis.lineage.benchmark import scorable
+from analysis.lineage.stages import Stage, differing, joined, metrics_stage, stage_of
+from analysis.lineage.targets import current_scores, fit_targets, score_target
+from analysis.status.ensembles import ensemble_stages
+from featurestore.machine import collector_paused
+from featurestore.names import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from analysis.detectors import Detector
+    from analysis.lineage.benchmark import Benchmark, Dataset
+    from analysis.lineage.holdings import Holdings
+    from featurestore.layout.manifest import Part
+
+_GONE = "the activations are gone"
+_EXTRACTED = "the activations were extracted again"
+_MODEL_WORDS = {"weights_sha256": "weights"}
+_SCORE_REASONS = {
+    "activations": _EXTRACTED,
+    "id_activations": "the ID activations were extracted again",
+    "fits": "the fit changed",
+    "learnt_from": "the fit changed",
+}
+_DETECTOR_WORDS = {"detector_version": "version", "hyperparameters": "hyperparameters"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model on one dataset: its stages by name, those that the dataset's role asks for."""
+
+    model: str
+    dataset: str
+    role: str
+    stages: Mapping[str, Stage]
+
+
+def status(
+    held: Holdings, detectors: Mapping[str, Detector[Any]], models: Sequence[str] = (), datasets: Sequence[str] = ()
+) -> list[Row]:
+    """Judge every stage of every model on every dataset.
+
+    A dataset's role says which stages it has: one to fit has fits, one to score has scores, and the ID test dataset has
+    the metrics of the benchmark.
+
+    Args:
+        held: What the lake holds.
+        detectors: The detectors that there are, by name.
+        models: Only these models; all if empty.
+        datasets: Only these datasets; all if empty.
+
+    Raises:
+        MissingError: The lake has no model or dataset of that name.
+    """
+    known = sorted(held.models.keys() | held.activations.keys())
+    chosen = [pick("model", name, known) for name in models] or known
+    wanted = {pick("dataset", name, held.datasets) for name in datasets} or set(held.datasets)
+    judges = _Judges(held, detectors)
+    with collector_paused():
+        return [row for model in chosen for row in judges.rows(model) if row.dataset in wanted]
+
+
+class _Judges:
+    """The stages of all models, each model's once."""
+
+    def __init__(self, held: Holdings, detectors: Mapping[str, Detector[Any]]) -> None:
+        self._held, self._detectors = held, detectors
+        self._benchmarks = scorable(held.datasets.values())
+        self._judge = cache(partial(_Judge, held, detectors))
+        self._stages = cache(self._stages_of)
+
+    def rows(self, model: str) -> list[Row]:
+        """A model's rows; an ensemble has some only of what it was made of."""
+        stages = self._stages(model)
+        return [
+            Row(model, name, dataset.role, stages[name])
+            for name, dataset in self._held.datasets.items()
+            if name in stages
+        ]
+
+    def _stages_of(self, model: str) -> dict[str, dict[str, Stage]]:
+        held = self._held
+        if model in held.models and is_ensemble(held.models[model].ingredients):
+            return ensemble_stages(held, self._benchmarks, model, lambda b, m: self._judge(b, m).current, self._stages)
+        stages: dict[str, dict[str, Stage]] = {}
+        for name, dataset in held.datasets.items():
+            stages[name] = {"activations": _activations(held, model, dataset)}
+            if dataset.role == "fit":
+                stages[name]["fits"] = _fits(held, self._detectors, model, name, stages[name]["activations"])
+        for benchmark in self._benchmarks:
+            for name, stage, found in self._judge(benchmark, model).stages(stages):
+                stages[name][stage] = joined(stages[name][stage], found) if stage in stages[name] else found
+        return stages
+
+
+def _activations(held: Holdings, model: str, dataset: Dataset) -> Stage:
+    manifest = held.activations.get(model, {}).get(dataset.name)
+    if manifest is None:
+        return Stage()
+    stored = manifest.parts[0].ingredients
+    now = held.models[model].ingredients if model in held.models else {}
+    reasons = [f"dataset {dataset.name} changed"] if stored.get("dataset_digest") != dataset.digest else []
+    changed = sorted(name for name in stored.keys() & now.keys() if stored[name] != now[name])
+    return stage_of(manifest, [*reasons, *(f"the {_MODEL_WORDS.get(name, name)} changed" for name in changed)])
+
+
+def _fits(
+    held: Holdings, detectors: Mapping[str, Detector[Any]], model: str, dataset: str, activations: Stage
+) -> Stage:
+    manifest = held.fits.get((model, dataset))
+    sources = held.activations.get(model, {})
+    if manifest is None or dataset not in sources:
+        return Stage() if manifest is None else stage_of(manifest, [_GONE])
+    parts = {name: source.parts[0] for name, source in sources.items()}
+    expected = fit_targets(model, dataset, detectors.values(), parts)
+    reasons: list[str] = []
+    for part in manifest.parts:
+        target = expected.get(part.key["fit"])
+        if target and part.ingredients != target.ingredients:
+            names = differing(part.ingredients, target.ingredients)
+            changed = "changed" if "statistics" in names else "changed its version"
+            reasons.append(_EXTRACTED if "activations" in names else f"the fit {part.key['fit']} {changed}")
+    again = [reason for reason in reasons if reason == _EXTRACTED]
+    return stage_of(manifest, again or reasons or activations.reasons)
+
+
+class _Judge:
+    """The scores and metrics of one model in one benchmark."""
+
+    def __init__(
+        self, held: Holdings, detectors: Mapping[str, Detector[Any]], benchmark: Benchmark, model: str
+    ) -> None:
+        self._benchmark, self._detectors, self._model = benchmark, detectors, model
+        activations = {name: manifest.parts[0] for name, manifest in held.activations.get(model, {}).items()}
+        # Without activations on the ID test dataset nothing in the benchmark can be scored.
+        self._activations: Mapping[str, Part] = activations if benchmark.id in activations else {}
+        self._scores = held.scores.get((benchmark.name, model), {})
+        self._metrics = held.metrics.get((benchmark.name, model))
+        self.current = current_scores(benchmark, model, self._activations, self._scores.values(), detectors.values())
+
+    def stages(self, earlier: Mapping[str, Mapping[str, Stage]]) -> Iterator[tuple[str, str, Stage]]:
+        """Yield dataset, name of the stage, and stage; `earlier` has those of activations and fits, by dataset."""
+        benchmark = self._benchmark
+        fits = [earlier[benchmark.fit]["fits"]] if benchmark.fit else []
+        scores = {}
+        for dataset in (benchmark.id, *benchmark.oods):
+            sources = [earlier[name]["activations"] for name in dict.fromkeys((dataset, benchmark.id))]
+            scores[dataset] = self._of_scores(dataset, sources, fits)
+            yield dataset, "scores", scores[dataset]
+        yield (
+            benchmark.id,
+            "metrics",
+            metrics_stage(benchmark, self._model, self._metrics, self.current, scores),
+        )
+
+    def _of_scores(self, dataset: str, sources: Sequence[Stage], fits: Sequence[Stage]) -> Stage:
+        manifest = self._scores.get(dataset)
+        known = {part.key["detector"]: part for part in manifest.parts} if manifest else {}
+        known = {name: part for name, part in known.items() if name in self._detectors}
+        if manifest is None or not known:
+            return Stage()
+        if dataset not in self._activations:
+            return stage_of(manifest, [_GONE], known)
+        fitted = any(self._detectors[name].learns for name in known)
+        stale = {name: part for name, part in known.items() if name not in self.current[dataset]}
+        inherited = [reason for stage in (*sources, *(fits if fitted else ())) for reason in stage.reasons]
+        return stage_of(manifest, self._score_reasons(dataset, stale) or inherited, known)
+
+    def _score_reasons(self, dataset: str, stale: Mapping[str, Part]) -> list[str]:
+        """Why scores are stale: for each detector the first cause, in the order of the graph."""
+        detectors_of: dict[str, list[str]] = {}
+        for name, part in stale.items():
+            target = score_target(self._benchmark, self._model, dataset, self._detectors[name], self._activations)
+            changed = differing(part.ingredients, target.ingredients)
+            cause = next((name for name in (*_SCORE_REASONS, *_DETECTOR_WORDS) if name in changed), "")
+            detectors_of.setdefault(cause, []).append(name)
+        return [_score_reason(cause, names) for cause, names in detectors_of.items()]
+
+
+def _score_reason(cause: str, detectors: Sequence[str]) -> str:
+    if cause in _SCORE_REASONS:
+        return _SCORE_REASONS[cause]
+    what = _DETECTOR_WORDS.get(cause, "definition")
+    one = len(detectors) == 1
+    return f"detector {detectors[0]} changed its {what}" if one else f"{len(detectors)} detectors changed their {what}"

@@ -1,0 +1,136 @@
+"""The status as tables: one line per model and dataset to read, one per stage to compute with; and a summary."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from analysis.lineage.stages import STAGES
+from featurestore.cli.render import show
+from featurestore.quantities import age_text, bytes_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from analysis.lineage.stages import Stage
+    from analysis.status.status import Row
+
+_LONG = pa.schema(
+    [
+        *((name, pa.string()) for name in ("model", "dataset", "role", "stage", "state", "reason")),
+        *((name, pa.int64()) for name in ("detectors", "rows", "bytes")),
+        ("created", pa.string()),
+        ("age_seconds", pa.int64()),
+    ]
+)
+
+
+def show_status(rows: Sequence[Row], detectors: Collection[str], format_: str) -> None:
+    """Print a status to standard output.
+
+    Args:
+        rows: The status.
+        detectors: Names of the detectors that are scored unless some are named.
+        format_: `table` or `markdown` to read; `csv`, `json` or `parquet`, with a line per stage, to compute with.
+
+    Raises:
+        MissingError: No format has that name.
+    """
+    now = datetime.now(UTC)
+    table = wide(rows, detectors, now) if format_ in {"table", "markdown"} else long(rows, now)
+    if format_ == "table" and not sys.stdout.isatty():
+        sys.stdout.write("".join(f"{line}\n" for line in lines(table)))
+    else:
+        show(duckdb.connect().from_arrow(table), format_)
+    if format_ == "table":
+        sys.stdout.write(summary(rows, detectors) + "\n")
+
+
+def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.Table:
+    """One row per model and dataset, with a text per stage.
+
+    Args:
+        rows: The status.
+        detectors: Names of the detectors that are scored unless some are named.
+        now: The present.
+    """
+    columns = {name: [getattr(row, name) for row in rows] for name in ("model", "dataset", "role")}
+    stages = {
+        stage: [_text(row.stages[stage], detectors, now) if stage in row.stages else "" for row in rows]
+        for stage in STAGES
+    }
+    return pa.table({name: pa.array(values, pa.string()) for name, values in {**columns, **stages}.items()})
+
+
+def lines(table: pa.Table) -> list[str]:
+    """A table of texts as aligned lines, for a pipe or a file: rich takes seconds for a thousand rows."""
+    columns = [[name, *values] for name, values in table.to_pydict().items()]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*columns, strict=True)]
+
+
+def long(rows: Sequence[Row], now: datetime) -> pa.Table:
+    """One row per model, dataset and stage, with numbers."""
+    cells = [(row, name, stage) for row in rows for name, stage in row.stages.items()]
+    lines = [
+        {
+            "model": row.model,
+            "dataset": row.dataset,
+            "role": row.role,
+            "stage": name,
+            "state": stage.state,
+            "reason": " and ".join(stage.reasons) or None,
+            "detectors": len(stage.detectors) if name == "scores" else None,
+            "rows": stage.rows,
+            "bytes": stage.bytes,
+            "created": stage.created or None,
+            "age_seconds": int((now - datetime.fromisoformat(stage.created)).total_seconds())
+            if stage.created
+            else None,
+        }
+        for row, name, stage in cells
+    ]
+    return pa.Table.from_pylist(lines, _LONG)
+
+
+def summary(rows: Sequence[Row], detectors: Collection[str]) -> str:
+    """How many stages are fresh, stale and missing, how many detectors were never scored, and what to run."""
+    if not rows:
+        return "Nothing is extracted yet: run `featurestore extract`."
+    models, datasets = {row.model for row in rows}, {row.dataset for row in rows}
+    states = Counter(stage.state for row in rows for stage in row.stages.values())
+    scored = {name for row in rows for stage in row.stages.values() for name in stage.detectors}
+    never = len(set(detectors) - scored)
+    text = f"{len(models):,} models x {len(datasets):,} datasets: {states['fresh']:,} stages fresh, "
+    text += f"{states['stale']:,} stale, {states['missing']:,} missing"
+    text += f"; {never} of {len(detectors)} detectors never scored" if never else ""
+    return text + _next_step(rows)
+
+
+def _next_step(rows: Sequence[Row]) -> str:
+    """The commands that make everything fresh, in order."""
+    behind = {
+        name: [row for row in rows if name in row.stages and row.stages[name].state != "fresh"] for name in STAGES
+    }
+    stale = sorted({row.dataset for row in behind["activations"] if row.stages["activations"].state == "stale"})
+    missing = sorted({row.dataset for row in behind["activations"] if row.stages["activations"].state == "missing"})
+    steps = [f"`featurestore extract --replace` on {', '.join(stale)}"] if stale else []
+    steps += [f"`featurestore extract` on {', '.join(missing)}"] if missing else []
+    steps += ["`featurestore score`"] if any(behind[name] for name in STAGES[1:]) else []
+    return f". Next: {', then '.join(steps)}" if steps else ""
+
+
+def _text(stage: Stage, detectors: Collection[str], now: datetime) -> str:
+    if not stage.created:
+        return stage.state
+    state = f"stale because {' and '.join(stage.reasons)}" if stage.reasons else "fresh"
+    usual = len(stage.detectors & set(detectors))
+    more = f", {len(stage.detectors) - usual} more" if len(stage.detectors) > usual else ""
+    scored = f" ({usual} of {len(detectors)} detectors{more})" if stage.detectors else ""
+    age = age_text(now - datetime.fromisoformat(stage.created))
+    return f"{state}{scored}: {stage.rows:,} rows, {bytes_text(stage.bytes)}, {age} old"

@@ -1,0 +1,223 @@
+"""Datasets in the lake: adding one, reading it back, and noticing that its files changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from extract.datasets.listing import Listing, changes
+from extract.datasets.registry import is_untouched, list_samples, needs_labels, open_reader, stamp
+from extract.datasets.source import NO_OPTIONS, Source, SourceOptions
+from extract.datasets.subset import choose
+from featurestore.errors import ConflictError, InputError, MissingError
+from featurestore.layout.tables import TABLES
+from featurestore.names import check_slug, pick
+from featurestore.partitions import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from extract.datasets.formats.format import Reader
+    from featurestore.lake import Lake
+
+ROLES = ("fit", "id", "ood", "val")
+_ALONE_IN_BENCHMARK = ("fit", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A row of the `datasets` table."""
+
+    dataset: str
+    role: str
+    benchmarks: tuple[str, ...]
+    samples: int
+    classes: int
+    digest: str
+    format: str
+    location: str
+
+    @property
+    def source(self) -> Source:
+        """How and where its images lie."""
+        return Source.parse(self.format, self.location)
+
+    @property
+    def reader(self) -> Reader:
+        """What opens its images."""
+        return open_reader(self.source)
+
+
+def add_dataset(
+    lake: Lake,
+    name: str,
+    location: Path | str,
+    *,
+    role: str,
+    benchmark: str = "main",
+    format_: str = "folder",
+    options: SourceOptions = NO_OPTIONS,
+    replacing: bool = False,
+    report: Callable[[str], None] = lambda _: None,
+) -> DatasetRow:
+    """List a dataset's images and write its rows of `datasets` and `samples`; add it to a benchmark.
+
+    Args:
+        lake: Where to write.
+        name: The dataset's name.
+        location: Where the images lie: a path, a glob, or `hf:NAME@split`.
+        role: `fit`, `id`, `ood` or `val`.
+        benchmark: A benchmark that it takes part in.
+        format_: How the images lie.
+        options: What the format needs to know, and which samples to choose.
+        replacing: Whether another dataset of this name may be swapped.
+        report: Is told what the user should know, in a line.
+
+    Raises:
+        InputError: A name is no slug, the images cannot be listed, or labels contradict another dataset's.
+        ConflictError: The lake holds a dataset of this name with other samples or another role.
+    """
+    check_slug("dataset", name)
+    check_slug("benchmark", benchmark)
+    pick("role", role, ROLES)
+    source = _absolute(Source(format_, str(location), options))
+    listing, fewer = choose(list_samples(source, role), options)
+    _report_fewer(fewer, options, report)
+    row = DatasetRow(
+        name,
+        role,
+        (benchmark,),
+        len(listing),
+        len(set(listing.class_names)),
+        listing.digest,
+        _remembered(source).text,
+        source.location,
+    )
+    others = {other.dataset: other for other in datasets(lake)}
+    existing = others.pop(name, None)
+    if existing:
+        row = _joined(lake, existing, row, listing, replacing=replacing)
+    for other in others.values():
+        _check_agrees(lake, row, listing, other)
+    _write(lake, row, listing)
+    return row
+
+
+def _absolute(source: Source) -> Source:
+    """The same source from any working directory."""
+    paths: dict[str, Any] = {
+        name: value.absolute() for name, value in source.options.given.items() if isinstance(value, Path)
+    }
+    here = source.location if source.location.startswith("hf:") else str(Path(source.location).absolute())
+    return replace(source, location=here, options=replace(source.options, **paths))
+
+
+def _remembered(source: Source) -> Source:
+    """What listing again and reading need: labels of classes are in the lake, so their file is not needed any more."""
+    labels = source.options.labels if needs_labels(source) else None
+    return replace(source, options=replace(source.options, labels=labels, stamp=stamp(source)))
+
+
+def _report_fewer(fewer: Mapping[str, int], options: SourceOptions, report: Callable[[str], None]) -> None:
+    if fewer:
+        name, size = next(iter(fewer.items()))
+        report(
+            f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {name!r} with {size})"
+        )
+
+
+def datasets(lake: Lake) -> list[DatasetRow]:
+    """All datasets of a lake."""
+    return [read_dataset(lake, manifest.key["dataset"]) for manifest in lake.partitions("datasets")]
+
+
+def read_dataset(lake: Lake, name: str) -> DatasetRow:
+    """One dataset of a lake.
+
+    Raises:
+        MissingError: The lake has none of this name; the message names the nearest.
+    """
+    known = [manifest.key["dataset"] for manifest in lake.partitions("datasets")]
+    try:
+        pick("dataset", name, known)
+    except MissingError as error:
+        raise MissingError(f"{error} Add it with `featurestore dataset add`.") from None
+    (row,) = lake.read("datasets", dataset=name).to_pylist()
+    return DatasetRow(dataset=name, **{**row, "benchmarks": tuple(row["benchmarks"])})
+
+
+def read_listing(lake: Lake, name: str) -> Listing:
+    """The samples of a dataset, as they were when it was added."""
+    return Listing.from_table(lake.read("samples", dataset=name))
+
+
+def check_unchanged(row: DatasetRow, listing: Listing) -> None:
+    """Raise if a dataset's files are no longer those that were added.
+
+    Raises:
+        ConflictError: Files were added, removed, resized or moved between classes.
+    """
+    if is_untouched(row.source, listing):
+        return
+    found = changes(listing, _relist(row, listing))
+    if found:
+        raise ConflictError(
+            f"The files of dataset {row.dataset!r} in {row.location} changed since it was added: {found}. "
+            f"Restore them, or take the new ones with `featurestore dataset add {row.dataset} … --replace`."
+        )
+
+
+def _relist(row: DatasetRow, listing: Listing) -> Listing:
+    """List the files again; labels stay with their classes, and of a subset only the chosen files count."""
+    now = list_samples(row.source, "ood")
+    if row.source.options.per_class is not None:
+        chosen = set(listing.paths)
+        now = now.take([sample for sample, path in enumerate(now.paths) if path in chosen])
+    label_of = listing.label_of_class
+    return replace(now, labels=[label_of.get(name) for name in now.class_names])
+
+
+def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing, *, replacing: bool) -> DatasetRow:
+    if not replacing and existing.role != row.role:
+        raise ConflictError(
+            f"The lake holds dataset {row.dataset!r} with the role {existing.role!r}: use another name, or --replace."
+        )
+    if not replacing and existing.digest != row.digest:
+        found = changes(read_listing(lake, row.dataset), listing)
+        raise ConflictError(
+            f"The lake holds another dataset {row.dataset!r}; what changed: {found}. Use another name, or --replace to swap it."
+        )
+    return replace(row, benchmarks=tuple(sorted({*existing.benchmarks, *row.benchmarks})))
+
+
+def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow) -> None:
+    """Within a benchmark there is one fit and one id dataset, and a class has one label."""
+    shared = sorted(set(row.benchmarks) & set(other.benchmarks))
+    if not shared or "ood" in {row.role, other.role}:
+        return
+    if row.role == other.role and row.role in _ALONE_IN_BENCHMARK:
+        raise InputError(
+            f"Benchmark {shared[0]!r} already has the {row.role} dataset {other.dataset!r}: name another one with --benchmark."
+        )
+    theirs = read_listing(lake, other.dataset).label_of_class
+    for name, label in listing.label_of_class.items():
+        if theirs.get(name, label) != label:
+            raise InputError(
+                f"Class {name!r} would get label {label} here, but has label {theirs[name]} in dataset {other.dataset!r}: "
+                "classes must be the same, or give a CSV class_name,label with --labels."
+            )
+
+
+def _write(lake: Lake, row: DatasetRow, listing: Listing) -> None:
+    key = {"dataset": row.dataset}
+    samples = writing.Target(TABLES["samples"], key, {"digest": row.digest}, {})
+    writing.write_part(lake.storage, samples, listing.to_table(), replacing=True)
+    columns = {**asdict(row), "benchmarks": list(row.benchmarks)}
+    del columns["dataset"]
+    target = writing.Target(TABLES["datasets"], key, columns, {})
+    writing.write_part(
+        lake.storage, target, pa.Table.from_pylist([columns], TABLES["datasets"].columns), replacing=True
+    )

@@ -1,0 +1,1 @@
+"""Formats of datasets: one file for each way in which images lie."""

@@ -1,0 +1,161 @@
+"""Labels of ImageNet's validation images. A wrong map is a model with 0.1 % accuracy, so what is in doubt is refused.
+
+Three integers are in use for a class: its place among the 1,000 wnids in lexical order, from 0 (what models have), the
+devkit's id, from 1, in an order of its own, and places in lexical order from 1. Only the wnid says which is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from extract.datasets.formats.imagenet_synsets import CLASSES, WNID, read_synsets
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from extract.datasets.source import SourceOptions
+
+_KINDS = ("wnid", "devkit", "index")
+_FIRST_BY_DEVKIT = (490, 361, 171, 822, 297)  # of images 1 to 5, in ILSVRC2012_validation_ground_truth.txt
+_FIRST_BY_INDEX = (65, 970, 230, 809, 516)
+_IMAGES = 50_000
+
+
+def read_wnids(options: SourceOptions, stems: Sequence[str]) -> list[tuple[str, int]]:
+    """The class name and label of each image.
+
+    Args:
+        options: `labels`, and `label_kind` and `synsets` as far as they are needed.
+        stems: The images' names without suffix, in order.
+
+    Raises:
+        InputError: The file is not understood or not complete, or its labels could mean two things.
+    """
+    assert options.labels is not None  # noqa: S101 # checked by the caller
+    file, kind = options.labels, options.label_kind
+    values = _by_image(file, stems)
+    if kind not in {None, *_KINDS}:
+        raise InputError(f"There is no --label-kind {kind}: it is wnid, devkit or index.")
+    if all(WNID.fullmatch(value) for value in values):
+        if kind not in {None, "wnid"}:
+            raise InputError(f"{file} holds wnids, not labels of the kind {kind}: leave --label-kind out.")
+        return _from_wnids(file, values, options.synsets)
+    if kind is None or kind == "wnid" or not all(value.isdecimal() for value in values):
+        raise InputError(_in_doubt(file, values, kind))
+    integers = [int(value) for value in values]
+    _check_not_the_other(file, kind, integers, stems)
+    return (_from_devkit if kind == "devkit" else _from_index)(file, integers, options.synsets)
+
+
+def _in_doubt(file: Path, values: Sequence[str], kind: str | None) -> str:
+    stranger = next((value for value in values if not (value.isdecimal() or WNID.fullmatch(value))), None)
+    if stranger is not None:
+        return f"{file} holds the label {stranger!r}: expected wnids such as n01440764, or integers."
+    if kind == "wnid":
+        return f"{file} holds integers such as {values[0]}, not wnids: say --label-kind devkit or index."
+    return (
+        f"{file} holds integers, which could be devkit ids (1 to 1000, in an order of their own) or indices "
+        "(0 to 999, in lexical order of the wnids): say --label-kind devkit, with --synsets, or --label-kind index."
+    )
+
+
+def _by_image(file: Path, stems: Sequence[str]) -> list[str]:
+    """The label of each image, still as text: from lines `name label`, or from line n for image n."""
+    try:
+        lines = [line.split() for line in file.read_text("utf-8-sig").replace(",", " ").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the labels {file}: {getattr(error, 'strerror', None) or error}.") from error
+    rows = [line for line in lines if line]
+    if all(len(row) == 1 for row in rows):
+        return _by_number(file, [row[0] for row in rows], stems)
+    if rows and not re.search(r"_\d{8}", rows[0][0]):
+        rows = rows[1:]  # a header
+    return _by_name(file, rows, stems)
+
+
+def _by_number(file: Path, values: Sequence[str], stems: Sequence[str]) -> list[str]:
+    numbers = [int(stem[-8:]) for stem in stems]
+    if numbers != list(range(1, len(values) + 1)):
+        raise InputError(
+            f"{file} has {len(values):,} lines without names, but the folder does not hold just the images 1 to "
+            f"{len(values):,} (it holds {len(stems):,}): complete it, or give lines `name label`."
+        )
+    return list(values)
+
+
+def _by_name(file: Path, rows: Sequence[Sequence[str]], stems: Sequence[str]) -> list[str]:
+    label_of: dict[str, str] = {}
+    for row in rows:
+        name = row[0].rpartition("/")[2].partition(".")[0]
+        if len(row) < 2 or label_of.setdefault(name, row[1]) != row[1]:
+            raise InputError(f"{file} must give each image one label, in lines `name label`: see {' '.join(row)!r}.")
+    without, gone = [s for s in stems if s not in label_of], sorted(label_of.keys() - set(stems))
+    if without:
+        raise InputError(f"{file} has no label for {len(without):,} images (first: {without[0]}).")
+    if gone:
+        raise InputError(
+            f"{file} labels {len(gone):,} images that are not in the folder (first: {gone[0]}): the set is not complete. "
+            "A smaller set needs a labels file with just its images."
+        )
+    return [label_of[stem] for stem in stems]
+
+
+def _check_not_the_other(file: Path, kind: str, integers: Sequence[int], stems: Sequence[str]) -> None:
+    """The first five labels of the real set are known, and tell devkit ids from indices."""
+    first = tuple(integers[:5]) if stems[0].endswith("_00000001") else ()
+    for other, known in (("devkit", _FIRST_BY_DEVKIT), ("index", _FIRST_BY_INDEX)):
+        if kind != other and first == known:
+            raise InputError(
+                f"{file} begins with {', '.join(map(str, first))}: that is --label-kind {other}, not {kind}."
+            )
+
+
+def _from_wnids(file: Path, wnids: Sequence[str], synsets: Path | None) -> list[tuple[str, int]]:
+    known = sorted(read_synsets(synsets).values()) if synsets else sorted(set(wnids))
+    if len(known) != CLASSES:
+        raise InputError(
+            f"The images that {file} labels have {len(known)} different wnids, not {CLASSES}, so their indices do not follow: "
+            "give a file with all of them with --synsets."
+        )
+    index = _index_of(known)
+    strangers = [wnid for wnid in wnids if wnid not in index]
+    if strangers:
+        raise InputError(f"{file} has the wnid {strangers[0]}, which is not in {synsets}.")
+    return [(wnid, index[wnid]) for wnid in wnids]
+
+
+def _from_devkit(file: Path, ids: Sequence[int], synsets: Path | None) -> list[tuple[str, int]]:
+    if synsets is None:
+        raise InputError(
+            f"Devkit ids, as in {file}, need the wnids they stand for: give the devkit's meta.mat, or lines `id wnid`, "
+            "with --synsets."
+        )
+    _check_range(file, ids, range(1, CLASSES + 1), "devkit ids")
+    wnid_of = read_synsets(synsets, by_devkit_id=True)
+    index = _index_of(sorted(wnid_of.values()))
+    return [(wnid_of[number], index[wnid_of[number]]) for number in ids]
+
+
+def _from_index(file: Path, indices: Sequence[int], synsets: Path | None) -> list[tuple[str, int]]:
+    _check_range(file, indices, range(CLASSES), "indices in lexical order")
+    wnids = sorted(read_synsets(synsets).values()) if synsets else [str(index) for index in range(CLASSES)]
+    return [(wnids[index], index) for index in indices]
+
+
+def _check_range(file: Path, integers: Sequence[int], expected: range, what: str) -> None:
+    strangers = [integer for integer in integers if integer not in expected]
+    if strangers:
+        raise InputError(
+            f"{file} holds {strangers[0]}, but {what} are {expected.start} to {expected.stop - 1}: "
+            "is --label-kind what the file holds?"
+        )
+    if len(integers) == _IMAGES and set(integers) != set(expected):
+        missing = min(set(expected) - set(integers))
+        raise InputError(f"{file} labels all of ImageNet's validation set, but no image with {missing}: it is damaged.")
+
+
+def _index_of(wnids: Sequence[str]) -> Mapping[str, int]:
+    return {wnid: index for index, wnid in enumerate(wnids)}

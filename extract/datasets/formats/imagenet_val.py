@@ -1,0 +1,54 @@
+"""ImageNet's validation set as it is downloaded: one flat folder, and a file with the labels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extract.datasets.formats.folder import check_folder, images_below, sizes_below
+from extract.datasets.formats.format import Format, Found
+from extract.datasets.formats.imagenet_labels import read_wnids
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from extract.datasets.source import SourceOptions
+
+_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPE?G", re.IGNORECASE)
+
+
+def list_imagenet_val(location: str, _role: str, options: SourceOptions) -> Found:
+    """List the images by number; classes are wnids, and labels their indices in lexical order, as models have them.
+
+    Raises:
+        InputError: The folder is not flat or not complete, or the labels' meaning is not beyond doubt.
+    """
+    folder = Path(location)
+    check_folder(folder, "imagenet-val", "the flat folder of ILSVRC2012_val_*.JPEG")
+    if options.labels is None:
+        raise InputError(
+            "The images of a flat ImageNet folder do not say their classes: give a file that does with --labels. "
+            "With one folder per class, it is --format folder."
+        )
+    paths = images_below(folder)
+    _check_names(folder, paths)
+    wnids = read_wnids(options, [Path(path).stem for path in paths])
+    return Found(paths, sizes_below(folder, paths), [wnid for wnid, _ in wnids], dict(wnids))
+
+
+def _check_names(folder: Path, paths: list[str]) -> None:
+    strangers = [path for path in paths if not _NAME.fullmatch(path)]
+    if strangers or not paths:
+        what = f"holds {strangers[0]}" if strangers else "holds no image"
+        raise InputError(
+            f"{folder} {what}: the format 'imagenet-val' takes a flat folder of ILSVRC2012_val_*.JPEG and nothing else. "
+            "With one folder per class, it is --format folder."
+        )
+
+
+IMAGENET_VAL = Format(
+    "imagenet-val",
+    "the flat folder of ILSVRC2012_val_*.JPEG",
+    list_imagenet_val,
+    takes=frozenset({"labels", "label_kind", "synsets"}),
+)

@@ -1,0 +1,73 @@
+"""NINCO's root folder: its OOD classes, its unit-tests, and its cleaned samples of popular OOD datasets."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extract.datasets.formats.file_list import read_rows, sizes
+from extract.datasets.formats.folder import check_folder
+from extract.datasets.formats.format import Format, Found
+from featurestore.errors import InputError
+from featurestore.names import pick
+
+if TYPE_CHECKING:
+    from extract.datasets.source import SourceOptions
+
+_LISTS = {
+    "ood-classes": "NINCO_OOD_classes.csv",
+    "unit-tests": "NINCO_OOD_unit_tests.csv",
+    "popular": "NINCO_popular_datasets_subsamples.csv",
+}
+_SUBSETS = {"46": 4_290, "64": 5_879}
+_ROWS = {"unit-tests": 6_800, "popular": 2_715}
+
+
+def list_ninco(location: str, role: str, options: SourceOptions) -> Found:
+    """List one part of NINCO, all OOD classes if none is named.
+
+    Raises:
+        InputError: The role is not `ood`, the part or subset does not exist, or the part is not complete.
+    """
+    root, part, subset = Path(location), options.part or "ood-classes", options.subset
+    pick("part of NINCO", part, _LISTS)
+    if role != "ood":
+        raise InputError(f"All of NINCO is OOD: add it with --role ood, not {role}.")
+    if subset is not None and (part != "ood-classes" or subset not in _SUBSETS):
+        raise InputError(f"--subset {subset} is not in NINCO: --part ood-classes has the subsets 46 and 64.")
+    check_folder(root, "ninco", f"NINCO's root, with {_LISTS[part]} in it")
+    file = root / _LISTS[part]
+    rows = [(path, name or "") for path, name in read_rows(file)]
+    if subset == "46":
+        chosen = _classes_of_the_paper(root / "NINCO_class_names.csv")
+        rows = [(path, name) for path, name in rows if name in chosen]
+    _check_rows(file, len(rows), _ROWS.get(part) or _SUBSETS[subset or "64"])
+    paths = [path for path, _ in rows]
+    return Found(paths, sizes(root, paths, file), [name for _, name in rows])
+
+
+def _classes_of_the_paper(file: Path) -> set[str]:
+    """The 46 classes whose `benchmark status` is 1; that of the other 18 is 2."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            chosen = {row["filename"] for row in csv.DictReader(lines) if row["benchmark status"] == "1"}
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--subset 46 needs NINCO's {file}, with the columns filename and benchmark status: "
+            f"{getattr(error, 'strerror', None) or error}."
+        ) from error
+    if len(chosen) != 46:
+        raise InputError(f"{file} gives {len(chosen)} classes the benchmark status 1, not 46: take the released file.")
+    return chosen
+
+
+def _check_rows(file: Path, rows: int, expected: int) -> None:
+    if rows != expected:
+        raise InputError(
+            f"{file} gives {rows:,} images, but NINCO has {expected:,} there: take the released file; "
+            f"a list of your own is --format csv {file}."
+        )
+
+
+NINCO = Format("ninco", "NINCO's root folder", list_ninco, takes=frozenset({"part", "subset"}))

@@ -1,0 +1,122 @@
+"""Tar files and WebDataset shards: images are read where they lie, by offset; nothing is extracted."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extract.datasets.files import is_image
+from extract.datasets.formats.format import Format, Found
+from extract.datasets.formats.places import address, base_of, files_at
+from extract.datasets.formats.tar_classes import FolderClasses, sidecar_classes
+from extract.datasets.formats.tar_index import Member, index_of, read_member
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from extract.datasets.source import SourceOptions
+
+_SUFFIX = ".tar"
+
+
+@dataclass(frozen=True, slots=True)
+class TarReader:
+    """Images inside one tar file, by their name in it, or inside many, by `<tar>/<name>`."""
+
+    location: str
+
+    def open(self, path: str) -> io.BytesIO:
+        """Read an image; each process has an index of its own, and opens the file anew."""
+        shard, name = _split(self.location, path)
+        member = index_of(shard).get(name)
+        if member is None:
+            raise FileNotFoundError(2, "No such member in the tar", path)
+        return io.BytesIO(read_member(shard, member))
+
+
+def list_tar(location: str, role: str, options: SourceOptions) -> Found:
+    """List the images in order of the files and, within each, of the archive.
+
+    A sample's class is what the `.cls` or `.json` member beside it says, else the first folder below the folder that
+    all images share, or below `inside`.
+
+    Raises:
+        InputError: There is no tar file or no image, or classes are missing or in doubt.
+    """
+    shards = files_at(location, _SUFFIX)
+    paths: list[str] = []
+    found: list[tuple[str, Member]] = []
+    sidecars: dict[str, tuple[str, int | None]] = {}
+    for shard in shards:
+        prefix = _prefix(shard, location)
+        members = _inside(index_of(shard), options.inside)
+        images = {name: member for name, member in members.items() if _is_shown(name)}
+        sidecars |= {prefix + name: said for name, said in sidecar_classes(shard, members, images).items()}
+        paths += [prefix + name for name in images]
+        found += images.items()
+    _check_images(location, paths, options)
+    sizes = [member.size for _, member in found]
+    if sidecars:
+        return _with_sidecars(location, paths, sizes, sidecars)
+    names = [name for name, _ in found]
+    classes = FolderClasses(names, options.inside, Path(location), is_ood=role == "ood")
+    return Found(paths, sizes, [classes.of(name) for name in names])
+
+
+def _with_sidecars(
+    location: str, paths: Sequence[str], sizes: Sequence[int], sidecars: Mapping[str, tuple[str, int | None]]
+) -> Found:
+    missing = [path for path in paths if path not in sidecars]
+    if missing:
+        raise InputError(
+            f"{len(missing):,} of {len(paths):,} images in {location} have no class in a .cls or .json member beside them "
+            f"(first: {missing[0]}): either all have one, or none."
+        )
+    labels = {name: label for name, label in sidecars.values() if label is not None}
+    for name, label in sidecars.values():
+        if labels and labels.get(name) != label:
+            raise InputError(
+                f"{location} gives class {name!r} the labels {labels.get(name)} and {label}: it must be one."
+            )
+    return Found(paths, sizes, [sidecars[path][0] for path in paths], labels or None)
+
+
+def _inside(members: Mapping[str, Member], folder: str | None) -> Mapping[str, Member]:
+    if folder is None:
+        return members
+    prefix = folder.strip("/") + "/"
+    return {name: member for name, member in members.items() if name.startswith(prefix)}
+
+
+def _is_shown(name: str) -> bool:
+    return is_image(name) and not any(part.startswith(".") for part in name.split("/"))
+
+
+def _check_images(location: str, paths: Sequence[str], options: SourceOptions) -> None:
+    if not paths:
+        where = f"the folder {options.inside!r} of {location}" if options.inside else location
+        raise InputError(f"There is no image in {where}.")
+
+
+def _prefix(shard: Path, location: str) -> str:
+    return "" if str(shard) == location else address(shard, location) + "/"
+
+
+def _split(location: str, path: str) -> tuple[Path, str]:
+    if Path(location).is_file():
+        return Path(location), path
+    shard, suffix, name = path.partition(_SUFFIX + "/")
+    return base_of(location) / (shard + suffix.rstrip("/")), name
+
+
+TAR = Format(
+    "tar",
+    "a tar file, or a folder or glob of WebDataset shards",
+    list_tar,
+    lambda location, _: TarReader(location),
+    frozenset({"inside"}),
+    lambda location: files_at(location, _SUFFIX),
+)

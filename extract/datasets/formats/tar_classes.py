@@ -1,0 +1,112 @@
+"""The class of an image in a tar: what a member beside it says, or its folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from extract.datasets.formats.tar_index import Member, read_member
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+_NAME_KEYS = ("class_name", "classname", "label_name", "wnid", "synset")
+_LABEL_KEYS = ("label", "cls", "class")
+
+
+def sidecar_classes(
+    shard: Path, members: Mapping[str, Member], images: Iterable[str]
+) -> dict[str, tuple[str, int | None]]:
+    """The class name and, if it is given, the label of each image that a `.cls` or `.json` member describes.
+
+    Raises:
+        InputError: Such a member cannot be read.
+    """
+    found: dict[str, tuple[str, int | None]] = {}
+    for image in images:
+        key = _key(image)
+        said: dict[str, Any] = {}
+        if (member := members.get(key + ".json")) is not None:
+            said = _parse(shard, key + ".json", read_member(shard, member))
+        if (member := members.get(key + ".cls")) is not None:
+            said["label"] = _decode(shard, key + ".cls", read_member(shard, member))
+        described = _class(said)
+        if described is not None:
+            found[image] = described
+    return found
+
+
+class FolderClasses:
+    """Classes by folder: the first one below a folder that is given, or that all images share.
+
+    Args:
+        names: All images.
+        inside: The folder, if it is given.
+        location: The tar's place, whose name is the class of OOD images outside folders.
+        is_ood: Whether images outside folders are allowed.
+    """
+
+    def __init__(self, names: Sequence[str], inside: str | None, location: Path, *, is_ood: bool) -> None:
+        folders = {_folders(name) for name in names}
+        self._location, self._is_ood = location, is_ood
+        self._depth = _shared(folders) if inside is None else len(inside.strip("/").split("/"))
+        if inside is None and any(len(folder) > self._depth + 1 for folder in folders):
+            deep = next("/".join(folder) for folder in sorted(folders) if len(folder) > self._depth + 1)
+            raise InputError(
+                f"{location} has folders in folders, such as {deep}: say which one holds the class folders with --inside."
+            )
+
+    def of(self, name: str) -> str:
+        """The class of an image."""
+        folders = _folders(name)
+        if len(folders) > self._depth:
+            return folders[self._depth]
+        if self._is_ood:
+            return self._location.stem
+        raise InputError(f"{name} in {self._location} lies outside a class folder: an ID dataset needs labels.")
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    return tuple(name.split("/")[:-1])
+
+
+def _shared(folders: Iterable[tuple[str, ...]]) -> int:
+    """How many leading folders all images share; at least the last one is left, as the class."""
+    ordered = sorted(folders)
+    first, last = ordered[0], ordered[-1]
+    same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return min(same, max(len(min(ordered, key=len)) - 1, 0))
+
+
+def _key(image: str) -> str:
+    """The path up to the first dot of the file name, as WebDataset groups members into samples."""
+    folder, slash, name = image.rpartition("/")
+    return folder + slash + name.partition(".")[0]
+
+
+def _parse(shard: Path, name: str, content: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"{name} in {shard} is not JSON: {error}.") from error
+    return said if isinstance(said, dict) else {}
+
+
+def _decode(shard: Path, name: str, content: bytes) -> str:
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} in {shard} is not text: expected a label or a class name.") from error
+
+
+def _class(said: Mapping[str, Any]) -> tuple[str, int | None] | None:
+    label = next((said[key] for key in _LABEL_KEYS if isinstance(said.get(key), str | int)), None)
+    name = next((str(said[key]) for key in _NAME_KEYS if said.get(key)), None)
+    if label is None:
+        return None if name is None else (name, None)
+    try:
+        return name or str(label), int(label)
+    except ValueError:
+        return name or str(label), None

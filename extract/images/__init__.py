@@ -1,0 +1,1 @@
+"""Images: from bytes to what a network is fed."""

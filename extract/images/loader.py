@@ -1,0 +1,159 @@
+"""Images for a network: each sample comes back as itself or as its own error, never as another's pixels."""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import pyarrow as pa
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from extract.images.decoding import error_text, read_rgb
+from extract.images.worker_memory import explained, handed_over
+from featurestore.machine import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from PIL import Image
+    from torch import Tensor
+
+    from extract.datasets import Reader
+
+_FEW, _MOST_DECODERS = 4_000, 16
+_READ_WHOLE = 64 << 20
+"""A file up to this size is read in one go; what is larger is hardly an image, and is left to the decoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A sample as a worker has it.
+
+    Attributes:
+        sample: Its number.
+        image: Pixels [3, height, width], or what went wrong.
+        read: Seconds that it took to read the bytes.
+        decode: Seconds from the bytes to the pixels.
+    """
+
+    sample: int
+    image: Tensor | str
+    read: float
+    decode: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """A block of samples.
+
+    Attributes:
+        samples: Numbers of the samples that could be read, in order.
+        images: Their pixels [n, 3, height, width], as the transform makes them: uint8, mostly.
+        errors: Numbers of the others, each with what went wrong.
+        read: Seconds that a worker spent on reading bytes.
+        decode: Seconds that it spent on making pixels of them.
+    """
+
+    samples: list[int]
+    images: Tensor
+    errors: list[tuple[int, str]]
+    read: float
+    decode: float
+
+
+class ImageDataset(Dataset[Item]):
+    """Images by sample number.
+
+    Args:
+        reader: Opens the dataset's images; any process may use it.
+        paths: Their addresses; a sample's number is its position.
+        transform: From an RGB PIL image to a tensor, as `Preparation.of_image`.
+    """
+
+    def __init__(self, reader: Reader, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
+        self._reader = reader
+        # One buffer rather than a million objects, whose counts of references would copy them into every worker.
+        self._paths = pa.array(paths, pa.large_string())
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, sample: int) -> Item:
+        start = time.perf_counter()
+        try:
+            file = _opened(self._reader, self._paths[sample].as_py())
+        except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
+            return Item(sample, error_text(error, None), time.perf_counter() - start, 0.0)
+        opened = time.perf_counter()
+        with closing(file):
+            try:
+                image: Tensor | str = self._transform(read_rgb(file))
+            except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
+                image = error_text(error, file)
+        return Item(sample, image, opened - start, time.perf_counter() - opened)
+
+
+def image_batches(
+    dataset: Dataset[Item], batches: Iterable[Sequence[int]], *, workers: int, pin: bool
+) -> Iterator[ImageBatch]:
+    """Read and preprocess batches of samples in the given order.
+
+    Args:
+        dataset: The images.
+        batches: Sample numbers of each batch.
+        workers: Processes that decode; 0 decodes here.
+        pin: Whether to return page-locked memory, for faster copies to a GPU.
+    """
+    loader = DataLoader(
+        dataset, batch_sampler=map(list, batches), collate_fn=_collate, num_workers=workers, pin_memory=pin
+    )
+    with explained(workers):
+        for batch in loader:
+            yield ImageBatch(*batch)
+
+
+def decoders(workers: int | None, samples: int, share: int | None = None) -> int:
+    """How many processes decode: as many as were asked for, else none for a few images, and one per core for many.
+
+    Args:
+        workers: What the user asked for; None for nothing.
+        samples: Images to decode.
+        share: Cores that are ours to use; None for all that this process is bound to.
+    """
+    if workers is not None:
+        return workers
+    return 0 if samples < _FEW else min(_MOST_DECODERS, share or cores())
+
+
+def _opened(reader: Reader, path: str) -> IO[bytes]:
+    """An image's file, whose bytes are in memory already: reading them is no part of decoding, and is one request."""
+    file = reader.open(path)
+    if isinstance(file, io.BytesIO):
+        return file
+    try:
+        content = file.read(_READ_WHOLE)
+        if len(content) == _READ_WHOLE:
+            file.seek(0)
+            return file
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return io.BytesIO(content)
+
+
+def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float]:
+    good = [(item.sample, item.image) for item in items if isinstance(item.image, torch.Tensor)]
+    images = handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
+    return (
+        [sample for sample, _ in good],
+        images,
+        [(item.sample, item.image) for item in items if isinstance(item.image, str)],
+        sum(item.read for item in items),
+        sum(item.decode for item in items),
+    )

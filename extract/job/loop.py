@@ -1,0 +1,228 @@
+"""The extraction loop: read images, run models, write fragments."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import asdict, astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from extract.images.loader import image_batches
+from extract.job.plan import batches_of, fragment_ranges
+from featurestore.partitions import derived_logits, writing
+from featurestore.partitions.background import FragmentWriter
+from featurestore.partitions.encoding import as_stored, vector_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
+    from torch.utils.data import Dataset
+
+    from extract.datasets import Listing
+    from extract.images.loader import ImageBatch, Item
+    from extract.job.plan import Options, Task
+    from extract.models.network import Launched, LoadedModel
+    from featurestore.layout.manifest import Fragment
+    from featurestore.storage import Storage
+
+Failure = tuple[int, str, str]
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds that went into each stage.
+
+    Reading and decoding are those of all worker processes together, beside the loop, which shows them as `wait` only where
+    it had to wait for them; without workers, `wait` contains them.
+
+    Attributes:
+        prepare: Loading models and looking up what is there already.
+        read: Reading the bytes of images, by all workers.
+        decode: From bytes to pixels, by all workers.
+        wait: The loop, waiting for images.
+        forward: The loop, running models.
+        write: The loop, waiting for fragments to be written.
+    """
+
+    prepare: float = 0.0
+    read: float = 0.0
+    decode: float = 0.0
+    wait: float = 0.0
+    forward: float = 0.0
+    write: float = 0.0
+
+    @contextlib.contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in asdict(self).items())
+
+    def __add__(self, other: Times) -> Times:
+        return Times(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(slots=True)
+class Job:
+    """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making."""
+
+    task: Task
+    model: LoadedModel
+    dtype: str
+    fragments: dict[int, Fragment] = field(default_factory=dict)
+    failures: dict[int, list[Failure]] = field(default_factory=dict)
+    launched: tuple[list[int], Launched] | None = None
+    samples: list[int] = field(default_factory=list)
+    features: list[NDArray[Any]] = field(default_factory=list)
+    logits: list[NDArray[Any]] = field(default_factory=list)
+
+    def load_progress(self, storage: Storage) -> None:
+        """Take over the fragments of an earlier job that did not end."""
+        for number, (fragment, notes) in writing.resume(storage, self.task.target).items():
+            self.fragments[number] = fragment
+            self.failures[number] = [tuple(failure) for failure in notes["failures"]]
+
+    def run(self, batch: ImageBatch) -> None:
+        """Begin a batch; the activations of the one before it, which are there by now, join the fragment in the making."""
+        before, self.launched = self.launched, (batch.samples, self.model.launch(batch.images))
+        self._add(before)
+
+    def _add(self, launched: tuple[list[int], Launched] | None) -> None:
+        if launched is None:
+            return
+        numbers, (feature, logits) = launched[0], launched[1].arrays()
+        samples = np.array(numbers)
+        self.samples += numbers
+        self.features.append(as_stored("feature", feature, self.dtype, samples))
+        # Logits that are not stored are looked at all the same: whoever reads them expects numbers.
+        dtype = "float32" if self.task.derives_logits else self.dtype
+        stored = as_stored("logits", logits, dtype, samples)
+        if not self.task.derives_logits:
+            self.logits.append(stored)
+
+    def take_rows(self, labels: Sequence[int | None]) -> Callable[[], pa.Table]:
+        """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
+        self._add(self.launched)
+        self.launched = None
+        samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
+        self.samples, self.features, self.logits = [], [], []
+        widths, dtype, derived = self.model.head.weight.shape[::-1], self.dtype, self.task.derives_logits
+
+        def rows() -> pa.Table:
+            columns = {
+                "sample": pa.array(samples),
+                "label": pa.array([labels[sample] for sample in samples], pa.int64()),
+                "feature": vector_array("feature", _stacked(features, widths[0], dtype), dtype, samples),
+                "logits": derived_logits.no_logits(len(samples))
+                if derived
+                else vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
+            }
+            may_be_null = {"label", "logits"} if derived else {"label"}
+            fields = [pa.field(name, column.type, nullable=name in may_be_null) for name, column in columns.items()]
+            return pa.table(list(columns.values()), schema=pa.schema(fields))
+
+        return rows
+
+
+Pending: TypeAlias = tuple[Job, int, list[Failure], "Future[Fragment]"]
+
+
+def extract_fragments(
+    storage: Storage,
+    jobs: Sequence[Job],
+    images: Dataset[Item],
+    listing: Listing,
+    *,
+    numbers: Sequence[int],
+    options: Options,
+    workers: int,
+    advance: Callable[[int], None],
+    times: Times,
+) -> None:
+    """Make fragments of a dataset's activations for models that share their preprocessing: each image is decoded once.
+
+    Args:
+        storage: The lake's storage.
+        jobs: The models' shares; afterwards their `fragments` and `failures` hold all numbers.
+        images: The dataset's images, prepared as the models want them.
+        listing: The dataset's samples.
+        numbers: Which fragments.
+        options: Batch size, stored precision, fragment size.
+        workers: Processes that decode.
+        advance: Is told the number of samples just done.
+        times: Is told where the time went.
+    """
+    ranges = fragment_ranges(len(listing), options.fragment_rows)
+    missing = {n: [job for job in jobs if n not in job.fragments] for n in numbers}
+    advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
+    batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
+    read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
+    pending: list[Pending] = []
+    # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
+    with FragmentWriter(storage, room=len(jobs) + 1) as writer:
+        for number, behind in missing.items():
+            if not behind:
+                continue
+            failures = _run_fragment(read, behind, ranges[number], listing, advance=advance, times=times)
+            _take_finished(pending)
+            with times.measure("write"):
+                for job in behind:
+                    rows = job.take_rows(listing.labels)
+                    written = writer.submit(job.task.target, number, rows, {"failures": failures})
+                    pending.append((job, number, failures, written))
+        with times.measure("write"):
+            for _, _, _, written in pending:
+                written.exception()
+    _take_finished(pending)
+
+
+def _run_fragment(
+    read: Iterator[ImageBatch],
+    jobs: Sequence[Job],
+    samples: range,
+    listing: Listing,
+    *,
+    advance: Callable[[int], None],
+    times: Times,
+) -> list[Failure]:
+    failures: list[Failure] = []
+    done = 0
+    while done < len(samples):
+        with times.measure("wait"):
+            batch = next(read)
+        times.read += batch.read
+        times.decode += batch.decode
+        if batch.samples:
+            with times.measure("forward"):
+                for job in jobs:
+                    job.run(batch)
+        failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
+        steps = len(batch.samples) + len(batch.errors)
+        done += steps
+        advance(steps)
+    return failures
+
+
+def _take_finished(pending: list[Pending]) -> None:
+    """Note the fragments that are written, and raise what writing one of them raised."""
+    for entry in [entry for entry in pending if entry[3].done()]:
+        job, number, failures, written = entry
+        job.fragments[number], job.failures[number] = written.result(), failures
+        pending.remove(entry)
+
+
+def _stacked(blocks: list[NDArray[Any]], width: int, dtype: str) -> NDArray[Any]:
+    """One matrix of all blocks; the blocks are let go."""
+    stacked = np.concatenate(blocks) if blocks else np.empty((0, width), dtype)
+    blocks.clear()
+    return stacked

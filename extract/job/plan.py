@@ -1,0 +1,150 @@
+"""Planning an extraction: what is in the lake already, what conflicts, which sample ranges are to be done. No pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from featurestore.layout.tables import TABLES, VECTOR_DTYPES
+from featurestore.names import pick
+from featurestore.partitions import derived_logits, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from extract.datasets import DatasetRow
+    from extract.models.spec import ModelSpec
+    from featurestore.lake import Lake
+
+FRAGMENT_ROWS = 16_384
+_MODELS_PER_PASS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run an extraction.
+
+    Attributes:
+        device: `cpu`, `cuda`, `cuda:N`, or `auto`.
+        batch_size: Images per forward pass.
+        workers: Processes that decode images; None chooses.
+        amp: `off`, `bf16` or `fp16`.
+        dtype: Stored precision of features and logits.
+        replacing: Whether a partition made from other ingredients may be swapped.
+        fragment_rows: Samples per fragment.
+        compiling: Whether networks go through torch.compile.
+        logits: `stored`, or `derived`: datasets of the role `fit` get none, and readers compute them from the head.
+    """
+
+    device: str = "auto"
+    batch_size: int = 64
+    workers: int | None = None
+    amp: str = "off"
+    dtype: str = "float32"
+    replacing: bool = False
+    fragment_rows: int = FRAGMENT_ROWS
+    compiling: bool = False
+    logits: str = "stored"
+
+    def __post_init__(self) -> None:
+        pick("mixed precision (--amp)", self.amp, ("off", "bf16", "fp16"))
+        pick("stored precision (--dtype)", self.dtype, VECTOR_DTYPES)
+        pick("place of logits (--logits)", self.logits, derived_logits.CHOICES)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The activations of one model on one dataset, that the lake does not hold yet."""
+
+    spec: ModelSpec
+    dataset: DatasetRow
+    target: writing.Target
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The partition's key."""
+        return {"model": self.spec.name, "dataset": self.dataset.dataset}
+
+    @property
+    def derives_logits(self) -> bool:
+        """Whether its fragments hold no logits."""
+        return derived_logits.are_derived(self.target.ingredients)
+
+
+def activations_target(spec: ModelSpec, dataset: DatasetRow, options: Options) -> writing.Target:
+    """The partition of a model's activations on a dataset, with all that determines its content."""
+    ingredients = {
+        **spec.identity,
+        "compute": "float32" if options.amp == "off" else options.amp,
+        "dtype": options.dtype,
+        "dataset_digest": dataset.digest,
+        "fragment_rows": options.fragment_rows,
+        **derived_logits.ingredients(derived=options.logits == "derived" and dataset.role == "fit"),
+    }
+    return writing.Target(TABLES["activations"], {"model": spec.name, "dataset": dataset.dataset}, ingredients, {})
+
+
+def model_target(spec: ModelSpec) -> writing.Target:
+    """The partition of a model's row."""
+    return writing.Target(TABLES["models"], {"model": spec.name}, {**spec.identity, **_plain(spec.recipe)}, {})
+
+
+def head_target(spec: ModelSpec) -> writing.Target:
+    """The partition of a model's head."""
+    return writing.Target(TABLES["heads"], {"model": spec.name}, spec.identity, {})
+
+
+def plan(
+    lake: Lake, specs: Sequence[ModelSpec], datasets: Sequence[DatasetRow], options: Options
+) -> tuple[list[Task], list[Task]]:
+    """Split the work into what is to be done and what the lake holds.
+
+    Returns:
+        The tasks to do, and those that are cache hits.
+
+    Raises:
+        ConflictError: The lake holds a partition with another fingerprint, and `options.replacing` is false.
+    """
+    to_do: list[Task] = []
+    hits: list[Task] = []
+    for spec in specs:
+        for target in (model_target(spec), head_target(spec)):
+            writing.find(lake.storage, target, replacing=options.replacing)
+        for dataset in datasets:
+            task = Task(spec, dataset, activations_target(spec, dataset, options))
+            found = writing.find(lake.storage, task.target, replacing=options.replacing)
+            (hits if found else to_do).append(task)
+    return to_do, hits
+
+
+def passes(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Cut tasks into passes over one dataset, whose models share their preprocessing and so each image's decoding.
+
+    The passes of the same models follow each other, so that models stay loaded.
+    """
+    by_preprocessing: dict[str, dict[str, list[Task]]] = {}
+    for task in tasks:
+        models = by_preprocessing.setdefault(str(task.spec.preprocessing), {})
+        models.setdefault(task.spec.name, []).append(task)
+    for models in by_preprocessing.values():
+        names = list(models)
+        for start in range(0, len(names), _MODELS_PER_PASS):
+            chunk = [task for name in names[start : start + _MODELS_PER_PASS] for task in models[name]]
+            for dataset in dict.fromkeys(task.dataset.dataset for task in chunk):
+                yield [task for task in chunk if task.dataset.dataset == dataset]
+
+
+def fragment_ranges(samples: int, fragment_rows: int) -> list[range]:
+    """The sample range of each fragment: the same for the same dataset, so that an unfinished job can go on."""
+    return [range(start, min(start + fragment_rows, samples)) for start in range(0, samples, fragment_rows)]
+
+
+def batches_of(ranges: Sequence[range], batch_size: int) -> Iterator[range]:
+    """Batches that never straddle two fragments."""
+    for samples in ranges:
+        for start in range(samples.start, samples.stop, batch_size):
+            yield range(start, min(start + batch_size, samples.stop))
+
+
+def _plain(recipe: Any) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()}

@@ -1,0 +1,211 @@
+"""An extraction job: models and datasets in, committed partitions out."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import timm
+import torch
+
+from extract.datasets import check_unchanged, read_dataset
+from extract.datasets.dataset import read_listing
+from extract.job.loop import Times
+from extract.job.plan import fragment_ranges, passes, plan
+from extract.job.runners import on_devices, on_ray, run_here
+from extract.job.unit import Unit
+from extract.models.devices import split_devices
+from featurestore.errors import InputError
+from featurestore.layout.tables import TABLES
+from featurestore.names import check_slug
+from featurestore.partitions import writing
+from featurestore.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from extract.job.plan import Options, Task
+    from extract.job.runners import Runner
+    from extract.job.unit import Written
+    from extract.models.spec import ModelSpec
+    from featurestore.lake import Lake
+
+_FRAGMENTS_PER_UNIT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a job did.
+
+    Attributes:
+        extracted: Pairs of model and dataset that were made.
+        reused: Pairs that the lake held.
+        samples: Samples of the pairs that were made.
+        failed: Samples that could not be read.
+        seconds: Wall time.
+        times: Where it went.
+    """
+
+    extracted: int
+    reused: int
+    samples: int
+    failed: int
+    seconds: float
+    times: Times
+
+
+def run(
+    lake: Lake,
+    specs: Sequence[ModelSpec],
+    dataset_names: Sequence[str],
+    options: Options,
+    report: Callable[[str], None],
+    *,
+    ray_address: str | None = None,
+) -> Summary:
+    """Extract every model's activations on every dataset, unless the lake holds them.
+
+    Args:
+        lake: Where to write.
+        specs: The models.
+        dataset_names: Datasets of the lake.
+        options: How to run.
+        report: Is told each partition in a line.
+        ray_address: Run on a Ray cluster: its address, or an empty text for the local one; None runs here.
+
+    Raises:
+        ConflictError: A partition exists with another fingerprint, or a dataset's files changed; nothing is written.
+        InputError: A model cannot be loaded, or the device does not exist; nothing of that model is written.
+        NumericalError: A model gives NaN, infinity, or a value too large for the stored precision.
+    """
+    start = time.monotonic()
+    _check_names(specs)
+    chosen = _runner(options.device, ray_address)
+    datasets = [read_dataset(lake, name) for name in dataset_names]
+    to_do, hits = plan(lake, specs, datasets, options)
+    for name in dict.fromkeys(task.dataset.dataset for task in hits):
+        models = [task.spec.name for task in hits if task.dataset.dataset == name]
+        report(f"{name} by {_named(models)}: in the lake already")
+    for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
+        check_unchanged(dataset, read_listing(lake, dataset.dataset))
+    times = Times()
+    with chosen as runner:
+        for tasks in passes(to_do):
+            times += _extract(lake, tasks, options, runner, report)
+    failed = sum(_failed(lake, task) for task in (*to_do, *hits))
+    seconds = time.monotonic() - start
+    return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
+
+
+def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:
+    if ray_address is not None:
+        return nullcontext(on_ray(ray_address or None, device))
+    devices = split_devices(device)
+    return on_devices(devices) if len(devices) > 1 else nullcontext(run_here)
+
+
+def _extract(
+    lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner, report: Callable[[str], None]
+) -> Times:
+    """One pass over a dataset for models that share their preprocessing, in units, then its commits."""
+    start = time.monotonic()
+    dataset = tasks[0].dataset
+    units = _units(tasks, options, one=runner is run_here)
+    title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
+    with progress(title, dataset.samples) as advance:
+        written = [result for _, result in runner(_place(lake), units, advance)]
+    seconds = time.monotonic() - start
+    times = sum((result.times for result in written), Times())
+    where = ", ".join(sorted({result.device for result in written}))
+    details = {
+        "seconds": round(seconds, 3),
+        "stages": asdict(times),
+        "devices": where,
+        **_flags(options),
+        **_versions(),
+    }
+    failed, cut = 0, _cut_down(written)
+    for task in tasks:
+        own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
+        failed = _commit(lake, task, written, options, {**details, **own})
+    report(
+        f"{title}: {dataset.samples - failed:,} samples"
+        + (f", {failed:,} that could not be read" if failed else "")
+        + f" ({dataset.samples / seconds:,.0f} images/s)"
+    )
+    for name, size in cut.items():
+        report(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
+    return times
+
+
+def _cut_down(written: Sequence[Written]) -> dict[str, int]:
+    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
+    sizes: dict[str, int] = {}
+    for name, size in (pair for unit in written for pair in unit.batches.items()):
+        sizes[name] = min(size, sizes.get(name, size))
+    return sizes
+
+
+def _place(lake: Lake) -> str:
+    """The lake's location for other processes, whose working folder may be another."""
+    return lake.location if "://" in lake.location else str(Path(lake.location).expanduser().absolute())
+
+
+def _units(tasks: Sequence[Task], options: Options, *, one: bool) -> list[Unit]:
+    """A pass as one unit, or for many hands as one unit per few fragments."""
+    numbers = range(len(fragment_ranges(tasks[0].dataset.samples, options.fragment_rows)))
+    step = max(len(numbers), 1) if one else _FRAGMENTS_PER_UNIT
+    return [Unit(tasks, numbers[start : start + step], options) for start in range(0, len(numbers), step)]
+
+
+def _commit(lake: Lake, task: Task, written: Sequence[Written], options: Options, details: dict[str, Any]) -> int:
+    """Failures first: once the activations are visible, what is missing from them is, too. Returns their number."""
+    name = task.spec.name
+    fragments = {number: fragment for unit in written for number, fragment in unit.fragments[name].items()}
+    lost = {number: failures for unit in written for number, failures in unit.failures[name].items()}
+    failures = [failure for number in sorted(lost) for failure in lost[number]]
+    table, target = TABLES["failures"], task.target
+    if failures or lake.partitions("failures", **task.key):
+        ours = writing.Target(table, task.key, target.ingredients, {})
+        rows = [dict(zip(table.columns.names, failure, strict=True)) for failure in failures]
+        writing.write_part(lake.storage, ours, pa.Table.from_pylist(rows, table.columns), replacing=True)
+    part = target.part([fragments[number] for number in sorted(fragments)], details)
+    writing.commit(lake.storage, target.table, task.key, [part], replacing=options.replacing)
+    return len(failures)
+
+
+def _named(models: Sequence[str]) -> str:
+    return models[0] if len(models) == 1 else f"{len(models)} models"
+
+
+def _failed(lake: Lake, task: Task) -> int:
+    """Samples without an activation, of a task that is done."""
+    return sum(part.rows for manifest in lake.partitions("failures", **task.key) for part in manifest.parts)
+
+
+def _check_names(specs: Sequence[ModelSpec]) -> None:
+    seen: dict[str, ModelSpec] = {}
+    for spec in specs:
+        check_slug("model", spec.name)
+        if spec.name in seen:
+            raise InputError(f"Two models are called {spec.name!r}: give each a name of its own in a --pool file.")
+        seen[spec.name] = spec
+
+
+def _flags(options: Options) -> dict[str, Any]:
+    return {
+        "batch_size": options.batch_size,
+        "workers": options.workers,
+        "amp": options.amp,
+        "compile": options.compiling,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"torch": str(torch.__version__), "timm": timm.__version__, "machine": platform.machine()}

@@ -1,0 +1,114 @@
+"""Who runs the units: this process, one process per device, or the nodes of a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from extract.images.loader import decoders
+from extract.job import cluster
+from extract.job.unit import Written, check_weights, run_unit
+from featurestore import ray_cluster
+from featurestore.machine import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from extract.job.unit import Unit
+
+    Advance: TypeAlias = Callable[[int], None]
+    Runner: TypeAlias = Callable[[str, Sequence[Unit], Advance], Iterator[tuple[Unit, Written]]]
+
+_RETRIES = 5
+"""How often Ray starts a unit again whose node died."""
+
+
+def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+    """Run units one after the other."""
+    for unit in units:
+        yield unit, run_unit(location, unit, advance)
+
+
+@contextmanager
+def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
+    """A runner with one process for each device; a process takes the next unit when it is done with one.
+
+    Each decodes in its share of the cores. The processes live until the end of the block, and keep their models from one call to the next.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    for device in devices:
+        queue.put(device)
+    pool = ProcessPoolExecutor(len(devices), context, _take_device, (queue,))
+
+    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+        share = max(1, cores() // len(devices))
+        futures = {pool.submit(_run_on_own_device, location, _decoding(unit, share)): unit for unit in units}
+        for future in as_completed(futures):
+            advance(futures[future].samples)
+            yield futures[future], future.result()
+
+    try:
+        yield run
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def on_ray(address: str | None, device: str) -> Runner:
+    """A runner that hands units to a Ray cluster; a unit whose node dies runs again on another.
+
+    Without GPU, each unit has one CPU, and decodes and computes there: many units at once use a node better than many
+    threads in one. Where the cluster has GPUs, `auto` and `cuda` give each unit one, with its share of the CPUs to decode.
+
+    Args:
+        address: The cluster's address; None starts or joins a local one.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        InputError: The device is another.
+    """
+    cluster.check_device(device)
+
+    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+        ray = cluster.join(address, device)
+        gpus = 1 if device != "cpu" and cluster.gpus(ray) else 0
+        cpus = cluster.cpus_per_gpu(ray.nodes()) if gpus else 1
+        remote: Any = ray.remote(_run_on_node).options(max_retries=_RETRIES, num_gpus=gpus, num_cpus=cpus)
+        waiting = {remote.remote(location, _decoding(unit, cpus if gpus else 0)): unit for unit in units}
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            unit = waiting.pop(done)
+            written: Written = ray_cluster.result(ray, done)
+            advance(unit.samples)
+            yield unit, written
+
+    return run
+
+
+def _decoding(unit: Unit, share: int) -> Unit:
+    """The unit, told in how many processes to decode; with no share of the cores, in its own."""
+    workers = decoders(unit.options.workers, unit.samples, share) if share else unit.options.workers or 0
+    return replace(unit, options=replace(unit.options, workers=workers))
+
+
+def _run_quietly(location: str, unit: Unit) -> Written:
+    return run_unit(location, unit, lambda _: None)
+
+
+def _run_on_node(location: str, unit: Unit) -> Written:
+    check_weights(unit)
+    return _run_quietly(location, unit)
+
+
+_own_device: list[str] = []
+
+
+def _take_device(queue: Any) -> None:
+    _own_device.append(queue.get())
+
+
+def _run_on_own_device(location: str, unit: Unit) -> Written:
+    return _run_quietly(location, replace(unit, options=replace(unit.options, device=_own_device[0])))

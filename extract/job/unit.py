@@ -1,0 +1,160 @@
+"""Units of work: some models on some fragments of a dataset. A unit may run anywhere, more than once, in any order."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from extract.datasets.dataset import read_listing
+from extract.images.loader import ImageDataset, decoders
+from extract.job.loop import Job, Times, extract_fragments
+from extract.job.model_rows import write_model
+from extract.models.checkpoints import sha256_of
+from extract.models.devices import choose_device
+from extract.models.spec import LoadedModel
+from featurestore.errors import InputError
+from featurestore.lake import Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from extract.datasets import DatasetRow, Listing
+    from extract.job.loop import Failure
+    from extract.job.plan import Options, Task
+    from extract.models.spec import ModelSpec
+    from featurestore.layout.manifest import Fragment
+
+_MODELS_KEPT = 8
+_kept: dict[tuple[str, ...], LoadedModel] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Models that share their preprocessing, a dataset, and the numbers of the fragments to write; it can be pickled."""
+
+    tasks: Sequence[Task]
+    numbers: Sequence[int]
+    options: Options
+
+    @property
+    def dataset(self) -> DatasetRow:
+        """The dataset."""
+        return self.tasks[0].dataset
+
+    @property
+    def samples(self) -> int:
+        """Samples that the unit covers."""
+        rows = self.options.fragment_rows
+        return sum(min(rows, self.dataset.samples - number * rows) for number in self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a unit wrote, by model and fragment number, where its time went, and what batches were cut down to."""
+
+    fragments: dict[str, dict[int, Fragment]]
+    failures: dict[str, dict[int, list[Failure]]]
+    times: Times
+    device: str
+    batches: dict[str, int]
+
+
+def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
+    """Write a unit's fragments, but those that are in the lake already, and its models' rows.
+
+    Args:
+        location: The lake.
+        unit: What to do; its options name one device.
+        advance: Is told the number of samples just done.
+
+    Raises:
+        InputError: A model cannot be loaded, or a label is beyond its head; nothing of the unit is written.
+        ConflictError: The lake holds another model of this name.
+        NumericalError: A model gives NaN, infinity, or a value too large for the stored precision.
+    """
+    lake, options = Lake(location), unit.options
+    start = time.monotonic()
+    device = choose_device(options.device)
+    listing = read_listing(lake, unit.dataset.dataset)
+    jobs = [Job(task, _loaded(task.spec, str(device), options), options.dtype) for task in unit.tasks]
+    for job in jobs:
+        _check_labels(job, unit.dataset, listing)
+        job.load_progress(lake.storage)
+    for job in jobs:
+        write_model(lake.storage, job.model, replacing=options.replacing)
+    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.preparation().of_image)
+    times = Times(prepare=time.monotonic() - start)
+    extract_fragments(
+        lake.storage,
+        jobs,
+        images,
+        listing,
+        numbers=unit.numbers,
+        options=options,
+        workers=decoders(options.workers, unit.samples),
+        advance=advance,
+        times=times,
+    )
+    wanted = set(unit.numbers)
+    return Written(
+        {job.task.spec.name: {n: job.fragments[n] for n in wanted} for job in jobs},
+        {job.task.spec.name: {n: job.failures[n] for n in wanted} for job in jobs},
+        times,
+        _described(device),
+        {job.task.spec.name: job.model.shrunk_to for job in jobs if job.model.shrunk_to},
+    )
+
+
+def check_weights(unit: Unit) -> None:
+    """Check that this machine sees the same checkpoints as the one that planned the unit; each file is read once.
+
+    Raises:
+        InputError: A checkpoint is not there, or is another.
+    """
+    for spec in (task.spec for task in unit.tasks):
+        if spec.checkpoint:
+            _check_file(spec.checkpoint, spec.weights_sha256)
+
+
+@cache
+def _check_file(path: Path, sha256: str) -> None:
+    found = sha256_of(path)
+    if found != sha256:
+        raise InputError(
+            f"{path} on {platform.node()} is another file than where the job began: its sha256 begins with "
+            f"{found[:12]}, not {sha256[:12]}. Let all machines see the same checkpoints."
+        )
+
+
+def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
+    """The model; kept for the next unit, which is often of the same models on another dataset."""
+    key = (
+        *map(str, (spec.name, spec.checkpoint, spec.recipe, *spec.identity.values())),
+        device,
+        options.amp,
+        str(options.compiling),
+    )
+    if key not in _kept:
+        while len(_kept) >= _MODELS_KEPT:
+            _kept.pop(next(iter(_kept)))
+        _kept[key] = LoadedModel(spec, torch.device(device), options.amp, compiling=options.compiling)
+    return _kept[key]
+
+
+def _check_labels(job: Job, dataset: DatasetRow, listing: Listing) -> None:
+    classes = len(job.model.head.bias)
+    largest = max((label for label in listing.labels if label is not None), default=0)
+    if largest >= classes:
+        raise InputError(
+            f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {job.task.spec.name} has {classes} classes."
+        )
+
+
+def _described(device: torch.device) -> str:
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type

@@ -1,0 +1,1 @@
+"""Models: what users name, the networks that it becomes, and their heads."""

@@ -1,0 +1,64 @@
+"""Building timm's networks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import timm
+
+from featurestore.errors import InputError
+from featurestore.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from extract.models.spec import ModelSpec
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """A mapping as canonical JSON."""
+    return json.dumps(dict(value), sort_keys=True)
+
+
+def create(spec: ModelSpec, *, pretrained: bool = False, **overrides: Any) -> nn.Module:
+    """The network of a spec, with timm's weights or none.
+
+    Args:
+        spec: What to build.
+        pretrained: Whether to get timm's weights.
+        overrides: Arguments that go before those of the spec.
+
+    Raises:
+        InputError: timm does not know the architecture, or it does not take the arguments.
+    """
+    check_known(spec.architecture)
+    arguments = {**spec.model_kwargs, **overrides}
+    try:
+        return timm.create_model(  # type: ignore[no-any-return]
+            spec.architecture, pretrained=pretrained, pretrained_cfg_overlay=_overlay(spec) or None, **arguments
+        )
+    except (TypeError, AssertionError, ValueError) as error:
+        raise InputError(f"timm cannot build {spec.architecture} with {as_json(arguments)}: {error}.") from error
+
+
+def check_known(name: str) -> None:
+    """Raise if timm does not know an architecture, or the tag behind its name.
+
+    Raises:
+        InputError: It does not; the message names the nearest.
+    """
+    stem, dot, _ = name.partition(".")
+    if not timm.is_model(stem):
+        raise InputError(f"timm has no architecture {name!r}: {nearest(stem, timm.list_models())}")
+    variants = timm.list_models(f"{stem}.*", include_tags=True)
+    if dot and name not in variants:
+        raise InputError(f"timm knows no weights {name!r}: {nearest(name, variants)}")
+
+
+def _overlay(spec: ModelSpec) -> dict[str, Any]:
+    """What differs from timm's own preprocessing."""
+    size = spec.model_kwargs.get("img_size")
+    return {**({"input_size": (3, size, size)} if isinstance(size, int) else {}), **spec.preprocess}

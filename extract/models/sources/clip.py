@@ -1,0 +1,181 @@
+"""Checkpoints with OpenAI CLIP's names: CLIP's image tower, and the finetunes of the model-soups paper.
+
+Their feature is the projected one. A finetune's head is fed that feature at unit length; the lake stores it as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from extract.models.checkpoints import load_state, read_shapes, read_state_dict
+from extract.models.sources.architecture import create
+from extract.models.sources.source import Facts, Source
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from extract.models.spec import ModelSpec
+
+PREPROCESS = {
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+    "crop_pct": 1.0,
+    "interpolation": "bicubic",
+}
+ARCHITECTURES = {
+    (768, 32): "vit_base_patch32_clip_quickgelu_224",
+    (768, 16): "vit_base_patch16_clip_quickgelu_224",
+    (1024, 14): "vit_large_patch14_clip_quickgelu_224",
+}
+_PREFIXES = ("model.visual.", "visual.")
+_MARK = "class_embedding"
+_TEXT_TOWER = (
+    "positional_embedding",
+    "text_projection",
+    "logit_scale",
+    "token_embedding.",
+    "ln_final.",
+    "transformer.",
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+)
+_RENAMED = (
+    ("conv1.", "patch_embed.proj."),
+    ("transformer.resblocks.", "blocks."),
+    ("attn.in_proj_", "attn.qkv."),
+    ("attn.out_proj.", "attn.proj."),
+    ("ln_pre.", "norm_pre."),
+    ("ln_post.", "norm."),
+    ("ln_1.", "norm1."),
+    ("ln_2.", "norm2."),
+    ("mlp.c_fc.", "mlp.fc1."),
+    ("mlp.c_proj.", "mlp.fc2."),
+)
+
+
+class ClipClassifier(nn.Module):
+    """CLIP's image tower in timm's parts, its projection, and a head on the projected feature at unit length.
+
+    Args:
+        visual: timm's image tower without a head.
+        width: Dimensions of the projected feature.
+        classes: Outputs of the head; 0 makes a tower without a head.
+    """
+
+    def __init__(self, visual: Any, width: int, classes: int) -> None:
+        super().__init__()
+        self.visual = visual
+        self.projection = nn.Linear(visual.num_features, width, bias=False)
+        self.head = nn.Linear(width, classes) if classes else nn.Identity()
+        self.pretrained_cfg, self.num_classes = visual.pretrained_cfg, classes
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The tokens."""
+        return self.visual.forward_features(images)  # type: ignore[no-any-return]
+
+    def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:
+        """The projected feature as it is, or the logits."""
+        feature = self.projection(self.visual.forward_head(tokens, pre_logits=True))
+        return feature if pre_logits or not self.num_classes else self.head(nn.functional.normalize(feature, dim=-1))  # type: ignore[no-any-return]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits."""
+        return self.forward_head(self.forward_features(images))
+
+    def get_classifier(self) -> nn.Module:
+        """The head."""
+        return self.head
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a checkpoint file has OpenAI CLIP's names."""
+    return path.suffix != ".npz" and _prefix(read_shapes(path)) is not None
+
+
+def read_clip(path: Path) -> dict[str, Tensor]:
+    """The image tower and the head of a checkpoint, by the names of `ClipClassifier`.
+
+    Raises:
+        InputError: The file cannot be read, or holds more than CLIP and a head.
+    """
+    state = read_state_dict(path)
+    prefix = _prefix({name: tuple(value.shape) for name, value in state.items()})
+    if prefix is None:
+        raise InputError(f"{path} does not have OpenAI CLIP's names: expected model.visual.{_MARK} and others.")
+    root = prefix.removesuffix("visual.")
+    ours = {name: value for name, value in state.items() if not _of_text_tower(name, root)}
+    return dict(_renamed(name, value, prefix) for name, value in ours.items())
+
+
+def _facts(path: Path) -> Facts:
+    shapes = read_shapes(path)
+    prefix = _prefix(shapes) or ""
+    try:
+        width, _, _, patch = shapes[f"{prefix}conv1.weight"]
+        tokens = shapes[f"{prefix}positional_embedding"][0]
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} has OpenAI CLIP's names, but no {prefix}conv1 or positional embedding.") from error
+    size = math.isqrt(tokens - 1) * patch
+    classes = shapes.get("classification_head.weight", (0,))[0]
+    kwargs: dict[str, Any] = {"num_classes": classes, **({} if size == 224 else {"img_size": size})}
+    return Facts(ARCHITECTURES.get((width, patch), ""), kwargs, PREPROCESS, {"pretraining": "clip-openai"})
+
+
+def _build(spec: ModelSpec) -> nn.Module:
+    shapes = read_shapes(spec.weights_file)
+    prefix = _prefix(shapes) or ""
+    projection = shapes.get(f"{prefix}proj")
+    if projection is None:
+        raise InputError(f"{spec.weights_file} has no {prefix}proj, the projection of CLIP's image feature.")
+    classes = spec.model_kwargs.get("num_classes", 1000)
+    return ClipClassifier(create(spec, num_classes=0), projection[1], classes)
+
+
+def _load(spec: ModelSpec) -> nn.Module:
+    module = _build(spec)
+    load_state(module, read_clip(spec.weights_file), spec.weights_file, spec.architecture)
+    return module
+
+
+def _prefix(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    return next((prefix for prefix in _PREFIXES if f"{prefix}{_MARK}" in shapes), None)
+
+
+def _of_text_tower(name: str, root: str) -> bool:
+    return name.startswith(tuple(root + part for part in _TEXT_TOWER))
+
+
+def _renamed(name: str, value: Tensor, prefix: str) -> tuple[str, Tensor]:
+    """A parameter's name and value in `ClipClassifier`."""
+    if not name.startswith(prefix):
+        return name.replace("classification_head.", "head.", 1), value
+    inner = name.removeprefix(prefix)
+    if inner == "proj":
+        return "projection.weight", value.T
+    if inner == _MARK:
+        return "visual.cls_token", value.reshape(1, 1, -1)
+    if inner == "positional_embedding":
+        return "visual.pos_embed", torch.unsqueeze(value, 0)
+    for theirs, own in _RENAMED:
+        inner = inner.replace(theirs, own)
+    return f"visual.{inner}", value
+
+
+SOURCE = Source(
+    "clip",
+    recognise=is_clip,
+    build=_build,
+    load=_load,
+    facts=_facts,
+    feature="OpenAI CLIP's projected image feature",
+    normalizes=True,
+)

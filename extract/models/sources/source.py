@@ -1,0 +1,64 @@
+"""What a source of weights must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from extract.models.spec import ModelSpec
+
+FEATURE = "timm forward_head(pre_logits=True)"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a checkpoint file says of itself, by its name and its shapes.
+
+    Attributes:
+        architecture: timm's name; empty if the file does not say.
+        model_kwargs: Arguments of the architecture.
+        preprocess: Entries of timm's preprocessing that the weights were trained with.
+        recipe: Columns of the `models` table.
+    """
+
+    architecture: str = ""
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _nothing(_: Path) -> Facts:
+    return Facts()
+
+
+Recognise: TypeAlias = Callable[["Path"], bool]
+Load: TypeAlias = Callable[["ModelSpec"], "nn.Module"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of weights.
+
+    Attributes:
+        name: Its name in the registry.
+        recognise: Whether a checkpoint file is of this kind.
+        build: The network of a spec without its weights; may run on torch's meta device.
+        load: The network with its weights, on the CPU.
+        facts: What a file says of itself.
+        feature: What the stored feature is; an ingredient of the fingerprint.
+        normalizes: Whether the network's own head is fed the feature at unit length.
+    """
+
+    name: str
+    recognise: Recognise
+    build: Load
+    load: Load
+    facts: Callable[[Path], Facts] = _nothing
+    feature: str = FEATURE
+    normalizes: bool = False

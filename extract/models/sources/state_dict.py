@@ -1,0 +1,24 @@
+"""A local state dict with timm's parameter names: safetensors, or PyTorch's own format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from extract.models.checkpoints import load_state, read_state_dict
+from extract.models.sources.architecture import create
+from extract.models.sources.source import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from extract.models.spec import ModelSpec
+
+
+def _load(spec: ModelSpec) -> nn.Module:
+    module = create(spec)
+    path = spec.weights_file
+    load_state(module, read_state_dict(path), path, spec.architecture)
+    return module
+
+
+SOURCE = Source("state-dict", recognise=lambda _: True, build=create, load=_load)

@@ -1,0 +1,174 @@
+"""Models as users name them: what to load, and how images are prepared for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from timm.data import create_transform, resolve_data_config
+
+from extract.images.preprocessing import in_two
+from extract.models import checkpoints
+from extract.models.heads import Head, read_head
+from extract.models.network import LoadedModel
+from extract.models.sources import FEATURE, as_json, source_of
+from featurestore.errors import InputError
+from featurestore.layout import head_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from extract.images.preprocessing import Preparation
+    from extract.models.sources import Source
+
+__all__ = ["FEATURE", "Head", "LoadedModel", "ModelSpec", "as_json"]
+
+_OUTPUT = "timm forward_head(pre_logits=False)"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a user names: weights, the architecture that they belong to, and how they were trained.
+
+    Attributes:
+        name: The model's name in the lake.
+        architecture: timm's name.
+        checkpoint: Local file, or None for timm's own published weights.
+        model_kwargs: Arguments of the architecture, e.g. `img_size`, `num_classes`.
+        recipe: Columns of the `models` table that say how the model was trained.
+        source: Name of the source of the weights in its registry; None: as the checkpoint's suffix tells.
+        preprocess: Entries that go before timm's own preprocessing of the architecture.
+        head_file: A head to put on the network, in the place of its own.
+    """
+
+    name: str
+    architecture: str
+    checkpoint: Path | None = None
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    head_file: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
+        state = {name: value for name, value in vars(self).items() if name not in {"skeleton", "given_head"}}
+        paths = ("checkpoint", "head_file")
+        return {**state, **{name: state[name].absolute() for name in paths if state[name] is not None}}
+
+    @cached_property
+    def skeleton(self) -> nn.Module:
+        """The model without memory for its weights: enough to plan with."""
+        with torch.device("meta"):
+            return self.weights_source.build(self)
+
+    @cached_property
+    def preprocessing(self) -> dict[str, Any]:
+        """Timm's resolved evaluation preprocessing: input size, interpolation, crop, mean and std."""
+        config = resolve_data_config({}, model=self.skeleton, use_test_size=True)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(config.items())}
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """sha256 of the checkpoint file, or of the published weights by parameter."""
+        if self.checkpoint:
+            return checkpoints.sha256_of(self.checkpoint)
+        digest = hashlib.sha256()
+        for name, value in sorted(self.load_module().state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    @cached_property
+    def head_sha256(self) -> str | None:
+        """sha256 of the head file."""
+        return checkpoints.sha256_of(self.head_file) if self.head_file else None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The ingredients that the model contributes to its activations."""
+        return {
+            "weights_sha256": self.weights_sha256,
+            "architecture": self.architecture,
+            "model_kwargs": as_json(self.model_kwargs),
+            "preprocessing": as_json(self.preprocessing),
+            "feature": _OUTPUT if self.feature_is_output else self.weights_source.feature,
+            **({"head_sha256": self.head_sha256} if self.head_file else {}),
+            **head_input.ingredients(normalizes=self.normalizes),
+        }
+
+    @property
+    def weights_source(self) -> Source:
+        """The source of the weights."""
+        return source_of(self.source, self.checkpoint)
+
+    @property
+    def weights_file(self) -> Path:
+        """The checkpoint.
+
+        Raises:
+            InputError: The spec has none.
+        """
+        if self.checkpoint is None:
+            raise InputError(f"Model {self.name!r} has no checkpoint file, and its source {self.source!r} needs one.")
+        return self.checkpoint
+
+    @cached_property
+    def given_head(self) -> Head | None:
+        """The head of the head file."""
+        return read_head(self.head_file) if self.head_file else None
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether the head is fed the feature at unit length."""
+        return self.given_head.normalize if self.given_head else self.weights_source.normalizes
+
+    @cached_property
+    def feature_is_output(self) -> bool:
+        """Whether the feature is what the network puts out, rather than what its last layer is fed.
+
+        So it is with a given head on CLIP's image towers of timm, whose last layer is the projection: a zero-shot head
+        belongs on the projected feature, a linear probe where it fits.
+        """
+        if self.given_head is None:
+            return False
+        width = self.given_head.weight.shape[1]
+        layer = self.skeleton.get_classifier()  # type: ignore[operator]
+        inner, outer = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
+        if inner is None or width not in {inner, outer}:
+            return False
+        return width == outer and (width != inner or self.given_head.normalize)
+
+    @property
+    def recipe_columns(self) -> Mapping[str, Any]:
+        """The recipe as the `models` table has it; its JSON tells if the head is fed the feature at unit length."""
+        if not self.normalizes:
+            return self.recipe
+        rest = json.loads(self.recipe.get("recipe") or "{}")
+        return {**self.recipe, "recipe": as_json({**rest, "head_normalizes": True})}
+
+    def transform(self) -> Callable[[Any], Tensor]:
+        """The preprocessing as a function of a PIL image."""
+        config = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.preprocessing.items()
+        }
+        return create_transform(**config, is_training=False)  # type: ignore[no-any-return]
+
+    def preparation(self) -> Preparation:
+        """The preprocessing in two halves: what is done to an image, and to a batch on the device."""
+        return in_two(self.transform())
+
+    def load_module(self) -> nn.Module:
+        """The module with its weights, in evaluation mode, on the CPU.
+
+        Raises:
+            InputError: The checkpoint is not one of the architecture, or there is no way to get timm's weights.
+        """
+        return self.weights_source.load(self).eval()

@@ -1,0 +1,104 @@
+"""Entries of pools: models whose checkpoints may or may not be here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from extract.pools.naming import SUFFIXES, spec_from_file, spec_from_name
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from extract.models.spec import ModelSpec
+
+_LISTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model of a pool.
+
+    Attributes:
+        name: The model's name in the lake.
+        architecture: timm's name; empty where the checkpoint tells.
+        file: The checkpoint; empty for timm's published weights.
+        published: Where the checkpoint is published.
+        model_kwargs: Arguments of the architecture.
+        recipe: Columns of the `models` table.
+        head: A head file; None for the network's own head.
+    """
+
+    name: str
+    architecture: str = ""
+    file: str = ""
+    published: str = ""
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    head: Path | None = None
+
+    def spec(self, folder: Path | None) -> ModelSpec | None:
+        """The model, with its checkpoint in a folder; None if that is not there.
+
+        Without a folder, an entry that has no checkpoint stands for timm's published weights.
+        """
+        path = None if folder is None else self._found(folder)
+        if path is None and (self.file or folder is not None):
+            return None
+        spec = (
+            spec_from_file(path, self.architecture, self.model_kwargs, self.recipe, self.name)
+            if path
+            else spec_from_name(self.architecture, self.model_kwargs, self.recipe, self.name)
+        )
+        return replace(spec, head_file=self.head)
+
+    def _found(self, folder: Path) -> Path | None:
+        names = [self.file] if self.file else [self.architecture + suffix for suffix in SUFFIXES]
+        return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def own_place(entry: Entry, beside: Path | None, pool: str) -> ModelSpec:
+    """A model of a pool for which no folder was given: its checkpoint beside the pool's file, or published weights.
+
+    Raises:
+        InputError: Its checkpoint is not there.
+    """
+    if entry.file and beside is None:
+        raise InputError(
+            f"The models of {pool} are checkpoint files: get them from where they are published (the first is "
+            f"{entry.published}), and say where they lie with --checkpoints DIR."
+        )
+    spec = entry.spec(beside if entry.file else None)
+    if spec is None:
+        raise InputError(
+            f"{pool}: there is no checkpoint {beside}/{entry.file} of model {entry.name!r}. "
+            "With --checkpoints DIR, what is there runs and what is missing is listed."
+        )
+    return spec
+
+
+def present(entries: Sequence[Entry], folder: Path) -> tuple[list[ModelSpec], list[Entry]]:
+    """The models whose checkpoints are in a folder, and the entries of the others.
+
+    Raises:
+        InputError: There is no such folder, or a checkpoint in it cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder} with checkpoints.")
+    specs = [(entry, entry.spec(folder)) for entry in entries]
+    return [spec for _, spec in specs if spec], [entry for entry, spec in specs if spec is None]
+
+
+def missing_lines(missing: Sequence[Entry], total: int, folder: Path) -> list[str]:
+    """What to tell of checkpoints that are not there: how many, and the first ones with where to get them."""
+    if not missing:
+        return []
+    lines = [f"  {entry.published or entry.file or entry.architecture}" for entry in missing]
+    more = [f"  and {len(missing) - _LISTED} more"] if len(missing) > _LISTED else []
+    return [
+        f"{len(missing)} of {total} checkpoints are not in {folder}; get them from:",
+        *lines[:_LISTED],
+        *more,
+    ]

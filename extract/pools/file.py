@@ -1,0 +1,100 @@
+"""Pool files: the models of a job, from a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from extract.pools.entry import Entry, own_place
+from extract.pools.naming import json_or_text, parse_model_kwargs, specs_from_options
+from featurestore.errors import InputError
+from featurestore.layout.tables import RECIPE_COLUMNS
+from featurestore.names import check_slug
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from extract.models.spec import ModelSpec
+
+__all__ = ["COLUMNS", "parse_model_kwargs", "read_entries", "read_pool", "specs_from_options"]
+
+COLUMNS = ("model", "checkpoint", "architecture", "model_kwargs", "head", "published", *RECIPE_COLUMNS, "recipe")
+
+
+def read_pool(file: Path) -> list[ModelSpec]:
+    """Read a pool file: one model per row, with its checkpoint beside the file.
+
+    Raises:
+        InputError: The file cannot be read, a row is broken, or a checkpoint is not there.
+    """
+    return [own_place(entry, file.parent, str(file)) for entry in read_entries(file)]
+
+
+def read_entries(file: Path) -> list[Entry]:
+    """Read a pool file's rows.
+
+    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
+    `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
+
+    Raises:
+        InputError: The file cannot be read, or a row is broken; the message gives the line.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise InputError(f"Cannot read the pool {file}: {error.strerror}.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not a CSV file: {error}.") from error
+    if not rows:
+        raise InputError(
+            f"The pool {file} has no rows: expected a header with model, architecture, … and one row per model."
+        )
+    return [_entry(row, file.parent, f"{file}, line {line}") for line, row in enumerate(rows, 2)]
+
+
+def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> Entry:
+    unknown = [name for name in row if name not in COLUMNS]
+    if unknown:
+        raise InputError(f"{place}: unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}.")
+    cells = {name: value for name, value in row.items() if value}
+    if "model" not in cells or not cells.keys() & {"architecture", "checkpoint"}:
+        raise InputError(f"{place}: every model needs a name and an architecture, or a checkpoint that tells it.")
+    recipe = {
+        column: _cell(cells[column], column, type_, place)
+        for column, type_ in {**RECIPE_COLUMNS, "recipe": pa.string()}.items()
+        if column in cells
+    }
+    if "recipe" in recipe:
+        _object(recipe["recipe"], "recipe", place)
+    return Entry(
+        check_slug("model", cells["model"]),
+        cells.get("architecture", ""),
+        cells.get("checkpoint", ""),
+        cells.get("published", ""),
+        _object(cells.get("model_kwargs", "{}"), "model_kwargs", place),
+        recipe,
+        folder / cells["head"] if "head" in cells else None,
+    )
+
+
+def _cell(text: str, column: str, type_: pa.DataType, place: str) -> Any:
+    try:
+        if pa.types.is_list(type_):
+            return [str(name) for name in json.loads(text)]
+        if pa.types.is_integer(type_):
+            return int(text)
+        return float(text) if pa.types.is_floating(type_) else text
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{place}: {column} cannot be {text!r}.") from error
+
+
+def _object(text: str, column: str, place: str) -> dict[str, Any]:
+    value = json_or_text(text)
+    if not isinstance(value, dict):
+        raise InputError(f'{place}: {column} must be a JSON object such as {{"img_size": 32}}, not {text!r}.')
+    return value

@@ -1,0 +1,100 @@
+"""Which models a job is about: those named one by one, those of a pool, or a shard of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extract.pools import POOLS, named_pool
+from extract.pools.entry import Entry, missing_lines, own_place, present
+from extract.pools.file import read_entries
+from extract.pools.naming import specs_from_options
+from extract.pools.recipe_file import read_recipes
+from extract.pools.shards import cut
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from extract.models.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the options of `extract` say about models.
+
+    Attributes:
+        models: timm names and checkpoint files.
+        architecture: timm's name for the checkpoint files.
+        model_kwargs: Arguments of the architecture, as `k=v`.
+        pool: A CSV file, or the name of a shipped pool.
+        checkpoints: Folder with the pool's checkpoints.
+        shard: Which part of all of them, as in `3/16`.
+        recipes: Table of recipes of the models.
+        head: A head for all models that have none of their own choice.
+    """
+
+    models: Sequence[str] = ()
+    architecture: str | None = None
+    model_kwargs: Sequence[str] = ()
+    pool: str | None = None
+    checkpoints: Path | None = None
+    shard: str | None = None
+    recipes: Path | None = None
+    head: Path | None = None
+
+
+def select(selection: Selection, report: Callable[[str], None]) -> list[ModelSpec]:
+    """The models that were selected and are there; none if the shard is empty.
+
+    Args:
+        selection: What the user said.
+        report: Is told what is missing.
+
+    Raises:
+        InputError: Nothing is named, a name or file is wrong, or no checkpoint of the pool is there.
+        MissingError: No shipped pool has that name.
+    """
+    entries = _entries(selection, report)
+    everything: list[Entry | str] = [*entries, *selection.models]
+    if not everything:
+        raise InputError("Name what to extract: --model NAME or FILE, or --pool FILE or NAME.")
+    chosen = cut(everything, selection.shard)
+    if not chosen:
+        report(f"shard {selection.shard} of {len(everything)} models is empty")
+    pooled = _pooled([item for item in chosen if isinstance(item, Entry)], selection, report)
+    recipes = read_recipes(selection.recipes) if selection.recipes else {}
+    named = specs_from_options(
+        [item for item in chosen if isinstance(item, str)], selection.architecture, selection.model_kwargs, recipes
+    )
+    return [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
+
+
+def _entries(selection: Selection, report: Callable[[str], None]) -> Sequence[Entry]:
+    if selection.pool is None:
+        return []
+    if _is_file(selection.pool):
+        return read_entries(Path(selection.pool))
+    pool = named_pool(selection.pool)
+    unmapped = pool.unmapped()
+    if unmapped:
+        report(f"{pool.name}: not among them, since timm does not have them: {', '.join(unmapped)}")
+    return pool.entries()
+
+
+def _pooled(entries: Sequence[Entry], selection: Selection, report: Callable[[str], None]) -> list[ModelSpec]:
+    folder = selection.checkpoints
+    if folder is None:
+        pool = selection.pool or ""
+        return [own_place(entry, Path(pool).parent if _is_file(pool) else None, pool) for entry in entries]
+    specs, missing = present(entries, folder)
+    for line in missing_lines(missing, len(entries), folder):
+        report(line)
+    if missing and not specs:
+        raise InputError(f"None of the {len(entries)} checkpoints of the pool is in {folder}.")
+    return specs
+
+
+def _is_file(pool: str) -> bool:
+    return pool not in POOLS and (Path(pool).suffix != "" or Path(pool).exists())

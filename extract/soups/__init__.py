@@ -1,0 +1,1 @@
+"""Soups: models whose weights are averages of others'."""

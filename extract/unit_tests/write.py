@@ -1,0 +1,201 @@
+"""Write unit-tests into a folder, once: a run that was killed continues, and a run that is repeated does nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from PIL import Image
+
+from extract.unit_tests.kinds import KINDS, render, require_kind
+from extract.unit_tests.plan import FOLDER, HEADER, TABLE, PlannedImage, plan
+from extract.unit_tests.record import FINISHED, UNFINISHED, Record, read_record, reconcile
+from extract.unit_tests.sampling import pixel_generator
+from extract.unit_tests.sources import Sources, list_sources, read_image
+from featurestore.errors import InputError, StorageError
+from featurestore.machine import cores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+
+# Each thread holds a few float64 copies of one image; blurring and encoding release the interpreter's lock.
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTestSummary:
+    """What a folder of unit-tests holds after a run.
+
+    Attributes:
+        folder: the folder, a NINCO root.
+        csv: its list of images.
+        written: how many images this run drew.
+        reused: how many were there already.
+        kinds: the kinds in the folder.
+        per_kind: how many images each kind has.
+        seed: the seed of the pixels.
+        images: how many source images there were to draw from.
+    """
+
+    folder: Path
+    csv: Path
+    written: int
+    reused: int
+    kinds: tuple[str, ...]
+    per_kind: int
+    seed: int
+    images: int
+
+
+def write_unit_tests(
+    out: Path,
+    images: Path,
+    *,
+    kinds: Sequence[str] | None = None,
+    per_kind: int = 400,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> UnitTestSummary:
+    """Draw synthetic unit-tests from a folder of images, in the folder layout of NINCO.
+
+    Kinds that an earlier run finished in the same folder stay, and stay listed. An image's pixels depend on the seed,
+    its kind and its source image, and on nothing else.
+
+    Args:
+        out: the folder to write into; it becomes a NINCO root.
+        images: the folder of source images, which give the sizes and the pixels to permute.
+        kinds: names in `KINDS`; all of them by default.
+        per_kind: how many images to draw of each kind.
+        seed: the seed of the pixels; which source images are drawn depends on the kind only, as in NINCO.
+        progress: called with (images done, images in all) as the work goes on.
+
+    Raises:
+        InputError: an argument cannot be used, a source image cannot be decoded, or `out` holds other unit-tests;
+            nothing was written.
+        StorageError: the disk refused a file; what was written is reused by the next run.
+    """
+    chosen = _choose(kinds)
+    _require_numbers(per_kind, seed)
+    sources = list_sources(images)
+    _require_apart(out, images)
+    _require_enough(sources, per_kind)
+    record = reconcile(out, Record(seed, per_kind, len(sources.names), sources.digest, chosen))
+    planned = plan(record.kinds, record.images, per_kind)
+    missing = [image for image in planned if not (out / image.location).is_file()]
+    if missing or not _is_finished(out, record):
+        _require_decodable(sources, missing)
+        # The unfinished record goes first, so that a killed run is never continued with another seed or other images.
+        _write(out / UNFINISHED, record.to_json().encode())
+        _draw_all(partial(_draw, out, sources, seed), missing, len(planned), progress)
+        _finish(out, record, planned)
+    return UnitTestSummary(
+        folder=out,
+        csv=out / TABLE,
+        written=len(missing),
+        reused=len(planned) - len(missing),
+        kinds=record.kinds,
+        per_kind=per_kind,
+        seed=seed,
+        images=record.images,
+    )
+
+
+def _choose(kinds: Sequence[str] | None) -> tuple[str, ...]:
+    if kinds is None:
+        return tuple(KINDS)
+    for kind in kinds:
+        require_kind(kind)
+    if not kinds:
+        raise InputError(f"no unit-test kind was chosen; choose from {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in kinds)
+
+
+def _require_numbers(per_kind: int, seed: int) -> None:
+    if per_kind < 1:
+        raise InputError(f"--per-kind is {per_kind}; each kind needs at least 1 image")
+    if seed < 0:
+        raise InputError(f"the seed is {seed}; choose one that is not negative")
+
+
+def _require_apart(out: Path, images: Path) -> None:
+    if (out / FOLDER).resolve().is_relative_to(images.resolve()):
+        raise InputError(f"{out} lies in {images}, whose images it is drawn from; choose a folder outside of it")
+
+
+def _require_enough(sources: Sources, per_kind: int) -> None:
+    number = len(sources.names)
+    if number < per_kind:
+        raise InputError(
+            f"{sources.root} holds {number} images, fewer than {per_kind} per kind; use --per-kind {number}"
+        )
+
+
+def _require_decodable(sources: Sources, missing: Sequence[PlannedImage]) -> None:
+    indices = sorted({image.index for image in missing})
+    for _ in _in_threads(lambda index: read_image(sources.path(index)).shape, indices):
+        pass
+
+
+def _is_finished(out: Path, record: Record) -> bool:
+    complete = read_record(out / FINISHED) == record and (out / TABLE).is_file()
+    return complete and not (out / UNFINISHED).exists()
+
+
+def _draw_all(
+    draw: Callable[[PlannedImage], None], missing: Sequence[PlannedImage], total: int, progress: Progress | None
+) -> None:
+    for done, _ in enumerate(_in_threads(draw, missing), start=total - len(missing) + 1):
+        if progress is not None:
+            progress(done, total)
+
+
+def _finish(out: Path, record: Record, planned: Iterable[PlannedImage]) -> None:
+    _write(out / TABLE, _table(planned))
+    _write(out / FINISHED, record.to_json().encode())
+    (out / UNFINISHED).unlink(missing_ok=True)
+
+
+def _draw(out: Path, sources: Sources, seed: int, image: PlannedImage) -> None:
+    generator = pixel_generator(seed, image.kind, image.index)
+    pixels = render(image.kind, read_image(sources.path(image.index)), generator)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, format=image.format)
+    _write(out / image.location, encoded.getbuffer())
+
+
+def _table(planned: Iterable[PlannedImage]) -> bytes:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(HEADER)
+    rows.writerows((image.location, image.kind) for image in planned)
+    return text.getvalue().encode()
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all; a hidden half of it may stay behind when the process is killed."""
+    half = path.with_name(f".{path.name}.{os.getpid()}.half")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(content)
+        half.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            half.unlink()
+        raise StorageError(f"cannot write {path}: {error.strerror}; make room or choose another folder") from error
+
+
+def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Map in a few threads, in order; what has not begun is dropped as soon as one call fails."""
+    with ThreadPoolExecutor(min(MOST_THREADS, cores())) as pool:
+        yield from pool.map(function, items)

@@ -1,0 +1,1 @@
+"""Care of a lake: whether what it holds is sound, and what can be deleted."""

@@ -1,0 +1,135 @@
+"""The interactive prompt of `featurestore sql`: history, completion, statements over several lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer, Completion
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.lexers import PygmentsLexer
+from pygments.lexers.sql import SqlLexer
+
+from featurestore.cli import explain, render
+from featurestore.cli.completion import vocabulary
+from featurestore.cli.session import MOST_ROWS, Session
+from featurestore.errors import LakeError
+from featurestore.names import pick
+from featurestore.query.statements import is_complete
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    from featurestore.cli.completion import Vocabulary
+    from featurestore.lake import Lake
+
+COMMANDS = {
+    ".help": "show this",
+    ".tables": "list the views, and the questions, which make tables too: from best_detector();",
+    ".schema": "show what the columns of views and macros mean: all, or one, as in `.schema metrics`",
+    ".format": f"show or choose the format of answers: {', '.join(render.FORMATS)}",
+    ".quit": "leave, as Ctrl-D does",
+}
+_GREETING = (
+    "SQL over the lake at {}: end a statement with `;`, complete with Tab, leave with Ctrl-D; .help shows more.\n"
+)
+
+
+def converse(lake: Lake, format_: str) -> None:
+    """Read statements from the terminal, and print their answers, until the user leaves.
+
+    Raises:
+        MissingError: There is no lake, or no such format.
+        StorageError: The lake cannot be read.
+    """
+    session = Session(lake, format_, MOST_ROWS)
+    words = vocabulary(session.connection)
+    prompt: PromptSession[str] = PromptSession(
+        message="lake> ",
+        prompt_continuation="  ...> ",
+        history=_history(),
+        completer=_Words(words),
+        complete_while_typing=False,
+        lexer=PygmentsLexer(SqlLexer),
+        multiline=Condition(lambda: not _is_done(prompt.default_buffer.text)),
+    )
+    sys.stdout.write(_GREETING.format(lake.location))
+    while _turn(prompt, session, words):
+        pass
+
+
+def _turn(prompt: PromptSession[str], session: Session, words: Vocabulary) -> bool:
+    """One question and its answer; whether there is to be another."""
+    try:
+        text = prompt.prompt().strip()
+        if text.startswith("."):
+            return _command(text, session, words)
+        session.run(text)
+    except EOFError:
+        return False
+    except KeyboardInterrupt:
+        pass
+    except LakeError as error:
+        sys.stdout.write(f"Error: {error}\n")
+    return True
+
+
+def _command(text: str, session: Session, words: Vocabulary) -> bool:
+    """Run a command that is not SQL; whether the user stays."""
+    name, *arguments = text.rstrip(";").split()
+    pick("command", name, COMMANDS)
+    argument = arguments[0] if arguments else None
+    if name == ".help":
+        sys.stdout.write("".join(f"{command:<8} {meaning}\n" for command, meaning in COMMANDS.items()))
+    elif name == ".tables":
+        sys.stdout.write("".join(f"{view:<20} {title}\n" for view, title in words.titles.items()))
+        sys.stdout.write("".join(f"{question}()\n" for question in words.questions))
+    elif name == ".schema":
+        sys.stdout.write(explain.schema(explain.schema_rows(argument)))
+    elif name == ".format":
+        if argument:
+            render.check_format(argument)
+            session.format = argument
+        sys.stdout.write(f"{session.format}\n")
+    return name != ".quit"
+
+
+def _is_done(text: str) -> bool:
+    """Whether Enter ends the input: after a command, a whole statement, or nothing."""
+    return not text.strip() or text.lstrip().startswith(".") or is_complete(text)
+
+
+class _Words(Completer):
+    """The vocabulary as prompt_toolkit asks for it."""
+
+    def __init__(self, words: Vocabulary) -> None:
+        self._words = words
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """What the word before the cursor may become."""
+        del complete_event
+        text = document.text_before_cursor
+        if text.startswith("."):
+            yield from (Completion(name, -len(text)) for name in COMMANDS if name.startswith(text))
+            return
+        for begun, word, meaning in self._words.complete(text):
+            yield Completion(word, -len(begun), display_meta=meaning)
+
+
+def _history() -> History:
+    """What was typed before, kept in the user's state folder; where that cannot be written, for this session alone."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    file = state / "featurestore" / "sql_history"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(file))

@@ -1,0 +1,1 @@
+"""The lake's layout: what docs/format.md says, as values and their text; no I/O."""

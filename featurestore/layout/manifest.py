@@ -1,0 +1,180 @@
+"""The manifest: the JSON that makes a partition exist. Values and their text; no IO."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from featurestore.errors import ConflictError, CorruptionError, FormatError
+from featurestore.layout.fingerprint import Ingredient, differences
+from featurestore.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FORMAT_VERSION = 1
+_SEGMENT = re.compile(r"(?=.*[^.])[a-z0-9._=-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One Parquet file: its path relative to the partition, its rows, bytes and sha256."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one job commits: the whole partition, or one of its parts (one detector's scores).
+
+    Attributes:
+        key: Values of the table's part keys; empty where the partition is one part.
+        fingerprint: sha256 of the table, all keys and the ingredients.
+        ingredients: Everything that determines the content, by name.
+        fragments: The files, in row order.
+        details: What is worth knowing but determines nothing: timings, versions, warnings.
+    """
+
+    key: Mapping[str, str]
+    fingerprint: str
+    ingredients: Mapping[str, Ingredient]
+    fragments: tuple[Fragment, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all fragments."""
+        return sum(fragment.rows for fragment in self.fragments)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all fragments."""
+        return sum(fragment.bytes for fragment in self.fragments)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One commit of one partition."""
+
+    table: str
+    key: Mapping[str, str]
+    version: int
+    parts: tuple[Part, ...]
+    created: str = ""
+    writer: str = ""
+
+    def part(self, key: Mapping[str, str]) -> Part | None:
+        """The part of that key, or None."""
+        return next((part for part in self.parts if dict(part.key) == dict(key)), None)
+
+    @property
+    def title(self) -> str:
+        """How messages call the partition: `activations (model vit-b, dataset ninco)`."""
+        return title(self.table, self.key)
+
+
+def title(table: str, key: Mapping[str, str]) -> str:
+    """How messages call a partition: `activations (model vit-b, dataset ninco)`."""
+    return f"{table} ({', '.join(f'{name} {value}' for name, value in key.items())})"
+
+
+def merged(
+    current: Manifest | None, table: str, key: Mapping[str, str], parts: Sequence[Part], *, replacing: bool
+) -> Manifest | None:
+    """Plan the next commit: `current` with `parts` added or swapped in.
+
+    Args:
+        current: The partition's newest manifest, or None if the partition does not exist.
+        table: The table's name.
+        key: The partition's key.
+        parts: What to commit.
+        replacing: Whether a part with another fingerprint may be swapped.
+
+    Returns:
+        The manifest to create, or None if `current` holds all parts already.
+
+    Raises:
+        ConflictError: A part exists with another fingerprint and `replacing` is false.
+    """
+    kept = {tuple(part.key.items()): part for part in current.parts} if current else {}
+    changed = False
+    for part in parts:
+        existing = kept.get(tuple(part.key.items()))
+        if existing and existing.fingerprint == part.fingerprint:
+            continue
+        if existing and not replacing:
+            raise conflict(table, {**key, **part.key}, existing.ingredients, part.ingredients)
+        kept[tuple(part.key.items())] = part
+        changed = True
+    if not changed:
+        return None
+    return Manifest(table, dict(key), current.version + 1 if current else 1, tuple(kept.values()))
+
+
+def conflict(
+    table: str, key: Mapping[str, str], stored: Mapping[str, Ingredient], wanted: Mapping[str, Ingredient]
+) -> ConflictError:
+    """The error for a partition that exists with other ingredients; it names each that differs."""
+    changes = "; ".join(differences(stored, wanted)) or "the format of the fingerprint"
+    return ConflictError(
+        f"The lake already holds {title(table, key)}, made with another {changes}: "
+        "use another name, or --replace to swap it."
+    )
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The manifest as the bytes to store, stamped with the time and this version."""
+    stamped = replace(
+        manifest,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        writer=f"featurestore {__version__}",
+    )
+    return json.dumps({"format": FORMAT_VERSION, **asdict(stamped)}, indent=1, allow_nan=False).encode()
+
+
+def from_json(data: bytes, path: str) -> Manifest:
+    """Read a stored manifest.
+
+    Raises:
+        FormatError: It was written in a newer format.
+        CorruptionError: It is not a manifest, or names a fragment outside its partition.
+    """
+    try:
+        document = json.loads(data)
+        found = document.pop("format")
+        if found != FORMAT_VERSION:
+            raise FormatError(
+                f"{path} has format version {found}, and this featurestore reads version {FORMAT_VERSION}: "
+                "upgrade featurestore to read this lake."
+            )
+        parts = tuple(
+            Part(**{**part, "fragments": tuple(Fragment(**fragment) for fragment in part["fragments"])})
+            for part in document.pop("parts")
+        )
+        manifest = Manifest(parts=parts, **document)
+        _check_types(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
+    for fragment in (fragment for part in parts for fragment in part.fragments):
+        _check_inside(fragment.path, path)
+    return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    fragments = [fragment for part in manifest.parts for fragment in part.fragments]
+    keys = [manifest.key, *(part.key for part in manifest.parts)]
+    texts = [manifest.table, *(value for key in keys for value in key.values()), *(f.path for f in fragments)]
+    numbers = [manifest.version, *(f.rows for f in fragments), *(f.bytes for f in fragments)]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError("a value is not of its type")
+
+
+def _check_inside(fragment: str, manifest: str) -> None:
+    if not all(_SEGMENT.fullmatch(segment) for segment in fragment.split("/")):
+        raise CorruptionError(f"{manifest} names the fragment {fragment!r} outside its own partition: it was altered.")

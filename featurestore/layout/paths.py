@@ -1,0 +1,65 @@
+"""Where things lie in a lake: pure builders and parsers of paths, relative to the lake's root."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from featurestore.names import check_slug
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from featurestore.layout.tables import Table
+
+_FRAGMENT = re.compile(r"[0-9a-f]{12}-([0-9]{5,})\.parquet")
+_MANIFEST = re.compile(r"_manifest\.([1-9][0-9]*)\.json")
+
+
+def partition_path(table: Table, key: Mapping[str, str]) -> str:
+    """`activations/model=M/dataset=D`: the folder of a partition.
+
+    Raises:
+        InputError: A value of the key is not a slug.
+    """
+    return "/".join([table.name, *_segments(table.keys, key)])
+
+
+def part_path(table: Table, part_key: Mapping[str, str]) -> str:
+    """`detector=msp`: the folder of a part, relative to its partition; empty where a partition has one part."""
+    return "/".join(_segments(table.part_keys, part_key))
+
+
+def fragment_name(fingerprint: str, number: int) -> str:
+    """`0123456789ab-00007.parquet`: a fragment's file name."""
+    return f"{fingerprint[:12]}-{number:05d}.parquet"
+
+
+def fragment_number(path: str) -> int | None:
+    """The number that a path's file name gives, or None if it is no fragment."""
+    match = _FRAGMENT.fullmatch(path.rpartition("/")[2])
+    return int(match[1]) if match else None
+
+
+def manifest_name(version: int) -> str:
+    """`_manifest.3.json`: the file name of a partition's third commit."""
+    return f"_manifest.{version}.json"
+
+
+def manifest_version(path: str) -> int | None:
+    """The version that a path's file name gives, or None if it is no manifest."""
+    match = _MANIFEST.fullmatch(path.rpartition("/")[2])
+    return int(match[1]) if match else None
+
+
+def partition_key(table: Table, folder: str) -> dict[str, str] | None:
+    """The key of a partition folder, or None if the folder is not a partition of the table."""
+    head, *segments = folder.split("/")
+    pairs = [segment.partition("=") for segment in segments]
+    if head != table.name or tuple(name for name, _, _ in pairs) != table.keys:
+        return None
+    return {name: value for name, _, value in pairs}
+
+
+def _segments(names: tuple[str, ...], key: Mapping[str, str]) -> list[str]:
+    return [f"{name}={check_slug(name, key[name])}" for name in names]

@@ -1,0 +1,1 @@
+"""Partitions: reading and writing what one manifest names."""

@@ -1,0 +1,1 @@
+"""Questions: SQL files, the views that they read, and their answers."""

@@ -1,0 +1,164 @@
+"""Asking: a question with its parameters and filters, on a connection that reads the lake and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from featurestore.errors import InputError, StorageError, one_line
+from featurestore.layout.tables import TABLES
+from featurestore.names import nearest
+from featurestore.query import catalog, filters
+from featurestore.query.filters import Filters
+from featurestore.storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from featurestore.query.header import SqlFile, Value
+
+_MADE_BY = {
+    "datasets": "dataset add",
+    "samples": "dataset add",
+    **dict.fromkeys(("models", "activations", "heads"), "extract"),
+}
+_ALL = Filters()
+_WIDE_VALUES = ("all", "any", "")
+_COLUMN_OF = {"unit_tests": "ood_dataset", "ood": "ood_dataset"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question was answered with.
+
+    Attributes:
+        relation: The rows; DuckDB computes them when they are fetched.
+        notes: Sentences on what was left out.
+    """
+
+    question: SqlFile
+    parameters: Mapping[str, Value]
+    connection: duckdb.DuckDBPyConnection
+    relation: duckdb.DuckDBPyRelation
+    notes: Sequence[str]
+
+    def why_empty(self, location: str) -> list[str]:
+        """Sentences that help where the answer has no rows: what the lake lacks, or which value it does not know."""
+        read = sorted(filters.reads(self.question.sql) & TABLES.keys() - {"failures"})
+        lacking = [
+            table for table in read if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall()
+        ]
+        makers = {_MADE_BY.get(table, "score") for table in lacking}
+        lines = [
+            f"The lake at {location} has no {' and no '.join(t for t in lacking if _MADE_BY.get(t, 'score') == maker)} yet: "
+            f"`featurestore {maker}` makes them."
+            for maker in ("dataset add", "extract", "score")
+            if maker in makers
+        ]
+        unknown = [line for name, value in self.parameters.items() for line in self._unknown(name, value, read)]
+        return (
+            lines
+            or unknown
+            or [f"Nothing in it fits: `featurestore ask {self.question.name} --explain` tells what is asked for."]
+        )
+
+    def _unknown(self, parameter: str, value: Value, read: Sequence[str]) -> list[str]:
+        """Whether a parameter that chooses by name has a value that the lake knows."""
+        if not isinstance(value, str) or value in _WIDE_VALUES:
+            return []
+        for view, column, condition in self._naming(parameter, read):
+            # One row is soon found; all names are gathered only where it is not.
+            rows = f"from {view} where {condition} and"
+            if self.connection.execute(f"select 1 {rows} {column}::varchar = $1 limit 1", [value]).fetchall():
+                return []
+            known = self.connection.execute(f"select distinct {column} {rows} {column} is not null").fetchall()
+            return [f"There is no {column} {value!r} in {view}: {nearest(value, (str(name) for (name,) in known))}"]
+        return []
+
+    def _naming(self, parameter: str, read: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        """Where the names stand that a parameter chooses from, the best first: view, column and condition."""
+        column = _COLUMN_OF.get(parameter, parameter)
+        for view in sorted(read, key=lambda view: view != "metrics"):
+            if column in catalog.views()[view].columns:
+                yield view, column, "true"
+        # A question of single scores names OOD sets as datasets, and their classes as those of samples.
+        if column == "ood_dataset" and "datasets" in read:
+            yield "datasets", "dataset", "role = 'ood'"
+        if column == "ood_class" and "samples" in read:
+            yield "samples", "class_name", f"dataset = {catalog.quote(str(self.parameters.get('ood', '')))}"
+
+
+def answer(
+    storage: Storage | None,
+    question: SqlFile,
+    parameters: Mapping[str, Value],
+    chosen: Filters = _ALL,
+    *,
+    location: str = "",
+) -> Answer:
+    """Ask a question of a lake, or of the published numbers alone.
+
+    Args:
+        storage: The lake's storage; None for the published numbers, which need no lake.
+        question: The question.
+        parameters: Values for its parameters; the others keep their defaults.
+        chosen: What it is narrowed to.
+        location: The lake, for messages.
+
+    Raises:
+        MissingError: A parameter, model or detector is not there.
+        InputError: A value or a condition cannot be used, or DuckDB refuses the question; the message gives file and line.
+        StorageError: The lake cannot be read.
+    """
+    bound = question.bind({**_implied(question, chosen), **parameters})
+    reads = filters.reads(question.sql)
+    if storage is None and not needs_no_lake(question):
+        lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
+        raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
+    try:
+        connection = catalog.connect(
+            storage or Storage(), reads | catalog.named_in(question.sql) | filters.needed(chosen, reads)
+        )
+        notes = filters.narrow(connection, reads, chosen)
+        _lock(connection, [] if storage is None else [storage.uri("")])
+    except duckdb.Error as error:
+        raise StorageError(f"DuckDB cannot read the lake at {location}: {one_line(error)}") from error
+    return _run(connection, question, bound, notes, location)
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection,
+    question: SqlFile,
+    bound: Mapping[str, Value],
+    notes: Sequence[str],
+    location: str,
+) -> Answer:
+    try:
+        relation = connection.sql(question.sql, params=dict(bound)) if bound else connection.sql(question.sql)
+    except duckdb.IOException as error:
+        raise StorageError(f"DuckDB cannot read the lake at {location}: {one_line(error)}") from error
+    except duckdb.Error as error:
+        raise catalog.explained(connection, question, bound, error) from error
+    if relation is None:
+        raise InputError(f"{question.origin}: the statement returns no rows: write a SELECT.")
+    return Answer(question, bound, connection, relation, notes)
+
+
+def _implied(question: SqlFile, chosen: Filters) -> dict[str, Value]:
+    """Parameters that follow from filters: a question of one detector that is narrowed to another is asked of that one."""
+    found = {"model": chosen.models, "detector": chosen.detectors}
+    return {name: names[0] for name, names in found.items() if len(names) == 1 and name in question.parameters}
+
+
+def needs_no_lake(question: SqlFile) -> bool:
+    """Whether published numbers are all that a question reads."""
+    return filters.reads(question.sql) == {filters.PUBLISHED}
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> None:
+    """Keep a question, which may be anybody's, from all files but the lake's."""
+    connection.execute(f"set allowed_directories = {catalog.sql_list(folders)}")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")

@@ -1,0 +1,131 @@
+"""The catalog as a DuckDB file: a lake's views, questions and their documentation, for any DuckDB client."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import uuid
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from featurestore.errors import InputError, StorageError, one_line
+from featurestore.query import catalog
+from featurestore.storage import LocalStorage
+from featurestore.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from featurestore.lake import Lake
+    from featurestore.storage import Storage
+
+_STAGED = ".staged-"
+_READABLE_SINCE = "v1.4.0"
+"""The oldest DuckDB that opens the file: the one that `pyproject.toml` asks for."""
+
+_SNAPSHOT = (
+    "The lake that this catalog shows, as it was then: what is added later is seen once the catalog is made again"
+)
+
+
+def write_catalog(lake: Lake, out: Path) -> None:
+    """Write a DuckDB file with every view and question over a lake as it is now.
+
+    The file holds none of the lake's data. If the lake lies in the file's folder or below it, both may be moved together: the views find
+    the lake beside the file, wherever a client opens it from.
+
+    Args:
+        lake: The lake.
+        out: The file; an older catalog there is replaced.
+
+    Raises:
+        MissingError: There is no lake.
+        InputError: The file's folder does not exist, or the file is there and is no catalog.
+        StorageError: The lake cannot be read, or the file not be written.
+    """
+    lake.check_exists()
+    _check_out(out)
+    with _staged(out) as staged:
+        try:
+            _fill(staged, lake, out)
+            staged.replace(out)
+        except (duckdb.Error, OSError) as error:
+            raise StorageError(
+                f"Cannot write the catalog {out} of the lake at {lake.location}: {one_line(error)}"
+            ) from error
+    # A log that a killed client left belongs to the file that was there before.
+    _log(out).unlink(missing_ok=True)
+
+
+def _fill(file: Path, lake: Lake, out: Path) -> None:
+    with duckdb.connect(file, config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
+        connection.execute("set enable_progress_bar = false")
+        catalog.create(connection, lake.storage, files=_files(lake.storage, out))
+        connection.execute("create table stored.snapshot (lake varchar, made timestamptz, writer varchar)")
+        row = [lake.location, datetime.now(UTC), f"featurestore {__version__}"]
+        connection.execute("insert into stored.snapshot values (?, ?, ?)", row)
+        connection.execute(f"comment on table stored.snapshot is {catalog.quote(_SNAPSHOT)}")
+
+
+def _files(storage: Storage, out: Path) -> catalog.Files | None:
+    """How the views find the fragments: relative to the file where the lake lies below its folder, else by their URIs."""
+    if not isinstance(storage, LocalStorage):
+        return None
+    root, folder = storage.root.resolve(), out.parent.resolve()
+    if not root.is_relative_to(folder):
+        return None
+    below = root.relative_to(folder).as_posix()
+    return partial(_beside, str(folder), out.name, "" if below == "." else f"{below}/")
+
+
+def _beside(folder: str, name: str, below: str, keys: Sequence[str]) -> str:
+    """The files as a SQL expression that follows the catalog when it is moved.
+
+    DuckDB resolves relative paths against the client's working directory, and a view may not look up where its database
+    lies. But the client's setting `temp_directory` is `<database>.tmp` unless someone changed it. Where it is not (the
+    catalog was attached to another database, or renamed), the views use the folder in which the catalog was made.
+    """
+    temporary = "current_setting('temp_directory')"
+    here = f"regexp_replace(parse_dirpath({temporary}), '([*?[])', '[\\1]', 'g')"
+    is_ours = f"parse_filename({temporary}) = {catalog.quote(f'{name}.tmp')}"
+    root = f"case when {is_ours} then {here} else {catalog.quote(glob.escape(folder))} end"
+    paths = catalog.sql_list(glob.escape(f"/{below}{key}") for key in keys)
+    return f"list_transform({paths}, lambda path: {root} || path)"
+
+
+def _check_out(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise InputError(f"There is no folder {out.parent} to write {out.name} into: make it first.")
+    if (out.exists() or out.is_symlink()) and not _is_catalog(out):
+        raise InputError(
+            f"{out} is there already and is no catalog of featurestore: give another name, or move it away."
+        )
+
+
+def _is_catalog(file: Path) -> bool:
+    try:
+        with duckdb.connect(file, read_only=True) as connection:
+            connection.execute("from stored.snapshot")
+    except duckdb.Error:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _staged(out: Path) -> Iterator[Path]:
+    """A name beside the file; what a failure leaves there is deleted."""
+    staged = out.parent / f"{_STAGED}{uuid.uuid4().hex}"
+    try:
+        yield staged
+    finally:
+        staged.unlink(missing_ok=True)
+        _log(staged).unlink(missing_ok=True)
+
+
+def _log(file: Path) -> Path:
+    """DuckDB's write-ahead log of a file."""
+    return file.with_name(f"{file.name}.wal")

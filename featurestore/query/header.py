@@ -1,0 +1,187 @@
+"""SQL files with a documented header: comment lines such as `-- title: …`, then one SELECT. Parsing only; no database."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurestore.errors import InputError, LakeError
+from featurestore.names import pick
+from featurestore.query.default_plot import plot
+from featurestore.query.parameter import TYPES, Parameter, Value, parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from featurestore.query.default_plot import Plot
+
+__all__ = ["TOPICS", "Argument", "Parameter", "SqlFile", "Value", "parse"]
+
+TOPICS = ("accuracy", "recipes", "detectors", "unit-tests", "samples", "published", "lake")
+"""The topics of the questions that come with the package, in the order of the list; a user's own may have others."""
+
+PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
+_HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
+_TAGS = ("title", "question", "finding", "topic", "plot", "param", "argument", "column")
+_DUCKDB_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a macro.
+
+    Attributes:
+        name: As in `name := value`.
+        default: A SQL literal; None where the caller must give a value.
+        description: What it is.
+    """
+
+    name: str
+    default: str | None
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """One view, macro or question.
+
+    Attributes:
+        name: The file's name without its ending.
+        title: A few words.
+        question: What it answers, in a sentence.
+        finding: The published finding that it tests; empty if none.
+        topic: The group that it is listed under.
+        parameters: By name, in the order of the header.
+        columns: Description of each result column, in order.
+        arguments: A macro's arguments by name, in order.
+        plot: How the answer is drawn by default; None if the header does not say.
+        sql: The whole text, header included.
+        origin: The file's path, for messages.
+    """
+
+    name: str
+    title: str
+    question: str
+    finding: str
+    topic: str
+    parameters: Mapping[str, Parameter]
+    columns: Mapping[str, str]
+    arguments: Mapping[str, Argument]
+    plot: Plot | None
+    sql: str
+    origin: str
+
+    @property
+    def body(self) -> str:
+        """The SQL after the header."""
+        return "\n".join(self.sql.splitlines()[self._header_length :])
+
+    def place(self, message: str) -> str:
+        """Where the body is wrong, from DuckDB's message on it: the file, and the line if DuckDB names one."""
+        line = _DUCKDB_LINE.search(message)
+        return f"{self.origin}, line {self._header_length + int(line[1])}" if line else self.origin
+
+    @property
+    def _header_length(self) -> int:
+        lines = self.sql.splitlines()
+        return next(number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("--"))
+
+    def bind(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Complete a caller's parameters with the defaults, each converted to its type.
+
+        Raises:
+            MissingError: A name is not one of the parameters.
+            InputError: A value is not of its parameter's type, or not an allowed one.
+        """
+        for name in values:
+            pick(f"parameter of {self.name}", name, self.parameters)
+        return {name: spec.parse(values.get(name, spec.default)) for name, spec in self.parameters.items()}
+
+
+def parse(text: str, name: str, origin: str) -> SqlFile:
+    """Read one SQL file.
+
+    Raises:
+        InputError: The header is broken; the message gives file and line.
+    """
+    single = dict.fromkeys(_TAGS, "")
+    parameters: dict[str, Parameter] = {}
+    columns: dict[str, str] = {}
+    arguments: dict[str, Argument] = {}
+    places: dict[tuple[str, str], str] = {}
+    for number, line in _header_lines(text):
+        place = f"{origin}, line {number}"
+        match = _header(line, place)
+        tag, name_ = match["tag"], (match["name"] or "").partition(" ")[0]
+        if (tag, name_) in places:
+            raise InputError(f"{place}: the {f'{tag} {name_}'.rstrip()} is there already; got {line!r} again.")
+        places[tag, name_] = place
+        if tag == "param":
+            parameters[name_] = _parameter(match, place)
+        elif tag == "argument":
+            arguments[name_] = Argument(name_, match["default"], match["text"])
+        elif tag == "column":
+            columns[name_] = match["text"]
+        else:
+            single[tag] = match["text"]
+    shown = _plot(single["plot"], columns, places["plot", ""]) if single["plot"] else None
+    _check(text, origin, single, parameters)
+    title, question, finding, topic = (single[tag] for tag in ("title", "question", "finding", "topic"))
+    return SqlFile(name, title, question, finding, topic, parameters, columns, arguments, shown, text, origin)
+
+
+def _header_lines(text: str) -> Iterable[tuple[int, str]]:
+    """The comment lines at the file's beginning; an indented line continues the one before."""
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("--"):
+            break
+        if line.startswith("--   ") and lines:
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {line[2:].strip()}")
+        else:
+            lines.append((number, line.rstrip()))
+    return lines
+
+
+def _header(line: str, place: str) -> re.Match[str]:
+    match = _HEADER.fullmatch(line)
+    if not match or match["tag"] not in _TAGS or not match["text"]:
+        raise InputError(f"{place}: expected `-- tag: text` with a tag of {', '.join(_TAGS)}; got {line!r}.")
+    words, tag = (match["name"] or "").split(), match["tag"]
+    if tag == "param":
+        return match
+    if (match["default"] is not None and tag != "argument") or len(words) != (tag in {"argument", "column"}):
+        raise InputError(f"{place}: a column takes its name before the colon, and other tags nothing; got {line!r}.")
+    return match
+
+
+def _parameter(match: re.Match[str], place: str) -> Parameter:
+    name, _, type_ = (match["name"] or "").partition(" ")
+    if type_ not in TYPES or match["default"] is None:
+        raise InputError(f"{place}: expected `-- param NAME {'|'.join(TYPES)} = DEFAULT: text`.")
+    try:
+        return parameter(name, type_, match["default"], match["text"])
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def _plot(written: str, columns: Mapping[str, str], place: str) -> Plot:
+    try:
+        return plot(written, columns)
+    except LakeError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
+    if not single["title"]:
+        raise InputError(f"{origin}, line 1: expected `-- title: …`.")
+    body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    if not body.strip():
+        raise InputError(f"{origin}: expected a SELECT after the header.")
+    used = set(PARAMETER_USE.findall(body))
+    if used != set(parameters):
+        names = ", ".join(sorted(used ^ set(parameters)))
+        raise InputError(
+            f"{origin}: the parameters of the header and of the SQL must be the same; these differ: {names}."
+        )

@@ -1,0 +1,71 @@
+"""Published numbers, shipped as the table `published`: what a user's own can be compared with, and a newcomer can ask."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib import resources
+
+import pyarrow as pa
+
+SOURCE = "arXiv 2505.18032"
+DETECTORS = {
+    "MSP": "msp",
+    "Energy": "energy",
+    "Energy+ReAct": "react",
+    "MaxLogit": "max-logit",
+    "ViM": "vim",
+    "ASH-S": "ash-s",
+    "KNN": "knn",
+    "NNGuide": "nnguide",
+    "NECO": "neco",
+    "GMN": "gmn",
+    "GEN": "gen",
+    "fDBD": "fdbd",
+    "Mahalanobis": "mahalanobis",
+    "Mahalanobis++": "mahalanobis-pp",
+    "RelativeMahalanobis": "relative-mahalanobis",
+    "RelativeMahalanobis++": "relative-mahalanobis-pp",
+}
+"""Detectors of the paper's table under the names that they have in a lake; `gmn` is not one of a lake's."""
+
+SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("model", "timm_name", "architecture", "pretraining", "detector", "dataset"), pa.string()),
+        "fpr95": pa.float64(),
+        "accuracy": pa.float64(),
+        "source": pa.string(),
+    }
+)
+
+
+@cache
+def rows() -> tuple[dict[str, str], ...]:
+    """The paper's table as it is shipped: a row per model, numbers in percent, with timm's name where there is one."""
+    text = resources.files("featurestore.query").joinpath("data", "maha_pp_2025.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+def table() -> pa.Table:
+    """A row per model and detector; `fpr95` and `accuracy` are shares in [0, 1]."""
+    return pa.Table.from_pylist([_long(row, column) for row in rows() for column in DETECTORS], schema=SCHEMA)
+
+
+def _long(row: dict[str, str], column: str) -> dict[str, str | float | None]:
+    timm_name = row["timm"] or None
+    return {
+        "model": row["published_name"],
+        "timm_name": timm_name,
+        "architecture": timm_name and timm_name.partition(".")[0],
+        "pretraining": row["pretraining"] or None,
+        "detector": DETECTORS[column],
+        "dataset": "ninco",
+        "fpr95": _share(row[column]),
+        "accuracy": _share(row["top1"]),
+        "source": SOURCE,
+    }
+
+
+def _share(percent: str) -> float:
+    """A printed percentage as a share with the same digits."""
+    return float(f"{percent}e-2")

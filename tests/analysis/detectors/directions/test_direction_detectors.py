@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import softmax
+
+from analysis.algebra.class_scatter import normalise
+from analysis.rows.activations import Activations, Head
+from featurestore.errors import InputError, NumericalError
+from tests.analysis.conftest import clustered
+from tests.analysis.gathered import scored
+from tests.analysis.modelled import Modelled, activations_of, modelled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tests.analysis.conftest import Labelled
+
+    Float64 = NDArray[Any]
+
+NAMES = ["cosine", "rcos", "ssc", "fdbd", "nci", "nan-ratio"]
+FITTED = ["cosine", "rcos", "fdbd", "nci"]
+
+
+def cosine(first: Float64, second: Float64) -> float:
+    first, second = first / np.abs(first).max(), second / np.abs(second).max()
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def naive_scores(name: str, model: Modelled) -> Float64:
+    """The formulas, one query and one class at a time."""
+    features, labels, head = model.rows.feature.astype(float), model.labels, model.head
+    means = [features[labels == c].mean(axis=0) for c in np.unique(labels)]
+    fed = normalise(features) if head.normalizes else features
+    mean = fed.mean(axis=0)
+    scores = []
+    assert model.queries.logits is not None
+    for row, z in zip(model.queries.feature.astype(float), model.queries.logits, strict=True):
+        h = row / np.linalg.norm(row) if head.normalizes else row
+        y = int(z.argmax())
+        w = head.weight
+        match name:
+            case "cosine":
+                score = max(cosine(row, m) for m in means)
+            case "rcos":
+                score = softmax([cosine(row, m) for m in means]).max()
+            case "ssc":
+                score = softmax([cosine(row, c) for c in w]).max()
+            case "fdbd":
+                others = [c for c in range(len(w)) if c != y]
+                far = sum((z[y] - z[c]) / np.linalg.norm(w[y] - w[c]) for c in others)
+                score = far / np.linalg.norm(h - mean)
+            case "nci":
+                score = w[y] @ (h - mean) / np.linalg.norm(h - mean) + 1e-4 * np.abs(h).sum()
+            case _:
+                score = np.abs(row).sum() / (row != 0).sum()
+        scores.append(score)
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("normalizes", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_equal_the_formula(name: str, normalizes: bool, labelled: Labelled) -> None:
+    """On random, degenerate and real features, for heads that are fed h and heads that are fed its direction."""
+    model = modelled(labelled, normalizes=normalizes)
+    fast = scored(name, model.rows, model.labels, model.queries, classes=labelled.num_classes)
+    assert_allclose(fast, naive_scores(name, model), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_order_and_shards_do_not_matter(name: str) -> None:
+    """Another order of the fit rows, in three shards, changes nothing but rounding."""
+    model = modelled(clustered(1, 300, 20, 4))
+    other = model.shuffled()
+    once = scored(name, model.rows, model.labels, model.queries, classes=4)
+    assert_allclose(scored(name, other.rows, other.labels, model.queries, classes=4, shards=3), once, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_common_shift_of_the_logits_does_not_matter(name: str) -> None:
+    """They see at most the order of the logits and their differences."""
+    model = modelled(clustered(2, 100, 8, 5))
+    assert model.queries.logits is not None
+    moved = Activations(model.queries.feature, model.queries.logits + 7, model.head)
+    before = scored(name, model.rows, model.labels, model.queries, classes=5)
+    assert_allclose(scored(name, model.rows, model.labels, moved, classes=5), before, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["cosine", "rcos", "ssc"])
+def test_the_norm_does_not_matter(name: str) -> None:
+    """Rescaling every query leaves its cosines."""
+    model = modelled(clustered(2, 100, 8, 5))
+    scaled = Activations(model.queries.feature * np.linspace(0.1, 10, 30)[:, None], model.queries.logits, model.head)
+    before = scored(name, model.rows, model.labels, model.queries, classes=5)
+    assert_allclose(scored(name, model.rows, model.labels, scaled, classes=5), before, rtol=1e-12)
+
+
+def test_many_classes_give_the_same_boundaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the matrix of all pairs of classes would be too large, the rows that a block needs are computed."""
+    model = modelled(clustered(3, 100, 8, 6))
+    before = scored("fdbd", model.rows, model.labels, model.queries, classes=6)
+    monkeypatch.setattr("analysis.detectors.directions.fdbd._CLASSES_AT_ONCE", 5)
+    head = Head(model.head.weight, model.head.bias)
+    rows, queries = (activations_of(part.feature, head) for part in (model.rows, model.queries))
+    assert_allclose(scored("fdbd", rows, model.labels, queries, classes=6), before, rtol=1e-12)
+
+
+def test_two_classes_of_equal_weights_have_no_boundary() -> None:
+    """Both classes are named."""
+    head = Head(np.array([[1.0, 2], [0, 1], [3, 1], [0, 1]]), np.arange(4.0))
+    rows = activations_of(np.random.default_rng(0).normal(size=(9, 2)), head)
+    with pytest.raises(NumericalError, match="Classes 1 and 3 have the same weights"):
+        scored("fdbd", rows, np.arange(9) % 4, rows)
+
+
+def test_directions_need_means_and_weights_that_are_not_zero() -> None:
+    """The class is named."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(10, 3))
+    features[1::2] *= 0
+    head = Head(np.array([[1.0, 0, 0], [0, 0, 0]]), np.zeros(2))
+    rows = Activations(features, rng.normal(size=(10, 2)), head)
+    with pytest.raises(NumericalError, match="mean feature of class 1 is zero"):
+        scored("cosine", rows, np.arange(10) % 2, rows)
+    with pytest.raises(NumericalError, match="weight vector of class 1 is zero"):
+        scored("ssc", rows, np.arange(10) % 2, rows)
+
+
+@pytest.mark.parametrize(("name", "what"), [("nan-ratio", "scores row 2"), ("cosine", "row 2 of the block is zero")])
+def test_a_feature_of_zeros_is_an_error(name: str, what: str) -> None:
+    """It has neither a direction nor an entry to average."""
+    rows = Activations(np.random.default_rng(0).normal(size=(5, 3)))
+    queries = Activations(np.where(np.arange(5)[:, None] == 2, 0.0, rows.feature))
+    with pytest.raises(NumericalError, match=what):
+        scored(name, rows, np.zeros(5, int), queries)
+
+
+def test_cosines_of_another_dimension_are_refused() -> None:
+    """Both numbers are named."""
+    rows, queries = (Activations(np.random.default_rng(0).normal(size=(5, dim))) for dim in (3, 4))
+    with pytest.raises(InputError, match="4 dimensions meet a fit of 3"):
+        scored("cosine", rows, np.zeros(5, int), queries)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import brentq
+
+from analysis.rows.activations import Activations
+from analysis.statistics.logit_tails import LOGIT_TAILS
+from featurestore.errors import NumericalError
+from tests.analysis.gathered import gathered, scored
+from tests.analysis.headed import headed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tests.analysis.headed import Headed
+
+    Float64 = NDArray[np.float64]
+
+
+def weibull(values: Float64) -> tuple[float, float]:
+    """Maximum likelihood at location 0, by bisection on the profile likelihood."""
+
+    def slope(k: float) -> float:
+        return float((values**k * np.log(values)).sum() / (values**k).sum() - 1 / k - np.log(values).mean())
+
+    shape = brentq(slope, 1e-3, 100, xtol=1e-14, rtol=1e-14)
+    return shape, float((values**shape).mean() ** (1 / shape))
+
+
+def naive_scores(case: Headed, alpha: int = 3, tail: int = 20) -> Float64:
+    """The authors' recipe, one class and one row at a time."""
+    logits = case.fit.logits64
+    classes = logits.shape[1]
+    models = []
+    for c in range(classes):
+        right = [row for row, label in zip(logits, case.labels, strict=True) if label == c == np.argmax(row)]
+        mean = np.mean(right, axis=0)
+        distances = np.sort([math.dist(row, mean) for row in right])[-tail:]
+        models.append((mean, distances.min(), *weibull(distances - distances.min() + 1)))
+    scores = []
+    for z in case.queries.logits64:
+        changed, unknown = z.copy(), 0.0
+        for rank, c in enumerate(np.argsort(-z, kind="stable")[:alpha]):
+            mean, nearest, shape, scale = models[c]
+            moved = max(math.dist(z, mean) - nearest + 1, 0)
+            far = 1 - math.exp(-((moved / scale) ** shape))
+            changed[c] = z[c] * (1 - (alpha - rank) / alpha * far)
+            unknown += z[c] - changed[c]
+        scores.append(-math.exp(unknown) / (math.exp(unknown) + np.exp(changed).sum()))
+    return np.array(scores)
+
+
+def test_scores_equal_the_formula() -> None:
+    """Tails longer and shorter than a class, near and far queries."""
+    case = headed(1, rows=300, classes=6, nonnegative=False)
+    assert_allclose(scored("openmax", case.fit, case.labels, case.queries), naive_scores(case), rtol=1e-8)
+    few = headed(2, rows=60, classes=5, nonnegative=False)
+    assert_allclose(scored("openmax", few.fit, few.labels, few.queries), naive_scores(few), rtol=1e-8)
+
+
+def test_fewer_classes_than_ranks() -> None:
+    """With two classes the weights are 1 and 1/2."""
+    case = headed(3, classes=2, nonnegative=False)
+    assert_allclose(scored("openmax", case.fit, case.labels, case.queries), naive_scores(case, alpha=2), rtol=1e-8)
+
+
+def test_order_and_shards_do_not_matter() -> None:
+    """Shuffled rows in three shards give the same scores up to rounding."""
+    case = headed(4, nonnegative=False)
+    shuffled = case.part(np.random.default_rng(0).permutation(400))
+    again = scored("openmax", *shuffled, case.queries, shards=3, rows_per_block=9)
+    assert_allclose(again, scored("openmax", case.fit, case.labels, case.queries), rtol=1e-8)
+
+
+def test_the_tail_holds_the_largest_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each class, in descending order, also if they are sorted out again and again; -1 where there are fewer."""
+    monkeypatch.setattr("analysis.statistics.logit_tails._WAITING", 50)
+    case = headed(5, rows=300, classes=9, nonnegative=False)
+    logits, right = case.fit.logits64, case.fit.predicted == case.labels
+    tails = gathered([LOGIT_TAILS], case.fit, case.labels, shards=3, rows_per_block=20)[LOGIT_TAILS.name]["distances"]
+    assert tails.shape == (9, 20)
+    for c, tail in enumerate(tails):
+        own = logits[right & (case.labels == c)]
+        slow = np.sort(np.linalg.norm(own - own.mean(axis=0), axis=1))[::-1][:20]
+        assert_allclose(tail, np.pad(slow, (0, 20 - len(slow)), constant_values=-1), rtol=1e-10)
+
+
+def test_extreme_logits_stay_within_the_bounds() -> None:
+    """A score is the negative of a probability."""
+    case = headed(6, nonnegative=False)
+    far = Activations(case.queries.feature, case.queries.logits64 * 1e4, case.queries.head)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = scored("openmax", case.fit, case.labels, far)
+    assert (scores <= 0).all()
+    assert (scores >= -1).all()
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels"),
+    [
+        ([[3.0, 0], [4, 0], [6, 1], [0, 1]], [0, 0, 0, 1]),  # one correct sample
+        ([[3.0, 0], [4, 0], [6, 1], [0, 1], [0, 1], [0, 1]], [0, 0, 0, 1, 1, 1]),  # equal ones
+        ([[3.0, 0], [4, 0], [6, 1], [2, 1]], [0, 0, 0, 1]),  # none
+    ],
+)
+def test_a_class_without_a_tail_is_named(logits: list[list[float]], labels: list[int]) -> None:
+    """Fewer than two distinct distances leave nothing to fit."""
+    rows = Activations(np.zeros((len(logits), 1)), np.array(logits))
+    with pytest.raises(NumericalError, match=r"Class 1 has fewer than two distinct distances .* \(1 such classes\)"):
+        scored("openmax", rows, np.array(labels), rows)

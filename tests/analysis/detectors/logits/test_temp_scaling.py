@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp, softmax
+
+from analysis.detectors import FitInputs, get
+from analysis.rows.activations import Activations
+from analysis.statistics.temperature import TEMPERATURE_TAYLOR
+from tests.analysis.gathered import fitted, gathered, scored
+from tests.analysis.headed import headed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Float64 = NDArray[np.float64]
+    Labels = NDArray[np.int64]
+
+NAMES = ["temp-scaling", "temp-scaling.openood"]
+
+
+def some_logits(seed: int, classes: int, scale: float, margin: float, rows: int = 600) -> tuple[Float64, Labels]:
+    """Noise of a scale, on which the label's logit is raised by an exponential variable."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, rows)
+    logits = scale * rng.normal(size=(rows, classes))
+    logits[np.arange(rows), labels] += margin * rng.exponential(size=rows)
+    return logits, labels
+
+
+def likelihood(logits: Float64, labels: Labels, temperature: float) -> float:
+    scaled = logits / temperature
+    return float((logsumexp(scaled, axis=1) - scaled[np.arange(len(labels)), labels]).mean())
+
+
+def slope(logits: Float64, labels: Labels, inverse: float) -> float:
+    """Derivative of the likelihood by 1/T, and its scale."""
+    mean = (softmax(inverse * logits, axis=1) * logits).sum(axis=1)
+    return float((mean - logits[np.arange(len(labels)), labels]).mean())
+
+
+def temperature_of(logits: Float64, labels: Labels, name: str = "temp-scaling", **how: int) -> float:
+    rows = Activations(np.zeros((len(logits), 1)), logits)
+    return float(fitted(name, rows, labels, classes=logits.shape[1], **how).temperature)
+
+
+CASES = [
+    (2, 1.0, 1.0),
+    (10, 3.0, 20.0),
+    (10, 0.05, 0.1),
+    (10, 40.0, 100.0),
+    (300, 1.0, 5.0),
+    (300, 2.0, 10.0),
+    (300, 2.0, 600.0),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("classes", "scale", "margin"), CASES)
+def test_the_temperature_is_the_optimum(name: str, classes: int, scale: float, margin: float) -> None:
+    """SciPy's bounded minimisation of the whole likelihood agrees as far as it can, and the slope at 1/T is 0."""
+    logits, labels = some_logits(classes, classes, scale, margin)
+    found = temperature_of(logits, labels, name)
+    best = minimize_scalar(
+        lambda inverse: likelihood(logits, labels, 1 / inverse),
+        bounds=(0.01, 100),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    assert_allclose(1 / found, best.x, rtol=1e-5)
+    assert likelihood(logits, labels, found) <= best.fun * (1 + 1e-14)
+    # A relative step of 1e-9 to either side turns the slope's sign.
+    assert slope(logits, labels, (1 - 1e-9) / found) < 0 < slope(logits, labels, (1 + 1e-9) / found)
+
+
+def test_order_and_shards_do_not_matter() -> None:
+    """Shuffled rows in three shards give the same temperature up to rounding."""
+    logits, labels = some_logits(1, 20, 2, 5)
+    order = np.random.default_rng(0).permutation(len(labels))
+    whole = temperature_of(logits, labels)
+    assert_allclose(temperature_of(logits[order], labels[order], shards=3, rows_per_block=7), whole, rtol=1e-12)
+
+
+def test_a_common_shift_changes_nothing() -> None:
+    """Neither the temperature nor the scores know of an offset in each row's logits."""
+    case = headed(3)
+    logits = np.round(case.fit.logits64 * 16) / 16
+    offsets = np.random.default_rng(0).integers(-500, 500, (len(logits), 1))
+    plain, moved = (Activations(case.fit.feature, z) for z in (logits, logits + offsets))
+    scores = [scored("temp-scaling", rows, case.labels, rows) for rows in (plain, moved)]
+    assert_allclose(scores[0], scores[1], rtol=1e-11)
+
+
+def test_scores_are_the_scaled_softmax() -> None:
+    """The largest probability at the temperature."""
+    case = headed(4)
+    temperature = fitted("temp-scaling", case.fit, case.labels).temperature
+    expected = softmax(case.queries.logits64 / temperature, axis=1).max(axis=1)
+    assert_allclose(scored("temp-scaling", case.fit, case.labels, case.queries), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "bound"),
+    [
+        ([[9.0, 0.0], [0.0, 7.0], [5.0, 1.0]], [0, 1, 0], 0.01),  # separable
+        ([[1e5, 0.0], [0.0, 1e5]], [0, 1], 0.01),  # separable, with a likelihood of exactly 1 everywhere
+        ([[0.001, 0.0], [0.0, 0.001], [0.001, 0.0]], [0, 1, 1], 0.01),  # best below the bound
+        ([[9.0, 0.0], [0.0, 7.0]], [1, 0], 100.0),  # always wrong
+        ([[1e5, 0.0], [0.0, 1e5]], [1, 0], 100.0),  # wrong by far
+    ],
+)
+def test_a_bound_is_kept_and_said(logits: list[list[float]], labels: list[int], bound: float) -> None:
+    """Where no temperature is best, it stays at the bound, and the user is told."""
+    rows = Activations(np.zeros((len(logits), 1)), np.array(logits))
+    inputs = FitInputs(gathered([TEMPERATURE_TAYLOR], rows, np.array(labels)))
+    fit = get("temp-scaling").fit
+    assert fit is not None
+    assert fit(inputs).temperature == bound
+    assert len(inputs.warnings) == 1
+    assert "at its bound" in inputs.warnings[0]
+
+
+def test_an_optimum_within_the_bounds_warns_of_nothing() -> None:
+    """Not even where hardly a sample is misclassified."""
+    logits, labels = some_logits(5, 50, 1, 1000, rows=2000)
+    assert 0.99 < (logits.argmax(axis=1) == labels).mean() < 1
+    inputs = FitInputs(gathered([TEMPERATURE_TAYLOR], Activations(np.zeros((2000, 1)), logits), labels))
+    fit = get("temp-scaling").fit
+    assert fit is not None
+    assert 0.01 < fit(inputs).temperature < 100
+    assert inputs.warnings == []

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp
+
+from analysis.detectors import get, score_checked
+from analysis.detectors.shaping.shaped_energy import kept, largest_entries
+from analysis.rows.activations import Activations, Head
+from featurestore.errors import InputError
+from tests.analysis.gathered import fitted, scored
+from tests.analysis.headed import headed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tests.analysis.headed import Headed
+
+    Float64 = NDArray[np.float64]
+
+
+def fed(rows: Activations) -> Float64:
+    """What the head is fed."""
+    features = rows.feature.astype(float)
+    if rows.head is not None and rows.head.normalizes:
+        features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return features
+
+
+def top(row: Float64, percentile: float) -> list[int]:
+    """The entries that are kept, equal ones from the lowest index on."""
+    count = len(row) - round(len(row) * percentile / 100)
+    return sorted(range(len(row)), key=lambda d: (-row[d], d))[:count]
+
+
+def clipped(row: Float64, _fit: Float64, low: float, high: float) -> list[float]:
+    return [min(max(h, low), high) for h in row]
+
+
+def react(row: Float64, fit: Float64, share: float) -> list[float]:
+    return clipped(row, fit, -math.inf, float(np.quantile(fit, share)))
+
+
+def vra(row: Float64, fit: Float64) -> list[float]:
+    return clipped(row, fit, *np.quantile(fit, [0.1, 0.9]))
+
+
+def authors_vra(row: Float64, fit: Float64) -> list[float]:
+    low, high = np.quantile(fit, [0.1, 0.9])
+    return [0 if h < low else min(h, high) for h in row]
+
+
+def ash_b(row: Float64, _fit: Float64, percentile: float) -> list[float]:
+    chosen = top(row, percentile)
+    return [math.fsum(row) / len(chosen) if d in chosen else 0 for d in range(len(row))]
+
+
+def ash_s(row: Float64, _fit: Float64) -> list[float]:
+    chosen = top(row, 90)
+    factor = math.exp(math.fsum(row) / math.fsum(row[d] for d in chosen))
+    return [h * factor if d in chosen else 0 for d, h in enumerate(row)]
+
+
+def scale(row: Float64, _fit: Float64) -> list[float]:
+    factor = math.exp(math.fsum(row) / math.fsum(row[d] for d in top(row, 85)))
+    return [h * factor for h in row]
+
+
+SHAPES: dict[str, Any] = {
+    "react": lambda row, fit: react(row, fit, 0.99),
+    "react.openood": lambda row, fit: react(row, fit, 0.9),
+    "vra": vra,
+    "vra.openood": vra,
+    "vra.authors": authors_vra,
+    "ash-b": lambda row, fit: ash_b(row, fit, 65),
+    "ash-b.openood": lambda row, fit: ash_b(row, fit, 90),
+    "ash-s": ash_s,
+    "scale": scale,
+}
+NAMES = [*SHAPES, "dice"]
+
+
+def naive_scores(name: str, case: Headed) -> Float64:
+    """One row at a time, with a mask over all weights for DICE."""
+    head, fit = case.fit.head, fed(case.fit)
+    assert head is not None
+    weight = head.weight.copy()
+    if name == "dice":
+        contributions = weight * fit.mean(axis=0)
+        weight[contributions <= np.percentile(contributions, 90)] = 0
+    shape = SHAPES.get(name, lambda row, _fit: row)
+    return np.array([logsumexp(weight @ np.array(shape(row, fit)) + head.bias) for row in fed(case.queries)])
+
+
+@pytest.mark.parametrize("normalizes", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_equal_the_formula(name: str, normalizes: bool) -> None:
+    """On features as they are, and on unit features where the head is fed those (whose quantiles are close, not exact)."""
+    case = headed(1, dim=24, normalizes=normalizes)
+    close = 1e-3 if normalizes and get(name).needs and name != "dice" else 1e-11
+    assert_allclose(scored(name, case.fit, case.labels, case.queries), naive_scores(name, case), rtol=close)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_equal_the_formula_on_signed_features(name: str) -> None:
+    """They presume nonnegative features, and still do on signed ones what the formula says."""
+    case = headed(2, dim=20, nonnegative=False)
+    assert get(name).assumes_nonnegative
+    assert_allclose(scored(name, case.fit, case.labels, case.queries), naive_scores(name, case), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if get(name).fit])
+def test_order_and_shards_do_not_matter(name: str) -> None:
+    """Shuffled rows in three shards give the same scores up to rounding."""
+    case = headed(3)
+    shuffled = case.part(np.random.default_rng(0).permutation(400))
+    again = scored(name, *shuffled, case.queries, shards=3, rows_per_block=9)
+    assert_allclose(again, scored(name, case.fit, case.labels, case.queries), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_do_not_matter(name: str) -> None:
+    """They are computed anew from the features."""
+    case = headed(4)
+    bare = Activations(case.queries.feature, None, case.queries.head)
+    fit = fitted(name, case.fit, case.labels)
+    detector = get(name)
+    assert not detector.needs_logits
+    assert_array_equal(score_checked(detector, fit, bare), score_checked(detector, fit, case.queries))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_head_is_needed_and_must_fit(name: str) -> None:
+    """Without one, or with one for other features, there is no score."""
+    case = headed(5)
+    fit, detector = fitted(name, case.fit, case.labels), get(name)
+    assert detector.needs_head
+    with pytest.raises(InputError, match="without a linear head"):
+        score_checked(detector, fit, Activations(case.queries.feature))
+    other = Activations(case.queries.feature, head=Head(np.ones((5, 9)), np.zeros(5)))
+    with pytest.raises(InputError, match="fed 9 dimensions; these features have 12"):
+        score_checked(detector, fit, other)
+
+
+def test_react_at_the_largest_value_is_energy() -> None:
+    """Clipping what is below every clip changes nothing."""
+    case = headed(6, dtype="float64")
+    small = Activations(case.queries.feature * 1e-3, case.queries.logits, case.queries.head)
+    head = case.queries.head
+    assert head is not None
+    logits = small.feature64 @ head.weight.T + head.bias
+    assert_allclose(scored("react", case.fit, case.labels, small), logsumexp(logits, axis=1), rtol=1e-12)
+
+
+def test_ties_go_to_the_lowest_index() -> None:
+    """As after a ReLU, where the zeros are equal."""
+    rows = np.array([[0.0, 2, 0, 0, 1, 0], [3, 3, 3, 3, 3, 3], [1, 2, 3, 4, 5, 6], [0, 0, 0, 0, 0, 0]])
+    expected = [[1, 1, 1, 0, 1, 0], [1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]]
+    assert largest_entries(rows, 4).astype(int).tolist() == expected
+
+
+def test_the_number_of_kept_entries() -> None:
+    """D - round(D p / 100), halves to even, and never none."""
+    assert [kept(768, 90), kept(768, 65), kept(768, 85), kept(2048, 90)] == [77, 269, 115, 205]
+    assert [kept(10, 65), kept(10, 85), kept(1, 90)] == [4, 2, 1]
+
+
+def test_one_dimension() -> None:
+    """Every detector of the family scores it."""
+    case = headed(7, dim=1, classes=3)
+    positive = Activations(case.queries.feature + np.float16(0.5), None, case.queries.head)
+    for name in NAMES:
+        assert np.isfinite(scored(name, case.fit, case.labels, positive)).all()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.algebra.class_scatter import class_statistics
+from analysis.detectors import Detector, FitInputs, get, score_checked
+from analysis.rows.activations import Activations
+from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
+from featurestore.errors import InputError, MissingError, NumericalError
+
+
+def a_detector(scores: list[float]) -> Detector[None]:
+    return Detector("made-up", "Made up", "none", "none", score=lambda _fit, _activations: np.array(scores))
+
+
+def test_finite_scores_pass() -> None:
+    """What a detector returns is what the caller gets."""
+    assert score_checked(a_detector([1.0, 2.0]), None, Activations(np.ones((2, 1)))).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_name_detector_and_row(bad: float) -> None:
+    """The first bad row is named."""
+    with pytest.raises(NumericalError, match="made-up scores row 1"):
+        score_checked(a_detector([1.0, bad, bad]), None, Activations(np.ones((3, 1))))
+
+
+def test_one_score_per_sample() -> None:
+    """A detector that loses rows is caught."""
+    with pytest.raises(NumericalError, match=r"shape \[1\] for 3 samples"):
+        score_checked(a_detector([1.0]), None, Activations(np.ones((3, 1))))
+
+
+def test_overflow_inside_a_detector_is_caught() -> None:
+    """Distances too large for float64 are an error naming the sample, not an infinity."""
+    features = np.random.default_rng(0).normal(size=(50, 3))
+    detector = get("mahalanobis")
+    assert detector.fit is not None
+    fit = detector.fit(FitInputs({"class-statistics": class_statistics(features, np.arange(50) % 2, 2).to_arrays()}))
+    features[7] = 1e200
+    with pytest.raises(NumericalError, match="mahalanobis scores row 7"):
+        score_checked(detector, fit, Activations(features))
+
+
+def test_logit_detectors_ask_for_logits() -> None:
+    """The detector that cannot do without is named."""
+    with pytest.raises(InputError, match="energy needs logits"):
+        score_checked(get("energy"), None, Activations(np.ones((3, 1))))
+
+
+def test_absent_statistics_are_named() -> None:
+    """The message says what was collected instead."""
+    statistics = class_statistics(np.ones((4, 2)), np.zeros(4, int), 1)
+    with pytest.raises(MissingError, match="'class-statistics-normalised'; collected are: class-statistics"):
+        FitInputs({"class-statistics": statistics.to_arrays()}).need(UNIT_CLASS_STATISTICS)
+    with pytest.raises(MissingError, match="collected are: none"):
+        FitInputs({}).need(CLASS_STATISTICS)

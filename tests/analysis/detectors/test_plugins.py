@@ -1,0 +1,147 @@
+"""Detectors from outside the package, through the real command."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from analysis.detectors import registry
+
+if TYPE_CHECKING:
+    from tests.pipeline import Commands
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "detectors.md"
+
+
+@pytest.fixture
+def commands(scored: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """A scored lake, and a registry that forgets its plugins after the test."""
+    monkeypatch.setattr(registry, "_plugins", {})
+    monkeypatch.setattr(registry, "_modules", {})
+    return scored
+
+
+def mean_distance(folder: Path) -> Path:
+    """The file that the page shows."""
+    (text,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len([line for line in text.splitlines() if line.strip()]) <= 20
+    (folder / "mean_distance.py").write_text(text)
+    return folder / "mean_distance.py"
+
+
+def test_the_file_of_the_page_scores_as_its_formula_says(commands: Commands, tmp_path: Path) -> None:
+    """Fitted and scored like any other; a later command without it keeps its metrics."""
+    said = commands.ok("score", "--plugin", mean_distance(tmp_path), "--detector", "mean-distance")
+    assert "mean_distance.py: mean-distance" in said
+    assert "6 score partitions made, 0 cache hits" in said
+    far, train = (_features(commands, dataset) for dataset in ("far", "train"))
+    wanted = [-math.dist(row, train.mean(axis=0)) for row in far]
+    stored = commands.lake.read("scores", benchmark="main", model="a", dataset="far", detector="mean-distance")
+    np.testing.assert_allclose(stored["score"], wanted, rtol=1e-9)
+    count = "select count(*) from metrics where detector = 'mean-distance' and aggregation = 'pooled'"
+    assert commands.lake.sql(count).fetchall() == [(4,)]
+    registry._plugins.clear()
+    commands.ok("score")
+    assert commands.lake.sql(count).fetchall() == [(4,)]
+    assert "0 stale, 0 missing" in commands.ok("status")
+
+
+def test_an_installed_package_registers_its_detectors(commands: Commands, tmp_path: Path) -> None:
+    """Its entry point is found without an option."""
+    mean_distance(tmp_path)
+    information = tmp_path / "mean_distance-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-distance\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[featurestore.detectors]\nmine = mean_distance\n")
+    done = _run(commands, tmp_path, "score", "--detector", "mean-distance", "--model", "b")
+    assert done.returncode == 0, done.stderr
+    assert "3 score partitions made" in done.stdout
+    (information / "entry_points.txt").write_text("[featurestore.detectors]\nmine = no_such_module\n")
+    broken = _run(commands, tmp_path, "score")
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("Error: The installed plugin mine (no_such_module) cannot be imported")
+    assert broken.stderr.count("\n") == 1
+
+
+def _run(commands: Commands, path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{path}{os.pathsep}{ROOT}", "FEATURESTORE_LAKE": str(commands.location)}
+    command = [sys.executable, "-m", "featurestore", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _features(commands: Commands, dataset: str) -> np.ndarray:
+    blocks = commands.lake.batches(model="a", dataset=dataset, columns=("feature",))
+    return np.concatenate([feature.astype(np.float64) for (feature,) in blocks])
+
+
+SIMPLE = """
+from analysis.detectors import Detector
+from analysis.detectors.logits.msp import DETECTOR as imported
+DETECTOR = Detector({name!r}, "T", "f", "s", lambda fit, activations: {score}, on_request={on_request})
+"""
+
+
+def simple(
+    folder: Path, name: str = "mine", score: str = "activations.feature64[:, 0]", on_request: bool = False
+) -> Path:
+    (folder / "plugin.py").write_text(SIMPLE.format(name=name, score=score, on_request=on_request))
+    return folder / "plugin.py"
+
+
+def test_what_costs_much_waits_to_be_asked_for(commands: Commands, tmp_path: Path) -> None:
+    """By name, or with all the others; a line says so."""
+    file = simple(tmp_path, "slow", on_request=True)
+    score = ["score", "--plugin", file, "--model", "a", "--dataset", "test"]
+    said = commands.ok(*score)
+    assert re.search(r"Left out for their cost: [a-z, ]*, slow; --detector NAME", said)
+    assert "0 score partitions made" in said
+    said = commands.ok(*score, "--detector", "all")
+    assert "a: without knn: " in said
+    assert "slow" in {part.key["detector"] for m in commands.lake.partitions("scores", model="a") for part in m.parts}
+    said = commands.ok(*score, "--detector", "slow")
+    assert "0 score partitions made, 1 cache hits" in said
+    assert "Left out" not in said
+
+
+def test_scores_that_are_not_finite_are_named_and_not_stored(commands: Commands, tmp_path: Path) -> None:
+    """Neither the culprit's scores nor those of its companions are stored."""
+    before = sorted(commands.location.rglob("*"))
+    file = simple(tmp_path, "broken", "activations.feature64[:, 0] * float('nan')")
+    score = ["score", "--plugin", file, "--detector", "broken", "--detector", "msp"]
+    assert "Detector broken scores row 0 of the block as nan" in commands.refused(*score)
+    assert sorted(commands.location.rglob("*")) == before
+
+
+def test_a_plugin_that_cannot_be_used_says_why(commands: Commands, tmp_path: Path) -> None:
+    """One sentence each."""
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "raises.py").write_text("1 / 0")
+    mistakes = {
+        "There is no plugin file": tmp_path / "gone.py",
+        "There is no plugin module 'no_such_module'": "no_such_module",
+        "defines no detector": tmp_path / "empty.py",
+        "cannot be imported: ZeroDivisionError: division by zero": tmp_path / "raises.py",
+        "defines 'energy', which exists already": simple(tmp_path, "energy"),
+    }
+    for message, plugin in mistakes.items():
+        assert message in commands.refused("score", "--plugin", plugin)
+    plugin = simple(tmp_path, "My detector")
+    assert "takes only a-z" in commands.refused("score", "--plugin", plugin)
+    narrow = simple(tmp_path, "narrow", "activations.feature64[:3, 0]")
+    assert "scores of shape [3] for" in commands.refused("score", "--plugin", narrow, "--detector", "narrow")
+
+
+def test_memory_is_read_with_its_unit(commands: Commands) -> None:
+    """Too little is refused before anything is read."""
+    assert "1.00 kB of memory is too little" in commands.refused("score", "--memory", "1kB")
+    assert "'much' is no size" in commands.refused("score", "--memory", "much")
+    assert "0 score partitions made" in commands.ok("score", "--memory", "0.1 GB")

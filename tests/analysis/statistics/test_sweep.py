@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.testing import assert_array_equal
+
+from analysis.geometry.projections import WITHIN_KURTOSIS
+from analysis.rows.source import Rows, hashed, in_tenth
+from analysis.statistics.statistic import Context
+from analysis.statistics.sweep import LANES, gather, lanes_of
+from featurestore import Lake
+from featurestore.partitions.encoding import vector_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from featurestore.partitions.writing import Target
+
+
+def test_lanes_do_not_depend_on_who_works_on_them() -> None:
+    """All pieces, in order, in at most LANES stretches whose lengths differ by one."""
+    for count in (0, 1, 5, LANES, LANES + 1, 625):
+        pieces = [lambda: None] * count
+        lanes = lanes_of(pieces)  # type: ignore[arg-type]
+        assert sum(map(len, lanes)) == count
+        assert len(lanes) == min(LANES, count)
+        assert count == 0 or max(map(len, lanes)) - min(map(len, lanes)) <= 1
+
+
+def test_each_sweep_is_told_each_row_once(tmp_path: Path, put: Callable[..., Target]) -> None:
+    """What comes after another statistic needs a sweep more; no progress runs past the rows that there are."""
+    lake = Lake(tmp_path / "lake")
+    samples = np.arange(50)
+    vectors = np.random.default_rng(0).normal(size=(50, 3))
+    columns = {
+        "sample": pa.array(samples),
+        "label": pa.array(samples % 2),
+        "feature": vector_array("feature", vectors, "float32", samples),
+        "logits": vector_array("logits", vectors[:, :2], "float32", samples),
+    }
+    put(lake, "activations", {"model": "m", "dataset": "train"}, columns)
+    told: list[int] = []
+
+    @contextmanager
+    def bar() -> Iterator[Callable[[int], None]]:
+        told.append(0)
+
+        def advance(rows: int) -> None:
+            told[-1] += rows
+
+        yield advance
+
+    gather(lake, Rows("m", "train"), [WITHIN_KURTOSIS], Context(classes=2, dim=3, rows=50), bar)
+    assert told == [50, 50]
+
+
+def test_a_tenth_of_the_samples_is_a_tenth_wherever_it_is_looked_at() -> None:
+    """About a tenth of any stretch, the same samples whatever else is in the block."""
+    samples = np.arange(50_000)
+    kept = in_tenth(samples)
+    assert 4_700 < kept.sum() < 5_300
+    assert_array_equal(kept[1234:1240], in_tenth(samples[1234:1240]))
+    assert len(np.unique(hashed(samples, 3))) == len(samples)
+    assert (hashed(samples, 3) != hashed(samples, 4)).all()

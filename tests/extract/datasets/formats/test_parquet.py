@@ -1,0 +1,199 @@
+"""Tables of images: Parquet files as Hugging Face writes them, and datasets of its library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from extract.datasets import (
+    Source,
+    SourceOptions,
+    add_dataset,
+    check_unchanged,
+    list_samples,
+    open_reader,
+    read_dataset,
+)
+from extract.datasets.dataset import read_listing
+from featurestore import ConflictError, InputError, Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from extract.datasets import Listing
+
+NAMES = ["wasp", "bee", "ant"]  # not in lexical order, as on the hub
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def write(
+    file: Path,
+    images: Sequence[bytes | None],
+    columns: dict[str, Sequence[Any]],
+    names: Sequence[str] | None = None,
+    image: str = "image",
+) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = pa.array([{"bytes": content, "path": "same.jpg"} for content in images], IMAGE)
+    table = pa.table({image: rows, **columns})
+    if names:
+        classes = {name: {"names": list(names), "_type": "ClassLabel"} for name in columns}
+        features = {image: {"_type": "Image"}, **classes}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, file, row_group_size=2)
+    return file
+
+
+def listed(location: Path | str, role: str = "id", **options: Any) -> Listing:
+    return list_samples(Source("parquet", str(location), SourceOptions(**options)), role)
+
+
+def content(location: Path | str, path: str) -> bytes:
+    with open_reader(Source("parquet", str(location))).open(path) as image:
+        return image.read()
+
+
+def test_rows_are_samples_with_the_library_s_labels_and_their_own_bytes(tmp_path: Path) -> None:
+    """Over files and row groups; the path in the image's struct need not be unique."""
+    images = [bytes([65 + number]) * (number + 1) for number in range(8)]
+    write(tmp_path / "train-00000-of-00002.parquet", images[:5], {"label": [0, 1, 2, 2, 0]}, NAMES)
+    write(tmp_path / "train-00001-of-00002.parquet", images[5:], {"label": [1, 1, 0]}, NAMES)
+    listing = listed(tmp_path)
+    assert list(listing.labels) == [0, 1, 2, 2, 0, 1, 1, 0]
+    assert listing.label_of_class == {"wasp": 0, "bee": 1, "ant": 2}
+    assert list(listing.bytes) == [len(image) for image in images]
+    assert listing.paths[4:6] == ["train-00000-of-00002.parquet#4", "train-00001-of-00002.parquet#0"]
+    assert [content(tmp_path, path) for path in listing.paths] == images
+    assert [content(tmp_path, path) for path in reversed(listing.paths)] == images[::-1]
+
+
+def test_other_writers_files_have_integer_labels_or_class_names(tmp_path: Path) -> None:
+    numbers = write(tmp_path / "n.parquet", [b"", b"", b""], {"label": [10, 2, 10]}, image="img")
+    assert listed(numbers).label_of_class == {"10": 10, "2": 2}
+    names = write(tmp_path / "t.parquet", [b"", b""], {"class": ["wasp", "ant"]})
+    assert listed(names).label_of_class == {"ant": 0, "wasp": 1}
+    pq.write_table(pa.table({"jpg": [b"abc"], "cls": [3]}), tmp_path / "b.parquet")
+    assert list(listed(tmp_path / "b.parquet").labels) == [3]
+    assert content(tmp_path / "b.parquet", "b.parquet#0") == b"abc"
+
+
+def test_one_of_several_label_columns_must_be_chosen(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.parquet", [b"", b""], {"fine": [2, 1], "coarse": [0, 0]}, NAMES)
+    with pytest.raises(InputError, match="choose one of fine, coarse with --label-column"):
+        listed(file)
+    assert list(listed(file, label_column="fine").class_names) == ["ant", "bee"]
+    with pytest.raises(InputError, match="no column 'other'"):
+        listed(file, label_column="other")
+
+
+def test_splits_are_not_mixed(tmp_path: Path) -> None:
+    for split in ("test", "train"):
+        write(tmp_path / "data" / f"{split}-00000-of-00001.parquet", [b""], {"label": [0]}, NAMES)
+    with pytest.raises(InputError, match=r"several splits \(test, train\).*quoted glob"):
+        listed(tmp_path)
+    glob = f"{tmp_path}/data/test-*.parquet"
+    assert list(listed(glob).paths) == ["test-00000-of-00001.parquet#0"]
+    assert content(glob, "test-00000-of-00001.parquet#0") == b""
+
+
+def test_an_id_dataset_needs_a_label_for_each_image(tmp_path: Path) -> None:
+    """The hub marks what is not labelled with -1."""
+    hidden = write(tmp_path / "h.parquet", [b"", b""], {"label": [0, -1]}, NAMES)
+    bare = write(tmp_path / "bare.parquet", [b""], {})
+    for file in (hidden, bare):
+        with pytest.raises(InputError, match="images without a label"):
+            listed(file)
+    assert list(listed(hidden, "ood").class_names) == ["wasp", "-1"]
+    assert len(listed(bare, "ood")) == 1
+
+
+def test_files_that_are_no_tables_of_images_or_not_one_dataset_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    with pytest.raises(InputError, match="is not a Parquet file"):
+        listed(tmp_path / "text.parquet")
+    pq.write_table(pa.table({"label": [1]}), tmp_path / "bare.parquet")
+    with pytest.raises(InputError, match="0 columns that could hold the images"):
+        listed(tmp_path / "bare.parquet")
+    write(tmp_path / "mixed" / "a.parquet", [b""], {"label": [0]}, NAMES)
+    write(tmp_path / "mixed" / "b.parquet", [b""], {"label": [0]}, NAMES[::-1])
+    with pytest.raises(InputError, match="other columns or classes"):
+        listed(tmp_path / "mixed")
+
+
+def test_a_row_without_bytes_is_listed_and_fails_alone(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", [b"image", None], {"label": [0, 1]}, NAMES)
+    assert list(listed(file).bytes) == [5, 0]
+    with pytest.raises(ValueError, match="no bytes"):
+        content(file, "a.parquet#1")
+
+
+def test_changed_rows_are_noticed(lake: Lake, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", [b"1", b"2"], {"label": [0, 1]}, NAMES)
+    row = add_dataset(lake, "val", file, role="id", format_="parquet")
+    check_unchanged(row, read_listing(lake, "val"))
+    write(file, [b"1", b"22"], {"label": [0, 2]}, NAMES)
+    with pytest.raises(ConflictError, match=r"1 resized .*1 relabelled"):
+        check_unchanged(row, read_listing(lake, "val"))
+
+
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library never asks the network, and keeps what it makes beside the test."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_hub_dataset_is_listed_and_read_through_the_library(lake: Lake, tmp_path: Path) -> None:
+    """The library takes a folder for a name, so what the hub holds can be tried without it."""
+    for split, images, labels in (("train", [b"0"], [1]), ("test", [b"1", b"22"], [2, 0])):
+        write(tmp_path / "insects" / "data" / f"{split}-00000-of-00001.parquet", images, {"label": labels}, NAMES)
+    hub = f"hf:{tmp_path / 'insects'}"
+    row = add_dataset(lake, "val", f"{hub}@test", role="id", format_="hf")
+    assert (row.location, row.samples) == (f"{hub}@test", 2)
+    listing = read_listing(lake, "val")
+    assert (list(listing.labels), list(listing.class_names)) == ([2, 0], ["ant", "wasp"])
+    check_unchanged(row, listing)
+    with row.reader.open(listing.paths[1]) as image:
+        assert image.read() == b"22"
+    with pytest.raises(InputError, match="name one of train, test"):
+        list_samples(Source("hf", hub), "id")
+    with pytest.raises(InputError, match=r"cannot load .*@val: Unknown split"):
+        list_samples(Source("hf", f"{hub}@val"), "id")
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_folder_read_by_the_library_itself_is_what_lies_there(lake: Lake, images: Path) -> None:
+    """Image files, that the library refers to by path, are read as they are stored."""
+    add_dataset(lake, "val", f"hf:{images}@train", role="id", format_="hf")
+    row, listing = read_dataset(lake, "val"), read_listing(lake, "val")
+    assert list(listing.class_names) == ["ant"] * 5 + ["bee"] * 6 + ["cat"] * 4
+    assert list(listing.labels) == [0] * 5 + [1] * 6 + [2] * 4
+    check_unchanged(row, listing)
+    with row.reader.open(listing.paths[5]) as image:
+        assert image.read() == (images / "bee" / "000.png").read_bytes()
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_name_that_is_not_there(tmp_path: Path) -> None:
+    """What the library says is handed on in a sentence."""
+    with pytest.raises(InputError, match="The datasets library cannot load hf:someone/insects@val: "):
+        list_samples(Source("hf", "hf:someone/insects@val"), "id")
+    with pytest.raises(InputError, match=r"The datasets library cannot load hf:.*/nothing: "):
+        list_samples(Source("hf", f"hf:{tmp_path / 'nothing'}"), "id")
+
+
+def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)  # type: ignore[arg-type] # how Python marks a module that cannot be had
+    with pytest.raises(InputError, match=r"featurestore\[hf\]"):
+        list_samples(Source("hf", "hf:cifar10@test"), "id")
+    with pytest.raises(InputError, match="hf:NAME"):
+        list_samples(Source("hf", "cifar10"), "id")

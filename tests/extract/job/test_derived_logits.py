@@ -1,0 +1,152 @@
+"""Logits that are not stored: whoever reads them in blocks gets what the head says of the stored features."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.torch import save_file
+
+from extract.datasets import add_dataset
+from extract.job.run import run
+from extract.models.spec import ModelSpec
+from featurestore import ConflictError, Lake, MissingError, NumericalError
+from featurestore.care.row_checks import head_tolerance
+from featurestore.care.verify import verify
+from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
+from tests.extract.job.test_run import FULL
+from tests.pipeline import Commands, make_lake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DERIVED = dataclasses.replace(FULL, logits="derived")
+COLUMNS = ("logits", "sample", "feature", "label")
+
+
+@pytest.fixture(params=[False, True], ids=["raw", "unit length"])
+def spec(request: pytest.FixtureRequest, checkpoint: Path, tmp_path: Path) -> ModelSpec:
+    """A model whose head is fed the feature as it is, and one whose head is fed it at unit length."""
+    own = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    if not request.param:
+        return own
+    head = {"weight": np.random.default_rng(0).normal(size=(3, 24)).astype(np.float32), "normalize": True}
+    np.savez(tmp_path / "head.npz", **head)
+    return dataclasses.replace(own, head_file=tmp_path / "head.npz")
+
+
+def filled(lake: Lake, spec: ModelSpec, images: Path, options: Any) -> Lake:
+    for name, role in (("train", "fit"), ("far", "ood")):
+        add_dataset(lake, name, images, role=role)
+    run(lake, [spec], ["train", "far"], options, lambda _: None)
+    return lake
+
+
+def read(lake: Lake, dataset: str, how: str = "batches") -> list[np.ndarray]:
+    if how == "batches":
+        blocks = list(lake.batches(model="tiny", dataset=dataset, columns=COLUMNS, batch_rows=2))
+    else:
+        blocks = [piece() for piece in lake.pieces(model="tiny", dataset=dataset, columns=COLUMNS)]
+    return [np.concatenate(column) for column in zip(*blocks, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("how", ["batches", "pieces"])
+def test_blocks_hold_the_logits_that_would_have_been_stored(
+    tmp_path: Path, spec: ModelSpec, images: Path, dtype: str, how: str
+) -> None:
+    """Within what the rounding of the features explains; all else is the same to the last bit."""
+    options = dataclasses.replace(DERIVED, dtype=dtype)
+    derived = filled(Lake(tmp_path / "derived"), spec, images, options)
+    stored = filled(Lake(tmp_path / "stored"), spec, images, dataclasses.replace(options, logits="stored"))
+    (logits, *ours), (expected, *theirs) = read(derived, "train", how), read(stored, "train", how)
+    for column, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(column, other)
+    assert logits.dtype == np.float32
+    head = stored.read("heads", model="tiny")
+    weight, bias = (np.array(head.column(name).to_pylist()) for name in ("weight", "bias"))
+    assert (
+        np.abs(logits - expected) <= head_tolerance(ours[1], expected, weight, bias, normalize=spec.normalizes)
+    ).all()
+    np.testing.assert_array_equal(read(derived, "far", how)[0], read(stored, "far", how)[0])
+    alone = [block for (block,) in derived.batches(model="tiny", dataset="train", columns=("logits",))]
+    np.testing.assert_allclose(np.concatenate(alone), logits, rtol=1e-5, atol=1e-6)
+
+
+def test_only_fit_datasets_lack_them_and_sql_and_polars_find_null(lake: Lake, checkpoint: Path, images: Path) -> None:
+    filled(lake, ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS), images, DERIVED)
+    counts = "select dataset, count(logits), count(feature) from activations group by dataset order by dataset"
+    assert lake.sql(counts).fetchall() == [("far", 15, 15), ("train", 0, 15)]
+    frame = lake.scan("activations").group_by("dataset").agg(pl.col("logits").count(), pl.col("feature").count())
+    assert frame.sort("dataset").collect().rows() == [("far", 15, 15), ("train", 0, 15)]
+    alone = lake.scan("activations", model="tiny", dataset="train").collect()
+    assert (alone["logits"].null_count(), alone["feature"].dtype) == (15, pl.Array(pl.Float32, 24))
+    assert verify(lake.storage, lambda fault: pytest.fail(str(fault)), deep=True).faults == 0
+
+
+def test_stored_and_derived_are_not_mixed_in_silence(lake: Lake, checkpoint: Path, images: Path) -> None:
+    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    filled(lake, spec, images, FULL)
+    with pytest.raises(ConflictError, match="another logits"):
+        run(lake, [spec], ["train"], DERIVED, lambda _: None)
+    assert run(lake, [spec], ["far"], DERIVED, lambda _: None).reused == 1
+    with pytest.raises(MissingError, match="did you mean 'derived'"):
+        dataclasses.replace(FULL, logits="derive")
+
+
+def test_a_head_of_other_weights_is_never_used(lake: Lake, checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    filled(lake, spec, images, DERIVED)
+    save_file(tiny_vit(seed=9).state_dict(), tmp_path / "tiny.safetensors")
+    other = dataclasses.replace(spec, checkpoint=tmp_path / "tiny.safetensors")
+    run(lake, [other], ["far"], dataclasses.replace(DERIVED, replacing=True), lambda _: None)
+    with pytest.raises(ConflictError, match="the head of other weights"):
+        read(lake, "train")
+    assert len(next(lake.batches(model="tiny", dataset="train", columns=("feature",)))[0])
+
+
+def test_logits_that_float16_cannot_hold_can_be_derived(
+    lake: Lake, checkpoint: Path, images: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "head.npz", weight=np.full((3, 24), 1e4, np.float32), bias=np.full(3, 1e6, np.float32))
+    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS, head_file=tmp_path / "head.npz")
+    add_dataset(lake, "train", images, role="fit")
+    options = dataclasses.replace(DERIVED, dtype="float16")
+    with pytest.raises(NumericalError, match="too large for float16"):
+        run(lake, [spec], ["train"], dataclasses.replace(options, logits="stored"), lambda _: None)
+    run(lake, [spec], ["train"], options, lambda _: None)
+    logits, _, feature, _ = read(lake, "train")
+    np.testing.assert_allclose(logits[:, 0], 1e4 * feature.astype(np.float64).sum(axis=1) + 1e6, rtol=1e-3)
+
+
+def test_detectors_score_alike_from_derived_logits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All stages by command: fit on derived logits, then score."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stored").mkdir()
+    stored, derived = Commands(tmp_path / "stored", capsys, monkeypatch), Commands(tmp_path, capsys, monkeypatch)
+    make_lake(stored)
+    for name in ("train", "test", "far"):
+        role = {"train": "fit", "test": "id", "far": "ood"}[name]
+        derived.ok("dataset", "add", name, tmp_path / "stored" / name, "--role", role)
+    names = [text for name in ("train", "test", "far") for text in ("--dataset", name)]
+    derived.ok("extract", "--pool", tmp_path / "stored" / "models" / "pool.csv", *names, "--logits", "derived")
+    derived.ok("score")
+    frames = [
+        commands.lake.scan("scores", dataset="far").sort("model", "detector", "sample").collect()
+        for commands in (derived, stored)
+    ]
+    assert frames[0].select("model", "detector", "sample").equals(frames[1].select("model", "detector", "sample"))
+    by_detector = (
+        frames[0]
+        .with_columns(other=frames[1]["score"])
+        .group_by("detector")
+        .agg(off=(pl.col("score") - pl.col("other")).abs().max(), size=pl.col("other").abs().max())
+    )
+    smooth = by_detector.filter(pl.col("detector").is_in(["msp", "energy", "vim", "mahalanobis", "temp-scaling"]))
+    assert len(smooth) == 5
+    assert (smooth["off"] <= 0.01 * smooth["size"]).all()

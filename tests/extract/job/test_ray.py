@@ -1,0 +1,122 @@
+"""Extraction on a real Ray cluster of two nodes, of which one is killed in the middle of the job."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from extract.datasets import add_dataset
+from extract.job import run
+from extract.models.spec import ModelSpec
+from featurestore import InputError, Lake
+from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows, write_images
+from tests.extract.job.test_run import FULL
+from tests.pipeline import Commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray leaves its own sockets and files to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ray
+        from ray.cluster_utils import Cluster
+
+        nodes = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "include_dashboard": False},
+        )
+        nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
+    cluster: Any,
+    lake: Lake,
+    checkpoint: Path,
+    quiet: Callable[[str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = write_images(tmp_path / "images", {"ant": 20, "bee": 20, "cat": 20})
+    (images / "bee" / "007.png").write_bytes(b"")
+    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    options = dataclasses.replace(FULL, fragment_rows=3)
+    alone = Lake(tmp_path / "alone")
+    for where in (lake, alone):
+        add_dataset(where, "val", images, role="id")
+    run.run(alone, [spec], ["val"], options, quiet)
+    killed = []
+
+    @contextlib.contextmanager
+    def kill_at_first_progress(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
+        def advance(_steps: int) -> None:
+            if not killed:
+                killed.append(cluster.list_all_nodes()[-1])
+                cluster.remove_node(killed[0], allow_graceful=False)
+
+        yield advance
+
+    monkeypatch.setattr(run, "progress", kill_at_first_progress)
+    summary = run.run(lake, [spec], ["val"], options, quiet, ray_address=cluster.address)
+    assert killed
+    assert (summary.extracted, summary.failed) == (1, 1)
+    assert_same_rows(_rows(lake), _rows(alone))
+
+    with pytest.raises(InputError, match="is not a checkpoint of"):
+        run.run(
+            lake,
+            [dataclasses.replace(spec, name="other", model_kwargs={**KWARGS, "depth": 2})],
+            ["val"],
+            options,
+            quiet,
+            ray_address="",
+        )
+
+
+def test_ray_alone_starts_a_cluster_on_this_machine(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option needs no value, and what follows it is still read."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    commands = Commands(tmp_path, capsys, monkeypatch)
+    commands.ok("dataset", "add", "val", write_images(tmp_path / "val", {"ant": 2, "bee": 2, "cat": 2}), "--role", "id")
+    network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
+    try:
+        out = commands.ok(
+            "extract", "--ray", "--model", checkpoint, "--architecture", ARCHITECTURE, *network, "--dataset", "val"
+        )
+    finally:
+        import ray
+
+        assert ray.is_initialized()
+        ray.shutdown()
+    assert "1 extracted" in out
+
+
+def _rows(lake: Lake) -> list[Any]:
+    blocks = list(lake.batches(model="tiny", dataset="val", columns=("sample", "label", "feature", "logits")))
+    return [np.concatenate(column) for column in zip(*blocks, strict=True)]

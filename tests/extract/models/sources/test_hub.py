@@ -1,0 +1,60 @@
+"""timm's published weights: taken from the hub's cache where there is no network, and missed in a sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import timm
+import torch
+from safetensors.torch import save_file
+
+from extract.datasets import add_dataset
+from extract.images.decoding import read_rgb
+from extract.models.spec import LoadedModel, ModelSpec
+from tests.extract.conftest import write_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featurestore import Lake
+
+NAME = "mobilenetv3_small_050.lamb_in1k"
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def extract(lake: Lake, home: Path) -> subprocess.CompletedProcess[str]:
+    """A process of its own, since the hub's client reads the environment when it is imported."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "featurestore", "extract", "--model", NAME, "--dataset", "val"]
+    options = ["--device", "cpu", "--dtype", "float32", "--workers", "0", "--lake", lake.location]
+    return subprocess.run([*command, *options], check=False, capture_output=True, text=True, env=environment)
+
+
+def test_without_a_network_weights_come_from_the_hub_s_cache(lake: Lake, tmp_path: Path) -> None:
+    add_dataset(lake, "val", write_images(tmp_path / "images", {"ant": 2}), role="ood")
+    refused = extract(lake, tmp_path / "empty")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert f"Cannot get timm's weights of {NAME}" in refused.stderr
+    assert not lake.partitions("models")
+
+    cached = tmp_path / "home" / "hub" / f"models--timm--{NAME}"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(REVISION)
+    (cached / "snapshots" / REVISION).mkdir(parents=True)
+    torch.manual_seed(3)
+    weights = cached / "snapshots" / REVISION / "model.safetensors"
+    save_file(timm.create_model(NAME).state_dict(), weights)
+    found = extract(lake, tmp_path / "home")
+    assert found.returncode == 0, found.stderr
+
+    (block,) = lake.batches(model=NAME, dataset="val", columns=("logits",))
+    local = LoadedModel(ModelSpec("local", NAME, weights), torch.device("cpu"))
+    reader, transform = add_dataset(lake, "val", tmp_path / "images", role="ood").reader, local.spec.transform()
+    with reader.open("ant/000.png") as image:
+        expected = local(transform(read_rgb(image))[None])[1]
+    np.testing.assert_allclose(block[0][:1], expected, rtol=1e-4, atol=1e-5)
+    assert lake.read("models", model=NAME).column("source")[0].as_py() == f"timm:{NAME}"

@@ -1,0 +1,141 @@
+"""Batches that do not fit in memory run in parts, with the same results, and a model that never fits is a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from extract.datasets import add_dataset
+from extract.job.plan import Options
+from extract.job.run import run
+from extract.models.backoff import is_out_of_memory
+from extract.models.spec import LoadedModel, ModelSpec
+from featurestore import InputError, Lake
+from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OPTIONS = Options(device="cpu", dtype="float32", batch_size=8, workers=0)
+
+
+class Picky(torch.nn.Module):
+    """A network on a device with room for a few images."""
+
+    def __init__(self, inner: Any, room: int) -> None:
+        super().__init__()
+        self.inner, self.room = inner, room
+        self.pretrained_cfg, self.num_classes = inner.pretrained_cfg, inner.num_classes
+        self.asked: list[int] = []
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        self.asked.append(len(images))
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return self.inner.forward_features(images)
+
+    def forward_head(self, tokens: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        return self.inner.forward_head(tokens, pre_logits=pre_logits)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.inner(images)
+
+    def get_classifier(self) -> torch.nn.Module:
+        return self.inner.get_classifier()
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
+    """Limits how many images networks take, and returns the list of the batches that they are asked to run."""
+    load = ModelSpec.load_module
+
+    def limit(images: int) -> list[int]:
+        asked: list[int] = []
+
+        def picky(self: ModelSpec) -> Picky:
+            module = Picky(load(self), images)
+            module.asked = asked
+            return module.eval()
+
+        monkeypatch.setattr(ModelSpec, "load_module", picky)
+        return asked
+
+    return limit
+
+
+def _rows(lake: Lake, model: str) -> list[np.ndarray]:
+    blocks = list(lake.batches(model=model, dataset="val", columns=("sample", "label", "feature", "logits")))
+    return [np.concatenate(column) for column in zip(*blocks, strict=True)]
+
+
+def test_a_batch_that_does_not_fit_runs_in_parts_and_the_smaller_size_is_kept(
+    lake: Lake, images: Path, checkpoint: Path, room: Callable[[int], list[int]]
+) -> None:
+    """It is said in one line, noted in the manifest, and the rows are those of whole batches."""
+    add_dataset(lake, "val", images, role="id")
+    run(lake, [ModelSpec("roomy", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, lambda _: None)
+    asked, said = room(3), list[str]()
+    run(lake, [ModelSpec("picky", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, said.append)
+    assert asked == [2, 2, 8, 4, *[2] * 7, 1]  # two looks at noise, then 15 images in batches of 8 and 7
+    assert [line for line in said if "memory" in line] == [
+        "picky: batches of 8 did not fit in memory, and ran 2 images at a time"
+    ]
+    assert_same_rows(_rows(lake, "picky"), _rows(lake, "roomy"))
+    (manifest,) = lake.partitions("activations", model="picky")
+    assert manifest.parts[0].details["batch_cut_to"] == 2
+
+
+def test_a_model_without_room_for_one_image_is_a_sentence(
+    checkpoint: Path, room: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = room(2)
+    model = LoadedModel(ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS), torch.device("cpu"))
+    monkeypatch.setattr(model._module, "room", 0)
+    with pytest.raises(InputError, match="Model tiny does not fit in memory, not even with one image at a time"):
+        model(torch.zeros(5, 3, 32, 32, dtype=torch.uint8))
+    assert asked[-3:] == [5, 2, 1]
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+import torch, timm
+from safetensors.torch import save_file
+from extract.models.spec import LoadedModel, ModelSpec
+torch.set_num_threads(1)
+torch.manual_seed(0)
+kwargs = dict(img_size=224, patch_size=16, embed_dim=192, depth=1, num_heads=3, num_classes=3)
+save_file(timm.create_model("vit_tiny_patch16_224", **kwargs).state_dict(), sys.argv[1])
+model = LoadedModel(ModelSpec("m", "vit_tiny_patch16_224", Path(sys.argv[1]), kwargs), torch.device("cpu"))
+images = torch.randint(0, 256, (256, 3, 224, 224), dtype=torch.uint8)
+expected = torch.cat([torch.from_numpy(model(part)[0]) for part in images.split(8)])
+status = Path("/proc/self/status").read_text()
+used = int(status.split("VmSize:")[1].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (used + 120_000_000,) * 2)
+features = torch.from_numpy(model(images)[0])
+print(model.shrunk_to, float((features - expected).abs().max() / expected.abs().max()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
+def test_an_allocation_that_fails_for_real_is_survived(tmp_path: Path) -> None:
+    """A process with too little room for the batch: torch's own error, and the same features."""
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "m.safetensors")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    size, difference = ended.stdout.split()
+    assert 1 <= int(size) < 256
+    assert float(difference) <= 1e-5

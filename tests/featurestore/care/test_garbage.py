@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from featurestore import CorruptionError, InputError, Lake
+from featurestore.care import garbage, verify
+from featurestore.cli.app import main
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import inventory, reading, writing
+from featurestore.quantities import age_text, bytes_text, parse_duration
+
+DAY = timedelta(days=1)
+NOTHING = timedelta(0)
+
+
+def target(seed: int, table: str = "accuracy", **part: str) -> writing.Target:
+    key = {"benchmark": "main", "model": "m", "dataset": "d"}
+    found = TABLES[table]
+    return writing.Target(found, {name: key[name] for name in found.keys}, {"seed": seed}, part)
+
+
+def rows(seed: int, table: str = "accuracy") -> pa.Table:
+    columns = (
+        {"sample": [0], "score": [seed / 9], "id_rank": [0.5]}
+        if table == "scores"
+        else {"n": [seed], "top1": [0.5], "top5": [1.0]}
+    )
+    return pa.table(columns)
+
+
+def write(lake: Lake, seed: int, table: str = "accuracy", **part: str) -> None:
+    writing.write_part(lake.storage, target(seed, table, **part), rows(seed, table), replacing=True)
+
+
+def orphan(lake: Lake, seed: int, number: int = 0, table: str = "accuracy", **part: str) -> Path:
+    fragment = writing.write_fragment(lake.storage, target(seed, table, **part), number, rows(seed, table))
+    return root(lake) / target(seed, table, **part).folder / fragment.path
+
+
+def root(lake: Lake) -> Path:
+    return Path(lake.location)
+
+
+def files(lake: Lake) -> set[str]:
+    return {path.relative_to(root(lake)).as_posix() for path in root(lake).rglob("*") if path.is_file()}
+
+
+def answers(lake: Lake) -> dict[str, Any]:
+    """Every row of every current part, as readers see it."""
+    return {
+        f"{manifest.title} {dict(part.key)} {manifest.version}": reading.read(lake.storage, manifest, part).to_pylist()
+        for name in TABLES
+        for manifest in lake.partitions(name)
+        for part in manifest.parts
+    }
+
+
+def age(path: Path, by: timedelta) -> None:
+    moment = path.stat().st_mtime - by.total_seconds()
+    os.utime(path, (moment, moment))
+
+
+def collect(lake: Lake, grace: timedelta = NOTHING, later: timedelta = NOTHING, *, dry_run: bool = False) -> set[str]:
+    found = garbage.collect(lake.storage, grace, dry_run=dry_run, now=datetime.now(UTC) + later)
+    return {entry.key for entry in found.deleted}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_was_written_readers_see_the_same_after_a_collection(lake: Lake, seed: int) -> None:
+    """After any writes, replacements and killed jobs, nothing reachable is lost and nothing else of ours is left."""
+    generator = np.random.default_rng(seed)
+    write(lake, 0)
+    foreign = {
+        "questions/mine.sql",
+        "accuracy/notes.txt",
+        "accuracy/model=m/dataset=d/mine.parquet",
+        "README",
+        "x/_manifest.1.json",
+    }
+    for name in foreign:
+        (root(lake) / name).parent.mkdir(parents=True, exist_ok=True)
+        (root(lake) / name).write_text("mine")
+    for _ in range(25):
+        value = int(generator.integers(4))
+        act = (
+            lambda v: write(lake, v),
+            lambda v: write(lake, v, "scores", detector=f"d{v % 2}"),
+            lambda v: orphan(lake, v, 1),
+            lambda v: orphan(lake, v, v, "scores", detector="d9"),
+            lambda v: (root(lake) / f"accuracy/.staged-{v:032x}").write_text("half"),
+        )[generator.integers(5)]
+        act(value)
+    before = answers(lake)
+    deleted = collect(lake)
+    assert answers(lake) == before
+    assert foreign <= files(lake)
+    assert not deleted & files(lake)
+    named = {path for t in TABLES for m in lake.partitions(t) for p in m.parts for path, _ in reading.files(m, p)}
+    left = {name for name in files(lake) - foreign if not name.endswith(".json")}
+    assert left == named
+    assert collect(lake) == set()
+    assert verify.verify(lake.storage, print, deep=False).faults == 0
+
+
+def test_a_dry_run_names_the_same_and_deletes_nothing(lake: Lake) -> None:
+    write(lake, 1)
+    write(lake, 2)
+    before = files(lake)
+    planned = collect(lake, dry_run=True)
+    assert files(lake) == before
+    assert planned == collect(lake)
+    assert files(lake) == before - planned
+    assert len(planned) == 2
+
+
+def test_garbage_is_kept_for_the_grace_period(lake: Lake) -> None:
+    """What a killed job left counts from when it was written."""
+    write(lake, 1)
+    left = {orphan(lake, 2).relative_to(root(lake)).as_posix(), "accuracy/model=m/dataset=d/.staged-0"}
+    (root(lake) / "accuracy/model=m/dataset=d/.staged-0").touch()
+    assert collect(lake, DAY, DAY - timedelta(minutes=1)) == set()
+    assert collect(lake, DAY, DAY + timedelta(minutes=1)) == left
+
+
+def test_a_superseded_version_counts_from_when_it_was_superseded(lake: Lake) -> None:
+    """A reader that opened an old partition just before it was replaced has the grace period to end."""
+    write(lake, 1)
+    for path in root(lake).rglob("*.*"):
+        age(path, 9 * DAY)
+    old = files(lake)
+    write(lake, 2)
+    assert collect(lake, DAY) == set()
+    assert collect(lake, DAY, 2 * DAY) == old
+
+
+def test_a_job_that_runs_for_days_keeps_its_first_fragments(lake: Lake) -> None:
+    """The fragments of an unfinished job are as young as the last of them."""
+    write(lake, 1)
+    age(orphan(lake, 2, 0), 9 * DAY)
+    last = orphan(lake, 2, 1)
+    assert collect(lake, DAY) == set()
+    age(last, 2 * DAY)
+    assert len(collect(lake, DAY)) == 2
+
+
+def test_what_is_committed_after_the_listing_stays(lake: Lake) -> None:
+    """Manifests are read after the lake is listed: a job that ended in between loses nothing."""
+    write(lake, 1)
+    fragment = writing.write_fragment(lake.storage, target(2), 0, rows(2))
+    listed = inventory.holdings(lake.storage, TABLES["accuracy"])
+    writing.commit(lake.storage, TABLES["accuracy"], target(2).key, [target(2).part([fragment])], replacing=True)
+    ages = dict(garbage._garbage(lake.storage, "accuracy", listed))
+    assert f"{target(2).folder}/{fragment.path}" not in {entry.key for entry in ages}
+    assert {entry.key for entry in ages} == {
+        f"{target(1).folder}/_manifest.1.json",
+        f"{target(1).folder}/{target(1).fragment_path(0)}",
+    }
+    assert min(ages.values()) > datetime.now(UTC) + 1000 * DAY, (
+        "superseded while we looked: younger than any grace period"
+    )
+
+
+def test_orphans_of_a_partition_that_never_was_are_collected(lake: Lake) -> None:
+    """A first job that was killed left no manifest, and its neighbour stays."""
+    write(lake, 1)
+    left = orphan(lake, 1, 0, "scores", detector="msp")
+    assert collect(lake) == {left.relative_to(root(lake)).as_posix()}
+
+
+def test_a_lake_without_manifests_is_left_alone(lake: Lake) -> None:
+    """It may be another's folder that happens to have our names."""
+    orphan(lake, 1)
+    before = files(lake)
+    assert collect(lake) == set()
+    assert files(lake) == before
+
+
+def test_an_unreadable_manifest_stops_the_collection(lake: Lake) -> None:
+    """It may name anything, so nothing in its table is garbage for sure."""
+    write(lake, 1)
+    write(lake, 2)
+    (root(lake) / target(1).folder / "_manifest.2.json").write_text("{")
+    before = files(lake)
+    with pytest.raises(CorruptionError, match=r"_manifest\.2\.json"):
+        collect(lake)
+    assert files(lake) == before
+
+
+def test_a_superseded_manifest_that_cannot_be_read_is_garbage_too(lake: Lake) -> None:
+    write(lake, 1)
+    write(lake, 2)
+    (root(lake) / target(1).folder / "_manifest.1.json").write_text("{")
+    assert len(collect(lake)) == 2
+
+
+def test_the_command_says_what_it_does(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counts and bytes by table and in all; a bad duration is one sentence."""
+    write(lake, 1)
+    write(lake, 2)
+    orphan(lake, 1, 0, "scores", detector="msp")
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["featurestore", "gc", "--lake", lake.location, *arguments])
+        with pytest.raises(SystemExit):
+            main()
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    assert "0 objects, 0 B deleted; 3 objects" in run()
+    planned = run("--older-than", "0s", "--dry-run")
+    assert "accuracy: 2 objects" in planned
+    assert "scores: 1 object" in planned
+    assert "would be deleted" in planned
+    assert run("--older-than", "0s") == planned.replace("would be deleted", "deleted")
+    assert "Error: '1 day' is no duration" in run("--older-than", "1 day")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0s", 0), ("30m", 1800), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)]
+)
+def test_durations_are_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "24", "h", "-1h", "1.5h", "24 h", "1y", "1h30m", "9" * 30 + "d", "9" * 5000 + "d", "٣d"]
+)
+def test_other_durations_are_refused(text: str) -> None:
+    """With a sentence that shows how to write one."""
+    with pytest.raises(InputError, match="24h"):
+        parse_duration(text)
+
+
+def test_a_grace_period_longer_than_the_calendar_keeps_everything(lake: Lake) -> None:
+    write(lake, 1)
+    orphan(lake, 2)
+    assert collect(lake, parse_duration("999999999d")) == set()
+
+
+def test_sizes_and_ages_are_short() -> None:
+    assert [bytes_text(n) for n in (0, 999, 1000, 12_345, 999_600, 1.3e12)] == [
+        "0 B",
+        "999 B",
+        "1.00 kB",
+        "12.3 kB",
+        "1.00 MB",
+        "1.30 TB",
+    ]
+    assert [age_text(timedelta(seconds=s)) for s in (-5, 0, 61, 7200, 200_000)] == ["0 s", "0 s", "1 min", "2 h", "2 d"]

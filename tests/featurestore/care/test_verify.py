@@ -1,0 +1,411 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore import Lake
+from featurestore.care import row_checks, verify
+from featurestore.cli.app import main
+from featurestore.layout.tables import TABLES, vector
+from featurestore.partitions import writing
+from featurestore.partitions.encoding import encode, vector_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Change = Callable[[pa.Table], pa.Table]
+
+WIDTH, CLASSES, COUNT, FAILED = 5, 3, 9, 4
+IDENTITY = {"weights_sha256": "w"}
+ACTIVATIONS = "activations/model=m/dataset=d"
+
+
+def target(table: str, ingredients: dict[str, Any], **part: str) -> writing.Target:
+    key = {"benchmark": "main", "model": "m", "dataset": "d"}
+    return writing.Target(TABLES[table], {name: key[name] for name in TABLES[table].keys}, ingredients, part)
+
+
+def put(lake: Lake, at: writing.Target, *fragments: pa.Table) -> None:
+    written = [writing.write_fragment(lake.storage, at, number, rows) for number, rows in enumerate(fragments)]
+    writing.commit(lake.storage, at.table, at.key, [at.part(written)], replacing=True)
+
+
+def activations(samples: list[int], weight: np.ndarray, bias: np.ndarray, dtype: str = "float16") -> pa.Table:
+    feature = np.random.default_rng(samples[0]).normal(size=(len(samples), WIDTH)).astype(np.float32)
+    logits = feature @ weight.T + bias
+    numbers = np.array(samples)
+    columns = {
+        "sample": pa.array(numbers),
+        "label": pa.array([n % CLASSES for n in samples], pa.int64()),
+        "feature": vector_array("feature", feature, dtype, numbers),
+        "logits": vector_array("logits", logits, dtype, numbers),
+    }
+    return pa.table(columns)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    location = tmp_path_factory.mktemp("template") / "lake"
+    write_sound(Lake(location))
+    return location
+
+
+@pytest.fixture
+def sound(template: Path, tmp_path: Path) -> Lake:
+    """One model, one dataset with a broken image, activations in two fragments, two detectors, an all-null column."""
+    shutil.copytree(template, tmp_path / "lake")
+    return Lake(tmp_path / "lake")
+
+
+def write_sound(lake: Lake) -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(CLASSES, WIDTH)).astype(np.float32), np.ones(CLASSES, np.float32)
+    dataset = {
+        "role": "id",
+        "benchmarks": ["main"],
+        "samples": COUNT,
+        "classes": CLASSES,
+        "digest": "x",
+        "format": "folder",
+        "location": ".",
+    }
+    put(lake, target("datasets", dataset), pa.Table.from_pylist([dataset], TABLES["datasets"].columns))
+    samples = [
+        {"sample": n, "path": f"{n}.png", "bytes": 1, "label": n % CLASSES, "class_name": "c"} for n in range(COUNT)
+    ]
+    put(lake, target("samples", {"digest": "x"}), pa.Table.from_pylist(samples, TABLES["samples"].columns))
+    model = {"architecture": "vit", "weight_decay": None, "dropout": 0.1}
+    put(lake, target("models", IDENTITY), pa.Table.from_pylist([model], TABLES["models"].columns))
+    rows = np.arange(CLASSES)
+    head = {"class": pa.array(rows), "weight": vector_array("weight", weight, "float32", rows), "bias": pa.array(bias)}
+    put(lake, target("heads", IDENTITY), pa.table(head))
+    ingredients = {**IDENTITY, "dataset_digest": "x"}
+    failed = pa.table({"sample": [FAILED], "path": ["4.png"], "error": ["truncated"]})
+    put(lake, target("failures", ingredients), failed)
+    made = target("activations", ingredients)
+    put(lake, made, activations([0, 1, 2, 3], weight, bias), activations([5, 6, 7, 8], weight, bias))
+    for detector in ("energy", "msp"):
+        scores = {"sample": [0, 1, 2, 3, 5, 6, 7, 8], "score": np.linspace(-1, 1, 8), "id_rank": np.linspace(0, 1, 8)}
+        put(lake, target("scores", {"activations": made.fingerprint}, detector=detector), pa.table(scores))
+    arrays = {"array": ["means", "means"], "row": [0, 1], "values": [[1.0, 2.0], [3.0]]}
+    fits = pa.table({name: pa.array(arrays[name], TABLES["fits"].columns.field(name).type) for name in arrays})
+    put(lake, target("fits", {"v": 1}, fit="statistics"), fits)
+
+
+def faults(lake: Lake, *, deep: bool = True) -> list[str]:
+    found: list[str] = []
+    summary = verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=deep)
+    assert summary.faults == len(found)
+    return found
+
+
+def fragment(lake: Lake, folder: str = ACTIVATIONS, index: int = 0) -> Path:
+    return sorted((Path(lake.location) / folder).rglob("*.parquet"))[index]
+
+
+def alter(lake: Lake, folder: str, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a partition's manifest by hand."""
+    path = max((Path(lake.location) / folder).glob("_manifest.*.json"))
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def rewrite(lake: Lake, folder: str, change: Change, index: int = 0) -> None:
+    """Change a fragment's rows, and its manifest with it: as a faulty writer would have written them."""
+    path = fragment(lake, folder, index)
+    rows = change(pq.read_table(path, partitioning=None))
+    data = encode(rows).to_pybytes()
+    path.write_bytes(data)
+
+    def name(document: dict[str, Any]) -> None:
+        for part in document["parts"]:
+            for found in part["fragments"]:
+                if path.as_posix().endswith(found["path"]):
+                    found.update(rows=rows.num_rows, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    alter(lake, folder, name)
+
+
+def with_value(name: str, row: int, value: Any) -> Change:
+    """A column with another value in one row; of a vector, in its first element."""
+
+    def change(rows: pa.Table) -> pa.Table:
+        index, field = rows.schema.get_field_index(name), rows.schema.field(name)
+        column = rows.column(name).combine_chunks()
+        if pa.types.is_fixed_size_list(field.type):
+            values = column.flatten().to_numpy().copy()
+            values[row * field.type.list_size] = value
+            return rows.set_column(index, field, pa.FixedSizeListArray.from_arrays(pa.array(values), type=field.type))
+        values = column.to_pylist()
+        values[row] = value
+        return rows.set_column(index, field.with_nullable(True), pa.array(values, field.type))
+
+    return change
+
+
+def without_row(row: int) -> Change:
+    return lambda rows: pa.concat_tables([rows.slice(0, row), rows.slice(row + 1)])
+
+
+def flip_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1
+    path.write_bytes(data)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def garble_footer(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4] + b"NOPE")
+
+
+def of(document: dict[str, Any]) -> dict[str, Any]:
+    return document["parts"][0]["fragments"][0]
+
+
+def twice(document: dict[str, Any]) -> None:
+    document["parts"][0]["fragments"] *= 2
+
+
+def narrower(rows: pa.Table) -> pa.Table:
+    feature = vector_array("feature", np.ones((rows.num_rows, WIDTH - 1)), "float16", np.arange(rows.num_rows))
+    return rows.set_column(2, "feature", feature)
+
+
+SHALLOW: dict[str, tuple[Callable[[Lake], Any], str]] = {
+    "deleted": (lambda lake: fragment(lake).unlink(), "it is missing"),
+    "truncated": (lambda lake: truncate(fragment(lake)), "bytes instead of"),
+    "no footer": (lambda lake: garble_footer(fragment(lake)), "cannot be read"),
+    "rows altered": (
+        lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(rows=3)),
+        "it has 4 rows instead of 3",
+    ),
+    "bytes altered": (lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(bytes=1)), "bytes instead of 1"),
+    "named twice": (lambda lake: alter(lake, ACTIVATIONS, twice), "2 times"),
+    "ingredients altered": (
+        lambda lake: alter(lake, ACTIVATIONS, lambda d: d["parts"][0]["ingredients"].update(dataset_digest="y")),
+        "not that of its ingredients",
+    ),
+    "outside": (
+        lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(path="../x.parquet")),
+        "outside its own partition",
+    ),
+    "other partition": (
+        lambda lake: alter(lake, ACTIVATIONS, lambda d: d["key"].update(model="n")),
+        "moved or altered",
+    ),
+    "column lost": (
+        lambda lake: rewrite(lake, ACTIVATIONS, lambda rows: rows.drop(["label"])),
+        "it has the columns sample, feature",
+    ),
+    "type": (
+        lambda lake: rewrite(
+            lake, ACTIVATIONS, lambda rows: rows.set_column(0, "sample", rows["sample"].cast(pa.float64()))
+        ),
+        "column sample is of the type double",
+    ),
+    "width": (
+        lambda lake: rewrite(lake, ACTIVATIONS, narrower, 1),
+        "its feature is 4 x halffloat, elsewhere 5 x halffloat",
+    ),
+}
+DEEP: dict[str, tuple[Callable[[Lake], Any], str]] = {
+    "bit": (lambda lake: flip_bit(fragment(lake)), "its sha256 differs"),
+    "sha altered": (
+        lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(sha256="0" * 64)),
+        "its sha256 differs",
+    ),
+    "duplicate": (lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 1, 0)), "sample 0 is there twice"),
+    "order": (lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 0, 2), 1), "sample 2 comes after 3"),
+    "nan": (
+        lambda lake: rewrite(lake, ACTIVATIONS, with_value("feature", 2, np.nan)),
+        "the feature of sample 2 is NaN",
+    ),
+    "infinite": (
+        lambda lake: rewrite(lake, ACTIVATIONS, with_value("logits", 1, np.inf)),
+        "the logits of sample 1 is NaN or inf",
+    ),
+    "label": (lambda lake: rewrite(lake, ACTIVATIONS, with_value("label", 3, 2)), "sample 3 has the label 2, but 0 in"),
+    "no label": (
+        lambda lake: rewrite(lake, ACTIVATIONS, with_value("label", 3, None)),
+        "sample 3 has the label none, but 0",
+    ),
+    "logit": (
+        lambda lake: rewrite(lake, ACTIVATIONS, with_value("logits", 3, 9)),
+        "logit 0 of sample 3 is 9, but the head gives",
+    ),
+    "sample lost": (
+        lambda lake: rewrite(lake, ACTIVATIONS, without_row(2)),
+        "1 samples of the dataset without the failures are not there (first: 2)",
+    ),
+    "fragment lost": (
+        lambda lake: alter(lake, ACTIVATIONS, lambda d: d["parts"][0]["fragments"].pop()),
+        "4 samples of the dataset without the failures are not there (first: 5)",
+    ),
+    "failed and there": (
+        lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 0, 4), 1),
+        "1 samples are not of the dataset without",
+    ),
+    "beyond": (
+        lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 3, 99), 1),
+        "sample 99 is none of the dataset's 9",
+    ),
+}
+ELSEWHERE: dict[str, tuple[str, Change, str]] = {
+    "score lost": ("scores/benchmark=main/model=m/dataset=d", without_row(3), "1 samples of the activations are not there (first: 3)"),
+    "score nan": ("scores/benchmark=main/model=m/dataset=d", with_value("score", 3, np.nan), "the score of sample 3 is NaN"),
+    "rank": ("scores/benchmark=main/model=m/dataset=d", with_value("id_rank", 7, 1.5), "the id_rank of sample 8 is 1.5"),
+    "rank missing": ("scores/benchmark=main/model=m/dataset=d", with_value("id_rank", 7, None), "the id_rank of sample 8 is nan"),
+    "fit": ("fits/model=m/dataset=d", with_value("values", 1, [3.0, np.inf]), "the values of row 1 is NaN or infinite"),
+    "recipe": ("models/model=m", with_value("dropout", 0, np.inf), "the dropout of row 0 is NaN or infinite"),
+    "samples": ("samples/dataset=d", without_row(8), "1 samples of the dataset are not there (first: 8)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_sound_lake_has_no_fault(sound: Lake, *, deep: bool) -> None:
+    assert faults(sound, deep=deep) == []
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("kind", SHALLOW)
+def test_what_contradicts_a_manifest_is_named(sound: Lake, kind: str, *, deep: bool) -> None:
+    """One fault, with its partition and object, however deep one looks: no other is made up because of it."""
+    spoil, said = SHALLOW[kind]
+    spoil(sound)
+    found, *others = faults(sound, deep=deep)
+    assert said in found
+    assert found.startswith("activations (model m, dataset d), activations/model=m/dataset=d/")
+    assert others == [] or kind == "named twice"
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_what_is_wrong_inside_a_fragment_is_found_by_a_deep_look(sound: Lake, kind: str) -> None:
+    """And by no other."""
+    spoil, said = DEEP[kind]
+    spoil(sound)
+    assert faults(sound, deep=False) == []
+    found = [fault for fault in faults(sound) if said in fault]
+    assert found
+    assert found[0].startswith("activations (model m, dataset d), activations/model=m/dataset=d")
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_what_is_wrong_in_other_tables_is_found_too(sound: Lake, kind: str) -> None:
+    folder, change, said = ELSEWHERE[kind]
+    rewrite(sound, folder, change)
+    (found, *_) = [fault for fault in faults(sound) if said in fault]
+    assert f"{folder}" in found
+    if folder.startswith("scores"):
+        assert found.startswith("scores (benchmark main, model m, dataset d, detector energy), ")
+
+
+def test_a_wrong_head_is_found(sound: Lake) -> None:
+    """The head of another network does not explain the logits, and each fragment says so once."""
+    rewrite(sound, "heads/model=m", with_value("weight", 1, 5.0))
+    found = faults(sound)
+    assert len(found) == 2
+    assert all("logit 1 of sample" in fault and "but the head gives" in fault for fault in found)
+
+
+def test_one_fault_does_not_hide_another(sound: Lake) -> None:
+    """Each fragment is looked at, whatever is wrong with the others."""
+    (Path(sound.location) / "models/model=m/_manifest.1.json").write_text("{")
+    fragment(sound, index=0).unlink()
+    rewrite(sound, ACTIVATIONS, with_value("feature", 2, np.nan), 0)
+    truncate(fragment(sound, "scores/benchmark=main/model=m/dataset=d", 1))
+    found = faults(sound)
+    assert ["models" in found[0], "missing" in found[1], "sample 7 is NaN" in found[2], "detector msp" in found[3]] == [
+        True
+    ] * 4
+
+
+def test_stale_is_not_faulty(sound: Lake) -> None:
+    """Activations of a dataset that changed, or by older weights than the head's, are compared with neither."""
+    samples = [{"sample": 0, "path": "a", "bytes": 1, "label": 7, "class_name": "c"}]
+    put(sound, target("samples", {"digest": "y"}), pa.Table.from_pylist(samples, TABLES["samples"].columns))
+    rows = np.arange(CLASSES)
+    head = {"class": pa.array(rows), "weight": vector_array("weight", np.ones((CLASSES, WIDTH)), "float32", rows)}
+    head["bias"] = pa.array(np.zeros(CLASSES, np.float32))
+    put(sound, target("heads", {"weights_sha256": "new"}), pa.table(head))
+    assert faults(sound) == []
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 50.0])
+@pytest.mark.parametrize("width", [1, 64, 768])
+def test_the_head_tolerance_covers_rounding_and_little_more(dtype: str, scale: float, width: int) -> None:
+    """What float32 computes and the stored precision rounds always passes; a logit off by a few tolerances never does."""
+    generator = np.random.default_rng(width)
+    feature = (scale * generator.normal(size=(200, width))).astype(np.float32)
+    weight = generator.normal(size=(40, width)).astype(np.float32)
+    bias = generator.normal(size=40).astype(np.float32)
+    numbers = np.arange(200)
+    logits = feature @ weight.T + bias
+    stored = [vector_array("x", values, dtype, numbers) for values in (feature, logits)]
+    rows = pa.record_batch([pa.array(numbers), *stored], names=["sample", "feature", "logits"])
+    check = row_checks.explained_by(weight, bias)
+    assert check(rows) is None
+    kept = [array.flatten().to_numpy().reshape(200, -1) for array in stored]
+    tolerance = row_checks.head_tolerance(*kept, weight.astype(np.float64), bias.astype(np.float64))
+    off = kept[1].copy()
+    off[7, 3] += 4 * tolerance[7, 3]
+    assert tolerance[7, 3] < 0.01 * np.linalg.norm(feature[7]) * np.linalg.norm(weight[3]) + 0.01
+    wrong = pa.record_batch(
+        [pa.array(numbers), stored[0], pa.FixedSizeListArray.from_arrays(pa.array(off.ravel()), 40)],
+        names=["sample", "feature", "logits"],
+    )
+    assert "logit 3 of sample 7" in (check(wrong) or "")
+
+
+def test_the_command_prints_each_fault_and_exits_with_1(
+    sound: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line each, then a summary; 0 where nothing is wrong, 1 on any fault."""
+
+    def run(*arguments: str) -> tuple[int, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["featurestore", "verify", "--lake", sound.location, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().out.splitlines()
+
+    code, lines = run("--deep")
+    assert (code, len(lines)) == (0, 1)
+    assert lines[0].startswith("8 partitions, 10 fragments, ")
+    assert lines[0].endswith(": no fault")
+    flip_bit(fragment(sound))
+    assert run()[0] == 0
+    code, lines = run("--deep")
+    assert (code, len(lines)) == (1, 2)
+    assert lines[1].endswith(": 1 fault")
+
+
+def test_rows_are_read_in_blocks_and_checks_span_them() -> None:
+    """A sample that a later block has again is found."""
+    check = row_checks.ascending()
+    blocks = [pa.record_batch({"sample": pa.array(samples, pa.int64())}) for samples in ([0, 1], [], [2, 5], [5, 6])]
+    assert [check(block) for block in blocks] == [None, None, None, "sample 5 is there twice"]
+
+
+def test_a_column_that_a_later_version_added_is_no_fault(sound: Lake) -> None:
+    """The format allows more columns at the end of a table."""
+    rewrite(sound, ACTIVATIONS, lambda rows: rows.append_column("later", pa.array([1] * rows.num_rows)))
+    assert faults(sound) == []
+
+
+def test_a_vector_that_is_missing_is_a_fault() -> None:
+    column = pa.array([[1.0, 2.0], None], vector(2, "float32"))
+    rows = pa.record_batch([pa.array([3, 4]), column], names=["sample", "feature"])
+    assert row_checks.finite(rows) == "the feature of sample 4 is missing"

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from featurestore.errors import ConflictError, CorruptionError, FormatError
+from featurestore.layout.manifest import Fragment, Manifest, Part, from_json, merged, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = {"benchmark": "main", "model": "m", "dataset": "d"}
+
+
+def part(detector: str, seed: int = 0) -> Part:
+    fragment = Fragment(f"detector={detector}/{seed:012x}-00000.parquet", 3, 100, f"{seed:064x}")
+    return Part({"detector": detector}, f"{seed:064x}", {"seed": seed}, (fragment,), {"seconds": 1.5})
+
+
+def commit(current: Manifest | None, *parts: Part, replacing: bool = False) -> Manifest | None:
+    return merged(current, "scores", KEY, parts, replacing=replacing)
+
+
+def test_the_first_commit_is_version_one() -> None:
+    """A partition begins with its first part."""
+    first = commit(None, part("msp"))
+    assert first is not None
+    assert (first.version, [dict(p.key) for p in first.parts]) == (1, [{"detector": "msp"}])
+    assert (first.part({"detector": "msp"}), first.part({"detector": "x"})) == (part("msp"), None)
+    assert (first.parts[0].rows, first.parts[0].bytes) == (3, 100)
+
+
+def test_equal_parts_need_no_commit() -> None:
+    """A cache hit plans nothing."""
+    assert commit(commit(None, part("msp"), part("gen")), part("gen")) is None
+
+
+def test_a_new_part_stands_beside_the_old_ones() -> None:
+    """Adding a detector keeps the others, and counts the version up."""
+    second = commit(commit(None, part("msp")), part("msp"), part("gen"))
+    assert second is not None
+    assert (second.version, second.parts) == (2, (part("msp"), part("gen")))
+
+
+def test_a_conflict_names_the_ingredient() -> None:
+    """Another fingerprint under the same key is an error with what differs, and the way out."""
+    with pytest.raises(
+        ConflictError, match=r"detector msp\), made with another seed \(in the lake: 0, now: 1\).*--replace"
+    ):
+        commit(commit(None, part("msp")), part("msp", 1))
+
+
+def test_replacing_swaps_only_what_differs() -> None:
+    """The replaced part is gone, its neighbour stays."""
+    second = commit(commit(None, part("msp"), part("gen")), part("msp", 1), replacing=True)
+    assert second is not None
+    assert {p.fingerprint for p in second.parts} == {f"{0:064x}", f"{1:064x}"}
+    assert second.part({"detector": "gen"}) == part("gen")
+
+
+def test_json_gives_the_manifest_back() -> None:
+    """Nothing is lost; time and writer are stamped."""
+    manifest = commit(None, part("msp"), part("gen"))
+    assert manifest is not None
+    again = from_json(to_json(manifest), "p")
+    assert replace(again, created="", writer="") == manifest
+    assert again.created.endswith("+00:00")
+    assert again.writer.startswith("featurestore ")
+    assert again.title == "scores (benchmark main, model m, dataset d)"
+
+
+def altered(change: Callable[[dict[str, Any]], Any]) -> bytes:
+    manifest = commit(None, part("msp"))
+    assert manifest is not None
+    document = json.loads(to_json(manifest))
+    change(document)
+    return json.dumps(document).encode()
+
+
+def test_a_newer_format_is_refused() -> None:
+    """A lake of a later version says so, and what to do."""
+    with pytest.raises(FormatError, match=r"_manifest.1.json has format version 2, .*upgrade featurestore"):
+        from_json(altered(lambda d: d.update(format=2, later="field")), "a/_manifest.1.json")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x.parquet",
+        "a/../../x",
+        "/etc/passwd",
+        "..\\x",
+        "a\\b",
+        "C:\\x",
+        "C:x",
+        "",
+        ".",
+        "a//b",
+        "a/./b",
+        "a\0b",
+        "s3://x",
+    ],
+)
+def test_a_fragment_outside_its_partition_is_refused(path: str) -> None:
+    """An altered manifest cannot make a reader open another file."""
+    data = altered(lambda d: d["parts"][0]["fragments"][0].update(path=path))
+    with pytest.raises(CorruptionError, match="outside its own partition"):
+        from_json(data, "p")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1", b'"x"', b"null", b"{}", b"\xff\xfe", b"[" * 100_000])
+def test_garbage_is_no_manifest(data: bytes) -> None:
+    """Whatever the bytes, the error names the file."""
+    with pytest.raises(CorruptionError, match=r"p/_manifest\.1\.json is not a manifest"):
+        from_json(data, "p/_manifest.1.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.pop("table"),
+        lambda d: d.update(table=1),
+        lambda d: d.update(key=["a"]),
+        lambda d: d.update(key={"model": None}),
+        lambda d: d.update(version="1"),
+        lambda d: d.update(parts={"a": 1}),
+        lambda d: d.update(parts=None),
+        lambda d: d.update(another="field"),
+        lambda d: d["parts"][0].pop("fragments"),
+        lambda d: d["parts"][0].update(key=None),
+        lambda d: d["parts"][0]["fragments"][0].update(path=5),
+        lambda d: d["parts"][0]["fragments"][0].update(rows="3"),
+        lambda d: d["parts"][0]["fragments"][0].update(bytes=None),
+        lambda d: d["parts"][0]["fragments"][0].pop("sha256"),
+    ],
+)
+def test_a_field_of_another_shape_is_no_manifest(change: Callable[[dict[str, Any]], Any]) -> None:
+    """Missing, added or mistyped fields are found when the manifest is read, not somewhere later."""
+    with pytest.raises(CorruptionError, match="is not a manifest"):
+        from_json(altered(change), "p")

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from featurestore.errors import InputError, NumericalError
+from featurestore.partitions.encoding import ROW_GROUP_ROWS, encode, to_numpy, vector_array, with_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+dtypes = st.sampled_from(["float16", "float32"])
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> NDArray[Any]:
+    dtype = draw(dtypes)
+    shape = (draw(st.integers(0, 9)), draw(st.integers(1, 5)))
+    width = int(dtype[-2:])
+    finite = st.floats(allow_nan=False, allow_infinity=False, width=width)
+    return draw(hnp.arrays(dtype, shape, elements=finite))
+
+
+def read_back(table: pa.Table) -> pa.Table:
+    return pq.read_table(pa.BufferReader(encode(table)))
+
+
+@given(matrices())
+def test_vectors_come_back_bit_for_bit(values: NDArray[Any]) -> None:
+    """What is stored in its own precision is what is read, the sign of zero and subnormal numbers included."""
+    stored = vector_array("feature", values, str(values.dtype), np.arange(len(values)))
+    again = to_numpy(read_back(pa.table({"feature": stored}))["feature"])
+    assert (again.dtype, again.shape, again.tobytes()) == (values.dtype, values.shape, values.tobytes())
+
+
+@given(matrices(), st.integers(0, 9), st.integers(0, 9))
+def test_slices_of_vectors_read_right(values: NDArray[Any], start: int, length: int) -> None:
+    """A slice of a fixed-size list starts where it says, also in a chunked column."""
+    stored = vector_array("feature", values, str(values.dtype), np.arange(len(values)))
+    expected = values[start : start + length]
+    start = min(start, len(values))
+    for column in (stored.slice(start, length), pa.chunked_array([stored]).slice(start, length)):
+        np.testing.assert_array_equal(to_numpy(column), expected)
+    halves = pa.chunked_array([stored.slice(0, start), stored.slice(start)])
+    np.testing.assert_array_equal(to_numpy(halves), values)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_no_number_names_its_sample(bad: float) -> None:
+    """The sample is named by its own number, not by its row."""
+    values = np.zeros((3, 2))
+    values[1, 1] = bad
+    with pytest.raises(NumericalError, match="The feature of sample 41 is NaN or infinite"):
+        vector_array("feature", values, "float32", np.array([40, 41, 42]))
+
+
+def test_an_overflow_names_the_sample_and_the_way_out() -> None:
+    """What float16 cannot hold never becomes infinity."""
+    values = np.array([[1.0], [70000.0]], np.float32)
+    with pytest.raises(
+        NumericalError, match="logits of sample 8 is too large for float16: extract with --dtype float32"
+    ):
+        vector_array("logits", values, "float16", np.array([7, 8]))
+    assert vector_array("logits", values, "float32", np.array([7, 8])).flatten().to_pylist() == [1.0, 70000.0]
+
+
+def test_an_overflow_of_float32_does_not_recommend_float32() -> None:
+    """The advice is only given where it helps."""
+    with pytest.raises(NumericalError, match="too large for float32") as error:
+        vector_array("logits", np.array([[1e300]]), "float32", np.array([0]))
+    assert "--dtype" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_vector_columns_are_stored_plain(activations: Callable[..., pa.Table], dtype: str) -> None:
+    """No dictionary, no statistics, no byte-stream-split on vectors; the other columns have statistics and zstd."""
+    metadata = pq.read_metadata(pa.BufferReader(encode(activations(50, dtype=dtype))))
+    columns = {metadata.row_group(0).column(i).path_in_schema.split(".")[0]: i for i in range(metadata.num_columns)}
+    for name, index in columns.items():
+        column = metadata.row_group(0).column(index)
+        is_vector = name in {"feature", "logits"}
+        assert column.is_stats_set != is_vector, name
+        assert column.compression == ("UNCOMPRESSED" if is_vector else "ZSTD"), name
+        assert "BYTE_STREAM_SPLIT" not in column.encodings
+        assert not is_vector or "RLE_DICTIONARY" not in column.encodings
+
+
+def test_row_groups_are_bounded(activations: Callable[..., pa.Table]) -> None:
+    """A reader needs the memory of one row group, whatever the fragment's size."""
+    metadata = pq.read_metadata(pa.BufferReader(encode(activations(ROW_GROUP_ROWS + 5))))
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP_ROWS, 5]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_duckdb_and_polars_read_the_same_values(
+    activations: Callable[..., pa.Table], tmp_path: Path, dtype: str
+) -> None:
+    """Any Parquet tool reads a fragment and gets equal numbers."""
+    table = activations(20, dtype=dtype)
+    file = tmp_path / "x.parquet"
+    file.write_bytes(encode(table))
+    expected = to_numpy(table["feature"])
+    with duckdb.connect() as connection:
+        from_duckdb = connection.execute("select feature, label from read_parquet(?)", [str(file)]).fetchall()
+    from_polars = pl.read_parquet(file)
+    np.testing.assert_array_equal(np.array([row[0] for row in from_duckdb]), expected.astype(np.float64))
+    np.testing.assert_array_equal(from_polars["feature"].to_numpy(), expected)
+    assert [row[1] for row in from_duckdb] == from_polars["label"].to_list() == table["label"].to_pylist()
+
+
+def test_a_missing_label_is_minus_one() -> None:
+    """A null integer reads as -1, and the column stays an integer."""
+    column = pa.chunked_array([[3, None], [None]], type=pa.int64())
+    assert to_numpy(column).tolist() == [3, -1, -1]
+    assert to_numpy(column).dtype == np.int64
+
+
+def test_texts_and_numbers_read_as_they_are() -> None:
+    """Other columns come as numpy gives them."""
+    assert to_numpy(pa.array(["a", None])).tolist() == ["a", None]
+    np.testing.assert_array_equal(to_numpy(pa.array([1.5, None])), [1.5, np.nan])
+
+
+def test_a_table_has_the_schema_s_columns_in_its_order() -> None:
+    """Order and type come from the schema; a missing or unknown column is an error that lists both."""
+    schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
+    assert with_columns({"b": ["x"], "a": [1]}, schema).schema == schema
+    with pytest.raises(InputError, match="Expected the columns a, b, got a, c"):
+        with_columns({"a": [1], "c": [2]}, schema)

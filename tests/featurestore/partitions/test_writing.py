@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from featurestore.errors import ConflictError
+from featurestore.layout.manifest import from_json
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import reading
+from featurestore.partitions.encoding import with_columns
+from featurestore.partitions.writing import Target, commit, find, resume, write_fragment, write_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from featurestore import Lake
+
+SCORES = TABLES["scores"]
+KEY = {"benchmark": "main", "model": "m", "dataset": "d"}
+
+
+def target(detector: str = "msp", **ingredients: Any) -> Target:
+    return Target(SCORES, KEY, ingredients or {"seed": 0}, {"detector": detector})
+
+
+def rows(*scores: float) -> pa.Table:
+    return with_columns(
+        {"sample": list(range(len(scores))), "score": list(scores), "id_rank": [0.5] * len(scores)}, SCORES.columns
+    )
+
+
+def files(lake: Lake) -> dict[str, bytes]:
+    root = lake.storage.root
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def scores(lake: Lake, detector: str = "msp") -> list[float]:
+    return lake.read("scores", **KEY, detector=detector)["score"].to_pylist()
+
+
+def test_a_partition_without_a_manifest_does_not_exist(lake: Lake) -> None:
+    """Fragments alone are nothing to any reader."""
+    write_fragment(lake.storage, target(), 0, rows(1.0))
+    assert (lake.partitions("scores"), find(lake.storage, target(), replacing=False)) == ([], None)
+    assert lake.scan("scores").collect().is_empty()
+    assert lake.sql("from scores").fetchall() == []
+
+
+def test_a_cache_hit_writes_nothing(lake: Lake) -> None:
+    """The same ingredients leave every byte and every file as it was."""
+    assert write_part(lake.storage, target(), rows(1.0), replacing=False)
+    before = files(lake)
+    assert not write_part(lake.storage, target(), rows(2.0), replacing=False)
+    assert not write_part(lake.storage, target(), rows(2.0), replacing=True)
+    assert files(lake) == before
+    assert len(before) == 2
+
+
+def test_other_ingredients_are_a_conflict(lake: Lake) -> None:
+    """The error names the ingredient, with what is there and what is wanted, and nothing is written."""
+    write_part(lake.storage, target(weights="a", seed=0), rows(1.0), replacing=False)
+    before = files(lake)
+    with pytest.raises(
+        ConflictError, match=r"model m, dataset d, detector msp.*another weights \(in the lake: a, now: b\):"
+    ):
+        write_part(lake.storage, target(weights="b", seed=0), rows(2.0), replacing=False)
+    assert files(lake) == before
+
+
+def test_replacing_swaps_what_readers_see(lake: Lake) -> None:
+    """Readers see the new rows alone; the old fragment stays on disk until it is collected."""
+    write_part(lake.storage, target(seed=0), rows(1.0), replacing=False)
+    write_part(lake.storage, target(seed=1), rows(2.0, 3.0), replacing=True)
+    assert scores(lake) == [2.0, 3.0]
+    assert lake.scan("scores").collect()["score"].to_list() == [2.0, 3.0]
+    assert sorted(lake.sql("select score from scores").fetchall()) == [(2.0,), (3.0,)]
+    assert sum(name.endswith(".parquet") for name in files(lake)) == 2
+    assert [m.version for m in lake.partitions("scores")] == [2]
+
+
+def test_parts_stand_side_by_side(lake: Lake) -> None:
+    """A new detector leaves the others alone, and has its own path."""
+    write_part(lake.storage, target("msp"), rows(1.0), replacing=False)
+    write_part(lake.storage, target("gen"), rows(2.0), replacing=False)
+    assert (scores(lake, "msp"), scores(lake, "gen")) == ([1.0], [2.0])
+    assert sorted(lake.sql("select detector, score from scores").fetchall()) == [("gen", 2.0), ("msp", 1.0)]
+    assert any("/detector=gen/" in name for name in files(lake))
+
+
+def test_racing_jobs_all_end_up_in_the_manifest(lake: Lake) -> None:
+    """Exclusive create loses no part, however many jobs commit to one partition at once."""
+    names = [f"d{i:02}" for i in range(24)]
+    gate = threading.Barrier(2)
+
+    def job(mine: list[str]) -> None:
+        gate.wait()
+        for name in mine:
+            write_part(lake.storage, target(name), rows(float(name[1:])), replacing=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(job, [names[::2], names[1::2]]))
+    (manifest,) = lake.partitions("scores")
+    assert sorted(part.key["detector"] for part in manifest.parts) == names
+    assert manifest.version == len(names)
+    assert [scores(lake, name) for name in names] == [[float(name[1:])] for name in names]
+
+
+def test_losing_a_race_against_an_equal_part_is_success(lake: Lake) -> None:
+    """Many jobs of the same target end with one commit, and none of them fails."""
+    gate = threading.Barrier(8)
+
+    def job(_: int) -> int:
+        part = target().part([write_fragment(lake.storage, target(), 0, rows(1.0))])
+        gate.wait()
+        return commit(lake.storage, SCORES, KEY, [part], replacing=False).version
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(job, range(8))) == {1}
+    assert scores(lake) == [1.0]
+
+
+def test_losing_a_race_against_another_fingerprint_is_a_conflict(lake: Lake) -> None:
+    """Of two jobs with different ingredients one wins, and the other says so."""
+    gate = threading.Barrier(2)
+
+    def job(seed: int) -> str:
+        part = target(seed=seed).part([write_fragment(lake.storage, target(seed=seed), 0, rows(float(seed)))])
+        gate.wait()
+        try:
+            commit(lake.storage, SCORES, KEY, [part], replacing=False)
+        except ConflictError:
+            return "conflict"
+        return "won"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(job, range(2))) == ["conflict", "won"]
+
+
+def test_every_version_stays_readable(lake: Lake) -> None:
+    """A commit never changes an older manifest: who began with it can end with it."""
+    for detector in ("a", "b"):
+        write_part(lake.storage, target(detector), rows(1.0), replacing=False)
+    stored = {name: data for name, data in files(lake).items() if name.endswith(".json")}
+    assert [len(from_json(data, name).parts) for name, data in sorted(stored.items())] == [1, 2]
+
+
+def test_resume_finds_what_a_killed_job_left(lake: Lake) -> None:
+    """Fragments come back with the notes of the job that wrote them, equal to what it would have committed."""
+    written = [write_fragment(lake.storage, target(), n, rows(float(n)), {"failed": [n, "ü"]}) for n in (0, 3)]
+    found = resume(lake.storage, target())
+    assert found == {0: (written[0], {"failed": [0, "ü"]}), 3: (written[1], {"failed": [3, "ü"]})}
+    assert resume(lake.storage, target("gen")) == {}
+
+
+def test_resume_leaves_out_what_is_not_its_own(lake: Lake) -> None:
+    """Fragments of other ingredients, other files, and files that are not whole do not count."""
+    mine = write_fragment(lake.storage, target(), 1, rows(1.0))
+    write_fragment(lake.storage, target(seed=1), 2, rows(2.0))
+    folder = f"{target().folder}/detector=msp"
+    prefix = target().fingerprint[:12]
+    whole = lake.storage.get(f"{target().folder}/{mine.path}")
+    for name, data in {
+        f"{prefix}-00004.parquet": whole[:-20],
+        f"{prefix}-00005.parquet": b"",
+        f"{prefix}-6.parquet": whole,
+        f"{prefix}-00007.parquet.tmp": whole,
+        f"old/{prefix}-00008.parquet": whole,
+        "notes.txt": b"x",
+    }.items():
+        lake.storage.put(f"{folder}/{name}", data)
+    assert resume(lake.storage, target()) == {1: (mine, {})}
+
+
+def test_fragments_read_in_the_order_of_the_part(lake: Lake) -> None:
+    """A part's rows are its fragments' rows, in the order that the job gave."""
+    fragments = [write_fragment(lake.storage, target(), n, rows(n + 0.25, n + 0.5)) for n in range(3)]
+    commit(lake.storage, SCORES, KEY, [target().part(fragments, {"seconds": 1})], replacing=False)
+    assert scores(lake) == [0.25, 0.5, 1.25, 1.5, 2.25, 2.5]
+    manifest = reading.latest(lake.storage, SCORES, KEY)
+    assert manifest is not None
+    assert (manifest.parts[0].rows, manifest.parts[0].details) == (6, {"seconds": 1})
+
+
+def test_the_writer_leaves_no_other_files(lake: Lake, put: Callable[..., Target], tmp_path: Path) -> None:
+    """After a write there are fragments and manifests, and nothing that was staged."""
+    put(lake, "accuracy", {"model": "m", "dataset": "d"}, {"n": [1], "top1": [0.5], "top5": [1.0]})
+    suffixes = sorted(path.suffix for path in tmp_path.rglob("*") if path.is_file())
+    assert suffixes == [".json", ".parquet"]

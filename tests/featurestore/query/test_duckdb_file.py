@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from featurestore import InputError, Lake, MissingError, StorageError
+from featurestore.cli.app import main
+from featurestore.query import catalog, duckdb_file
+from featurestore.query.duckdb_file import write_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUERY = "select model, top1 from accuracy order by all"
+CLIENT = """
+import json, sys, duckdb
+file, *statements, query = sys.argv[1:]
+with duckdb.connect(file, read_only=bool(file)) as connection:
+    for statement in statements:
+        connection.execute(statement)
+    print(json.dumps(connection.execute(query).fetchall()))
+"""
+
+
+def ask_elsewhere(cwd: Path, file: Path | str, *statements: str) -> Any:
+    """What a plain DuckDB client, without this package, gets in another working directory."""
+    command = [sys.executable, "-I", "-c", CLIENT, str(file), *statements]
+    return json.loads(subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout)
+
+
+def open_catalog(file: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(file, read_only=True)
+
+
+@pytest.fixture
+def filled(tmp_path: Path, put: Callable[..., Any], activations: Callable[..., Any]) -> Lake:
+    (tmp_path / "study").mkdir()
+    lake = Lake(tmp_path / "study" / "lake")
+    for model, top1 in (("a", 0.5), ("b", 0.75)):
+        put(lake, "accuracy", {"model": model, "dataset": "test"}, {"n": [4], "top1": [top1], "top5": [1.0]})
+        rows = activations(5, width=3 if model == "a" else 4)
+        put(
+            lake,
+            "activations",
+            {"model": model, "dataset": "test"},
+            dict(zip(rows.column_names, rows.columns, strict=True)),
+        )
+    return lake
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("place", ["beside", "above", "inside"])
+@pytest.mark.parametrize("name", ["moved", "mo[v]e*d 'ä"])
+def test_a_catalog_moves_together_with_its_lake(
+    filled: Lake, tmp_path: Path, elsewhere: Path, place: str, name: str
+) -> None:
+    """Beside, above or inside the lake: after a move, a client in any folder finds the lake beside the file."""
+    out = {"beside": "study/lake.duckdb", "above": "lake.duckdb", "inside": "study/lake/lake.duckdb"}[place]
+    write_catalog(filled, tmp_path / out)
+    moved = tmp_path / name
+    moved.mkdir()
+    shutil.move(tmp_path / "study", moved / "study")
+    if place == "above":
+        shutil.move(tmp_path / out, moved / out)
+    for file in (moved / out, os.path.relpath(moved / out, elsewhere)):
+        assert ask_elsewhere(elsewhere, file, QUERY) == [["a", 0.5], ["b", 0.75]]
+    assert ask_elsewhere((moved / out).parent, Path(out).name, "select count(feature) from activations") == [[10]]
+
+
+def test_a_catalog_elsewhere_knows_where_the_lake_is(filled: Lake, elsewhere: Path, tmp_path: Path) -> None:
+    """A file that is moved away from its lake alone, or was never beside it, still reads it."""
+    (tmp_path / "other").mkdir()
+    write_catalog(filled, tmp_path / "other" / "lake.duckdb")
+    shutil.move(tmp_path / "other" / "lake.duckdb", elsewhere / "moved.duckdb")
+    assert ask_elsewhere(tmp_path, elsewhere / "moved.duckdb", QUERY) == [["a", 0.5], ["b", 0.75]]
+
+
+def test_an_attached_or_renamed_catalog_reads_the_lake_where_it_was(
+    filled: Lake, tmp_path: Path, elsewhere: Path
+) -> None:
+    """What tells a view its file's folder is not there: the folder in which the catalog was made is used."""
+    out = tmp_path / "study" / "lake.duckdb"
+    write_catalog(filled, out)
+    query = "select model, top1 from lake.accuracy order by all"
+    assert ask_elsewhere(elsewhere, "", f"attach '{out}' as lake (read_only)", query) == [["a", 0.5], ["b", 0.75]]
+    attached = [f"attach '{out}' as lake (read_only)", "use lake", "select count(*) from best_detector()"]
+    assert ask_elsewhere(elsewhere, "", *attached) == [[0]]
+    out.rename(elsewhere / "renamed.duckdb")
+    assert ask_elsewhere(elsewhere, elsewhere / "renamed.duckdb", QUERY) == [["a", 0.5], ["b", 0.75]]
+
+
+def test_the_file_holds_what_a_connection_holds(filled: Lake, tmp_path: Path) -> None:
+    """Views, their documentation and the questions are the same, in memory and in the file."""
+    write_catalog(filled, tmp_path / "lake.duckdb")
+    queries = (
+        "select view_name, comment from duckdb_views() where schema_name = 'main' and not internal order by all",
+        "select table_name, column_name, data_type, comment from duckdb_columns() where schema_name = 'main' order by all",
+        "select function_name, parameters, comment from duckdb_functions() where comment is not null order by all",
+    )
+    with open_catalog(tmp_path / "lake.duckdb") as file, filled.connect() as memory:
+        for query in queries:
+            rows = file.execute(query).fetchall()
+            assert rows
+            assert rows == memory.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("name", sorted(catalog.questions()))
+def test_every_question_is_a_macro(filled: Lake, tmp_path: Path, name: str) -> None:
+    """A question can be asked from any client, with its documented columns and the same defaults."""
+    write_catalog(filled, tmp_path / "lake.duckdb")
+    question = catalog.questions()[name]
+    with open_catalog(tmp_path / "lake.duckdb") as file:
+        assert [row[0] for row in file.execute(f"describe from {name}()").fetchall()] == list(question.columns)
+        # DuckDB's threads add in any order: equal but for the last digits.
+        assert _rounded(file.execute(f"from {name}()").fetchall()) == _rounded(filled.ask(name).fetchall())
+
+
+def test_a_macro_takes_parameters(filled: Lake, put: Callable[..., Any], tmp_path: Path) -> None:
+    """A parameter is named with `_` at the end, and does what `--param` does."""
+    columns = {"detector": ["msp", "knn"], "id_dataset": ["test"] * 2, "ood_dataset": ["unit-tests"] * 2}
+    columns |= {"ood_class": ["black"] * 2, "aggregation": ["class"] * 2, "n_id": [4] * 2, "n_ood": [4] * 2}  # type: ignore[dict-item]
+    put(filled, "metrics", {"benchmark": "main", "model": "a"}, columns | {"fpr95": [0.5, 0.25], "auroc": [0.5, 0.75]})
+    write_catalog(filled, tmp_path / "lake.duckdb")
+    expected = filled.ask("accuracy_vs_unit_test_fpr", detector="knn").fetchall()
+    with open_catalog(tmp_path / "lake.duckdb") as file:
+        assert file.execute("from accuracy_vs_unit_test_fpr(detector_ := 'knn')").fetchall() == expected
+    assert [row[2] for row in expected] == ["knn"]
+
+
+def test_a_catalog_is_replaced_and_says_what_it_shows(filled: Lake, put: Callable[..., Any], tmp_path: Path) -> None:
+    """Made again, it shows what was added; a log that a killed client left does not harm it."""
+    out = tmp_path / "lake.duckdb"
+    write_catalog(filled, out)
+    put(filled, "accuracy", {"model": "c", "dataset": "test"}, {"n": [4], "top1": [0.25], "top5": [1.0]})
+    with open_catalog(out) as file:
+        assert file.execute("select count(*) from accuracy").fetchall() == [(2,)]
+    (tmp_path / "lake.duckdb.wal").write_bytes(b"")
+    write_catalog(filled, out)
+    with open_catalog(out) as file:
+        assert file.execute("select count(*) from accuracy").fetchall() == [(3,)]
+        assert file.execute("select lake from stored.snapshot").fetchall() == [(filled.location,)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lake.duckdb", "study"]
+
+
+def test_what_is_no_catalog_is_not_overwritten(filled: Lake, tmp_path: Path) -> None:
+    """Another file, another database and a folder are refused and left as they are."""
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with duckdb.connect(tmp_path / "other.duckdb") as other:
+        other.execute("create table mine as select 1")
+    before = (tmp_path / "other.duckdb").read_bytes()
+    for name in ("notes.txt", "folder", "other.duckdb"):
+        with pytest.raises(InputError, match="is no catalog"):
+            write_catalog(filled, tmp_path / name)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "other.duckdb").read_bytes() == before
+
+
+def test_a_missing_folder_or_lake_is_one_sentence(filled: Lake, tmp_path: Path) -> None:
+    """Nothing is made where there is nothing."""
+    with pytest.raises(InputError, match="There is no folder"):
+        write_catalog(filled, tmp_path / "gone" / "lake.duckdb")
+    with pytest.raises(MissingError, match="There is no lake"):
+        write_catalog(Lake(tmp_path / "nowhere"), tmp_path / "lake.duckdb")
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+
+
+def test_a_failure_leaves_no_file_and_keeps_the_old_one(
+    filled: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is made under another name and moved at the end."""
+    out = tmp_path / "lake.duckdb"
+    write_catalog(filled, out)
+    before = out.read_bytes()
+
+    def fail(*_: object, **__: object) -> None:
+        raise duckdb.IOException("no space left on device")
+
+    monkeypatch.setattr(duckdb_file.catalog, "create", fail)
+    with pytest.raises(StorageError, match="no space left"):
+        write_catalog(filled, out)
+    assert out.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lake.duckdb", "study"]
+
+
+def test_an_empty_lake_has_an_empty_catalog(lake: Lake, tmp_path: Path) -> None:
+    """Every view answers before the first row."""
+    write_catalog(lake, tmp_path / "lake.duckdb")
+    with open_catalog(tmp_path / "lake.duckdb") as file:
+        for name in catalog.views():
+            assert (file.execute(f"from {name}").fetchall() == []) == (name != "published")
+
+
+def test_the_command_writes_it(
+    filled: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`featurestore catalog OUT`: exit code 0 and a line that says how to go on; 1 and a sentence if it fails."""
+
+    def run(out: Path) -> int:
+        monkeypatch.setattr(sys, "argv", ["featurestore", "catalog", str(out), "--lake", filled.location])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    assert run(tmp_path / "lake.duckdb") == 0
+    assert "any DuckDB client" in capsys.readouterr().out
+    assert run(tmp_path / "study") == 1
+    assert "is no catalog" in capsys.readouterr().err
+
+
+def _rounded(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [tuple(round(value, 12) if isinstance(value, float) else value for value in row) for row in rows]

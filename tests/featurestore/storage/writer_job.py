@@ -1,0 +1,178 @@
+"""A writing job as extraction runs it, small: resume, the missing fragments, commit. Tests run it in processes of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.errors import LakeError
+from featurestore.layout.tables import TABLES, vector
+from featurestore.partitions.encoding import vector_array, with_columns
+from featurestore.partitions.writing import Target, commit, find, resume, write_fragment
+from featurestore.storage import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkServerProcess
+    from multiprocessing.synchronize import Barrier
+
+    from featurestore.storage import Storage
+
+KEY = {"model": "m", "dataset": "d"}
+FRAGMENTS, ROWS = 12, 40
+WIDTHS = {"feature": 8, "logits": 3}
+
+# Children are forked from a server that has imported this module and done nothing else: each begins within milliseconds.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one process writes.
+
+    Attributes:
+        seed: The one ingredient of the fingerprint, and what the rows are drawn from.
+        noise: Added to the features, as another GPU might: it is no ingredient.
+        fragments: How many there are.
+        rows: Rows of each.
+        replacing: Whether a partition with another seed is swapped.
+    """
+
+    seed: int = 0
+    noise: float = 0.0
+    fragments: int = FRAGMENTS
+    rows: int = ROWS
+    replacing: bool = False
+
+    @property
+    def target(self) -> Target:
+        return Target(TABLES["activations"], KEY, {"seed": self.seed}, {})
+
+    def fragment(self, number: int) -> pa.Table:
+        """Rows that depend on the seed and the number alone, but for the noise."""
+        generator = np.random.default_rng([self.seed, number])
+        samples = np.arange(number * self.rows, (number + 1) * self.rows)
+        vectors = {
+            name: vector_array(name, generator.normal(size=(self.rows, width)) + self.noise, "float16", samples)
+            for name, width in WIDTHS.items()
+        }
+        types = {name: vector(width, "float16") for name, width in WIDTHS.items()}
+        columns = {"sample": pa.array(samples), "label": pa.array(samples % 7), **vectors}
+        return pa.table(columns, schema=pa.schema({"sample": pa.int64(), "label": pa.int64(), **types}))
+
+    def run(self, storage: Storage, before_commit: Callable[[], object] = lambda: None) -> int:
+        """Write what is missing and commit; return the number of fragments written."""
+        target = self.target
+        if find(storage, target, replacing=self.replacing):
+            return 0
+        kept = {number: fragment for number, (fragment, _) in resume(storage, target).items()}
+        made = {
+            number: write_fragment(storage, target, number, self.fragment(number))
+            for number in range(self.fragments)
+            if number not in kept
+        }
+        fragments = [(kept | made)[number] for number in range(self.fragments)]
+        before_commit()
+        commit(storage, target.table, KEY, [target.part(fragments)], replacing=self.replacing)
+        return len(made)
+
+
+@dataclass(frozen=True, slots=True)
+class PartJob:
+    """What one process adds to a partition of several parts: one detector's scores."""
+
+    detector: str
+
+    @property
+    def target(self) -> Target:
+        key = {"benchmark": "main", **KEY}
+        return Target(TABLES["scores"], key, {"seed": 0}, {"detector": self.detector})
+
+    @property
+    def rows(self) -> pa.Table:
+        value = float(len(self.detector))
+        return with_columns({"sample": [0], "score": [value], "id_rank": [0.5]}, TABLES["scores"].columns)
+
+    def run(self, storage: Storage, before_commit: Callable[[], object] = lambda: None) -> None:
+        """Write the scores and commit them."""
+        part = self.target.part([write_fragment(storage, self.target, 0, self.rows)])
+        before_commit()
+        commit(storage, self.target.table, self.target.key, [part], replacing=False)
+
+
+def begin(location: str, job: Job) -> ForkServerProcess:
+    """Start a process that runs the job, and return once it is about to."""
+    ready, told = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=_work, args=(location, job, _variables(), told))
+    process.start()
+    told.close()
+    ready.recv()
+    ready.close()
+    return process
+
+
+def race(location: str, jobs: Sequence[Job | PartJob]) -> list[str]:
+    """Run jobs in a process each, all at the commit at once; return what each has to say."""
+    gate = PROCESSES.Barrier(len(jobs))
+    pipes = [PROCESSES.Pipe(duplex=False) for _ in jobs]
+    processes = [
+        PROCESSES.Process(target=_compete, args=(location, job, _variables(), told, gate))
+        for job, (_, told) in zip(jobs, pipes, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    for _, told in pipes:
+        told.close()
+    answers: list[str] = []
+    for ready, _ in pipes:
+        answers.append(ready.recv())
+        ready.close()
+    for process in processes:
+        process.join()
+        process.close()
+    return answers
+
+
+def _work(location: str, job: Job, variables: Mapping[str, str], told: Connection) -> None:
+    _enter(variables)
+    told.send("ready")
+    told.close()
+    job.run(open_storage(location))
+
+
+def _compete(location: str, job: Job | PartJob, variables: Mapping[str, str], told: Connection, gate: Barrier) -> None:
+    _enter(variables)
+    try:
+        job.run(open_storage(location), gate.wait)
+        told.send("committed")
+    except LakeError as error:
+        told.send(f"{type(error).__name__}: {error}")
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def _enter(variables: Mapping[str, str]) -> None:
+    """Take over the AWS variables of the process that asked: the server may have been started under others."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def state(storage: Storage) -> Any:
+    """All that a reader can tell of the partition: None, or its manifest's fragments and its rows in order."""
+    from featurestore.partitions import reading
+
+    manifest = reading.latest(storage, TABLES["activations"], KEY)
+    if manifest is None:
+        return None
+    rows = reading.read(storage, manifest, manifest.parts[0])
+    return manifest.version, manifest.parts, {name: rows[name].to_pylist() for name in rows.column_names}
