@@ -1,17 +1,14 @@
-"""The status as tables: one line per model and dataset to read, one per stage to compute with; and a summary."""
+"""The status as tables: one row per model and dataset to read, one per stage to compute with; and a summary."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from analysis.lineage.stages import STAGES
-from featurestore.cli.render import show
 from featurestore.quantities import age_text, bytes_text
 
 if TYPE_CHECKING:
@@ -30,27 +27,6 @@ _LONG = pa.schema(
 )
 
 
-def show_status(rows: Sequence[Row], detectors: Collection[str], format_: str) -> None:
-    """Print a status to standard output.
-
-    Args:
-        rows: The status.
-        detectors: Names of the detectors that are scored unless some are named.
-        format_: `table` or `markdown` to read; `csv`, `json` or `parquet`, with a line per stage, to compute with.
-
-    Raises:
-        MissingError: No format has that name.
-    """
-    now = datetime.now(UTC)
-    table = wide(rows, detectors, now) if format_ in {"table", "markdown"} else long(rows, now)
-    if format_ == "table" and not sys.stdout.isatty():
-        sys.stdout.write("".join(f"{line}\n" for line in lines(table)))
-    else:
-        show(duckdb.connect().from_arrow(table), format_)
-    if format_ == "table":
-        sys.stdout.write(summary(rows, detectors) + "\n")
-
-
 def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.Table:
     """One row per model and dataset, with a text per stage.
 
@@ -67,15 +43,13 @@ def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.T
     return pa.table({name: pa.array(values, pa.string()) for name, values in {**columns, **stages}.items()})
 
 
-def lines(table: pa.Table) -> list[str]:
-    """A table of texts as aligned lines, for a pipe or a file: rich takes seconds for a thousand rows."""
-    columns = [[name, *values] for name, values in table.to_pydict().items()]
-    widths = [max(map(len, column)) for column in columns]
-    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*columns, strict=True)]
-
-
 def long(rows: Sequence[Row], now: datetime) -> pa.Table:
-    """One row per model, dataset and stage, with numbers."""
+    """One row per model, dataset and stage, with numbers.
+
+    Args:
+        rows: The status.
+        now: The present.
+    """
     cells = [(row, name, stage) for row in rows for name, stage in row.stages.items()]
     lines = [
         {

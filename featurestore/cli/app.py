@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path  # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from featurestore.cli.optional_value import optional_value
 from featurestore.errors import InputError, LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -374,13 +375,23 @@ def status(
     lake: LakeOption = None,
 ) -> None:
     """Show what the lake holds of each model on each dataset, and what is missing or stale."""
+    import polars as pl
+
     from analysis.detectors.registry import default_detectors, detectors
     from analysis.lineage.holdings import read_holdings
     from analysis.status.status import status as judge
-    from analysis.status.table import show_status
+    from analysis.status.table import long, summary, wide
+    from featurestore.cli.render import show_frame
 
     rows = judge(read_holdings(_lake(lake)), detectors(), model or (), dataset or ())
-    show_status(rows, [detector.name for detector in default_detectors()], format_)
+    usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
+    table = wide(rows, usual, now) if format_ in {"table", "markdown"} else long(rows, now)
+    if format_ == "table" and not sys.stdout.isatty():
+        sys.stdout.write("".join(f"{line}\n" for line in _aligned(table.to_pydict())))
+    else:
+        show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
+    if format_ == "table":
+        _say(summary(rows, usual))
 
 
 @app.command()
@@ -471,6 +482,13 @@ def _lake(location: str | None) -> Lake:
     from featurestore.lake import Lake
 
     return Lake(location)
+
+
+def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Texts in columns as plain lines, for a pipe or a file."""
+    cells = [[name, *texts] for name, texts in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    return ("  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*cells, strict=True))
 
 
 def _drawing(file: Path | None) -> Draw | None:
