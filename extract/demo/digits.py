@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from extract.demo.files import write_atomically
 from featurestore.errors import MissingError
+from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +68,8 @@ def write_digits(out: Path) -> DigitFolders:
     planned = list(_plan(folders, digits))
     for path, position in planned:
         if not path.exists():
-            write_atomically(path, _png(images[position]), scratch=out)
-    write_atomically(out / COMPLETE, str(len(planned)).encode(), scratch=out)
+            write_whole(path, _png(images[position]), scratch=out)
+    write_whole(out / COMPLETE, str(len(planned)).encode(), scratch=out)
     return folders
 
 

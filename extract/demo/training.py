@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from extract.demo.files import write_atomically
 from extract.demo.folders import LabelledFiles, read_folder
 from extract.demo.recipes import ARCHITECTURE, MODEL_KWARGS, POOL, PRETRAIN_LR, Recipe, pool_row
+from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def _train_missing(recipes: Sequence[Recipe], files: _Files, out: Path, say: Rep
         started = time.monotonic()
         model = trainer.train(recipe)
         metadata = {"recipe_digest": files.recipe_digest(recipe)}
-        write_atomically(out / recipe.checkpoint, save(model.state_dict(), metadata), scratch=out)
+        write_whole(out / recipe.checkpoint, save(model.state_dict(), metadata), scratch=out)
         scored = f", accuracy {accuracy(model, id_test):.1%}" if id_test else ""
         say(f"{recipe.name}: trained in {time.monotonic() - started:.1f} s{scored}")
 
@@ -123,5 +123,5 @@ def _write_pool(recipes: Sequence[Recipe], out: Path) -> Path:
     writer.writeheader()
     writer.writerows(rows)
     path = out / "pool.csv"
-    write_atomically(path, text.getvalue().encode(), scratch=out)
+    write_whole(path, text.getvalue().encode(), scratch=out)
     return path

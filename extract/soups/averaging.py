@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from extract.models.checkpoints import read_state_dict
 from featurestore.errors import InputError, NumericalError
+from featurestore.staging import staged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,13 +89,12 @@ def write_soup(file: Path, weights: dict[str, Tensor], note: str) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    part = file.with_suffix(".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights, part, metadata={_NOTE: note})
-        part.replace(file)
+        with staged(file.parent) as part:
+            save_file(weights, part, metadata={_NOTE: note})
+            part.replace(file)
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise InputError(f"Cannot write the soup {file}: {reason}.") from error
 

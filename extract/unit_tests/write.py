@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +19,7 @@ from extract.unit_tests.sampling import pixel_generator
 from extract.unit_tests.sources import Sources, list_sources, read_image
 from featurestore.errors import InputError, StorageError
 from featurestore.machine import cores
+from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,15 +182,9 @@ def _table(planned: Iterable[PlannedImage]) -> bytes:
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all; a hidden half of it may stay behind when the process is killed."""
-    half = path.with_name(f".{path.name}.{os.getpid()}.half")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(content)
-        half.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        with suppress(OSError):
-            half.unlink()
         raise StorageError(f"cannot write {path}: {error.strerror}; make room or choose another folder") from error
 
 

@@ -20,8 +20,8 @@ from featurestore.errors import LakeError
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import inventory, reading
 from featurestore.quantities import bytes_text
+from featurestore.staging import STAGED
 from featurestore.storage import Entry, LocalStorage
-from featurestore.storage.local import STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

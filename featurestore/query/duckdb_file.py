@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
-import uuid
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,17 +11,17 @@ import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.query import catalog
+from featurestore.staging import staged
 from featurestore.storage import LocalStorage
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from featurestore.lake import Lake
     from featurestore.storage import Storage
 
-_STAGED = ".staged-"
 _READABLE_SINCE = "v1.4.0"
 """The oldest DuckDB that opens the file: the one that `pyproject.toml` asks for."""
 
@@ -49,14 +47,16 @@ def write_catalog(lake: Lake, out: Path) -> None:
     """
     lake.check_exists()
     _check_out(out)
-    with _staged(out) as staged:
+    with staged(out.parent) as file:
         try:
-            _fill(staged, lake, out)
-            staged.replace(out)
+            _fill(file, lake, out)
+            file.replace(out)
         except (duckdb.Error, OSError) as error:
             raise StorageError(
                 f"Cannot write the catalog {out} of the lake at {lake.location}: {one_line(error)}"
             ) from error
+        finally:
+            _log(file).unlink(missing_ok=True)
     # A log that a killed client left belongs to the file that was there before.
     _log(out).unlink(missing_ok=True)
 
@@ -113,17 +113,6 @@ def _is_catalog(file: Path) -> bool:
     except duckdb.Error:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _staged(out: Path) -> Iterator[Path]:
-    """A name beside the file; what a failure leaves there is deleted."""
-    staged = out.parent / f"{_STAGED}{uuid.uuid4().hex}"
-    try:
-        yield staged
-    finally:
-        staged.unlink(missing_ok=True)
-        _log(staged).unlink(missing_ok=True)
 
 
 def _log(file: Path) -> Path:

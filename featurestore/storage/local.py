@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from obstore.store import LocalStore
 
 from featurestore.errors import InputError
+from featurestore.staging import STAGED, staged
 from featurestore.storage.base import Entry, Storage
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from obstore.store import ObjectStore
-
-STAGED = ".staged-"
 
 
 class LocalStorage(Storage):
@@ -89,14 +87,14 @@ class LocalStorage(Storage):
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file so that a crash leaves the old one or the new one."""
-        with self._errors("write", key), self._staged(key, data) as (staged, target):
-            staged.replace(target)
+        with self._errors("write", key), self._staged(key, data) as (half, target):
+            half.replace(target)
 
     def create(self, key: str, data: bytes | memoryview) -> bool:
         """Write a file unless one is there: a hard link is exclusive, and shows only what was synced before."""
-        with self._errors("write", key), self._staged(key, data) as (staged, target):
+        with self._errors("write", key), self._staged(key, data) as (half, target):
             try:
-                os.link(staged, target)
+                os.link(half, target)
             except FileExistsError:
                 return False
         return True
@@ -105,15 +103,12 @@ class LocalStorage(Storage):
     def _staged(self, key: str, data: bytes | memoryview) -> Iterator[tuple[Path, Path]]:
         target = self.root / key
         _make_folder(target.parent)
-        staged = target.parent / f"{STAGED}{uuid.uuid4().hex}"
-        try:
-            with staged.open("xb") as file:
+        with staged(target.parent) as half:
+            with half.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            yield staged, target
-        finally:
-            staged.unlink(missing_ok=True)
+            yield half, target
         _sync_folder(target.parent)
 
 

@@ -179,7 +179,7 @@ def test_half_an_image_never_counts(out: Path, images: Path) -> None:
     write(out, images, kinds=["uni"])
     image = next((out / FOLDER / "uni").iterdir())
     whole = image.read_bytes()
-    image.rename(image.with_name(f".{image.name}.123.half")).write_bytes(whole[:10])
+    image.rename(image.with_name(".staged-123")).write_bytes(whole[:10])
     summary = write(out, images, kinds=["uni"])
     assert summary.written == 1
     assert image.read_bytes() == whole
