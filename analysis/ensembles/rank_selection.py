@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.metrics import threshold_at
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ def fpr(of_id: NDArray[np.floating], of_ood: NDArray[np.floating], classes: NDAr
     Returns:
         float64 [combinations].
     """
-    thresholds = np.quantile(of_id, _LEVEL, axis=1)
-    accepted = of_ood >= thresholds[:, None]
+    accepted = of_ood >= threshold_at(of_id, 0.95)[:, None]
     members = np.zeros((len(classes), int(classes.max()) + 1))
     members[np.arange(len(classes)), classes] = 1.0 / np.bincount(classes)[classes]
     shares: NDArray[np.float64] = (accepted @ members).mean(axis=1)

@@ -1,1 +1,14 @@
-"""Metrics: how well scores separate ID from OOD samples."""
+"""Metrics: how well scores separate ID from OOD samples, and how often a model is right.
+
+Higher scores mean more in-distribution throughout. Ties are never broken by order: every number depends on the multisets of
+scores alone. NaN and infinity are errors.
+"""
+
+from __future__ import annotations
+
+from analysis.metrics.accuracy import Accuracy, accuracy
+from analysis.metrics.id_rank import id_rank
+from analysis.metrics.table import write_metrics
+from analysis.metrics.threshold import threshold_at
+
+__all__ = ["Accuracy", "accuracy", "id_rank", "threshold_at", "write_metrics"]

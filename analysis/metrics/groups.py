@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.metrics.threshold import threshold_at
 from analysis.rows.checks import score_vector
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """What all OOD samples share.
+class IdReference:
+    """What all OOD samples are judged by: the ID scores, in order.
 
     Attributes:
         ordered_id: The ID scores in ascending order, shape [n_id].
@@ -70,12 +71,17 @@ class Judge:
     tie_sizes: Integers
 
     @classmethod
-    def of(cls, id_scores: ArrayLike) -> Judge:
-        """Judge by these ID scores, in any order."""
+    def of(cls, id_scores: ArrayLike) -> IdReference:
+        """Put ID scores in order.
+
+        Raises:
+            InputError: There is none.
+            NumericalError: One is NaN or infinite.
+        """
         ordered = np.sort(score_vector("ID scores", id_scores))
         ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, len(ordered))
         sizes = np.diff(ends, prepend=0)
-        return cls(ordered, quantile(ordered, 0.95), ends[sizes > 1], sizes[sizes > 1])
+        return cls(ordered, np.float64(threshold_at(ordered, 0.95)), ends[sizes > 1], sizes[sizes > 1])
 
     def rank(self, ood_scores: ArrayLike) -> tuple[Groups, Integers]:
         """All OOD scores as one group, and where each came from."""
@@ -88,7 +94,7 @@ class Judge:
     def metrics(self, ood: Groups) -> dict[str, Floats | Integers]:
         """Every metric of each group, by its name; the cost grows with the OOD samples, and with the groups times the ties."""
         n_id, pairs = len(self.ordered_id), 2 * len(self.ordered_id) * ood.sizes
-        caught = ood.up_to[ood.starts + [caught_95(int(size)) for size in ood.sizes]]
+        caught = ood.up_to[ood.starts + [_caught_95(int(size)) for size in ood.sizes]]
         return {
             "n_id": np.full(len(ood.sizes), n_id),
             "n_ood": ood.sizes,
@@ -134,17 +140,6 @@ class Judge:
         return sums
 
 
-def quantile(id_scores: Floats, tpr: float) -> np.float64:
-    """The threshold that accepts a share `tpr` of the ID scores."""
-    # 1 - 0.95 is 4e-17 above 0.05, enough to move a threshold that is itself an ID score past OOD scores equal to it.
-    return np.float64(np.quantile(id_scores, round(1.0 - tpr, 12)))
-
-
-def precision_recall_area(ordered_id: Floats, ordered_ood: Floats) -> float:
-    """Area under the precision-recall curve with ID positive, from both lists in ascending order, whatever their ties."""
-    return _area(*_counts_up_to(-ordered_id[::-1], -ordered_ood[::-1]))
-
-
 def _reaching(group: Integers, places: Integers, ties: int) -> Integers:
     """For each group and tie how many samples have a place beyond it, shape [groups, ties]; groups are numbered from 0 on."""
     groups = int(group[-1]) + 1
@@ -154,7 +149,7 @@ def _reaching(group: Integers, places: Integers, ties: int) -> Integers:
 
 
 @lru_cache(maxsize=1024)
-def caught_95(n_ood: int) -> int:
+def _caught_95(n_ood: int) -> int:
     """The place of the smallest OOD score up to which at least 95 % of them lie."""
     return int(np.argmax(np.arange(1, n_ood + 1) / n_ood >= 0.95))
 
@@ -203,21 +198,3 @@ def _aupr_out(ood: Groups) -> Floats:
     before = np.divide(caught_before, all_before, out=np.ones(len(last)), where=all_before > 0)
     areas: Floats = np.add.reduceat((caught - caught_before) * (before + caught / (caught + ood.up_to[last])), first)
     return areas / (2 * ood.sizes)
-
-
-def _counts_up_to(positives: Floats, negatives: Floats) -> tuple[Integers, Integers]:
-    """Count positives and negatives up to and including each distinct value of the two ascending arrays, ascending."""
-    both = np.concatenate([positives, negatives])
-    # The stable sort recognises the two ascending runs and merges them in linear time.
-    order = np.argsort(both, kind="stable")
-    ordered = both[order]
-    last_of_ties = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
-    positives_up_to = np.cumsum(order < len(positives))[last_of_ties]
-    return positives_up_to, last_of_ties + 1 - positives_up_to
-
-
-def _area(positives: Integers, negatives: Integers) -> float:
-    """Integrate precision over recall by trapezoids, from counts at ever looser thresholds, starting at (0, 1)."""
-    recall = np.concatenate([[0.0], positives / positives[-1]])
-    precision = np.concatenate([[1.0], positives / (positives + negatives)])
-    return float(np.trapezoid(precision, recall))

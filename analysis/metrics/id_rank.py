@@ -34,11 +34,6 @@ def id_rank(scores: ArrayLike, sorted_id_scores: ArrayLike) -> NDArray[np.float6
     ordered = score_vector("ID scores", sorted_id_scores)
     if (ordered[1:] < ordered[:-1]).any():
         raise InputError("ID scores must be sorted in ascending order before samples are ranked among them.")
-    return doubled_rank(score_vector("Scores", scores), ordered) / (2 * len(ordered))
-
-
-def doubled_rank(scores: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count twice the ordered values below each score plus once those equal to it: an exact integer, shape [n]."""
-    below = np.searchsorted(ordered, scores, side="left")
-    up_to = np.searchsorted(ordered, scores, side="right")
-    return below + up_to
+    own = score_vector("Scores", scores)
+    doubled = np.searchsorted(ordered, own, side="left") + np.searchsorted(ordered, own, side="right")
+    return doubled / (2 * len(ordered))

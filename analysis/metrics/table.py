@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from analysis.lineage.targets import metrics_target
-from analysis.metrics.groups import Judge
-from analysis.metrics.pairs import OodClasses, OodMetrics, judge_dataset
+from analysis.metrics.groups import IdReference
+from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 
@@ -55,13 +55,15 @@ def _rows(
         for manifest in lake.partitions("scores", benchmark=benchmark.name, model=model)
         for part in manifest.parts
     }
-    judges = {name: Judge.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})}
+    references = {
+        name: IdReference.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})
+    }
     for ood in benchmark.oods:
-        detectors = sorted(set(scores.get(ood, {})) & set(judges))
+        detectors = sorted(set(scores.get(ood, {})) & set(references))
         classes = _classes(lake, ood) if detectors else None
         for detector in detectors:
             sample, values = _scores(lake, *held[ood, detector])
-            for row in judge_dataset(judges[detector], values, classes.take(sample)):  # type: ignore[union-attr]
+            for row in dataset_metrics(references[detector], values, classes.take(sample)):  # type: ignore[union-attr]
                 where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
                 yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.metrics.id_rank import id_rank
-from analysis.metrics.pairs import evaluate_dataset
 from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.query import catalog
+from tests.analysis.metrics.oracle import judged_by_class
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,7 +86,7 @@ def test_fpr_and_auroc_from_scores_are_those_of_numpy(
     assert rows["pooled", None] == np.mean(np.array(ood) >= threshold)
     assert rows["class_mean", None] == pytest.approx(np.mean(list(accepted.values())), abs=1e-14)
     assert len(rows) == len(accepted) + 2
-    stored = {(row.aggregation, row.ood_class): row.metrics.auroc for row in evaluate_dataset(id_scores, ood, classes)}
+    stored = {(row.aggregation, row.ood_class): row.metrics.auroc for row in judged_by_class(id_scores, ood, classes)}
     aurocs = connection.execute("select aggregation, ood_class, auroc from auroc('m', 'd', 'ood')").fetchall()
     assert {(aggregation, name): auroc for aggregation, name, auroc in aurocs} == {
         key: pytest.approx(auroc, abs=1e-14) for key, auroc in stored.items()

@@ -14,7 +14,7 @@ from analysis.ensembles.rank_selection import (
     separation_weights,
     weighted,
 )
-from analysis.metrics.pairs import evaluate_dataset
+from tests.analysis.metrics.oracle import judged_by_class
 
 
 def random_ranks(models: int = 5, seed: int = 0) -> Ranks:
@@ -31,7 +31,7 @@ def test_the_fpr_is_that_of_the_stored_metrics() -> None:
     ranks = random_ranks()
     found = fpr(ranks.id, ranks.ood, ranks.classes)
     for model in range(5):
-        rows = evaluate_dataset(ranks.id[model], ranks.ood[model], ranks.classes.astype(str))
+        rows = judged_by_class(ranks.id[model], ranks.ood[model], ranks.classes.astype(str))
         (expected,) = (row.metrics.fpr95 for row in rows if row.aggregation == "class_mean")
         assert found[model] == pytest.approx(expected)
         assert mean_of(ranks, [model]) == pytest.approx(expected)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.metrics.id_rank import id_rank
-from analysis.metrics.pairs import evaluate_dataset
 from analysis.studies.geometry import MEASURES
 from featurestore import Lake
+from tests.analysis.metrics.oracle import judged_by_class
 from tests.conftest import write_rows
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _model(
                 {"sample": list(range(len(values))), "score": values, "id_rank": id_rank(values, ordered)},
             )
             if dataset != "test":
-                judged = evaluate_dataset(scores["test"], values, classes[dataset])
+                judged = judged_by_class(scores["test"], values, classes[dataset])
                 where = {"detector": detector, "id_dataset": "test", "ood_dataset": dataset}
                 rows += [
                     {**where, "ood_class": r.ood_class, "aggregation": r.aggregation, **asdict(r.metrics)}

@@ -12,9 +12,9 @@ from scipy import linalg
 from analysis.algebra.class_scatter import class_statistics, normalise
 from analysis.detectors import FitInputs, get, score_checked
 from analysis.detectors.gaussians import distances
-from analysis.metrics.pairs import auroc
 from analysis.rows.activations import Activations
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
+from tests.analysis.metrics.oracle import auroc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
