@@ -32,7 +32,8 @@ from extract.datasets.dataset import read_listing
 from extract.images.loader import ImageDataset, image_batches
 from extract.job.plan import Options, batches_of
 from extract.job.run import run
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from featurestore import Lake
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from extract.datasets.dataset import DatasetRow
 from extract.images.loader import Item
 from extract.job.loop import Job, Times, extract_fragments
 from extract.job.plan import Options, Task, activations_target
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from featurestore import Lake
 from featurestore.partitions import writing
 

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from extract.job.plan import head_target, model_target
-from extract.models.spec import as_json
+from extract.models.sources import as_json
 from featurestore.layout.tables import RECIPE_COLUMNS, TABLES
 from featurestore.partitions import writing
 from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
-    from extract.models.spec import LoadedModel
+    from extract.models.network import LoadedModel
     from featurestore.storage import Storage
 
 

@@ -14,9 +14,9 @@ from extract.datasets.dataset import read_listing
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import Job, Times, extract_fragments
 from extract.job.model_rows import write_model
-from extract.models.checkpoints import sha256_of
 from extract.models.devices import choose_device
-from extract.models.spec import LoadedModel
+from extract.models.network import LoadedModel
+from extract.models.sources.checkpoints import sha256_of
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 

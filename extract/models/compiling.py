@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from extract.models.checkpoints import first_line
+from extract.models.sources.checkpoints import first_line
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

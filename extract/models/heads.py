@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from extract.models.checkpoints import first_line, plain_arrays
+from extract.models.sources.checkpoints import first_line, plain_arrays
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:

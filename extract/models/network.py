@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from extract.models.backoff import Backoff
 from extract.models.compiling import compiled
-from extract.models.devices import layout_of, on_device
+from extract.models.devices import Backoff, layout_of, on_device
 from extract.models.heads import Head, own_head
 from featurestore.errors import InputError, NumericalError
 

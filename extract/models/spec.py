@@ -12,11 +12,9 @@ import torch
 from timm.data import create_transform, resolve_data_config
 
 from extract.images.preprocessing import in_two
-from extract.models import checkpoints
-from extract.models.heads import Head, read_head
-from extract.models.network import LoadedModel
-from extract.models.sources import FEATURE, as_json, source_of
-from featurestore.errors import InputError
+from extract.models.heads import read_head
+from extract.models.sources import Weights, as_json, source_of
+from extract.models.sources.checkpoints import sha256_of
 from featurestore.layout import head_input
 
 if TYPE_CHECKING:
@@ -26,35 +24,22 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from extract.images.preprocessing import Preparation
+    from extract.models.heads import Head
     from extract.models.sources import Source
-
-__all__ = ["FEATURE", "Head", "LoadedModel", "ModelSpec", "as_json"]
 
 _OUTPUT = "timm forward_head(pre_logits=False)"
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """What a user names: weights, the architecture that they belong to, and how they were trained.
+class ModelSpec(Weights):
+    """What a user names: weights, how they were trained, and the head that is put on them.
 
     Attributes:
-        name: The model's name in the lake.
-        architecture: timm's name.
-        checkpoint: Local file, or None for timm's own published weights.
-        model_kwargs: Arguments of the architecture, e.g. `img_size`, `num_classes`.
         recipe: Columns of the `models` table that say how the model was trained.
-        source: Name of the source of the weights in its registry; None: as the checkpoint's suffix tells.
-        preprocess: Entries that go before timm's own preprocessing of the architecture.
         head_file: A head to put on the network, in the place of its own.
     """
 
-    name: str
-    architecture: str
-    checkpoint: Path | None = None
-    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    source: str | None = None
-    preprocess: Mapping[str, Any] = field(default_factory=dict)
     head_file: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,7 +64,7 @@ class ModelSpec:
     def weights_sha256(self) -> str:
         """sha256 of the checkpoint file, or of the published weights by parameter."""
         if self.checkpoint:
-            return checkpoints.sha256_of(self.checkpoint)
+            return sha256_of(self.checkpoint)
         digest = hashlib.sha256()
         for name, value in sorted(self.load_module().state_dict().items()):
             digest.update(name.encode())
@@ -89,7 +74,7 @@ class ModelSpec:
     @cached_property
     def head_sha256(self) -> str | None:
         """sha256 of the head file."""
-        return checkpoints.sha256_of(self.head_file) if self.head_file else None
+        return sha256_of(self.head_file) if self.head_file else None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -108,17 +93,6 @@ class ModelSpec:
     def weights_source(self) -> Source:
         """The source of the weights."""
         return source_of(self.source, self.checkpoint)
-
-    @property
-    def weights_file(self) -> Path:
-        """The checkpoint.
-
-        Raises:
-            InputError: The spec has none.
-        """
-        if self.checkpoint is None:
-            raise InputError(f"Model {self.name!r} has no checkpoint file, and its source {self.source!r} needs one.")
-        return self.checkpoint
 
     @cached_property
     def given_head(self) -> Head | None:

@@ -60,9 +60,9 @@ def spec_from_file(
         architecture or facts.architecture,
         path,
         {**facts.model_kwargs, **(model_kwargs or {})},
-        {**facts.recipe, **(recipe or {})},
         source.name,
         facts.preprocess,
+        {**facts.recipe, **(recipe or {})},
     )
 
 
@@ -79,7 +79,7 @@ def spec_from_name(
     """
     known = published_facts(architecture).recipe
     return ModelSpec(
-        name or suggest_slug(architecture), architecture, None, model_kwargs or {}, {**known, **(recipe or {})}
+        name or suggest_slug(architecture), architecture, None, model_kwargs or {}, recipe={**known, **(recipe or {})}
     )
 
 

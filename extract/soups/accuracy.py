@@ -12,7 +12,7 @@ from extract.datasets.dataset import read_listing
 from extract.images.loader import ImageDataset, decoders, image_batches
 from extract.job.plan import batches_of
 from extract.models.devices import choose_device
-from extract.models.spec import LoadedModel
+from extract.models.network import LoadedModel
 from featurestore.errors import InputError
 from featurestore.progress import progress
 

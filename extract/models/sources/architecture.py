@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from extract.models.spec import ModelSpec
+    from extract.models.sources.source import Weights
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -23,25 +23,25 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True)
 
 
-def create(spec: ModelSpec, *, pretrained: bool = False, **overrides: Any) -> nn.Module:
-    """The network of a spec, with timm's weights or none.
+def create(weights: Weights, *, pretrained: bool = False, **overrides: Any) -> nn.Module:
+    """The network of weights, with timm's weights or none.
 
     Args:
-        spec: What to build.
+        weights: What to build.
         pretrained: Whether to get timm's weights.
-        overrides: Arguments that go before those of the spec.
+        overrides: Arguments that go before those of the weights.
 
     Raises:
         InputError: timm does not know the architecture, or it does not take the arguments.
     """
-    check_known(spec.architecture)
-    arguments = {**spec.model_kwargs, **overrides}
+    check_known(weights.architecture)
+    arguments = {**weights.model_kwargs, **overrides}
     try:
         return timm.create_model(  # type: ignore[no-any-return]
-            spec.architecture, pretrained=pretrained, pretrained_cfg_overlay=_overlay(spec) or None, **arguments
+            weights.architecture, pretrained=pretrained, pretrained_cfg_overlay=_overlay(weights) or None, **arguments
         )
     except (TypeError, AssertionError, ValueError) as error:
-        raise InputError(f"timm cannot build {spec.architecture} with {as_json(arguments)}: {error}.") from error
+        raise InputError(f"timm cannot build {weights.architecture} with {as_json(arguments)}: {error}.") from error
 
 
 def check_known(name: str) -> None:
@@ -58,7 +58,7 @@ def check_known(name: str) -> None:
         raise InputError(f"timm knows no weights {name!r}: {nearest(name, variants)}")
 
 
-def _overlay(spec: ModelSpec) -> dict[str, Any]:
+def _overlay(weights: Weights) -> dict[str, Any]:
     """What differs from timm's own preprocessing."""
-    size = spec.model_kwargs.get("img_size")
-    return {**({"input_size": (3, size, size)} if isinstance(size, int) else {}), **spec.preprocess}
+    size = weights.model_kwargs.get("img_size")
+    return {**({"input_size": (3, size, size)} if isinstance(size, int) else {}), **weights.preprocess}

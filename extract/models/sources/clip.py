@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from extract.models.checkpoints import load_state, read_shapes, read_state_dict
 from extract.models.sources.architecture import create
-from extract.models.sources.source import Facts, Source
+from extract.models.sources.checkpoints import load_state, read_shapes, read_state_dict
+from extract.models.sources.source import Facts, Source, Weights
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from extract.models.spec import ModelSpec
 
 PREPROCESS = {
     "mean": (0.48145466, 0.4578275, 0.40821073),
@@ -130,19 +129,19 @@ def _facts(path: Path) -> Facts:
     return Facts(ARCHITECTURES.get((width, patch), ""), kwargs, PREPROCESS, {"pretraining": "clip-openai"})
 
 
-def _build(spec: ModelSpec) -> nn.Module:
-    shapes = read_shapes(spec.weights_file)
+def _build(weights: Weights) -> nn.Module:
+    shapes = read_shapes(weights.weights_file)
     prefix = _prefix(shapes) or ""
     projection = shapes.get(f"{prefix}proj")
     if projection is None:
-        raise InputError(f"{spec.weights_file} has no {prefix}proj, the projection of CLIP's image feature.")
-    classes = spec.model_kwargs.get("num_classes", 1000)
-    return ClipClassifier(create(spec, num_classes=0), projection[1], classes)
+        raise InputError(f"{weights.weights_file} has no {prefix}proj, the projection of CLIP's image feature.")
+    classes = weights.model_kwargs.get("num_classes", 1000)
+    return ClipClassifier(create(weights, num_classes=0), projection[1], classes)
 
 
-def _load(spec: ModelSpec) -> nn.Module:
-    module = _build(spec)
-    load_state(module, read_clip(spec.weights_file), spec.weights_file, spec.architecture)
+def _load(weights: Weights) -> nn.Module:
+    module = _build(weights)
+    load_state(module, read_clip(weights.weights_file), weights.weights_file, weights.architecture)
     return module
 
 

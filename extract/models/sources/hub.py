@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 import timm
 
 from extract.models.sources.architecture import check_known, create
-from extract.models.sources.augreg_names import parse_augreg
-from extract.models.sources.source import Facts, Source
+from extract.models.sources.augreg import parse_augreg
+from extract.models.sources.source import Facts, Source, Weights
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from extract.models.spec import ModelSpec
 
 
 def published_facts(architecture: str) -> Facts:
@@ -30,32 +28,32 @@ def published_facts(architecture: str) -> Facts:
     return Facts(recipe=parsed.recipe) if parsed else Facts()
 
 
-def _cfg(spec: ModelSpec) -> Any:
+def _cfg(weights: Weights) -> Any:
     """What timm knows of published weights."""
-    check_known(spec.architecture)
-    cfg = timm.get_pretrained_cfg(spec.architecture)
+    check_known(weights.architecture)
+    cfg = timm.get_pretrained_cfg(weights.architecture)
     if cfg is None or not cfg.has_weights:
         raise InputError(
-            f"timm publishes no weights of {spec.architecture}: give a checkpoint file as --model, with --architecture."
+            f"timm publishes no weights of {weights.architecture}: give a checkpoint file as --model, with --architecture."
         )
     return cfg
 
 
-def _load(spec: ModelSpec) -> nn.Module:
-    cfg = _cfg(spec)
-    classes = spec.model_kwargs.get("num_classes", cfg.num_classes)
+def _load(weights: Weights) -> nn.Module:
+    cfg = _cfg(weights)
+    classes = weights.model_kwargs.get("num_classes", cfg.num_classes)
     if classes not in {0, cfg.num_classes}:
         raise InputError(
-            f"timm's weights of {spec.architecture} have a head of {cfg.num_classes} classes, so num_classes={classes} would "
+            f"timm's weights of {weights.architecture} have a head of {cfg.num_classes} classes, so num_classes={classes} would "
             "leave the head untrained: leave it out, or set it to 0 and give a head with --head."
         )
     try:
-        return create(spec, pretrained=True)
+        return create(weights, pretrained=True)
     except InputError:
         raise
     except Exception as error:  # the hub's client raises errors of whichever HTTP library it is built on
         raise InputError(
-            f"Cannot get timm's weights of {spec.architecture} ({type(error).__name__}): connect to the network, "
+            f"Cannot get timm's weights of {weights.architecture} ({type(error).__name__}): connect to the network, "
             "fill the hub's cache ($HF_HOME) on a machine that has one, or give a local checkpoint file as --model "
             "with --architecture."
         ) from error

@@ -1,4 +1,4 @@
-"""What a source of weights must know."""
+"""Weights as they are named, and what a source of them must know."""
 
 from __future__ import annotations
 
@@ -6,14 +6,46 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from featurestore.errors import InputError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
-    from extract.models.spec import ModelSpec
-
 FEATURE = "timm forward_head(pre_logits=True)"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights, and the architecture that they belong to.
+
+    Attributes:
+        name: The model's name in the lake.
+        architecture: timm's name.
+        checkpoint: Local file, or None for timm's own published weights.
+        model_kwargs: Arguments of the architecture, e.g. `img_size`, `num_classes`.
+        source: Name of the source of the weights in its registry; None: as the checkpoint's suffix tells.
+        preprocess: Entries that go before timm's own preprocessing of the architecture.
+    """
+
+    name: str
+    architecture: str
+    checkpoint: Path | None = None
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights_file(self) -> Path:
+        """The checkpoint.
+
+        Raises:
+            InputError: There is none.
+        """
+        if self.checkpoint is None:
+            raise InputError(f"Model {self.name!r} has no checkpoint file, and its source {self.source!r} needs one.")
+        return self.checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +70,7 @@ def _nothing(_: Path) -> Facts:
 
 
 Recognise: TypeAlias = Callable[["Path"], bool]
-Load: TypeAlias = Callable[["ModelSpec"], "nn.Module"]
+Load: TypeAlias = Callable[["Weights"], "nn.Module"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +80,7 @@ class Source:
     Attributes:
         name: Its name in the registry.
         recognise: Whether a checkpoint file is of this kind.
-        build: The network of a spec without its weights; may run on torch's meta device.
+        build: The network without its weights; may run on torch's meta device.
         load: The network with its weights, on the CPU.
         facts: What a file says of itself.
         feature: What the stored feature is; an ingredient of the fingerprint.

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extract.models.checkpoints import load_state, read_state_dict
 from extract.models.sources.architecture import create
-from extract.models.sources.source import Source
+from extract.models.sources.checkpoints import load_state, read_state_dict
+from extract.models.sources.source import Source, Weights
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from extract.models.spec import ModelSpec
 
-
-def _load(spec: ModelSpec) -> nn.Module:
-    module = create(spec)
-    path = spec.weights_file
-    load_state(module, read_state_dict(path), path, spec.architecture)
+def _load(weights: Weights) -> nn.Module:
+    module = create(weights)
+    path = weights.weights_file
+    load_state(module, read_state_dict(path), path, weights.architecture)
     return module
 
 

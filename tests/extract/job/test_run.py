@@ -16,9 +16,10 @@ from extract.datasets import add_dataset
 from extract.images.loader import read_rgb
 from extract.job.plan import Options, batches_of, fragment_ranges
 from extract.job.run import run
-from extract.models import checkpoints
 from extract.models.devices import choose_device, split_devices
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.sources import checkpoints
+from extract.models.spec import ModelSpec
 from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
 from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows, tiny_vit, write_images
 
@@ -30,7 +31,7 @@ FULL = Options(device="cpu", dtype="float32", batch_size=4, workers=0, fragment_
 
 @pytest.fixture
 def spec(checkpoint: Path) -> ModelSpec:
-    return ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS, {"weight_decay": 0.1})
+    return ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS, recipe={"weight_decay": 0.1})
 
 
 def _read(lake: Lake, model: str = "tiny", dataset: str = "val") -> tuple[np.ndarray, ...]:

@@ -13,8 +13,9 @@ import torch
 from extract.datasets import add_dataset
 from extract.job.plan import Options
 from extract.job.run import run
-from extract.models.backoff import is_out_of_memory
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.devices import is_out_of_memory
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
 from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows
 
@@ -114,7 +115,8 @@ import resource, sys
 from pathlib import Path
 import torch, timm
 from safetensors.torch import save_file
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 torch.set_num_threads(1)
 torch.manual_seed(0)
 kwargs = dict(img_size=224, patch_size=16, embed_dim=192, depth=1, num_heads=3, num_classes=3)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from extract.datasets import add_dataset
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from featurestore import Lake
 from tests.extract.conftest import ARCHITECTURE, KWARGS, stated_tolerance, write_images
 

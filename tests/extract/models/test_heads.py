@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from extract.models.heads import read_head
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from featurestore import InputError, NumericalError
 from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
 

@@ -11,7 +11,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from extract.pools.file import parse_model_kwargs, read_pool, specs_from_options
 from featurestore import InputError
 from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit

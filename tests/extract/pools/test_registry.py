@@ -13,7 +13,7 @@ import timm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.models.sources.augreg_names import parse_augreg
+from extract.models.sources.augreg import parse_augreg
 from extract.pools import POOLS, maha_pp_2025, named_pool
 from extract.pools.recipe_file import read_recipes
 from extract.pools.selection import Selection, select

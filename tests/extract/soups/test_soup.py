@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from extract.datasets import add_dataset
 from extract.job.plan import Options
 from extract.job.run import run
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file
 from extract.soups.accuracy import Evaluation
 from extract.soups.soup import SoupOptions, make_soup, soup_options
@@ -39,7 +40,7 @@ def members(tmp_path: Path) -> list[ModelSpec]:
 
 def _member(folder: Path, name: str, state: dict[str, Any], **recipe: Any) -> ModelSpec:
     save_file(state, folder / f"{name}.safetensors")
-    return ModelSpec(name, ARCHITECTURE, folder / f"{name}.safetensors", KWARGS, {"weight_decay": 0.1, **recipe})
+    return ModelSpec(name, ARCHITECTURE, folder / f"{name}.safetensors", KWARGS, recipe={"weight_decay": 0.1, **recipe})
 
 
 def _uniform(folder: Path, name: str = "soup") -> SoupOptions:

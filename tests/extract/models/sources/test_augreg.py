@@ -9,9 +9,9 @@ import pytest
 import timm
 import torch
 
-from extract.models.sources.augreg import named_facts
-from extract.models.sources.augreg_names import ARCHITECTURES, parse_augreg
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.sources.augreg import ARCHITECTURES, named_facts, parse_augreg
+from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file, specs_from_options
 from featurestore import InputError
 from tests.extract.conftest import tiny_vit

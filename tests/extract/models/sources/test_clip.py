@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from extract.datasets import add_dataset
 from extract.job.plan import Options
 from extract.job.run import run
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file, specs_from_options
 from featurestore import InputError, Lake
 from featurestore.care import verify

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
 from extract.images.decoding import read_rgb
-from extract.models.spec import LoadedModel, ModelSpec
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from tests.extract.conftest import write_images
 
 if TYPE_CHECKING:
