@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.datasets.listing import Listing, changes
+from extract.datasets.formats.format import NO_OPTIONS, FormatOptions
+from extract.datasets.listing import Listing, changes, choose
+from extract.datasets.origin import Origin
 from extract.datasets.registry import is_untouched, list_samples, needs_labels, open_reader, stamp
-from extract.datasets.source import NO_OPTIONS, Source, SourceOptions
-from extract.datasets.subset import choose
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug, pick
@@ -41,14 +41,14 @@ class DatasetRow:
     location: str
 
     @property
-    def source(self) -> Source:
+    def origin(self) -> Origin:
         """How and where its images lie."""
-        return Source.parse(self.format, self.location)
+        return Origin.parse(self.format, self.location)
 
     @property
     def reader(self) -> Reader:
         """What opens its images."""
-        return open_reader(self.source)
+        return open_reader(self.origin)
 
 
 def add_dataset(
@@ -59,7 +59,7 @@ def add_dataset(
     role: str,
     benchmark: str = "main",
     format_: str = "folder",
-    options: SourceOptions = NO_OPTIONS,
+    options: FormatOptions = NO_OPTIONS,
     replacing: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> DatasetRow:
@@ -83,8 +83,8 @@ def add_dataset(
     check_slug("dataset", name)
     check_slug("benchmark", benchmark)
     pick("role", role, ROLES)
-    source = _absolute(Source(format_, str(location), options))
-    listing, fewer = choose(list_samples(source, role), options)
+    origin = _absolute(Origin(format_, str(location), options))
+    listing, fewer = choose(list_samples(origin, role), options)
     _report_fewer(fewer, options, report)
     row = DatasetRow(
         name,
@@ -93,8 +93,8 @@ def add_dataset(
         len(listing),
         len(set(listing.class_names)),
         listing.digest,
-        _remembered(source).text,
-        source.location,
+        _remembered(origin).text,
+        origin.location,
     )
     others = {other.dataset: other for other in datasets(lake)}
     existing = others.pop(name, None)
@@ -106,22 +106,22 @@ def add_dataset(
     return row
 
 
-def _absolute(source: Source) -> Source:
-    """The same source from any working directory."""
+def _absolute(origin: Origin) -> Origin:
+    """The same place from any working directory."""
     paths: dict[str, Any] = {
-        name: value.absolute() for name, value in source.options.given.items() if isinstance(value, Path)
+        name: value.absolute() for name, value in origin.options.given.items() if isinstance(value, Path)
     }
-    here = source.location if source.location.startswith("hf:") else str(Path(source.location).absolute())
-    return replace(source, location=here, options=replace(source.options, **paths))
+    here = origin.location if origin.location.startswith("hf:") else str(Path(origin.location).absolute())
+    return replace(origin, location=here, options=replace(origin.options, **paths))
 
 
-def _remembered(source: Source) -> Source:
+def _remembered(origin: Origin) -> Origin:
     """What listing again and reading need: labels of classes are in the lake, so their file is not needed any more."""
-    labels = source.options.labels if needs_labels(source) else None
-    return replace(source, options=replace(source.options, labels=labels, stamp=stamp(source)))
+    labels = origin.options.labels if needs_labels(origin) else None
+    return replace(origin, options=replace(origin.options, labels=labels, stamp=stamp(origin)))
 
 
-def _report_fewer(fewer: Mapping[str, int], options: SourceOptions, report: Callable[[str], None]) -> None:
+def _report_fewer(fewer: Mapping[str, int], options: FormatOptions, report: Callable[[str], None]) -> None:
     if fewer:
         name, size = next(iter(fewer.items()))
         report(
@@ -160,7 +160,7 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
     Raises:
         ConflictError: Files were added, removed, resized or moved between classes.
     """
-    if is_untouched(row.source, listing):
+    if is_untouched(row.origin, listing):
         return
     found = changes(listing, _relist(row, listing))
     if found:
@@ -172,8 +172,8 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
 
 def _relist(row: DatasetRow, listing: Listing) -> Listing:
     """List the files again; labels stay with their classes, and of a subset only the chosen files count."""
-    now = list_samples(row.source, "ood")
-    if row.source.options.per_class is not None:
+    now = list_samples(row.origin, "ood")
+    if row.origin.options.per_class is not None:
         chosen = set(listing.paths)
         now = now.take([sample for sample, path in enumerate(now.paths) if path in chosen])
     label_of = listing.label_of_class

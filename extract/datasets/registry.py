@@ -9,11 +9,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from extract.datasets.file_sizes import file_sizes
 from extract.datasets.formats.format import FileReader, Format
+from extract.datasets.formats.walk import file_sizes
 from extract.datasets.labels import label_of_class
 from extract.datasets.listing import Listing, check_paths
-from extract.datasets.source import option_name
+from extract.datasets.origin import option_name
 from featurestore.errors import InputError
 from featurestore.names import pick
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from extract.datasets.formats.format import Found, Reader
-    from extract.datasets.source import Source
+    from extract.datasets.origin import Origin
 
 _FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})
 
@@ -32,11 +32,11 @@ def formats() -> Mapping[str, Format]:
     return MappingProxyType({found.name: found for found in sorted(_discover(), key=lambda found: found.name)})
 
 
-def list_samples(source: Source, role: str) -> Listing:
-    """List all samples of a source, whatever `--per-class` says.
+def list_samples(origin: Origin, role: str) -> Listing:
+    """List all samples of an origin, whatever `--per-class` says.
 
     Args:
-        source: How and where the images lie.
+        origin: How and where the images lie.
         role: `fit`, `id`, `ood` or `val`; OOD samples get no label.
 
     Raises:
@@ -44,48 +44,48 @@ def list_samples(source: Source, role: str) -> Listing:
         InputError: The images do not lie as the format says, the format does not take an option, or an image is listed
             twice.
     """
-    found = _found(source, role)
-    file = None if needs_labels(source) else source.options.labels
+    found = _found(origin, role)
+    file = None if needs_labels(origin) else origin.options.labels
     labels = label_of_class(found, role, file)
     return Listing(found.paths, found.bytes, [labels.get(name) for name in found.class_names], found.class_names)
 
 
-def open_reader(source: Source) -> Reader:
+def open_reader(origin: Origin) -> Reader:
     """The reader of a source's images."""
-    return _format(source).reader(source.location, source.options)
+    return _format(origin).reader(origin.location, origin.options)
 
 
-def needs_labels(source: Source) -> bool:
+def needs_labels(origin: Origin) -> bool:
     """Whether `--labels` is a format's own file, with a label for each image, rather than one for each class."""
-    return "labels" in _format(source).takes
+    return "labels" in _format(origin).takes
 
 
-def stamp(source: Source) -> str | None:
+def stamp(origin: Origin) -> str | None:
     """What tells cheaply whether a source's files changed; None if listing again is as cheap.
 
     Times are part of it, so files that were copied look changed; listing again then tells whether they are.
     """
-    files = _format(source).files
+    files = _format(origin).files
     if files is None:
         return None
-    stats = [(path.name, path.stat()) for path in files(source.location)]
+    stats = [(path.name, path.stat()) for path in files(origin.location)]
     said = "\n".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}" for name, stat in stats)
     return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def is_untouched(source: Source, listing: Listing) -> bool:
+def is_untouched(origin: Origin, listing: Listing) -> bool:
     """Whether names, sizes and times alone tell that nothing changed; if they do not, listing again tells what did."""
     try:
-        return _is_list_untouched(source, listing) and _has_sizes(open_reader(source), listing)
+        return _is_list_untouched(origin, listing) and _has_sizes(open_reader(origin), listing)
     except OSError:
         return False
 
 
-def _is_list_untouched(source: Source, listing: Listing) -> bool:
-    format_, options = _format(source), source.options
+def _is_list_untouched(origin: Origin, listing: Listing) -> bool:
+    format_, options = _format(origin), origin.options
     if format_.names is not None:  # of a subset, only the chosen images count
-        return options.per_class is not None or list(format_.names(source.location)) == listing.paths
-    return options.stamp is not None and options.stamp == stamp(source)
+        return options.per_class is not None or list(format_.names(origin.location)) == listing.paths
+    return options.stamp is not None and options.stamp == stamp(origin)
 
 
 def _has_sizes(reader: Reader, listing: Listing) -> bool:
@@ -93,29 +93,29 @@ def _has_sizes(reader: Reader, listing: Listing) -> bool:
     return not isinstance(reader, FileReader) or file_sizes(reader.root, listing.paths) == listing.bytes
 
 
-def _found(source: Source, role: str) -> Found:
-    _check_options(source)
+def _found(origin: Origin, role: str) -> Found:
+    _check_options(origin)
     try:
-        found = _format(source).listing(source.location, role, source.options)
+        found = _format(origin).listing(origin.location, role, origin.options)
     except OSError as error:
-        raise InputError(f"Cannot read {error.filename or source.location}: {error.strerror or error}.") from error
-    check_paths(found.paths, source.location)
+        raise InputError(f"Cannot read {error.filename or origin.location}: {error.strerror or error}.") from error
+    check_paths(found.paths, origin.location)
     return found
 
 
-def _check_options(source: Source) -> None:
-    """Raise if a source has an option that its format does not take."""
-    taken = _format(source).takes | _FOR_ALL
-    for name in source.options.given:
+def _check_options(origin: Origin) -> None:
+    """Raise if an origin has an option that its format does not take."""
+    taken = _format(origin).takes | _FOR_ALL
+    for name in origin.options.given:
         if name not in taken:
             others = [format_.name for format_ in formats().values() if name in format_.takes]
             raise InputError(
-                f"The format {source.format!r} takes no --{option_name(name)}: that is for --format {' and '.join(others)}."
+                f"The format {origin.format!r} takes no --{option_name(name)}: that is for --format {' and '.join(others)}."
             )
 
 
-def _format(source: Source) -> Format:
-    return formats()[pick("dataset format", source.format, formats())]
+def _format(origin: Origin) -> Format:
+    return formats()[pick("dataset format", origin.format, formats())]
 
 
 def _discover() -> Iterator[Format]:

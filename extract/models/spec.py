@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from extract.images.preprocessing import Preparation
     from extract.models.heads import Head
-    from extract.models.sources import Source
+    from extract.models.sources import WeightsSource
 
 _OUTPUT = "timm forward_head(pre_logits=False)"
 
@@ -90,7 +90,7 @@ class ModelSpec(Weights):
         }
 
     @property
-    def weights_source(self) -> Source:
+    def weights_source(self) -> WeightsSource:
         """The source of the weights."""
         return source_of(self.source, self.checkpoint)
 

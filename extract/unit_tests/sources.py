@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from PIL import Image
 
-from extract.datasets.files import IMAGE_SUFFIXES, is_image
+from extract.datasets.formats.walk import IMAGE_SUFFIXES, is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

@@ -108,9 +108,9 @@ def dataset_add(
     lake: LakeOption = None,
 ) -> None:
     """Add a dataset: list its images, and remember what they are."""
-    from extract.datasets import SourceOptions, add_dataset
+    from extract.datasets import FormatOptions, add_dataset
 
-    options = SourceOptions(labels, label_kind, synsets, root, part, subset, inside, label_column, per_class, seed)
+    options = FormatOptions(labels, label_kind, synsets, root, part, subset, inside, label_column, per_class, seed)
     row = add_dataset(
         _lake(lake),
         name,
@@ -509,7 +509,7 @@ def _drawing(file: Path | None) -> Draw | None:
 def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
     """What opens a sample's image; nothing does where images cannot be decoded."""
     try:
-        from extract.datasets.pictures import image_opener
+        from extract.images.pictures import image_opener
     except ModuleNotFoundError:
         return None
     return image_opener(lake)

@@ -6,20 +6,19 @@ import csv
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from extract.datasets.file_sizes import file_sizes
-from extract.datasets.files import is_image
 from extract.datasets.formats.format import FileReader, Format, Found
+from extract.datasets.formats.walk import file_sizes, is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _HEADER = "image_location,class"
 
 
-def list_csv(location: str, role: str, options: SourceOptions) -> Found:
+def list_csv(location: str, role: str, options: FormatOptions) -> Found:
     """List the images of a CSV file, in its order.
 
     Without a column for the class, the images of an OOD list are one class, of the file's name.
@@ -84,7 +83,7 @@ def _plain(path: str) -> str:
     return str(PurePosixPath(path)) if "//" in path or "./" in path or path.endswith(("/", "/.")) else path
 
 
-def _integer_labels(file: Path, classes: Sequence[str], role: str, options: SourceOptions) -> dict[str, int] | None:
+def _integer_labels(file: Path, classes: Sequence[str], role: str, options: FormatOptions) -> dict[str, int] | None:
     """Integers may be labels or names; in lexical order, 10 would come before 2."""
     integers = all(name.isascii() and name.isdigit() for name in classes)
     if options.label_kind not in {None, "index"} or (options.label_kind and not integers):
@@ -101,7 +100,7 @@ def _integer_labels(file: Path, classes: Sequence[str], role: str, options: Sour
     return None
 
 
-def _root(location: str, options: SourceOptions) -> Path:
+def _root(location: str, options: FormatOptions) -> Path:
     return options.root or Path(location).parent
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from extract.datasets.file_sizes import file_sizes
-from extract.datasets.files import is_image
 from extract.datasets.formats.format import Format, Found
+from extract.datasets.formats.walk import images_below, sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _FORMAT_OF_FILE = {".csv": "csv", ".parquet": "parquet", ".tar": "tar"}
 
 
-def list_folder(location: str, role: str, _options: SourceOptions) -> Found:
+def list_folder(location: str, role: str, _options: FormatOptions) -> Found:
     """List the images of a folder; the first folder of each path is its class.
 
     An OOD folder may also hold its images directly: they are one class, of the folder's name.
@@ -45,36 +41,6 @@ def check_folder(folder: Path, format_: str, expected: str) -> None:
     if not folder.exists():
         raise InputError(f"There is no folder {folder}.{hint}")
     raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.{hint}")
-
-
-def images_below(folder: Path) -> list[str]:
-    """Relative POSIX paths in order; hidden files and folders are passed over, links are followed."""
-    paths: list[str] = []
-    stack = [""]
-    while stack:
-        prefix = stack.pop()
-        with os.scandir(folder / prefix) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    stack.append(f"{prefix}{entry.name}/")
-                elif is_image(entry.name):
-                    paths.append(prefix + entry.name)
-    return sorted(paths)
-
-
-def sizes_below(folder: Path, paths: Sequence[str]) -> list[int]:
-    """The sizes of files that a folder was seen to hold.
-
-    Raises:
-        InputError: One is not there: it went meanwhile, or is a link to nothing.
-    """
-    sizes = file_sizes(folder, paths)
-    for path, size in zip(paths, sizes, strict=True):
-        if size is None:
-            raise InputError(f"Cannot read {folder / path}: No such file or directory.")
-    return [size for size in sizes if size is not None]
 
 
 def _class_of(path: str, folder: Path, role: str) -> str:

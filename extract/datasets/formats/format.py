@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from extract.datasets.source import SourceOptions
+
+@dataclass(frozen=True, slots=True)
+class FormatOptions:
+    """What a format may need to know; None where it was not said.
+
+    Attributes:
+        labels: CSV file `class_name,label`; for `imagenet-val`, the file with the images' labels.
+        label_kind: What integers or names in a list mean: `wnid`, `devkit` or `index`.
+        synsets: File with the 1,000 wnids of ImageNet, with their devkit ids where those are used.
+        root: Folder that a file list's paths are relative to.
+        part: Part of NINCO.
+        subset: `46` or `64`: how many of NINCO's OOD classes.
+        inside: Folder inside a tar that holds the class folders.
+        label_column: Column of a table that holds the labels.
+        per_class: Images to choose of each class.
+        seed: Seed of that choice.
+        stamp: Names, sizes and times of the files when the dataset was added; equal means unchanged.
+    """
+
+    labels: Path | None = None
+    label_kind: str | None = None
+    synsets: Path | None = None
+    root: Path | None = None
+    part: str | None = None
+    subset: str | None = None
+    inside: str | None = None
+    label_column: str | None = None
+    per_class: int | None = None
+    seed: int | None = None
+    stamp: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that were said."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+NO_OPTIONS = FormatOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +85,7 @@ class FileReader:
         return (self.root / path).open("rb")
 
 
-def read_below(location: str, _options: SourceOptions) -> FileReader:
+def read_below(location: str, _options: FormatOptions) -> FileReader:
     """A reader of files below the dataset's location."""
     return FileReader(Path(location))
 
@@ -61,15 +99,15 @@ class Format:
         title: What it is, in a line.
         listing: From location, role and options to the images; for the role `ood`, no labels are needed.
         reader: From location and options to the reader of its addresses.
-        takes: The options that it knows, of `SourceOptions`.
+        takes: The options that it knows, of `FormatOptions`.
         files: The files whose names, sizes and times tell whether the list changed, where listing again is slow.
         names: The images' addresses as they are now, in order, where they tell everything but the sizes.
     """
 
     name: str
     title: str
-    listing: Callable[[str, str, SourceOptions], Found]
-    reader: Callable[[str, SourceOptions], Reader] = read_below
+    listing: Callable[[str, str, FormatOptions], Found]
+    reader: Callable[[str, FormatOptions], Reader] = read_below
     takes: frozenset[str] = frozenset()
     files: Callable[[str], Sequence[Path]] | None = None
     names: Callable[[str], Sequence[str]] | None = None

@@ -20,7 +20,7 @@ from extract.datasets.formats.table_columns import (
 from featurestore.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _SCHEME = "hf:"
 
@@ -36,7 +36,7 @@ class HubReader:
         return io.BytesIO(_image(self.location, int(path)))
 
 
-def list_hub(location: str, role: str, options: SourceOptions) -> Found:
+def list_hub(location: str, role: str, options: FormatOptions) -> Found:
     """List the images in order of the rows.
 
     Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _KINDS = ("wnid", "devkit", "index")
 _FIRST_BY_DEVKIT = (490, 361, 171, 822, 297)  # of images 1 to 5, in ILSVRC2012_validation_ground_truth.txt
@@ -24,7 +24,7 @@ _FIRST_BY_INDEX = (65, 970, 230, 809, 516)
 _IMAGES = 50_000
 
 
-def read_wnids(options: SourceOptions, stems: Sequence[str]) -> list[tuple[str, int]]:
+def read_wnids(options: FormatOptions, stems: Sequence[str]) -> list[tuple[str, int]]:
     """The class name and label of each image.
 
     Args:

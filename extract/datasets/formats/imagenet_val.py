@@ -6,18 +6,19 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats.folder import check_folder, images_below, sizes_below
+from extract.datasets.formats.folder import check_folder
 from extract.datasets.formats.format import Format, Found
 from extract.datasets.formats.imagenet_labels import read_wnids
+from extract.datasets.formats.walk import images_below, sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPE?G", re.IGNORECASE)
 
 
-def list_imagenet_val(location: str, _role: str, options: SourceOptions) -> Found:
+def list_imagenet_val(location: str, _role: str, options: FormatOptions) -> Found:
     """List the images by number; classes are wnids, and labels their indices in lexical order, as models have them.
 
     Raises:

@@ -13,7 +13,7 @@ from featurestore.errors import InputError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _LISTS = {
     "ood-classes": "NINCO_OOD_classes.csv",
@@ -24,7 +24,7 @@ _SUBSETS = {"46": 4_290, "64": 5_879}
 _ROWS = {"unit-tests": 6_800, "popular": 2_715}
 
 
-def list_ninco(location: str, role: str, options: SourceOptions) -> Found:
+def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
     """List one part of NINCO, all OOD classes if none is named.
 
     Raises:

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.places import address, base_of, files_at, version
 from extract.datasets.formats.table_columns import (
     TableColumns,
     check_labelled,
@@ -23,13 +22,14 @@ from extract.datasets.formats.table_columns import (
     choose_label,
     label_of_class,
 )
+from extract.datasets.formats.walk import address, base_of, files_at, version
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _SUFFIX = ".parquet"
 _ROWS_AT_ONCE = 256
@@ -53,7 +53,7 @@ class ParquetReader:
         return io.BytesIO(content)
 
 
-def list_parquet(location: str, role: str, options: SourceOptions) -> Found:
+def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
     """List the images in order of the files and of their rows.
 
     Raises:

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.datasets.files import is_image
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.places import address, base_of, files_at
 from extract.datasets.formats.tar_classes import FolderClasses, sidecar_classes
 from extract.datasets.formats.tar_index import Member, index_of, read_member
+from extract.datasets.formats.walk import address, base_of, files_at, is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from extract.datasets.source import SourceOptions
+    from extract.datasets.formats.format import FormatOptions
 
 _SUFFIX = ".tar"
 
@@ -37,7 +36,7 @@ class TarReader:
         return io.BytesIO(read_member(shard, member))
 
 
-def list_tar(location: str, role: str, options: SourceOptions) -> Found:
+def list_tar(location: str, role: str, options: FormatOptions) -> Found:
     """List the images in order of the files and, within each, of the archive.
 
     A sample's class is what the `.cls` or `.json` member beside it says, else the first folder below the folder that
@@ -95,7 +94,7 @@ def _is_shown(name: str) -> bool:
     return is_image(name) and not any(part.startswith(".") for part in name.split("/"))
 
 
-def _check_images(location: str, paths: Sequence[str], options: SourceOptions) -> None:
+def _check_images(location: str, paths: Sequence[str], options: FormatOptions) -> None:
     if not paths:
         where = f"the folder {options.inside!r} of {location}" if options.inside else location
         raise InputError(f"There is no image in {where}.")

@@ -6,8 +6,7 @@ import tarfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from extract.datasets.files import is_image
-from extract.datasets.formats.places import version
+from extract.datasets.formats.walk import is_image, version
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import timm
 
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_npz, npz_classes
-from extract.models.sources.source import Facts, Source, Weights
+from extract.models.sources.source import Facts, Weights, WeightsSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,4 +141,6 @@ def _load(weights: Weights) -> nn.Module:
     return module
 
 
-SOURCE = Source("augreg", recognise=lambda path: path.suffix.lower() == ".npz", build=create, load=_load, facts=_facts)
+SOURCE = WeightsSource(
+    "augreg", recognise=lambda path: path.suffix.lower() == ".npz", build=create, load=_load, facts=_facts
+)

@@ -13,7 +13,7 @@ from torch import nn
 
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_state, read_shapes, read_state_dict
-from extract.models.sources.source import Facts, Source, Weights
+from extract.models.sources.source import Facts, Weights, WeightsSource
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _renamed(name: str, value: Tensor, prefix: str) -> tuple[str, Tensor]:
     return f"visual.{inner}", value
 
 
-SOURCE = Source(
+SOURCE = WeightsSource(
     "clip",
     recognise=is_clip,
     build=_build,

@@ -8,7 +8,7 @@ import timm
 
 from extract.models.sources.architecture import check_known, create
 from extract.models.sources.augreg import parse_augreg
-from extract.models.sources.source import Facts, Source, Weights
+from extract.models.sources.source import Facts, Weights, WeightsSource
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,4 +59,4 @@ def _load(weights: Weights) -> nn.Module:
         ) from error
 
 
-SOURCE = Source("timm", recognise=lambda _: False, build=create, load=_load)
+SOURCE = WeightsSource("timm", recognise=lambda _: False, build=create, load=_load)

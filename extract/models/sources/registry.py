@@ -10,15 +10,15 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from extract.models.sources.source import Source
+    from extract.models.sources.source import WeightsSource
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[str, WeightsSource] = {
     module.SOURCE.name: module.SOURCE
     for module in (augreg, clip, state_dict, hub)  # the first that recognises a file takes it
 }
 
 
-def source_of(name: str | None, checkpoint: Path | None) -> Source:
+def source_of(name: str | None, checkpoint: Path | None) -> WeightsSource:
     """The source of that name; without a name, the one that a checkpoint's suffix tells."""
     if name is not None:
         return SOURCES[pick("source of weights", name, SOURCES)]
@@ -27,7 +27,7 @@ def source_of(name: str | None, checkpoint: Path | None) -> Source:
     return augreg.SOURCE if augreg.SOURCE.recognise(checkpoint) else state_dict.SOURCE
 
 
-def source_of_file(checkpoint: Path) -> Source:
+def source_of_file(checkpoint: Path) -> WeightsSource:
     """The source that recognises a file by its names; looks into the file.
 
     Raises:

@@ -74,7 +74,7 @@ Load: TypeAlias = Callable[["Weights"], "nn.Module"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WeightsSource:
     """One kind of weights.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_state, read_state_dict
-from extract.models.sources.source import Source, Weights
+from extract.models.sources.source import Weights, WeightsSource
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,4 +19,4 @@ def _load(weights: Weights) -> nn.Module:
     return module
 
 
-SOURCE = Source("state-dict", recognise=lambda _: True, build=create, load=_load)
+SOURCE = WeightsSource("state-dict", recognise=lambda _: True, build=create, load=_load)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.datasets import Source, SourceOptions, add_dataset, check_unchanged, formats, list_samples, read_dataset
+from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, formats, list_samples, read_dataset
 from extract.datasets.dataset import read_listing
 from extract.datasets.listing import Listing, changes
 from featurestore import ConflictError, FormatError, InputError, Lake, MissingError
@@ -18,7 +18,7 @@ from tests.extract.conftest import write_images
 
 
 def test_samples_are_ordered_by_path_and_labelled_by_class_in_lexical_order(images: Path) -> None:
-    listing = list_samples(Source("folder", str(images)), "id")
+    listing = list_samples(Origin("folder", str(images)), "id")
     assert list(listing.paths) == sorted(listing.paths)
     assert listing.label_of_class == {"ant": 0, "bee": 1, "cat": 2}
     assert list(listing.bytes) == [(images / path).stat().st_size for path in listing.paths]
@@ -26,23 +26,23 @@ def test_samples_are_ordered_by_path_and_labelled_by_class_in_lexical_order(imag
 
 
 def test_ood_samples_have_a_class_name_but_no_label(images: Path) -> None:
-    listing = list_samples(Source("folder", str(images)), "ood")
+    listing = list_samples(Origin("folder", str(images)), "ood")
     assert set(listing.labels) == {None}
     assert set(listing.class_names) == {"ant", "bee", "cat"}
 
 
 def test_a_flat_folder_is_one_ood_class_but_no_id_dataset(tmp_path: Path) -> None:
     flat = write_images(tmp_path, {"textures": 3}) / "textures"
-    assert set(list_samples(Source("folder", str(flat)), "ood").class_names) == {"textures"}
+    assert set(list_samples(Origin("folder", str(flat)), "ood").class_names) == {"textures"}
     with pytest.raises(InputError, match="outside a class folder"):
-        list_samples(Source("folder", str(flat)), "id")
+        list_samples(Origin("folder", str(flat)), "id")
 
 
 def test_nested_folders_belong_to_their_first_folder_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
     root = write_images(tmp_path / "root", {"bird/small": 2, "bird/large": 1, ".hidden": 1})
     (root / "bird" / ".thumbnail.png").write_bytes(b"")
     (root / "bird" / "notes.txt").write_text("no image")
-    listing = list_samples(Source("folder", str(root)), "id")
+    listing = list_samples(Origin("folder", str(root)), "id")
     assert list(listing.paths) == ["bird/large/000.png", "bird/small/000.png", "bird/small/001.png"]
     assert set(listing.class_names) == {"bird"}
 
@@ -50,7 +50,7 @@ def test_nested_folders_belong_to_their_first_folder_and_hidden_files_are_passed
 def test_a_labels_file_overrides_lexical_order(images: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("class_name,label\ncat,0\nbee,7\nant,3\n")
-    assert list_samples(Source("folder", str(images), SourceOptions(labels=file)), "id").label_of_class == {
+    assert list_samples(Origin("folder", str(images), FormatOptions(labels=file)), "id").label_of_class == {
         "ant": 3,
         "bee": 7,
         "cat": 0,
@@ -62,14 +62,14 @@ def test_a_broken_labels_file_is_refused(images: Path, tmp_path: Path, text: str
     file = tmp_path / "labels.csv"
     file.write_text(text)
     with pytest.raises(InputError, match=r"labels\.csv"):
-        list_samples(Source("folder", str(images), SourceOptions(labels=file)), "id")
+        list_samples(Origin("folder", str(images), FormatOptions(labels=file)), "id")
 
 
 def test_what_was_added_is_read_back(lake: Lake, images: Path) -> None:
     row = add_dataset(lake, "val", images, role="id")
     assert read_dataset(lake, "val") == row
     assert (row.samples, row.classes, row.benchmarks) == (15, 3, ("main",))
-    assert read_listing(lake, "val") == Listing(*_lists(list_samples(Source("folder", str(images)), "id")))
+    assert read_listing(lake, "val") == Listing(*_lists(list_samples(Origin("folder", str(images)), "id")))
 
 
 def test_adding_again_is_harmless_and_may_join_another_benchmark(lake: Lake, images: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_class_has_one_label_within_a_benchmark(lake: Lake, images: Path, tmp_
         add_dataset(lake, "val", partial, role="id")
     labels = tmp_path / "labels.csv"
     labels.write_text("class_name,label\nant,0\ncat,2\n")
-    assert add_dataset(lake, "val", partial, role="id", options=SourceOptions(labels=labels)).samples == 2
+    assert add_dataset(lake, "val", partial, role="id", options=FormatOptions(labels=labels)).samples == 2
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 @given(
     st.builds(
-        SourceOptions,
+        FormatOptions,
         labels=st.none() | PATHS,
         root=st.none() | PATHS,
         inside=st.none() | TEXTS,
@@ -187,41 +187,41 @@ PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
         stamp=st.none() | TEXTS,
     )
 )
-def test_what_the_lake_keeps_of_a_source_gives_the_source_back(options: SourceOptions) -> None:
-    source = Source("tar", "/data/a.tar", options)
-    assert Source.parse(source.text, source.location) == source
+def test_what_the_lake_keeps_of_a_source_gives_the_source_back(options: FormatOptions) -> None:
+    source = Origin("tar", "/data/a.tar", options)
+    assert Origin.parse(source.text, source.location) == source
 
 
 def test_every_format_is_found_by_its_name_and_takes_options_that_there_are() -> None:
     assert sorted(formats()) == ["csv", "folder", "hf", "imagenet-val", "ninco", "parquet", "tar"]
     for name, format_ in formats().items():
         assert format_.name == name
-        assert format_.takes <= set(SourceOptions.__dataclass_fields__)
+        assert format_.takes <= set(FormatOptions.__dataclass_fields__)
 
 
 def test_an_option_of_another_format_is_refused_with_that_format(lake: Lake, images: Path) -> None:
     """What would be passed over in silence would be believed."""
     with pytest.raises(InputError, match="'folder' takes no --label-column: that is for --format hf and parquet"):
-        add_dataset(lake, "val", images, role="id", options=SourceOptions(label_column="fine"))
+        add_dataset(lake, "val", images, role="id", options=FormatOptions(label_column="fine"))
     assert not lake.storage.exists()
 
 
 def test_a_format_or_an_option_that_this_version_does_not_know_is_a_sentence(images: Path) -> None:
     with pytest.raises(MissingError, match="dataset format 'lmdb'"):
-        list_samples(Source.parse("lmdb?inside=a", str(images)), "id")
+        list_samples(Origin.parse("lmdb?inside=a", str(images)), "id")
     with pytest.raises(FormatError, match="option 'shuffled-by'"):
-        Source.parse("tar?shuffled-by=3", "/data/a.tar")
+        Origin.parse("tar?shuffled-by=3", "/data/a.tar")
 
 
 def test_file_names_that_are_no_text_and_links_to_nothing_are_refused(images: Path) -> None:
     link = images / "ant" / "link.png"
     link.symlink_to("nothing.png")
     with pytest.raises(InputError, match=r"Cannot read .*link\.png: No such file"):
-        list_samples(Source("folder", str(images)), "id")
+        list_samples(Origin("folder", str(images)), "id")
     link.unlink()
     Path(os.fsdecode(os.fsencode(images / "ant") + b"/\xff.png")).write_bytes(b"")
     with pytest.raises(InputError, match="is not UTF-8: rename the file"):
-        list_samples(Source("folder", str(images)), "id")
+        list_samples(Origin("folder", str(images)), "id")
 
 
 def _lists(listing: Listing) -> tuple[list[str], list[int], list[int | None], list[str]]:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extract.datasets import SourceOptions, add_dataset, check_unchanged
+from extract.datasets import FormatOptions, add_dataset, check_unchanged
 from extract.datasets.dataset import read_listing
-from extract.datasets.listing import Listing
-from extract.datasets.subset import choose
+from extract.datasets.listing import Listing, choose
 from featurestore import ConflictError, InputError, Lake
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def listing(sizes: dict[str, int]) -> Listing:
 
 
 def chosen(sizes: dict[str, int], per_class: int, seed: int | None = None) -> list[str]:
-    return list(choose(listing(sizes), SourceOptions(per_class=per_class, seed=seed))[0].paths)
+    return list(choose(listing(sizes), FormatOptions(per_class=per_class, seed=seed))[0].paths)
 
 
 def test_each_class_gets_so_many_different_samples_in_the_dataset_s_order() -> None:
@@ -36,12 +35,12 @@ def test_the_choice_follows_from_the_seed_and_the_class_alone() -> None:
     assert chosen({"a": 50}, 3) == chosen({"a": 50}, 3, 0) == chosen({"a": 50, "b": 9}, 3)[:3]
     assert chosen({"a": 50}, 3) != chosen({"a": 50}, 3, 1)
     backwards = listing({"a": 50}).take(range(49, -1, -1))
-    assert sorted(choose(backwards, SourceOptions(per_class=3))[0].paths) == chosen({"a": 50}, 3)
+    assert sorted(choose(backwards, FormatOptions(per_class=3))[0].paths) == chosen({"a": 50}, 3)
 
 
 def test_small_classes_are_kept_whole_and_said(lake: Lake, images: Path) -> None:
     said: list[str] = []
-    options = SourceOptions(per_class=5)
+    options = FormatOptions(per_class=5)
     row = add_dataset(lake, "few", images, role="id", options=options, report=said.append)
     assert (row.samples, row.classes, row.format) == (14, 3, "folder?per-class=5")
     assert said == ["1 classes have fewer than 5 images and are kept whole (first: 'cat' with 4)"]
@@ -49,7 +48,7 @@ def test_small_classes_are_kept_whole_and_said(lake: Lake, images: Path) -> None
 
 def test_a_subset_is_a_dataset_of_its_own_and_only_its_files_are_watched(lake: Lake, images: Path) -> None:
     whole = add_dataset(lake, "whole", images, role="id")
-    few = add_dataset(lake, "few", images, role="id", benchmark="cheap", options=SourceOptions(per_class=2, seed=3))
+    few = add_dataset(lake, "few", images, role="id", benchmark="cheap", options=FormatOptions(per_class=2, seed=3))
     assert few.digest != whole.digest
     subset = read_listing(lake, "few")
     assert subset.label_of_class == read_listing(lake, "whole").label_of_class
@@ -64,8 +63,8 @@ def test_a_subset_is_a_dataset_of_its_own_and_only_its_files_are_watched(lake: L
 
 
 @pytest.mark.parametrize(
-    "options", [SourceOptions(seed=1), SourceOptions(per_class=0), SourceOptions(per_class=1, seed=-1)]
+    "options", [FormatOptions(seed=1), FormatOptions(per_class=0), FormatOptions(per_class=1, seed=-1)]
 )
-def test_a_choice_that_makes_no_sense_is_refused(options: SourceOptions) -> None:
+def test_a_choice_that_makes_no_sense_is_refused(options: FormatOptions) -> None:
     with pytest.raises(InputError, match="--per-class"):
         choose(listing({"a": 2}), options)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision.datasets.folder import pil_loader
 
-from extract.datasets import FileReader, Source, open_reader
+from extract.datasets import FileReader, Origin, open_reader
 from extract.images import loader
 from extract.images.decoding import read_rgb
 from extract.images.loader import ImageDataset, image_batches
@@ -161,7 +161,7 @@ def test_images_in_a_tar_are_read_like_files(tmp_path: Path, workers: int) -> No
             (tmp_path / name).write_bytes(LIKE_TORCHVISION[name]())
             tar.add(tmp_path / name, name)
     files = ImageDataset(FileReader(tmp_path), names, to_tensor)
-    packed = ImageDataset(open_reader(Source("tar", str(tmp_path / "a.tar"))), [*names, "gone.png"], to_tensor)
+    packed = ImageDataset(open_reader(Origin("tar", str(tmp_path / "a.tar"))), [*names, "gone.png"], to_tensor)
     batches = list(image_batches(packed, [[0, 1], [2, 3]], workers=workers, pin=False))
     for sample in range(3):
         torch.testing.assert_close(batches[sample // 2].images[sample % 2], files[sample].image)

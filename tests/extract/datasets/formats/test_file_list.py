@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extract.datasets import Source, SourceOptions, list_samples, open_reader
+from extract.datasets import FormatOptions, Origin, list_samples, open_reader
 from featurestore import InputError, MissingError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write_list(file: Path, rows: list[tuple[str, ...]], header: str = "image_loc
 
 
 def listed(file: Path, role: str = "ood", **options: object) -> Listing:
-    return list_samples(Source("csv", str(file), SourceOptions(**options)), role)  # type: ignore[arg-type]
+    return list_samples(Origin("csv", str(file), FormatOptions(**options)), role)  # type: ignore[arg-type]
 
 
 ROWS = [("b/two, three.png", "bird"), ("a/one.png", "ant"), ("b/été.jpg", "bird")]
@@ -41,7 +41,7 @@ def test_a_list_keeps_its_order_and_its_images_are_read_back(tmp_path: Path) -> 
     assert list(listing.paths) == [path for path, _ in ROWS]
     assert list(listing.class_names) == ["bird", "ant", "bird"]
     assert list(listing.bytes) == [len(path.encode()) for path, _ in ROWS]
-    with open_reader(Source("csv", str(file))).open(listing.paths[2]) as image:
+    with open_reader(Origin("csv", str(file))).open(listing.paths[2]) as image:
         assert image.read() == "b/été.jpg".encode()
 
 
@@ -119,7 +119,7 @@ def ninco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def part_of(root: Path, part: str | None = None, subset: str | None = None, role: str = "ood") -> Listing:
-    return list_samples(Source("ninco", str(root), SourceOptions(part=part, subset=subset)), role)
+    return list_samples(Origin("ninco", str(root), FormatOptions(part=part, subset=subset)), role)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from extract.datasets import Source, SourceOptions, add_dataset, check_unchanged, list_samples
+from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples
 from extract.datasets.dataset import read_listing
 from featurestore import ConflictError, InputError, Lake
 
@@ -42,7 +42,7 @@ def synsets(tmp_path: Path) -> Path:
 def listed(folder: Path, text: str, **options: Any) -> Listing:
     file = folder.parent / "labels.txt"
     file.write_text(text)
-    return list_samples(Source("imagenet-val", str(folder), SourceOptions(labels=file, **options)), "id")
+    return list_samples(Origin("imagenet-val", str(folder), FormatOptions(labels=file, **options)), "id")
 
 
 def lines(values: list[Any]) -> str:
@@ -149,7 +149,7 @@ def test_labels_that_do_not_fit_the_images_are_refused(
 
 def test_another_layout_is_refused_with_the_format_that_it_needs(folder: Path) -> None:
     with pytest.raises(InputError, match="--labels"):
-        list_samples(Source("imagenet-val", str(folder)), "id")
+        list_samples(Origin("imagenet-val", str(folder)), "id")
     (folder / "n01440764").mkdir()
     (folder / "n01440764" / "ILSVRC2012_val_00000009.JPEG").write_bytes(b"")
     with pytest.raises(InputError, match="--format folder"):
@@ -159,7 +159,7 @@ def test_another_layout_is_refused_with_the_format_that_it_needs(folder: Path) -
 def test_labels_that_change_later_are_noticed(lake: Lake, folder: Path, synsets: Path) -> None:
     file = folder.parent / "labels.txt"
     file.write_text(lines(LABELS))
-    options = SourceOptions(labels=file, label_kind="index", synsets=synsets)
+    options = FormatOptions(labels=file, label_kind="index", synsets=synsets)
     row = add_dataset(lake, "val", folder, role="id", format_="imagenet-val", options=options)
     check_unchanged(row, read_listing(lake, "val"))
     file.write_text(lines([66, *LABELS[1:]]))

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from extract.datasets import (
-    Source,
-    SourceOptions,
+    FormatOptions,
+    Origin,
     add_dataset,
     check_unchanged,
     list_samples,
@@ -51,11 +51,11 @@ def write(
 
 
 def listed(location: Path | str, role: str = "id", **options: Any) -> Listing:
-    return list_samples(Source("parquet", str(location), SourceOptions(**options)), role)
+    return list_samples(Origin("parquet", str(location), FormatOptions(**options)), role)
 
 
 def content(location: Path | str, path: str) -> bytes:
-    with open_reader(Source("parquet", str(location))).open(path) as image:
+    with open_reader(Origin("parquet", str(location))).open(path) as image:
         return image.read()
 
 
@@ -165,9 +165,9 @@ def test_a_hub_dataset_is_listed_and_read_through_the_library(lake: Lake, tmp_pa
     with row.reader.open(listing.paths[1]) as image:
         assert image.read() == b"22"
     with pytest.raises(InputError, match="name one of train, test"):
-        list_samples(Source("hf", hub), "id")
+        list_samples(Origin("hf", hub), "id")
     with pytest.raises(InputError, match=r"cannot load .*@val: Unknown split"):
-        list_samples(Source("hf", f"{hub}@val"), "id")
+        list_samples(Origin("hf", f"{hub}@val"), "id")
 
 
 @pytest.mark.usefixtures("no_hub")
@@ -186,14 +186,14 @@ def test_a_folder_read_by_the_library_itself_is_what_lies_there(lake: Lake, imag
 def test_a_name_that_is_not_there(tmp_path: Path) -> None:
     """What the library says is handed on in a sentence."""
     with pytest.raises(InputError, match="The datasets library cannot load hf:someone/insects@val: "):
-        list_samples(Source("hf", "hf:someone/insects@val"), "id")
+        list_samples(Origin("hf", "hf:someone/insects@val"), "id")
     with pytest.raises(InputError, match=r"The datasets library cannot load hf:.*/nothing: "):
-        list_samples(Source("hf", f"hf:{tmp_path / 'nothing'}"), "id")
+        list_samples(Origin("hf", f"hf:{tmp_path / 'nothing'}"), "id")
 
 
 def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)  # type: ignore[arg-type] # how Python marks a module that cannot be had
     with pytest.raises(InputError, match=r"featurestore\[hf\]"):
-        list_samples(Source("hf", "hf:cifar10@test"), "id")
+        list_samples(Origin("hf", "hf:cifar10@test"), "id")
     with pytest.raises(InputError, match="hf:NAME"):
-        list_samples(Source("hf", "cifar10"), "id")
+        list_samples(Origin("hf", "cifar10"), "id")

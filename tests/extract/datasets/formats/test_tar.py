@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from extract.datasets import Source, SourceOptions, add_dataset, check_unchanged, list_samples, open_reader
+from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples, open_reader
 from extract.datasets.dataset import read_listing
 from extract.job.plan import Options
 from extract.job.run import run
@@ -38,7 +38,7 @@ def pack(file: Path, members: Mapping[str, bytes], format_: int = tarfile.PAX_FO
 
 
 def listed(location: Path | str, role: str = "id", **options: Any) -> Listing:
-    return list_samples(Source("tar", str(location), SourceOptions(**options)), role)
+    return list_samples(Origin("tar", str(location), FormatOptions(**options)), role)
 
 
 def read_all(reader: Reader, paths: list[str]) -> list[bytes]:
@@ -62,7 +62,7 @@ def test_a_tar_has_the_classes_of_its_folders_in_the_archive_s_order(tmp_path: P
     assert list(listing.paths) == images
     assert list(listing.bytes) == [len(members[name]) for name in images]
     assert listing.label_of_class == {"ant": 0, "bee": 1}
-    reader = open_reader(Source("tar", str(location)))
+    reader = open_reader(Origin("tar", str(location)))
     assert read_all(reader, images) == [members[name] for name in images]
 
 
@@ -73,12 +73,12 @@ def test_shards_are_one_dataset_and_the_reader_works_in_new_processes(tmp_path: 
     expected = ["1.tar/ant/1.png", "x/0.tar/ant/1.png", "x/1.tar/bee/1.png"]
     listing = listed(tmp_path / "shards")
     assert list(listing.paths) == expected
-    reader = pickle.loads(pickle.dumps(open_reader(Source("tar", str(tmp_path / "shards")))))
+    reader = pickle.loads(pickle.dumps(open_reader(Origin("tar", str(tmp_path / "shards")))))
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         assert pool.submit(read_all, reader, expected).result() == [b"ccc", b"a", b"bb"]
     glob = str(tmp_path / "shards" / "x" / "*.tar")
     assert list(listed(glob).paths) == ["0.tar/ant/1.png", "1.tar/bee/1.png"]
-    assert read_all(open_reader(Source("tar", glob)), ["1.tar/bee/1.png"]) == [b"bb"]
+    assert read_all(open_reader(Origin("tar", glob)), ["1.tar/bee/1.png"]) == [b"bb"]
 
 
 def test_folders_in_folders_need_a_word_which_holds_the_classes(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_an_image_that_is_packed_twice_or_is_a_link_is_refused(tmp_path: Path) -
     with tarfile.open(linked, "a") as tar:
         tar.addfile(hard)
     assert list(listed(linked).bytes) == [4, 4]
-    assert read_all(open_reader(Source("tar", str(linked))), ["ant/2.png"]) == [b"same"]
+    assert read_all(open_reader(Origin("tar", str(linked))), ["ant/2.png"]) == [b"same"]
     hard.name, hard.type = "ant/3.png", tarfile.SYMTYPE
     with tarfile.open(linked, "a") as tar:
         tar.addfile(hard)

@@ -168,10 +168,9 @@ def test_a_tower_without_a_head_takes_one_from_a_file(tmp_path: Path, state: dic
         ARCHITECTURE,
         spec.checkpoint,
         spec.model_kwargs,
-        {},
         spec.source,
         spec.preprocess,
-        tmp_path / "text.npz",
+        head_file=tmp_path / "text.npz",
     )
     feature, logits = LoadedModel(with_head, CPU)(IMAGES)
     unit = feature / np.linalg.norm(feature, axis=1, keepdims=True)

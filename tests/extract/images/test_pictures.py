@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from extract.datasets import add_dataset
-from extract.datasets.pictures import image_opener
 from extract.images.decoding import read_rgb
+from extract.images.pictures import image_opener
 from featurestore import Lake
 from tests.extract.conftest import write_images
 

@@ -1,0 +1,132 @@
+"""Files on this machine: which of them are images, those below a folder or at a place, and their sizes."""
+
+from __future__ import annotations
+
+import glob
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyarrow.fs import LocalFileSystem
+
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_AT_ONCE = 4_096
+_THREADS = 16
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name has an image's suffix, in any case."""
+    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
+
+
+def images_below(folder: Path) -> list[str]:
+    """Relative POSIX paths in order; hidden files and folders are passed over, links are followed."""
+    paths: list[str] = []
+    stack = [""]
+    while stack:
+        prefix = stack.pop()
+        with os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    stack.append(f"{prefix}{entry.name}/")
+                elif is_image(entry.name):
+                    paths.append(prefix + entry.name)
+    return sorted(paths)
+
+
+def sizes_below(folder: Path, paths: Sequence[str]) -> list[int]:
+    """The sizes of files that a folder was seen to hold.
+
+    Raises:
+        InputError: One is not there: it went meanwhile, or is a link to nothing.
+    """
+    sizes = file_sizes(folder, paths)
+    for path, size in zip(paths, sizes, strict=True):
+        if size is None:
+            raise InputError(f"Cannot read {folder / path}: No such file or directory.")
+    return [size for size in sizes if size is not None]
+
+
+def file_sizes(root: Path, paths: Sequence[str]) -> list[int | None]:
+    """The sizes of files below a folder, in bytes; None for one that is not there, or is no file. Links are followed.
+
+    A million take a second or two, since the threads that ask for them do not wait for each other.
+
+    Args:
+        root: The folder.
+        paths: Paths relative to it, or absolute.
+
+    Raises:
+        OSError: A file may not be looked at.
+    """
+    prefix = f"{root.absolute()}/"
+    blocks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
+    with ThreadPoolExecutor(max(1, min(_THREADS, len(blocks)))) as pool:
+        return [size for sizes in pool.map(lambda block: _sizes(prefix, block), blocks) for size in sizes]
+
+
+def _sizes(prefix: str, paths: Sequence[str]) -> list[int | None]:
+    """Arrow looks at files without holding Python's lock, but takes only names that are UTF-8, and tells less of errors."""
+    places = [path if path.startswith("/") else prefix + path for path in paths]
+    try:
+        return [info.size for info in LocalFileSystem().get_file_info(places)]
+    except (OSError, ValueError):
+        return [_size(place) for place in places]
+
+
+def _size(place: str) -> int | None:
+    try:
+        return os.stat(place).st_size  # noqa: PTH116 # a Path would cost more than the call
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def files_at(location: str, suffix: str) -> list[Path]:
+    """The files of a location, in order.
+
+    Args:
+        location: A file, a folder (with what lies below it), or a glob.
+        suffix: What files in a folder end with.
+
+    Raises:
+        InputError: There are none.
+    """
+    place = Path(location)
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        found = [path for path in place.rglob(f"*{suffix}") if not path.name.startswith(".")]
+    else:
+        found = list(base_of(location).glob(str(place.relative_to(base_of(location)))))
+    files = sorted(path for path in found if path.is_file())
+    if not files:
+        raise InputError(f"There is no file {location}: expected a {suffix} file, a folder of them, or a quoted glob.")
+    return files
+
+
+def base_of(location: str) -> Path:
+    """The folder that addresses of files at a location are relative to."""
+    place = Path(location)
+    if place.is_dir():
+        return place
+    magic = next((n for n, part in enumerate(place.parts) if glob.has_magic(part)), len(place.parts) - 1)
+    return Path(*place.parts[: min(magic, len(place.parts) - 1)])
+
+
+def address(file: Path, location: str) -> str:
+    """The relative address of a file."""
+    return file.relative_to(base_of(location)).as_posix()
+
+
+def version(file: Path) -> tuple[str, int, int]:
+    """A file as a key of a cache: its path, size and time."""
+    stat = file.stat()
+    return str(file), stat.st_size, stat.st_mtime_ns
