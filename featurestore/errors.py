@@ -35,6 +35,12 @@ class NumericalError(LakeError, ArithmeticError):
     """Numbers came out, or came in, that must not be stored: NaN, infinity, overflow."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, without what it adds below for debugging; else the error's kind."""
+    text = getattr(error, "strerror", None) or str(error).strip()
+    return (text.partition("\n")[0] or type(error).__name__).rstrip(".")
+
+
 def one_line(error: Exception) -> str:
     """DuckDB's message without the picture of the query below it."""
     lines = str(error).partition("\nLINE")[0].splitlines()

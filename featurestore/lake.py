@@ -11,7 +11,7 @@ from featurestore.errors import InputError, MissingError, StorageError, one_line
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_slug, nearest, pick
-from featurestore.partitions import derived_logits, reading
+from featurestore.partitions import derived_logits, reading, snapshot
 from featurestore.query import catalog
 from featurestore.settings import read_settings
 from featurestore.storage import open_storage
@@ -78,7 +78,7 @@ class Lake:
         found = table_named(table)
         for name, value in key.items():
             check_slug(pick(f"key of {table}", name, found.keys), value)
-        return reading.snapshot(self.storage, found, **key)
+        return snapshot.current(self.storage, found, **key)
 
     def part(self, table: str, **key: str) -> tuple[Manifest, Part]:
         """One part of one partition.
@@ -100,7 +100,7 @@ class Lake:
             )
         partition_key = {name: key[name] for name in found.keys}
         part_key = {name: key[name] for name in found.part_keys}
-        manifest = reading.latest(self.storage, found, partition_key)
+        manifest = snapshot.latest(self.storage, found, partition_key)
         part = manifest.part(part_key) if manifest else None
         if manifest is None or part is None:
             raise self._absent(table, {**partition_key, **part_key})
@@ -192,9 +192,9 @@ class Lake:
                 self.storage.uri(path)
                 for part in manifest.parts
                 if all(part.key[name] == value for name, value in key.items() if name in part.key)
-                for path, _ in reading.files(manifest, part)
+                for path, _ in manifest.files(part)
             ]
-            for manifest in reading.snapshot(self.storage, found, **of_partition)
+            for manifest in snapshot.current(self.storage, found, **of_partition)
         ]
         whole = of_partition.keys() == set(found.keys)
         return scanning.scan(found, [group for group in uris if group], self.storage.polars_options, whole=whole)

@@ -8,7 +8,7 @@ import re
 import socket
 from typing import Any
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, first_line
 
 _PATIENCE = 5.0
 _PLACE = re.compile(r"(?:ray://)?\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d+)")
@@ -50,8 +50,7 @@ def _connect(ray: Any, address: str | None) -> None:
     try:
         ray.init(address=address, log_to_driver=False)
     except (ValueError, ConnectionError, RuntimeError) as error:
-        first = str(error).strip().partition("\n")[0].rstrip(".")
-        raise InputError(f"Cannot join the Ray cluster at {wanted or 'this machine'}: {first}.") from error
+        raise InputError(f"Cannot join the Ray cluster at {wanted or 'this machine'}: {first_line(error)}.") from error
 
 
 def _answers(ray: Any, host: str, port: int) -> bool:

@@ -36,7 +36,7 @@ from analysis.statistics.statistic import FIT
 from featurestore.errors import InputError, LakeError, MissingError, NumericalError
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
-from featurestore.partitions import reading, writing
+from featurestore.partitions import snapshot, writing
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class _ModelScorer:
     def _held(self, dataset: str) -> dict[str, str]:
         """Fingerprints of the scores that the lake holds of a dataset, by detector."""
         key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
-        manifest = reading.latest(self.lake.storage, TABLES["scores"], key)
+        manifest = snapshot.latest(self.lake.storage, TABLES["scores"], key)
         return {part.key["detector"]: part.fingerprint for part in manifest.parts} if manifest else {}
 
     def _scores(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from extract.models.sources.checkpoints import first_line
-from featurestore.errors import InputError
+from featurestore.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from extract.models.sources.checkpoints import first_line, plain_arrays
-from featurestore.errors import InputError, NumericalError
+from extract.models.sources.checkpoints import plain_arrays
+from featurestore.errors import InputError, NumericalError, first_line
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -32,8 +32,8 @@ _BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The current partitions of a lake, by table and values of the key."""
+class CurrentPartitions:
+    """What a lake holds now: its partitions by table and values of the key."""
 
     storage: Storage
     partitions: Mapping[tuple[str, ...], Manifest]
@@ -92,57 +92,57 @@ class Expectation:
             self._found.append(to_numpy(rows.column("sample")))
 
 
-def expectation(held: Held, manifest: Manifest, part: Part) -> Expectation:
+def expectation(lake: CurrentPartitions, manifest: Manifest, part: Part) -> Expectation:
     """What a part's rows must satisfy, as far as the lake can tell."""
     columns = TABLES[manifest.table].columns.names
     checks = [row_checks.finite, *([row_checks.ascending()] if "sample" in columns else [])]
     more = _OF_TABLE.get(manifest.table)
-    return more(held, manifest, part, checks) if more else Expectation(checks)
+    return more(lake, manifest, part, checks) if more else Expectation(checks)
 
 
-def _of_samples(held: Held, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
+def _of_samples(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
     dataset = manifest.key["dataset"]
-    row = held.part("datasets", dataset)
-    count = held.columns(["samples"], "datasets", dataset) if row and _agree(part, row, "digest", "digest") else None
+    row = lake.part("datasets", dataset)
+    count = lake.columns(["samples"], "datasets", dataset) if row and _agree(part, row, "digest", "digest") else None
     return Expectation(checks, np.arange(count[0][0]) if count else None, "the dataset")
 
 
-def _of_activations(held: Held, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
+def _of_activations(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
     model, dataset = manifest.key["model"], manifest.key["dataset"]
-    head, samples = held.part("heads", model), held.part("samples", dataset)
+    head, samples = lake.part("heads", model), lake.part("samples", dataset)
     if (
         head
         and not derived_logits.are_derived(part.ingredients)
         and all(part.ingredients[name] == head.ingredients[name] for name in part.ingredients.keys() & head.ingredients)
     ):
-        arrays = held.columns(["weight", "bias"], "heads", model)
+        arrays = lake.columns(["weight", "bias"], "heads", model)
         fed = head_input.normalizes(head.ingredients)
         checks += [row_checks.explained_by(*arrays, normalize=fed)] if arrays else []
     if samples and _agree(part, samples, "dataset_digest", "digest"):
-        labels = held.columns(["label"], "samples", dataset)
+        labels = lake.columns(["label"], "samples", dataset)
         checks += [row_checks.labelled_as(labels[0])] if labels else []
-        wanted = _without_failures(held, manifest, part, len(labels[0])) if labels else None
+        wanted = _without_failures(lake, manifest, part, len(labels[0])) if labels else None
         return Expectation(checks, wanted, "the dataset without the failures")
     return Expectation(checks)
 
 
-def _of_scores(held: Held, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
+def _of_scores(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
     key = manifest.key["model"], manifest.key["dataset"]
-    activations = held.part("activations", *key)
+    activations = lake.part("activations", *key)
     fresh = activations is not None and activations.fingerprint == part.ingredients.get("activations")
-    samples = held.columns(["sample"], "activations", *key) if fresh else None
+    samples = lake.columns(["sample"], "activations", *key) if fresh else None
     return Expectation([*checks, row_checks.ranks], samples[0] if samples else None, "the activations")
 
 
-def _without_failures(held: Held, manifest: Manifest, part: Part, count: int) -> NDArray[np.int64] | None:
+def _without_failures(lake: CurrentPartitions, manifest: Manifest, part: Part, count: int) -> NDArray[np.int64] | None:
     """The samples that activations must have; None if the failures are those of another extraction."""
     key = manifest.key["model"], manifest.key["dataset"]
-    failures = held.part("failures", *key)
+    failures = lake.part("failures", *key)
     if failures is None:
         return np.arange(count)
     if failures.ingredients != part.ingredients:
         return None
-    failed = held.columns(["sample"], "failures", *key) if failures.rows else [np.empty(0, np.int64)]
+    failed = lake.columns(["sample"], "failures", *key) if failures.rows else [np.empty(0, np.int64)]
     return np.setdiff1d(np.arange(count), failed[0]) if failed else None
 
 

@@ -8,28 +8,25 @@ job that runs for days keeps its first fragments, and a reader keeps the version
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import LakeError
+from featurestore.layout import paths
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import inventory, reading
+from featurestore.partitions import snapshot
 from featurestore.quantities import bytes_text
-from featurestore.staging import STAGED
-from featurestore.storage import Entry, LocalStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from featurestore.layout.manifest import Manifest
-    from featurestore.partitions.inventory import Holding
-    from featurestore.storage import Storage
+    from featurestore.layout.tables import Table
+    from featurestore.storage import Storage, StoredObject
 
 _WORKERS = 16
 _NOW = datetime.max.replace(tzinfo=UTC)
@@ -37,11 +34,26 @@ _NOW = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPartition:
+    """The objects in one partition's folder that bear names of ours, whether a manifest names them or not.
+
+    Attributes:
+        folder: The partition's folder.
+        manifests: Manifests by version.
+        fragments: Fragments by their keys in the storage.
+    """
+
+    folder: str
+    manifests: dict[int, StoredObject] = field(default_factory=dict)
+    fragments: dict[str, StoredObject] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """What was, or would be, deleted; and what is garbage too, but younger than the grace period."""
 
-    deleted: tuple[Entry, ...]
-    kept: tuple[Entry, ...]
+    deleted: tuple[StoredObject, ...]
+    kept: tuple[StoredObject, ...]
 
 
 def collect(storage: Storage, grace: timedelta, *, dry_run: bool = False, now: datetime | None = None) -> Collection:
@@ -59,15 +71,14 @@ def collect(storage: Storage, grace: timedelta, *, dry_run: bool = False, now: d
         CorruptionError: A current manifest cannot be read: nothing more is deleted, since it may name anything.
     """
     cutoff = _cutoff(now or datetime.now(UTC), grace)
-    staged = list(_staged(storage))
-    held = {name: inventory.holdings(storage, table) for name, table in TABLES.items()}
-    if not any(holding.manifests for holdings in held.values() for holding in holdings):
+    staged = {name: list(storage.leftovers(name)) for name in TABLES}
+    stored = {name: stored_partitions(storage, table) for name, table in TABLES.items()}
+    if not any(partition.manifests for partitions in stored.values() for partition in partitions):
         return Collection((), ())
-    deleted: list[Entry] = []
-    kept: list[Entry] = []
-    for name, holdings in held.items():
-        own = [entry for entry in staged if entry.key.startswith(f"{name}/")]
-        ages = [*_garbage(storage, name, holdings), *((entry, entry.modified) for entry in own)]
+    deleted: list[StoredObject] = []
+    kept: list[StoredObject] = []
+    for name, partitions in stored.items():
+        ages = [*_garbage(storage, name, partitions), *((entry, entry.modified) for entry in staged[name])]
         doomed = [entry for entry, since in ages if since <= cutoff]
         kept += [entry for entry, since in ages if since > cutoff]
         if not dry_run:
@@ -76,65 +87,83 @@ def collect(storage: Storage, grace: timedelta, *, dry_run: bool = False, now: d
     return Collection(tuple(deleted), tuple(kept))
 
 
+def stored_partitions(storage: Storage, table: Table) -> list[StoredPartition]:
+    """List a table once, and sort into partitions what bears names of ours, in order of their folders."""
+    found: dict[str, StoredPartition] = {}
+    for entry in storage.list(table.name):
+        folder = paths.partition_of(table, entry.key)
+        if folder is None:
+            continue
+        partition = found.setdefault(folder, StoredPartition(folder))
+        version = paths.manifest_version(entry.key)
+        if version is None:
+            partition.fragments[entry.key] = entry
+        else:
+            partition.manifests[version] = entry
+    return [found[folder] for folder in sorted(found)]
+
+
 def unnamed(
-    holding: Holding, current: Manifest | None, superseded: Mapping[int, Manifest | None]
-) -> list[tuple[Entry, datetime]]:
+    partition: StoredPartition, current: Manifest | None, superseded: Mapping[int, Manifest | None]
+) -> list[tuple[StoredObject, datetime]]:
     """The garbage of one partition, manifests first, each with the moment since which it is garbage.
 
     Args:
-        holding: What was listed in the partition's folder.
+        partition: What was listed in the partition's folder.
         current: Its newest manifest, read after the listing; None if the partition does not exist.
         superseded: The older manifests that were listed, by version; None where one cannot be read.
     """
     if current is None:
         # A manifest that is there and then is not: someone is deleting the partition by hand.
-        return [] if holding.manifests else _by_age(holding, holding.fragments, {})
-    since = _superseded_at(holding, current, superseded)
-    old = [entry for version, entry in sorted(holding.manifests.items()) if version < current.version]
+        return [] if partition.manifests else _by_age(partition, partition.fragments, {})
+    since = _superseded_at(partition, current, superseded)
+    old = [entry for version, entry in sorted(partition.manifests.items()) if version < current.version]
     named = _named(current)
-    fragments = {key: entry for key, entry in holding.fragments.items() if key not in named}
-    return [(entry, max(entry.modified, since[entry.key])) for entry in old] + _by_age(holding, fragments, since)
+    fragments = {key: entry for key, entry in partition.fragments.items() if key not in named}
+    return [(entry, max(entry.modified, since[entry.key])) for entry in old] + _by_age(partition, fragments, since)
 
 
-def _garbage(storage: Storage, table: str, holdings: Sequence[Holding]) -> list[tuple[Entry, datetime]]:
-    current = {inventory.folder_of(manifest): manifest for manifest in reading.snapshot(storage, TABLES[table])}
-    found: list[tuple[Entry, datetime]] = []
+def _garbage(
+    storage: Storage, table: str, partitions: Sequence[StoredPartition]
+) -> list[tuple[StoredObject, datetime]]:
+    current = {manifest.folder: manifest for manifest in snapshot.current(storage, TABLES[table])}
+    found: list[tuple[StoredObject, datetime]] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for holding in holdings:
-            newest = current.get(holding.folder)
-            old = [version for version in holding.manifests if newest and version < newest.version]
-            loaded = pool.map(lambda entry: _load(storage, entry), [holding.manifests[version] for version in old])
-            found += unnamed(holding, newest, dict(zip(old, loaded, strict=True)))
+        for partition in partitions:
+            newest = current.get(partition.folder)
+            old = [version for version in partition.manifests if newest and version < newest.version]
+            loaded = pool.map(lambda entry: _load(storage, entry), [partition.manifests[version] for version in old])
+            found += unnamed(partition, newest, dict(zip(old, loaded, strict=True)))
     return found
 
 
-def _load(storage: Storage, entry: Entry) -> Manifest | None:
+def _load(storage: Storage, entry: StoredObject) -> Manifest | None:
     """A superseded manifest; an unreadable one names nothing."""
     try:
-        return inventory.load(storage, entry)
+        return snapshot.load(storage, entry.key)
     except LakeError:
         return None
 
 
 def _superseded_at(
-    holding: Holding, current: Manifest, superseded: Mapping[int, Manifest | None]
+    partition: StoredPartition, current: Manifest, superseded: Mapping[int, Manifest | None]
 ) -> dict[str, datetime]:
     """When each superseded manifest, and each fragment that one named, stopped being current."""
     since: dict[str, datetime] = {}
     for version, successor in pairwise([*sorted(superseded), current.version]):
-        end = holding.manifests[successor].modified if successor in holding.manifests else _NOW
+        end = partition.manifests[successor].modified if successor in partition.manifests else _NOW
         manifest = superseded[version]
-        for key in (holding.manifests[version].key, *(_named(manifest) if manifest else ())):
+        for key in (partition.manifests[version].key, *(_named(manifest) if manifest else ())):
             since[key] = max(end, since.get(key, end))
     return since
 
 
 def _by_age(
-    holding: Holding, fragments: Mapping[str, Entry], since: Mapping[str, datetime]
-) -> list[tuple[Entry, datetime]]:
+    partition: StoredPartition, fragments: Mapping[str, StoredObject], since: Mapping[str, datetime]
+) -> list[tuple[StoredObject, datetime]]:
     """Fragments with their ages: those of one job are as young as its youngest."""
     youngest: dict[str, datetime] = {}
-    for key, entry in holding.fragments.items():
+    for key, entry in partition.fragments.items():
         youngest[_job(key)] = max(entry.modified, youngest.get(_job(key), entry.modified))
     return [(entry, max(youngest[_job(key)], since.get(key, entry.modified))) for key, entry in fragments.items()]
 
@@ -145,29 +174,10 @@ def _job(key: str) -> str:
 
 
 def _named(manifest: Manifest) -> set[str]:
-    return {path for part in manifest.parts for path, _ in reading.files(manifest, part)}
+    return {path for part in manifest.parts for path, _ in manifest.files(part)}
 
 
-def _staged(storage: Storage) -> Iterator[Entry]:
-    """Files that a killed job was still writing; only a local lake has any, and hides them."""
-    if not isinstance(storage, LocalStorage):
-        return
-    for table in TABLES:
-        for folder, _, names in os.walk(storage.root / table):
-            for path in (Path(folder) / name for name in names if name.startswith(STAGED)):
-                yield from _entry(storage.root, path)
-
-
-def _entry(root: Path, path: Path) -> list[Entry]:
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return []
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return [Entry(path.relative_to(root).as_posix(), status.st_size, modified)]
-
-
-def _delete(storage: Storage, doomed: Sequence[Entry]) -> None:
+def _delete(storage: Storage, doomed: Sequence[StoredObject]) -> None:
     with ThreadPoolExecutor(_WORKERS) as pool:
         list(pool.map(lambda entry: storage.delete([entry.key]), doomed))
 
@@ -192,10 +202,10 @@ def summary(collection: Collection, *, dry_run: bool) -> list[str]:
     return lines
 
 
-def _table(entry: Entry) -> str:
+def _table(entry: StoredObject) -> str:
     return entry.key.partition("/")[0]
 
 
-def _amount(entries: Sequence[Entry]) -> str:
+def _amount(entries: Sequence[StoredObject]) -> str:
     count = "1 object" if len(entries) == 1 else f"{len(entries):,} objects"
     return f"{count}, {bytes_text(sum(entry.bytes for entry in entries))}"

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from featurestore.care import soundness
-from featurestore.care.expectations import Held, expectation
-from featurestore.errors import LakeError
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.care.expectations import CurrentPartitions, expectation
+from featurestore.errors import LakeError, first_line
 from featurestore.layout import paths
 from featurestore.layout.fingerprint import fingerprint
 from featurestore.layout.manifest import Manifest, title
-from featurestore.layout.tables import TABLES
-from featurestore.partitions import derived_logits, inventory, reading
-from featurestore.progress import progress
+from featurestore.layout.tables import TABLES, VECTOR_DTYPES
+from featurestore.partitions import derived_logits, snapshot
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from featurestore.care.expectations import Expectation
-    from featurestore.care.soundness import Outside
+    from featurestore.care.row_checks import Check
     from featurestore.layout.manifest import Fragment, Part
-    from featurestore.partitions.inventory import Holding
+    from featurestore.layout.tables import Table
     from featurestore.storage import Storage
 
+    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
 _WORKERS = 16
+_BLOCK_ROWS = 2048
+_HASHED_AT_ONCE = 8 << 20
+_VECTOR = pa.list_(pa.float32())
+_UNREADABLE = (pa.ArrowException, LakeError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +68,37 @@ class Summary:
         return f"{seen}: {found}"
 
 
-def verify(storage: Storage, report: Callable[[Fault], None], *, deep: bool = False) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What can be told of a fragment without reading its rows: its columns, and what is wrong."""
+
+    schema: pa.Schema | None
+    problem: str = ""
+
+
+def verify(storage: Storage, report: Callable[[Fault], None], *, deep: bool = False, bar: Bar | None = None) -> Summary:
     """Check a lake; a fault in one place does not keep the rest from being checked.
 
     Args:
         storage: The lake's storage.
         report: Is told each fault as it is found.
         deep: Whether to hash every fragment and look at every row too.
+        bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
     """
     found = _newest_manifests(storage)
     current = [manifest for manifest in found if isinstance(manifest, Manifest)]
-    held = Held(storage, {(manifest.table, *manifest.key.values()): manifest for manifest in current})
+    lake = CurrentPartitions(storage, {(manifest.table, *manifest.key.values()): manifest for manifest in current})
     files = [
-        (manifest, part, *file)
-        for manifest in current
-        for part in manifest.parts
-        for file in reading.files(manifest, part)
+        (manifest, part, *file) for manifest in current for part in manifest.parts for file in manifest.files(part)
     ]
     faults = [fault for fault in found if isinstance(fault, Fault)]
     for fault in faults:
         report(fault)
     count = len(faults)
-    with ThreadPoolExecutor(_WORKERS) as pool, progress("verify", len(files)) as advance:
+    with ThreadPoolExecutor(_WORKERS) as pool, (bar or _no_bar)(len(files)) as advance:
         looks = pool.map(partial(_look, storage), files)
         for manifest in current:
-            for fault in _faults(held, manifest, looks, advance, deep=deep):
+            for fault in _faults(lake, manifest, looks, advance, deep=deep):
                 report(fault)
                 count += 1
     return Summary(len(current), len(files), sum(fragment.bytes for *_, fragment in files), count)
@@ -102,57 +117,132 @@ def manifest_problems(manifest: Manifest) -> Iterator[str]:
     yield from (f"it names {name} {times} times" for name, times in (files + parts).items() if times > 1)
 
 
+def _no_bar(_: int) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda _: None)
+
+
 def _newest_manifests(storage: Storage) -> list[Manifest | Fault]:
     """The current manifest of each partition, or why it cannot be read."""
-    held = [holding for table in TABLES.values() for holding in inventory.holdings(storage, table) if holding.manifests]
+    found = [(table, place) for table in TABLES.values() for place in snapshot.newest(storage, table).items()]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(partial(_load, storage), held))
+        return list(pool.map(lambda each: _load(storage, each[0], *each[1]), found))
 
 
-def _load(storage: Storage, holding: Holding) -> Manifest | Fault:
-    entry = holding.manifests[max(holding.manifests)]
+def _load(storage: Storage, table: Table, folder: str, path: str) -> Manifest | Fault:
     try:
-        return inventory.load(storage, entry)
+        return snapshot.load(storage, path)
     except LakeError as error:
-        return Fault(title(holding.table.name, holding.key), entry.key, str(error))
+        return Fault(title(table.name, paths.partition_key(table, folder) or {}), path, str(error))
 
 
-def _look(storage: Storage, file: tuple[Manifest, Part, str, Fragment]) -> Outside:
+def _look(storage: Storage, file: tuple[Manifest, Part, str, Fragment]) -> Look:
+    """Look at a fragment's size and footer."""
     manifest, part, path, fragment = file
+    try:
+        size = storage.size(path)
+        if problem := fragment.size_problem(size):
+            return Look(None, problem)
+        with storage.open_input(path) as source, pq.ParquetFile(source) as file_:
+            rows, schema = file_.metadata.num_rows, file_.schema_arrow
+    except _UNREADABLE as error:
+        return Look(None, f"it cannot be read: {first_line(error)}")
     without = "logits" if derived_logits.are_derived(part.ingredients) else None
-    return soundness.outside(storage, TABLES[manifest.table], path, fragment, without=without)
+    return Look(schema, fragment.rows_problem(rows) or _schema_problem(TABLES[manifest.table], schema, without))
 
 
 def _faults(
-    held: Held, manifest: Manifest, looks: Iterator[Outside], advance: Callable[[int], None], *, deep: bool
+    lake: CurrentPartitions, manifest: Manifest, looks: Iterator[Look], advance: Callable[[int], None], *, deep: bool
 ) -> Iterator[Fault]:
     """All that is wrong with one partition; takes as many of the looks as the partition has fragments."""
-    folder = inventory.folder_of(manifest)
     for problem in manifest_problems(manifest):
-        yield Fault(manifest.title, f"{folder}/{paths.manifest_name(manifest.version)}", problem)
+        yield Fault(manifest.title, manifest.path, problem)
     for part in manifest.parts:
         called = title(manifest.table, {**manifest.key, **part.key})
-        expected = expectation(held, manifest, part) if deep else None
+        expected = expectation(lake, manifest, part) if deep else None
         own = list(islice(looks, len(part.fragments)))
-        for path, problem in _problems(held.storage, manifest, part, own, expected):
+        for path, problem in _problems(lake.storage, manifest, part, own, expected):
             yield Fault(called, path, problem)
         if expected and expected.rows == part.rows and expected.conclusion():
-            yield Fault(called, folder, expected.conclusion())
+            yield Fault(called, manifest.folder, expected.conclusion())
         advance(len(part.fragments))
 
 
 def _problems(
-    storage: Storage, manifest: Manifest, part: Part, looks: Sequence[Outside], expected: Expectation | None
+    storage: Storage, manifest: Manifest, part: Part, looks: Sequence[Look], expected: Expectation | None
 ) -> Iterator[tuple[str, str]]:
     """What is wrong with each fragment of a part; the rows are read only of those that look right."""
     first = next((look.schema for look in looks if not look.problem), None)
-    for (path, fragment), look in zip(reading.files(manifest, part), looks, strict=True):
-        problem = look.problem or soundness.width_problem(first, look.schema)
+    for (path, fragment), look in zip(manifest.files(part), looks, strict=True):
+        problem = look.problem or _width_problem(first, look.schema)
         if problem:
             yield path, problem
         elif expected:
-            yield from ((path, said) for said in soundness.inside(storage, path, fragment, expected.checks))
+            yield from ((path, said) for said in _inside(storage, path, fragment, expected.checks))
 
 
 def _called(part: Part) -> str:
     return "part " + ", ".join(f"{name} {value}" for name, value in part.key.items()) if part.key else "only part"
+
+
+def _schema_problem(table: Table, schema: pa.Schema, without: str | None = None) -> str:
+    """What is wrong with a fragment's columns, or an empty text; a later version may have added some at the end."""
+    names = table.columns.names
+    if schema.names[: len(names)] != names:
+        return f"it has the columns {', '.join(schema.names)} instead of {', '.join(names)}"
+    wrong = [
+        name
+        for name in names
+        if not _is_stored_as(table.columns.field(name).type, schema.field(name).type, absent=name == without)
+    ]
+    return f"its column {wrong[0]} is of the type {schema.field(wrong[0]).type}" if wrong else ""
+
+
+def _width_problem(first: pa.Schema | None, other: pa.Schema | None) -> str:
+    """Which vector differs in width or precision between two fragments of one part, or an empty text."""
+    if first is None or other is None:
+        return ""
+    vectors = [field for field in first if pa.types.is_fixed_size_list(field.type)]
+    wrong = [field for field in vectors if other.field(field.name).type != field.type]
+    if not wrong:
+        return ""
+    return f"its {wrong[0].name} is {_vector_text(other.field(wrong[0].name).type)}, elsewhere {_vector_text(wrong[0].type)}"
+
+
+def _inside(storage: Storage, path: str, fragment: Fragment, checks: Sequence[Check]) -> Iterator[str]:
+    """Hash a fragment and look at each of its rows, in blocks; each check speaks once at most.
+
+    Rows of a fragment whose hash differs are not looked at: nothing in it is to be trusted.
+    """
+    try:
+        if _sha256(storage, path) != fragment.sha256:
+            yield "its sha256 differs: it was altered"
+            return
+        left = list(checks)
+        with storage.open_input(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+            for rows in file.iter_batches(batch_size=_BLOCK_ROWS, use_threads=False):
+                said = [(check, check(rows)) for check in left]
+                left = [check for check, problem in said if problem is None]
+                yield from (problem for _, problem in said if problem)
+    except _UNREADABLE as error:
+        yield f"it cannot be read: {first_line(error)}"
+
+
+def _is_stored_as(column: pa.DataType, stored: pa.DataType, *, absent: bool) -> bool:
+    """Whether a column of SQL may be stored so: vectors have a width and a precision, and lists differ in names only."""
+    if column == _VECTOR and not absent:
+        return bool(pa.types.is_fixed_size_list(stored) and stored.value_type in VECTOR_DTYPES.values())
+    if pa.types.is_list(column):
+        return bool(pa.types.is_list(stored) and stored.value_type == column.value_type)
+    return bool(stored == column)
+
+
+def _sha256(storage: Storage, path: str) -> str:
+    digest = hashlib.sha256()
+    with storage.open_input(path) as source:
+        while block := source.read(_HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _vector_text(stored: pa.DataType) -> str:
+    return f"{stored.list_size} x {stored.value_type}" if pa.types.is_fixed_size_list(stored) else str(stored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path  # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -417,10 +418,12 @@ def verify(
 ) -> None:
     """Check that the lake holds what its manifests say."""
     from featurestore.care import verify
+    from featurestore.progress import progress
 
     opened = _lake(lake)
     opened.check_exists()
-    summary = verify.verify(opened.storage, lambda fault: _say(str(fault)), deep=deep)
+    bar = partial(progress, "verify")
+    summary = verify.verify(opened.storage, lambda fault: _say(str(fault)), deep=deep, bar=bar)
     _say(str(summary))
     if summary.faults:
         raise typer.Exit(_FAILED)

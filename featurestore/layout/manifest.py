@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import ConflictError, CorruptionError, FormatError
+from featurestore.layout import paths
 from featurestore.layout.fingerprint import Ingredient, differences
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORMAT_VERSION = 1
 _SEGMENT = re.compile(r"(?=.*[^.])[a-z0-9._=-]+")
@@ -27,6 +28,16 @@ class Fragment:
     rows: int
     bytes: int
     sha256: str
+
+    def size_problem(self, size: int | None) -> str:
+        """How a stored object of that size (None: no object) contradicts this, in words; or an empty text."""
+        if size is None:
+            return "it is missing"
+        return "" if size == self.bytes else f"it has {size} bytes instead of {self.bytes}"
+
+    def rows_problem(self, rows: int) -> str:
+        """How a file of that many rows contradicts this, in words; or an empty text."""
+        return "" if rows == self.rows else f"it has {rows} rows instead of {self.rows}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,20 @@ class Manifest:
     def part(self, key: Mapping[str, str]) -> Part | None:
         """The part of that key, or None."""
         return next((part for part in self.parts if dict(part.key) == dict(key)), None)
+
+    @property
+    def folder(self) -> str:
+        """The partition's folder, by the manifest's own words."""
+        return "/".join([self.table, *(f"{name}={value}" for name, value in self.key.items())])
+
+    @property
+    def path(self) -> str:
+        """Where the manifest itself lies."""
+        return f"{self.folder}/{paths.manifest_name(self.version)}"
+
+    def files(self, part: Part) -> Iterator[tuple[str, Fragment]]:
+        """A part's fragments with their keys in the storage."""
+        return ((f"{self.folder}/{fragment.path}", fragment) for fragment in part.fragments)
 
     @property
     def title(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from featurestore.errors import InputError
 from featurestore.names import check_slug
 
 if TYPE_CHECKING:
@@ -59,6 +60,26 @@ def partition_key(table: Table, folder: str) -> dict[str, str] | None:
     if head != table.name or tuple(name for name, _, _ in pairs) != table.keys:
         return None
     return {name: value for name, _, value in pairs}
+
+
+def partition_of(table: Table, path: str) -> str | None:
+    """The folder of the partition of which a path is a manifest's or a fragment's, or None if it is no such path."""
+    depth = 1 + len(table.keys)
+    segments = path.split("/")
+    folder, below = "/".join(segments[:depth]), segments[depth:]
+    key = partition_key(table, folder)
+    is_manifest = len(below) == 1 and manifest_version(path) is not None
+    if key is None or not (is_manifest or _is_fragment(table, below)):
+        return None
+    try:
+        return partition_path(table, key)
+    except InputError:
+        return None
+
+
+def _is_fragment(table: Table, below: list[str]) -> bool:
+    names = tuple(segment.partition("=")[0] for segment in below[:-1])
+    return bool(below) and names == table.part_keys and fragment_number(below[-1]) is not None
 
 
 def _segments(names: tuple[str, ...], key: Mapping[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ from featurestore.layout import manifest as manifests
 from featurestore.layout import paths
 from featurestore.layout.fingerprint import Ingredients, fingerprint
 from featurestore.layout.manifest import Fragment, Manifest, Part
-from featurestore.partitions import reading
+from featurestore.partitions import snapshot
 from featurestore.partitions.encoding import encode
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def find(storage: Storage, target: Target, *, replacing: bool) -> Part | None:
     Raises:
         ConflictError: The lake holds it with another fingerprint and `replacing` is false.
     """
-    current = reading.latest(storage, target.table, target.key)
+    current = snapshot.latest(storage, target.table, target.key)
     existing = current.part(target.part_key) if current else None
     if existing is None or existing.fingerprint == target.fingerprint:
         return existing
@@ -84,7 +84,7 @@ def find_all(storage: Storage, targets: Iterable[Target]) -> list[Part | None]:
     found: list[Part | None] = []
     for target in targets:
         if target.folder not in manifests_of:
-            manifests_of[target.folder] = reading.latest(storage, target.table, target.key)
+            manifests_of[target.folder] = snapshot.latest(storage, target.table, target.key)
         manifest = manifests_of[target.folder]
         part = manifest.part(target.part_key) if manifest else None
         found.append(part if part and part.fingerprint == target.fingerprint else None)
@@ -156,7 +156,7 @@ def commit(
     """
     folder = paths.partition_path(table, key)
     for _ in range(_ATTEMPTS):
-        current = reading.latest(storage, table, key)
+        current = snapshot.latest(storage, table, key)
         planned = manifests.merged(current, table.name, key, parts, replacing=replacing)
         if planned is None and current is not None:
             return current

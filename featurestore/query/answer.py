@@ -12,12 +12,12 @@ from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
-from featurestore.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from featurestore.query.header import SqlFile, Value
+    from featurestore.storage import Storage
 
 _MADE_BY = {
     "datasets": "dataset add",
@@ -118,9 +118,7 @@ def answer(
         lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
         raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
     try:
-        connection = catalog.connect(
-            storage or Storage(), reads | catalog.named_in(question.sql) | filters.needed(chosen, reads)
-        )
+        connection = catalog.connect(storage, reads | catalog.named_in(question.sql) | filters.needed(chosen, reads))
         notes = filters.narrow(connection, reads, chosen)
         _lock(connection, [] if storage is None else [storage.uri("")])
     except duckdb.Error as error:

@@ -15,7 +15,7 @@ import duckdb
 from featurestore.errors import InputError, one_line
 from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
-from featurestore.partitions import reading
+from featurestore.partitions import snapshot
 from featurestore.query import header, published
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def explained(
     return refusal(file, error)
 
 
-def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(storage: Storage | None, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a lake's views and macros, which carry their documentation as comments.
 
     Args:
-        storage: The lake's storage.
+        storage: The lake's storage; None where nothing that is needed reads a lake.
         names: The views and macros that are needed, without comments; all if None, and those that these read.
     """
     connection = duckdb.connect()
@@ -109,7 +109,7 @@ def connect(storage: Storage, names: Iterable[str] | None = None) -> duckdb.Duck
 
 def create(
     connection: duckdb.DuckDBPyConnection,
-    storage: Storage,
+    storage: Storage | None,
     names: Iterable[str] | None = None,
     files: Files | None = None,
     *,
@@ -127,7 +127,8 @@ def create(
     Raises:
         CorruptionError: A fragment is missing or altered.
     """
-    storage.register(connection)
+    if storage:
+        storage.register(connection)
     connection.execute("create schema stored")
     builder = _Builder(
         connection, storage, files or partial(_uris, storage), checking=checking, commenting=names is None
@@ -180,7 +181,7 @@ class _Builder:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        storage: Storage,
+        storage: Storage | None,
         files: Files,
         *,
         checking: bool,
@@ -236,13 +237,13 @@ class _Builder:
         """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
         found = [
             (path, fragment)
-            for manifest in reading.snapshot(self._storage, TABLES[name])
+            for manifest in (snapshot.current(self._storage, TABLES[name]) if self._storage else ())
             for part in manifest.parts
-            for path, fragment in reading.files(manifest, part)
+            for path, fragment in manifest.files(part)
             if fragment.rows
         ]
-        if self._checking:
-            reading.check(self._storage, found)
+        if self._checking and self._storage:
+            snapshot.check(self._storage, found)
         keys = [path for path, _ in found]
         if keys:
             options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
@@ -262,8 +263,8 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _uris(storage: Storage, keys: Sequence[str]) -> str:
-    return sql_list(glob.escape(storage.uri(key)) for key in keys)
+def _uris(storage: Storage | None, keys: Sequence[str]) -> str:
+    return sql_list(glob.escape(storage.uri(key)) for key in keys) if storage else "[]"
 
 
 def _literal(parameter: Parameter) -> str:

@@ -12,7 +12,6 @@ import duckdb
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.query import catalog
 from featurestore.staging import staged
-from featurestore.storage import LocalStorage
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
@@ -73,10 +72,8 @@ def _fill(file: Path, lake: Lake, out: Path) -> None:
 
 def _files(storage: Storage, out: Path) -> catalog.Files | None:
     """How the views find the fragments: relative to the file where the lake lies below its folder, else by their URIs."""
-    if not isinstance(storage, LocalStorage):
-        return None
-    root, folder = storage.root.resolve(), out.parent.resolve()
-    if not root.is_relative_to(folder):
+    root, folder = storage.folder and storage.folder.resolve(), out.parent.resolve()
+    if root is None or not root.is_relative_to(folder):
         return None
     below = root.relative_to(folder).as_posix()
     return partial(_beside, str(folder), out.name, "" if below == "." else f"{below}/")

@@ -1,8 +1,8 @@
 """Storage as verbs on keys: one layer over local disk and object stores."""
 
-from featurestore.storage.base import Entry, Storage
+from featurestore.storage.base import Storage, StoredObject
 from featurestore.storage.local import LocalStorage
 from featurestore.storage.opening import open_storage
 from featurestore.storage.remote import ObjectStorage
 
-__all__ = ["Entry", "LocalStorage", "ObjectStorage", "Storage", "open_storage"]
+__all__ = ["LocalStorage", "ObjectStorage", "Storage", "StoredObject", "open_storage"]

@@ -6,17 +6,19 @@ A key is a path relative to the lake's root, with `/` between segments. An objec
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
 
-from featurestore.errors import MissingError, StorageError
+from featurestore.errors import MissingError, StorageError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     import duckdb
     import pyarrow as pa
@@ -24,43 +26,53 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One stored object: its key, size in bytes, and when it was written."""
+class StoredObject:
+    """An object in a store: its key, size in bytes, and when it was written."""
 
     key: str
     bytes: int
     modified: datetime
 
 
-class Storage:
-    """The verbs that every store has. Subclasses say how to write and how others may open a key."""
+class Storage(ABC):
+    """The verbs that every store has. Subclasses say how to write and how others may open a key.
+
+    Attributes:
+        location: Where the lake is, as the user gave it.
+        folder: The lake's folder on this machine; None if it lies elsewhere.
+    """
 
     location: str
+    folder: Path | None = None
 
-    def _store(self) -> ObjectStore:
-        raise NotImplementedError
+    @abstractmethod
+    def _store(self) -> ObjectStore: ...
 
+    @abstractmethod
     def exists(self) -> bool:
         """Whether there is anything at the lake's location."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write an object, replacing what is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def create(self, key: str, data: bytes | memoryview) -> bool:
         """Write an object if there is none under this key yet; return whether it was written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def uri(self, key: str) -> str:
         """What polars and DuckDB call the object."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open_input(self, key: str) -> pa.NativeFile:
         """Open an object for random access by pyarrow."""
-        raise NotImplementedError
 
-    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def leftovers(self, prefix: str) -> Iterator[StoredObject]:  # noqa: ARG002 # most stores have none
+        """What killed writers left half-written below a prefix, which `list` hides; `delete` takes it away."""
+        return iter(())
+
+    def register(self, connection: duckdb.DuckDBPyConnection) -> None:  # noqa: B027 # DuckDB reads local files as it is
         """Teach a DuckDB connection to read this store's URIs."""
 
     @property
@@ -81,16 +93,16 @@ class Storage:
         except MissingError:
             return None
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix, in no particular order."""
         with self._errors("list", prefix):
             for batch in obstore.list(self._store(), prefix):
                 for meta in batch:
-                    yield Entry(meta["path"], meta["size"], meta["last_modified"])
+                    yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
 
     def names(self, prefix: str) -> Iterator[str]:
         """The keys of all objects below a prefix, in no particular order; cheaper than `list` where sizes cost."""
-        return (entry.key for entry in self.list(prefix))
+        return (found.key for found in self.list(prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; a missing one is no error."""
@@ -100,8 +112,6 @@ class Storage:
 
     def _reason(self, error: Exception) -> str:
         """What went wrong, in a few words."""
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
         return first_line(error)
 
     @contextlib.contextmanager
@@ -115,8 +125,3 @@ class Storage:
                 raise MissingError(f"There is no {key} in the lake at {self.location}.") from error
             what = f"{key} in the lake" if key else "the lake"
             raise StorageError(f"Cannot {verb} {what} at {self.location}: {self._reason(error)}.") from error
-
-
-def first_line(error: Any) -> str:
-    """An error's message without its debug output."""
-    return str(error).partition("\n")[0].rstrip(".")

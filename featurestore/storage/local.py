@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,11 +14,10 @@ from obstore.store import LocalStore
 
 from featurestore.errors import InputError
 from featurestore.staging import STAGED, staged
-from featurestore.storage.base import Entry, Storage
+from featurestore.storage.base import Storage, StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from obstore.store import ObjectStore
 
@@ -24,25 +25,27 @@ if TYPE_CHECKING:
 class LocalStorage(Storage):
     """A folder. Writes are staged beside their place, synced to disk, then renamed or linked into it."""
 
+    folder: Path
+
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
-        self._top = str(self.root)
+        self.folder = root.expanduser().absolute()
+        self._top = str(self.folder)
         self.location = str(root)
-        if self.root.exists() and not self.root.is_dir():
+        if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"The lake at {root} is a file: give a folder with --lake, or move the file away.")
 
     @cached_property
     def _local(self) -> LocalStore:
-        if not self.root.is_dir():
-            raise FileNotFoundError(self.root)
-        return LocalStore(prefix=self.root)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(self.folder)
+        return LocalStore(prefix=self.folder)
 
     def _store(self) -> ObjectStore:
         return self._local
 
     def exists(self) -> bool:
         """Whether the folder exists."""
-        return self.root.is_dir()
+        return self.folder.is_dir()
 
     def uri(self, key: str) -> str:
         """The absolute path."""
@@ -58,10 +61,18 @@ class LocalStorage(Storage):
         with self._errors("read", key):
             return pa.OSFile(self.uri(key))
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix; none if the folder is not there. Files that are still being staged are no objects."""
-        if (self.root / prefix).is_dir():
-            yield from (entry for entry in super().list(prefix) if not entry.key.rpartition("/")[2].startswith(STAGED))
+        if (self.folder / prefix).is_dir():
+            yield from (found for found in super().list(prefix) if not found.key.rpartition("/")[2].startswith(STAGED))
+
+    def leftovers(self, prefix: str) -> Iterator[StoredObject]:
+        """Files that a killed job was still staging."""
+        for file in filter(Path.is_file, (self.folder / prefix).rglob(f"{STAGED}*")):
+            with contextlib.suppress(FileNotFoundError):
+                status = file.lstat()
+                modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield StoredObject(file.relative_to(self.folder).as_posix(), status.st_size, modified)
 
     def names(self, prefix: str) -> Iterator[str]:
         """The keys of all objects below a prefix, without a look at each file."""
@@ -101,7 +112,7 @@ class LocalStorage(Storage):
 
     @contextlib.contextmanager
     def _staged(self, key: str, data: bytes | memoryview) -> Iterator[tuple[Path, Path]]:
-        target = self.root / key
+        target = self.folder / key
         _make_folder(target.parent)
         with staged(target.parent) as half:
             with half.open("xb") as file:

@@ -13,9 +13,9 @@ import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
-from featurestore.errors import InputError
-from featurestore.settings import read_settings
-from featurestore.storage.base import Storage, first_line
+from featurestore.errors import InputError, first_line
+from featurestore.settings import Settings
+from featurestore.storage.base import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,15 +52,16 @@ class ObjectStorage(Storage):
 
     Args:
         location: URL such as `s3://bucket/prefix`, `gs://…` or `az://…`.
+        settings: What `featurestore.toml` says; it wins over the variables.
 
     Raises:
         InputError: No store knows the URL.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, settings: Settings | None = None) -> None:
         self.location = location.rstrip("/")
         self._scheme = location.partition("://")[0]
-        self._config = _s3_config() if self._scheme in {"s3", "s3a"} else {}
+        self._config = _s3_config(settings or Settings()) if self._scheme in {"s3", "s3a"} else {}
         self._http = {"allow_http": self._config.get("endpoint", "").startswith("http://")}
         try:
             self._remote, self._uploads = self._open(_CLIENT), self._open(_UPLOAD)
@@ -173,7 +174,7 @@ class _RangeReader(io.RawIOBase):
         return data
 
 
-def _s3_config() -> dict[str, str]:
+def _s3_config(settings: Settings) -> dict[str, str]:
     """The usual AWS variables, under what `featurestore.toml` says."""
     variables = {
         "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -187,7 +188,6 @@ def _s3_config() -> dict[str, str]:
         value = next((os.environ[variable] for variable in candidates if os.environ.get(variable)), None)
         if value:
             config[name] = value
-    settings = read_settings()
     config.update(
         {name: value for name, value in (("endpoint", settings.endpoint), ("region", settings.region)) if value}
     )

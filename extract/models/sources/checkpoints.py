@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -195,9 +195,3 @@ def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
         raise InputError(
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {first_line(error)}."
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its kind."""
-    text = getattr(error, "strerror", None) or str(error)
-    return (text.partition("\n")[0] or type(error).__name__).rstrip(".")

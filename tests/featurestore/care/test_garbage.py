@@ -14,7 +14,7 @@ from featurestore import CorruptionError, InputError, Lake
 from featurestore.care import garbage, verify
 from featurestore.cli.app import main
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import inventory, reading, writing
+from featurestore.partitions import reading, writing
 from featurestore.quantities import age_text, bytes_text, parse_duration
 
 DAY = timedelta(days=1)
@@ -103,7 +103,7 @@ def test_whatever_was_written_readers_see_the_same_after_a_collection(lake: Lake
     assert answers(lake) == before
     assert foreign <= files(lake)
     assert not deleted & files(lake)
-    named = {path for t in TABLES for m in lake.partitions(t) for p in m.parts for path, _ in reading.files(m, p)}
+    named = {path for t in TABLES for m in lake.partitions(t) for p in m.parts for path, _ in m.files(p)}
     left = {name for name in files(lake) - foreign if not name.endswith(".json")}
     assert left == named
     assert collect(lake) == set()
@@ -155,7 +155,7 @@ def test_what_is_committed_after_the_listing_stays(lake: Lake) -> None:
     """Manifests are read after the lake is listed: a job that ended in between loses nothing."""
     write(lake, 1)
     fragment = writing.write_fragment(lake.storage, target(2), 0, rows(2))
-    listed = inventory.holdings(lake.storage, TABLES["accuracy"])
+    listed = garbage.stored_partitions(lake.storage, TABLES["accuracy"])
     writing.commit(lake.storage, TABLES["accuracy"], target(2).key, [target(2).part([fragment])], replacing=True)
     ages = dict(garbage._garbage(lake.storage, "accuracy", listed))
     assert f"{target(2).folder}/{fragment.path}" not in {entry.key for entry in ages}

@@ -218,7 +218,7 @@ def test_parquet_goes_through_a_pipe(one_metric: Lake, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_a_read_only_lake_answers(run: Run, one_metric: Lake) -> None:
     """Asking needs no right to write."""
-    for path in [*one_metric.storage.root.rglob("*"), one_metric.storage.root]:
+    for path in [*one_metric.storage.folder.rglob("*"), one_metric.storage.folder]:
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     assert run("sql", "from accuracy", "--lake", one_metric.location)[0] == 0
 

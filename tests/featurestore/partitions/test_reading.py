@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from featurestore import CorruptionError, Lake, MissingError
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading
+from featurestore.partitions import snapshot
 from featurestore.partitions.writing import Target, commit, write_fragment
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_a_flipped_bit_in_the_pages_of_a_large_fragment_is_found(
     filled: Lake, monkeypatch: pytest.MonkeyPatch, column: str
 ) -> None:
     """A fragment too large to be hashed at once has its pages checked as they are read."""
-    monkeypatch.setattr(reading, "_HASHED_BYTES", 0)
+    monkeypatch.setattr(snapshot, "HASHED_BYTES", 0)
     expected = joined(blocks(filled))
     assert [len(values) for values in expected] == [41] * 4
     data = bytearray(fragment(filled).read_bytes())
@@ -173,7 +173,7 @@ def test_a_snapshot_filters_by_key(lake: Lake, put: Callable[..., Any]) -> None:
             put(lake, "accuracy", {"model": model, "dataset": dataset}, {"n": [1], "top1": [0.0], "top5": [0.0]})
 
     def keys(**key: str) -> list[str]:
-        return ["".join(m.key.values()) for m in reading.snapshot(lake.storage, TABLES["accuracy"], **key)]
+        return ["".join(m.key.values()) for m in snapshot.current(lake.storage, TABLES["accuracy"], **key)]
 
     assert keys() == ["ax", "ay", "abx", "aby", "bx", "by"]
     assert keys(model="a") == ["ax", "ay"]

@@ -9,7 +9,7 @@ import pytest
 from featurestore.errors import ConflictError
 from featurestore.layout.manifest import from_json
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading
+from featurestore.partitions import snapshot
 from featurestore.partitions.encoding import with_columns
 from featurestore.partitions.writing import Target, commit, find, resume, write_fragment, write_part
 
@@ -36,7 +36,7 @@ def rows(*scores: float) -> pa.Table:
 
 
 def files(lake: Lake) -> dict[str, bytes]:
-    root = lake.storage.root
+    root = lake.storage.folder
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
@@ -182,7 +182,7 @@ def test_fragments_read_in_the_order_of_the_part(lake: Lake) -> None:
     fragments = [write_fragment(lake.storage, target(), n, rows(n + 0.25, n + 0.5)) for n in range(3)]
     commit(lake.storage, SCORES, KEY, [target().part(fragments, {"seconds": 1})], replacing=False)
     assert scores(lake) == [0.25, 0.5, 1.25, 1.5, 2.25, 2.5]
-    manifest = reading.latest(lake.storage, SCORES, KEY)
+    manifest = snapshot.latest(lake.storage, SCORES, KEY)
     assert manifest is not None
     assert (manifest.parts[0].rows, manifest.parts[0].details) == (6, {"seconds": 1})
 

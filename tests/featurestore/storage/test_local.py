@@ -19,7 +19,7 @@ class TestLocalStorage(StorageContract):
     def test_what_is_being_staged_is_not_listed(self, storage: LocalStorage) -> None:
         """A killed writer's half file is nothing to any reader."""
         storage.put("a/b/1", b"x")
-        (storage.root / "a" / "b" / ".staged-0123").write_bytes(b"half")
+        (storage.folder / "a" / "b" / ".staged-0123").write_bytes(b"half")
         assert keys(storage, "") == keys(storage, "a/b") == ["a/b/1"]
 
     def test_writing_leaves_only_the_objects(self, storage: LocalStorage) -> None:
@@ -27,7 +27,7 @@ class TestLocalStorage(StorageContract):
         storage.put("a/b", b"1")
         storage.put("a/b", b"2")
         assert not storage.create("a/b", b"3")
-        assert [path.name for path in storage.root.rglob("*") if path.is_file()] == ["b"]
+        assert [path.name for path in storage.folder.rglob("*") if path.is_file()] == ["b"]
 
     def test_a_failed_write_leaves_what_was_there(self, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
         """An error before the data is on disk: one sentence, the old object, nothing staged."""
@@ -49,9 +49,9 @@ class TestLocalStorage(StorageContract):
         fsync = os.fsync
 
         def record(descriptor: int) -> None:
-            name = os.path.relpath(Path(f"/proc/self/fd/{descriptor}").readlink(), storage.root)
+            name = os.path.relpath(Path(f"/proc/self/fd/{descriptor}").readlink(), storage.folder)
             synced.append("data" if ".staged-" in name else name)
-            assert not (storage.root / "a" / "b" / "c").exists() or name == "a/b"
+            assert not (storage.folder / "a" / "b" / "c").exists() or name == "a/b"
             fsync(descriptor)
 
         monkeypatch.setattr(os, "fsync", record)
@@ -82,7 +82,7 @@ class TestLocalStorage(StorageContract):
     def test_a_folder_that_cannot_be_looked_into_is_an_error(self, storage: LocalStorage) -> None:
         """What is in it is not left out in silence; a file, or nothing, holds no objects."""
         storage.put("a/b/c", b"x")
-        (storage.root / "loop").symlink_to("loop")
+        (storage.folder / "loop").symlink_to("loop")
         assert list(storage.names("a/b/c")) == list(storage.names("nowhere")) == []
         with pytest.raises(
             StorageError, match=r"^Cannot list loop in the lake at .*: Too many levels of symbolic links\.$"

@@ -10,7 +10,7 @@ import pytest
 from featurestore import Lake
 from featurestore.errors import ConflictError, StorageError
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading
+from featurestore.partitions import snapshot
 from featurestore.partitions.encoding import with_columns
 from featurestore.partitions.writing import Target, commit, resume, write_fragment
 from featurestore.storage import Storage, open_storage
@@ -167,7 +167,7 @@ def losing(location: str, fails: Callable[[Storage, str, Any], object]) -> Stora
             fails(open_storage(location), key, data)
             raise StorageError("The answer was lost.")
 
-    return Losing(getattr(open_storage(location), "root", location))
+    return Losing(open_storage(location).folder or location)
 
 
 def test_a_lost_answer_is_no_failure(location: str) -> None:
@@ -194,4 +194,4 @@ def test_a_lost_answer_does_not_hide_another_winner(location: str) -> None:
     storage = losing(location, lambda real, *_: Job(seed=1, fragments=2).run(real))
     with pytest.raises(ConflictError, match=r"another seed \(in the lake: 1, now: 0\)"):
         Job(fragments=2).run(storage)
-    assert reading.latest(storage, TABLES["activations"], KEY).parts[0].ingredients == {"seed": 1}
+    assert snapshot.latest(storage, TABLES["activations"], KEY).parts[0].ingredients == {"seed": 1}

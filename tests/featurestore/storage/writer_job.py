@@ -169,9 +169,9 @@ def _enter(variables: Mapping[str, str]) -> None:
 
 def state(storage: Storage) -> Any:
     """All that a reader can tell of the partition: None, or its manifest's fragments and its rows in order."""
-    from featurestore.partitions import reading
+    from featurestore.partitions import reading, snapshot
 
-    manifest = reading.latest(storage, TABLES["activations"], KEY)
+    manifest = snapshot.latest(storage, TABLES["activations"], KEY)
     if manifest is None:
         return None
     rows = reading.read(storage, manifest, manifest.parts[0])
