@@ -21,8 +21,7 @@ from analysis.detectors.registry import default_detectors, get
 from analysis.geometry.measures import mean_measures, principal_axes, scatter_measures
 from analysis.lineage.benchmark import benchmarks
 from analysis.lineage.targets import source_of
-from analysis.rows.activations import Head
-from analysis.rows.head import read_head
+from analysis.rows.head import Head, read_head
 from analysis.rows.source import Rows
 from analysis.scoring.blocks import score_rows
 from analysis.scoring.fits import ModelFits
@@ -36,7 +35,8 @@ from featurestore import Lake
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.statistics.statistic import Accumulator, Block, Context, Statistic
+    from analysis.rows.activations import Block
+    from analysis.statistics.statistic import Accumulator, Statistic, SweepContext
 
 RUNS = 3
 BLOCK = 16_384
@@ -78,7 +78,7 @@ def sweep_of(location: str, names: Sequence[str]) -> float:
     source = source_of(fits.benchmark, FIT, fits.activations)
     assert source
     start = time.perf_counter()
-    gather(fits.lake, fits.rows(source), [known[name] for name in names], fits.context(source))
+    gather(fits.rows(source), [known[name] for name in names], fits.context(source))
     return time.perf_counter() - start
 
 
@@ -104,8 +104,8 @@ def score_with(location: str, names: Sequence[str]) -> float:
     fitted = fits.of(chosen)
     start = time.perf_counter()
     for dataset in JUDGED:
-        rows = Rows(MODEL, dataset, head=fits.head)
-        score_rows(fits.lake, rows, chosen, fitted, fits.activations[dataset].rows)
+        rows = Rows(fits.lake, MODEL, dataset, head=fits.head)
+        score_rows(rows, chosen, fitted, fits.activations[dataset].rows)
     return time.perf_counter() - start
 
 
@@ -130,7 +130,7 @@ class _Timed:
 def timed(statistic: Statistic, times: dict[str, float]) -> Statistic:
     """The statistic, telling how long its accumulators took."""
 
-    def start(context: Context) -> Any:
+    def start(context: SweepContext) -> Any:
         return _Timed(statistic.start(context), times, statistic.name)
 
     return replace(statistic, start=start, after=tuple(timed(earlier, times) for earlier in statistic.after))
@@ -144,7 +144,7 @@ def fit_all(location: str) -> None:
     times: dict[str, float] = {}
     needs = {need.name: timed(need, times) for d in default_detectors() for need in d.needs if need.source == FIT}
     start = time.perf_counter()
-    gather(fits.lake, fits.rows(source), needs.values(), fits.context(source))
+    gather(fits.rows(source), needs.values(), fits.context(source))
     elapsed = time.perf_counter() - start
     print(
         f"  all statistics of {len(default_detectors())} detectors: {elapsed:.1f} s; seconds of processor by statistic:"
@@ -164,8 +164,8 @@ def score_all(location: str) -> None:
     for chosen in (*([d] for d in default_detectors()), default_detectors()):
         start = time.perf_counter()
         for dataset in JUDGED:
-            rows = Rows(MODEL, dataset, head=fits.head)
-            score_rows(fits.lake, rows, chosen, fitted, fits.activations[dataset].rows)
+            rows = Rows(fits.lake, MODEL, dataset, head=fits.head)
+            score_rows(rows, chosen, fitted, fits.activations[dataset].rows)
         name = chosen[0].name if len(chosen) == 1 else f"all {len(chosen)} together"
         print(f"    {name:32} {time.perf_counter() - start:7.2f}")
 

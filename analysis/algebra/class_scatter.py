@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 # Rows of one class in a row, on average, from which on it pays to treat each such run by itself.
 _LONG_RUN = 32
-# Squares between these are neither rounded to subnormal numbers nor near overflow.
-_SMALLEST_SQUARE, _LARGEST_SQUARE = 1e-200, 1e200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,38 +251,6 @@ def merged(first: ClassStatistics, second: ClassStatistics) -> ClassStatistics:
     means = first.means + share[:, None] * apart
     within = first.within + second.within + _scatter(first.counts * share, apart)
     return ClassStatistics(counts, means, within)
-
-
-def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
-    """Divide every row by its Euclidean norm: h / ||h||_2.
-
-    Args:
-        features: Any float dtype, shape [n, D].
-
-    Returns:
-        Unit rows, float64, shape [n, D].
-
-    Raises:
-        NumericalError: A row is zero, NaN or infinite, so that it has no direction.
-    """
-    float_matrix("Features", features)
-    rows = features.astype(np.float64, copy=False)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        squares = np.einsum("nd,nd->n", rows, rows)
-    if (squares > _SMALLEST_SQUARE).all() and (squares < _LARGEST_SQUARE).all():
-        return np.asarray(rows / np.sqrt(squares)[:, None])
-    finite_rows("Features", features)
-    # Dividing by the largest entry first keeps the squares of very large and very small rows representable.
-    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
-    if not largest.all():
-        row = int(np.argmin(largest))
-        raise NumericalError(
-            f"Features row {row} of the block is zero and has no direction to normalise to; leave that sample out, "
-            "or use detectors without normalisation."
-        )
-    rows = rows / largest
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows)
 
 
 def _finite_mean(rows: NDArray[Any]) -> NDArray[np.float64]:

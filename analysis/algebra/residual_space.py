@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Head
+    from analysis.rows.head import Head
 
 _CUT = 1.2e-7
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Head
+    from analysis.rows.activations import Activations
+    from analysis.rows.head import Head
     from analysis.statistics.statistic import Arrays, Statistic
 
 NINCO, OPENOOD = "ninco", "openood"

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 
 class _Norms:
@@ -17,7 +19,7 @@ class _Norms:
 
     __slots__ = ("_counts", "_means", "_squares")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: SweepContext) -> None:
         self._counts = np.zeros(context.classes, np.int64)
         self._means = np.zeros(context.classes)
         self._squares = np.zeros(context.classes)

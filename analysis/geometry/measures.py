@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.algebra.class_scatter import ClassStatistics
-    from analysis.rows.activations import Head
+    from analysis.rows.head import Head
     from analysis.statistics.statistic import Arrays
 
 EXPLAINED = 0.95

@@ -10,10 +10,12 @@ from scipy import linalg
 from analysis.algebra.class_scatter import ClassStatistics
 from analysis.algebra.gaussian import rounding_variance, solver_rounding
 from analysis.statistics.class_statistics import CLASS_STATISTICS
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 DIRECTIONS = 32
 """Leading eigenvectors of the within-class covariance; where there are fewer, all along which more than rounding varies."""
@@ -24,7 +26,7 @@ class _Moments:
 
     __slots__ = ("_axes", "_means", "_powers", "_rows")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: SweepContext) -> None:
         statistics = ClassStatistics.from_arrays(context.results[CLASS_STATISTICS.name])
         covariance = statistics.within / max(statistics.num_samples, 1)
         first = max(0, statistics.dim - DIRECTIONS)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from analysis.statistics.statistic import FIT, VALIDATION
-from featurestore.layout import head_input
+from analysis.rows.head import normalizes
+from analysis.statistics.statistic import FIT, VALIDATION, with_earlier
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from analysis.detectors import Detector
     from analysis.lineage.benchmark import Benchmark
@@ -97,9 +97,7 @@ def fit_target(benchmark: Benchmark, model: str, detector: Detector[Any], activa
         activations: The model's activations by dataset.
     """
     sources = sources_of(benchmark, detector, activations)
-    return _fit_target(
-        model, detector, tuple(source for source in sources.values() if source), _normalizes(activations)
-    )
+    return _fit_target(model, detector, tuple(source for source in sources.values() if source), normalizes(activations))
 
 
 def fit_targets(
@@ -116,10 +114,10 @@ def fit_targets(
     source = Source(dataset, tenth=False, activations=activations[dataset].fingerprint)
     found: dict[str, Target] = {}
     for detector in detectors:
-        needs = [need.of(normalizes=_normalizes(activations)) for need in detector.needs if need.source == FIT]
-        found |= {need.name: statistic_target(model, source, need) for need in _with_earlier(needs)}
+        needs = [need.of(normalizes=normalizes(activations)) for need in detector.needs if need.source == FIT]
+        found |= {need.name: statistic_target(model, source, need) for need in with_earlier(needs)}
         if detector.fit and len(needs) == len(detector.needs):
-            found[detector.name] = _fit_target(model, detector, (source,), _normalizes(activations))
+            found[detector.name] = _fit_target(model, detector, (source,), normalizes(activations))
     return found
 
 
@@ -151,7 +149,7 @@ def _of_detector(
     found = tuple(source for source in sources.values() if source)
     fits: list[Ingredient] = []
     if detector.fit and complete:
-        fits = [_fit(model, detector, found, _normalizes(activations))]
+        fits = [_fit(model, detector, found, normalizes(activations))]
     return {
         "detector_version": detector.version,
         "hyperparameters": _hyperparameters(detector),
@@ -271,20 +269,9 @@ def _is_current(
     return isinstance(learnt_from, list) and all(source in present for source in learnt_from)
 
 
-def _normalizes(activations: Mapping[str, Part]) -> bool:
-    """Whether the model's head is fed the feature at unit length."""
-    return any(head_input.normalizes(part.ingredients) for part in activations.values())
-
-
 @lru_cache(maxsize=1024)
 def _hyperparameters(detector: Detector[Any]) -> list[Ingredient]:
     return [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())]
-
-
-def _with_earlier(statistics: Iterable[Statistic]) -> Iterator[Statistic]:
-    for statistic in statistics:
-        yield statistic
-        yield from _with_earlier(statistic.after)
 
 
 @lru_cache(maxsize=65536)

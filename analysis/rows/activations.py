@@ -1,4 +1,4 @@
-"""One block of what a model says, with the derived quantities that detectors share."""
+"""Blocks of what a model says, with the derived quantities that detectors share."""
 
 from __future__ import annotations
 
@@ -7,37 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.algebra.class_scatter import normalise
 from analysis.rows.checks import finite_rows, float_matrix
 from analysis.rows.memo import Memo
-from featurestore.errors import InputError
+from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from analysis.rows.head import Head
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Head:
-    """The final linear layer: logits = weight @ feature + bias.
-
-    Attributes:
-        weight: W, float64, shape [C, D].
-        bias: b, float64, shape [C].
-        normalizes: Whether it is fed the feature at unit length: logits = weight @ (feature / ||feature||) + bias.
-        memo: What detectors derive from the weights.
-    """
-
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    normalizes: bool = False
-    memo: Memo = field(default_factory=Memo, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
-            raise InputError(
-                "A head needs weight [classes, dimensions] and bias [classes]; "
-                f"got {list(self.weight.shape)} and {list(self.bias.shape)}."
-            )
+# Squares between these are neither rounded to subnormal numbers nor near overflow.
+_SMALLEST_SQUARE, _LARGEST_SQUARE = 1e-200, 1e200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +108,56 @@ class Activations:
         if self.logits is None:
             raise InputError("These activations hold no logits; read them with logits, or use a feature detector.")
         return _float64("Logits", self.logits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some rows of a dataset, in row order.
+
+    Attributes:
+        sample: Their numbers, int64, shape [n].
+        label: Their classes, int64, shape [n]; -1 where there is none.
+        activations: What the model says of them; what several statistics derive from them is computed once.
+    """
+
+    sample: NDArray[np.int64]
+    label: NDArray[np.int64]
+    activations: Activations
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+
+def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
+    """Divide every row by its Euclidean norm: h / ||h||_2.
+
+    Args:
+        features: Any float dtype, shape [n, D].
+
+    Returns:
+        Unit rows, float64, shape [n, D].
+
+    Raises:
+        NumericalError: A row is zero, NaN or infinite, so that it has no direction.
+    """
+    float_matrix("Features", features)
+    rows = features.astype(np.float64, copy=False)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = np.einsum("nd,nd->n", rows, rows)
+    if (squares > _SMALLEST_SQUARE).all() and (squares < _LARGEST_SQUARE).all():
+        return np.asarray(rows / np.sqrt(squares)[:, None])
+    finite_rows("Features", features)
+    # Dividing by the largest entry first keeps the squares of very large and very small rows representable.
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    if not largest.all():
+        row = int(np.argmin(largest))
+        raise NumericalError(
+            f"Features row {row} of the block is zero and has no direction to normalise to; leave that sample out, "
+            "or use detectors without normalisation."
+        )
+    rows = rows / largest
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows)
 
 
 def _float64(name: str, values: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,21 +1,51 @@
-"""A model's head, as detectors use it."""
+"""A model's final linear layer, as detectors use it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.rows.activations import Head
-from featurestore.errors import MissingError
+from analysis.rows.memo import Memo
+from featurestore.errors import InputError, MissingError
 from featurestore.layout import head_input
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The final linear layer: logits = weight @ feature + bias.
+
+    Attributes:
+        weight: W, float64, shape [C, D].
+        bias: b, float64, shape [C].
+        normalizes: Whether it is fed the feature at unit length: logits = weight @ (feature / ||feature||) + bias.
+        memo: What detectors derive from the weights; larger than these, it stays behind when the head is pickled.
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    normalizes: bool = False
+    memo: Memo = field(default_factory=Memo, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
+            raise InputError(
+                "A head needs weight [classes, dimensions] and bias [classes]; "
+                f"got {list(self.weight.shape)} and {list(self.bias.shape)}."
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Head, (self.weight, self.bias, self.normalizes)
 
 
 def read_head(lake: Lake, model: str, activations: Mapping[str, Part]) -> Head | None:
@@ -30,6 +60,10 @@ def read_head(lake: Lake, model: str, activations: Mapping[str, Part]) -> Head |
         rows = lake.read("heads", model=model)
     except MissingError:
         return None
-    normalizes = any(head_input.normalizes(part.ingredients) for part in activations.values())
-    weight = to_numpy(rows.column("weight")).astype(np.float64)
-    return Head(weight, to_numpy(rows.column("bias")).astype(np.float64), normalizes)
+    weight, bias = (to_numpy(rows.column(name)).astype(np.float64) for name in ("weight", "bias"))
+    return Head(weight, bias, normalizes(activations))
+
+
+def normalizes(activations: Mapping[str, Part]) -> bool:
+    """Whether the head of a model with these activations, by dataset, is fed the feature at unit length."""
+    return any(head_input.normalizes(part.ingredients) for part in activations.values())

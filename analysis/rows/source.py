@@ -8,47 +8,50 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from analysis.rows.activations import Activations
+from analysis.rows.activations import Activations, Block
 from analysis.rows.checks import all_finite
-from analysis.statistics.statistic import Block
+from analysis.rows.shares import in_tenth
 from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Head
-    from featurestore.lake import Lake
+    from analysis.rows.head import Head
 
     Read: TypeAlias = Callable[[], Block]
-
-_SHARE = 10
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A model's activations on a dataset.
+    """A model's activations on a dataset; a machine that they are sent to opens the lake anew.
 
     Attributes:
+        lake: The lake.
         model: The model.
         dataset: The dataset.
         tenth: Whether only the seeded tenth of it that stands in for validation data.
         head: The model's final linear layer; None for a model without.
     """
 
+    lake: Lake
     model: str
     dataset: str
     tenth: bool = False
     head: Head | None = None
 
-    def read(self, lake: Lake, columns: Sequence[str]) -> list[Read]:
+    def __str__(self) -> str:
+        return f"{self.dataset} with activations of {self.model}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.lake.storage.uri(""), self.model, self.dataset, self.tenth, self.head)
+
+    def read(self, columns: Sequence[str]) -> list[Read]:
         """Functions that each read one block, in row order.
 
         Args:
-            lake: The lake.
             columns: Which of `feature` and `logits` the blocks hold.
 
         Raises:
@@ -57,7 +60,7 @@ class Rows:
             NumericalError: The functions raise it where a value is not finite.
         """
         wanted = ("sample", "label", *columns)
-        pieces = lake.pieces(model=self.model, dataset=self.dataset, columns=wanted)
+        pieces = self.lake.pieces(model=self.model, dataset=self.dataset, columns=wanted)
         return [partial(self._block, piece, wanted) for piece in pieces]
 
     def _block(self, piece: Callable[[], tuple[NDArray[Any], ...]], columns: Sequence[str]) -> Block:
@@ -97,18 +100,5 @@ class Rows:
             )
 
 
-def hashed(sample: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """A pseudo-random 64-bit number for each sample, the same whatever the order or the rows around it (splitmix64).
-
-    Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
-    """
-    with np.errstate(over="ignore"):
-        mixed = (sample.astype(np.uint64) + np.uint64(1)) * _STEP + np.uint64(seed) * _MIX[0]
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[0]
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[1]
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
-
-
-def in_tenth(sample: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which samples of an ID test set belong to the seeded tenth that validation statistics are of, shape [n]."""
-    return np.asarray(hashed(sample, 0) % np.uint64(_SHARE) == 0)
+def _reopened(location: str, model: str, dataset: str, tenth: bool, head: Head | None) -> Rows:  # for pickle
+    return Rows(Lake(location), model, dataset, tenth, head)

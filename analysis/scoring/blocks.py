@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
     from analysis.detectors import Detector
     from analysis.lineage.targets import Source
+    from analysis.rows.activations import Block
     from analysis.rows.source import Read, Rows
     from analysis.scoring.fits import ModelFits
-    from analysis.statistics.statistic import Block
-    from featurestore.lake import Lake
 
     Scores = dict[str, NDArray[np.float64]]
 
@@ -37,12 +36,11 @@ Result = TypeVar("Result")
 
 
 def score_rows(
-    lake: Lake, rows: Rows, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any], count: int
+    rows: Rows, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any], count: int
 ) -> tuple[NDArray[np.int64], Scores, dict[str, NumericalError]]:
     """Score a dataset in one pass, in as many threads as there are cores.
 
     Args:
-        lake: The lake.
         rows: Which activations.
         detectors: Detectors that score by the block.
         fits: What they learned, by name.
@@ -57,7 +55,7 @@ def score_rows(
     """
     # Without a detector to score, the samples are still wanted.
     columns = ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
-    reads = rows.read(lake, columns)
+    reads = rows.read(columns)
     threads = cores()
     # One block alone has all cores for its linear algebra; many blocks share them out.
     limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
@@ -95,13 +93,13 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
         NumericalError: A score is NaN or infinite.
     """
     context = fits.context(source)
-    blocks = [read() for read in rows.read(fits.lake, ["feature", "logits"])]
+    blocks = [read() for read in rows.read(["feature", "logits"])]
     at_once = max(1, context.memory // (8 * 8 * max(context.dim + context.classes, 1)))
     parts: list[Scores] = []
     for queries in _chunks(blocks, at_once):
         statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
         bar = partial(progress, f"{rows.model}: {rows.dataset} against {source.dataset}", context.rows)
-        done = gather(fits.lake, fits.rows(source), statistics.values(), context, bar, run=fits.run)
+        done = gather(fits.rows(source), statistics.values(), context, bar, run=fits.run)
         parts.append(
             {
                 name: finite_scores(name, np.asarray(done[statistic.name]["score"]), len(queries))

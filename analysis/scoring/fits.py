@@ -14,7 +14,7 @@ from analysis.detectors import FitInputs
 from analysis.lineage.targets import fit_target, source_of, statistic_target
 from analysis.rows.source import Rows
 from analysis.scoring.fit_arrays import from_arrays, to_arrays
-from analysis.statistics.statistic import FIT, Context
+from analysis.statistics.statistic import FIT, SweepContext, with_earlier
 from analysis.statistics.sweep import gather
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.layout.tables import TABLES
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analysis.detectors import Detector
     from analysis.lineage.benchmark import Benchmark
     from analysis.lineage.targets import Source
-    from analysis.rows.activations import Head
+    from analysis.rows.head import Head
     from analysis.statistics.statistic import Arrays, Statistic
     from analysis.statistics.sweep import Runner
     from featurestore.lake import Lake
@@ -93,15 +93,15 @@ class ModelFits:
 
     def rows(self, source: Source) -> Rows:
         """The rows of a source."""
-        return Rows(self.model, source.dataset, source.tenth, self.head)
+        return Rows(self.lake, self.model, source.dataset, source.tenth, self.head)
 
-    def context(self, source: Source, results: Mapping[str, Arrays] | None = None) -> Context:
+    def context(self, source: Source, results: Mapping[str, Arrays] | None = None) -> SweepContext:
         """What is known of the model and a source."""
         part = self.activations[source.dataset]
         # Whoever has no linear head may still have features: their width stands in the rows.
         dim = self.head.weight.shape[1] if self.head else self._width("feature_dim")
         dtype = str(part.ingredients.get("dtype", "float32"))
-        return Context(self.classes, dim, part.rows, dtype, self.head, self.memory, results or {})
+        return SweepContext(self.classes, dim, part.rows, dtype, self.head, self.memory, results or {})
 
     def _width(self, column: str) -> int:
         return int(self.lake.read("models", model=self.model).column(column)[0].as_py())
@@ -152,7 +152,7 @@ class ModelFits:
 
     def statistics(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
         """Statistics of a source by name, with those that they come after: from the lake, else gathered now and stored."""
-        every = _with_earlier(needs)
+        every = with_earlier(needs)
         targets = [statistic_target(self.model, source, need) for need in every]
         held = zip(targets, writing.find_all(self.lake.storage, targets), strict=True)
         found: dict[str, Arrays] = {target.part_key["fit"]: self._read(target) for target, part in held if part}
@@ -160,7 +160,7 @@ class ModelFits:
         if not missing:
             return found
         bar = partial(progress, f"{self.model}: statistics of {source.dataset}", self.activations[source.dataset].rows)
-        fresh = gather(self.lake, self.rows(source), missing, self.context(source, found), bar, run=self.run)
+        fresh = gather(self.rows(source), missing, self.context(source, found), bar, run=self.run)
         of_name = {target.part_key["fit"]: target for target in targets}
         self._commit(source.dataset, [_write(self.lake, of_name[name], arrays, {}) for name, arrays in fresh.items()])
         return found | fresh
@@ -216,17 +216,6 @@ def read_arrays(lake: Lake, model: str, dataset: str, name: str) -> dict[str, ND
         arrays[array] = found.astype(np.int64) if array in integers else found
         row += count
     return arrays
-
-
-def _with_earlier(statistics: Iterable[Statistic]) -> list[Statistic]:
-    """Statistics and what they come after."""
-    found: dict[str, Statistic] = {}
-    waiting = list(statistics)
-    while waiting:
-        statistic = waiting.pop()
-        found[statistic.name] = statistic
-        waiting += statistic.after
-    return list(found.values())
 
 
 def _write(lake: Lake, target: writing.Target, arrays: Arrays, details: Mapping[str, Any]) -> Part:

@@ -86,7 +86,7 @@ def _relative(
     """How a dataset lies to the fit dataset: its norms, and its energy outside the principal subspace."""
     rows, inside, energy = 0, 0.0, 0.0
     norms: list[NDArray[np.float64]] = []
-    for read in Rows(fits.model, dataset, head=fits.head).read(fits.lake, ["feature"]):
+    for read in Rows(fits.lake, fits.model, dataset, head=fits.head).read(["feature"]):
         features = read().activations.feature64
         norms.append(np.linalg.norm(features, axis=1))
         centred = features - mean

@@ -26,7 +26,8 @@ from analysis.metrics.accuracy import Accuracy, accuracy
 from analysis.metrics.id_rank import id_rank
 from analysis.metrics.table import write_metrics
 from analysis.rows.head import read_head
-from analysis.rows.source import Rows, in_tenth
+from analysis.rows.shares import in_tenth
+from analysis.rows.source import Rows
 from analysis.scoring.blocks import compare_rows, score_rows
 from analysis.scoring.fits import ModelFits
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
@@ -251,9 +252,9 @@ class _ModelScorer:
     ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """Scores of a dataset's samples, in their order."""
         self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
-        rows = Rows(self.model, dataset, head=self.fits.head)
+        rows = Rows(self.lake, self.model, dataset, head=self.fits.head)
         by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
-        samples, scores, failed = score_rows(self.lake, rows, by_block, self.fitted, self.activations[dataset].rows)
+        samples, scores, failed = score_rows(rows, by_block, self.fitted, self.activations[dataset].rows)
         comparing = [detector for detector in chosen if detector.compare]
         source = source_of(self.benchmark, FIT, self.activations)
         unable: dict[str, LakeError] = {**self.fits.failed, **failed}

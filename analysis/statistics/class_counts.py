@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.rows.checks import class_labels
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 
 class _Counts:
     __slots__ = ("_counts",)
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: SweepContext) -> None:
         self._counts = np.zeros(context.classes, np.int64)
 
     def update(self, block: Block) -> None:

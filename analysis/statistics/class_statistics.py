@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.algebra.class_scatter import ClassStatisticsAccumulator
-from analysis.statistics.statistic import VALIDATION, Block, Context, Statistic
+from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 
 class _Gathered:
@@ -17,7 +19,7 @@ class _Gathered:
 
     __slots__ = ("_accumulator", "_unit")
 
-    def __init__(self, context: Context, *, unit: bool) -> None:
+    def __init__(self, context: SweepContext, *, unit: bool) -> None:
         self._accumulator = ClassStatisticsAccumulator(context.classes, context.dim)
         self._unit = unit
 
@@ -32,11 +34,11 @@ class _Gathered:
         return self._accumulator.finish().to_arrays()
 
 
-def _raw(context: Context) -> _Gathered:
+def _raw(context: SweepContext) -> _Gathered:
     return _Gathered(context, unit=False)
 
 
-def _unit(context: Context) -> _Gathered:
+def _unit(context: SweepContext) -> _Gathered:
     return _Gathered(context, unit=True)
 
 

@@ -16,13 +16,13 @@ from analysis.algebra.class_scatter import ClassStatistics, class_statistics, em
 from analysis.algebra.neighbours import check_dimensions
 from analysis.rows.checks import class_labels, finite_rows
 from analysis.statistics.class_counts import CLASS_COUNTS
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations
+    from analysis.rows.activations import Activations, Block
     from analysis.statistics.statistic import Arrays
 
 JITTERS = (0.0, *(10.0**exponent for exponent in range(-15, 0)))
@@ -42,7 +42,7 @@ def class_densities(queries: Activations, name: str) -> Statistic:
 
 
 def _continued(queries: Activations, name: str, found: Arrays) -> Statistic:
-    def start(context: Context) -> _Densities:
+    def start(context: SweepContext) -> _Densities:
         return _Densities(queries, context, found)
 
     def again(arrays: Arrays) -> Statistic | None:
@@ -90,7 +90,7 @@ class _Densities:
 
     __slots__ = ("_budget", "_counts", "_dropped", "_open", "_queries", "_scores", "_wanted")
 
-    def __init__(self, queries: Activations, context: Context, found: Arrays) -> None:
+    def __init__(self, queries: Activations, context: SweepContext, found: Arrays) -> None:
         self._queries = queries
         self._scores = found["score"].copy()
         self._counts: NDArray[np.int64] = context.results[CLASS_COUNTS.name]["counts"]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from analysis.statistics.statistic import VALIDATION, Block, Context, Statistic
+from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations
+    from analysis.rows.activations import Activations, Block
 
     Groups = Callable[[Block], NDArray[np.int64]]
     Values = Callable[[Activations], NDArray[np.float64]]
@@ -56,15 +56,15 @@ def correct(block: Block) -> NDArray[np.int64]:
     return np.where(block.activations.predicted == block.label, block.label, -1)
 
 
-def _probabilities(context: Context) -> _GroupMeans:
+def _probabilities(context: SweepContext) -> _GroupMeans:
     return _GroupMeans(context.classes, context.classes, _predicted, lambda rows: rows.probabilities)
 
 
-def _features(context: Context) -> _GroupMeans:
+def _features(context: SweepContext) -> _GroupMeans:
     return _GroupMeans(context.classes, context.dim, correct, lambda rows: rows.feature64)
 
 
-def _logits(context: Context) -> _GroupMeans:
+def _logits(context: SweepContext) -> _GroupMeans:
     return _GroupMeans(context.classes, context.classes, correct, lambda rows: rows.logits64)
 
 

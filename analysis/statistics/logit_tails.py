@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.statistics.group_means import CORRECT_LOGITS, correct
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 TAIL = 20
 """Distances that are kept of each class."""
@@ -78,7 +80,7 @@ def _rank(classes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.arange(len(classes)) - np.searchsorted(classes, classes)
 
 
-def _start(context: Context) -> _Tails:
+def _start(context: SweepContext) -> _Tails:
     return _Tails(context.results[CORRECT_LOGITS.name]["means"])
 
 

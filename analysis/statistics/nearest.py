@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.algebra.neighbours import check_dimensions, check_size
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations
+    from analysis.rows.activations import Activations, Block
 
     Float32 = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ def nearest(queries: Activations, neighbours: int, name: str) -> Statistic:
     # Shared by all accumulators of this process: what one of them cannot use, none can.
     smallest = np.full(len(queries), -np.inf, np.float32)
 
-    def candidates(context: Context) -> _Candidates:
+    def candidates(context: SweepContext) -> _Candidates:
         check_size(neighbours, context.rows, name)
         return _Candidates(queries, neighbours, smallest)
 

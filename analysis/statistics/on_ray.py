@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
-from analysis.detectors import registry
 from analysis.statistics.sweep import columns_of, gather_lane, lanes_of
 from featurestore import ray_cluster
-from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
 
-    from analysis.rows.source import Rows
-    from analysis.statistics.statistic import Accumulator, Context, Statistic
-    from analysis.statistics.sweep import Advance, Runner
+    from analysis.statistics.statistic import Accumulator, Statistic, SweepContext
+    from analysis.statistics.sweep import Advance, Blocks, Runner
 
 _RETRIES = 5
 """How often Ray starts a lane again whose node died."""
 
 
-def on_ray(address: str | None) -> Runner:
+def on_ray(address: str | None, plugins: Sequence[ModuleType] = ()) -> Runner:
     """A runner whose lanes are Ray tasks; lanes and their order are those of threads, and so are the numbers.
 
     Args:
         address: The cluster's address; None takes `$RAY_ADDRESS`, else a cluster on this machine, else starts one.
+        plugins: Modules of statistics that other machines may not have: they are sent along.
     """
 
     def run(
-        lake: Lake, rows: Rows, statistics: Sequence[Statistic], context: Context, advance: Advance
+        rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Advance
     ) -> Iterator[list[Accumulator]]:
         ray = ray_cluster.join(address)
-        for module in registry.plugin_modules():
+        for module in plugins:
             ray.cloudpickle.register_pickle_by_value(module)
-        lanes = len(lanes_of(rows.read(lake, columns_of(statistics))))
-        # What was derived from the head stays here: it is larger than the head.
-        head = replace(rows.head) if rows.head else None
-        shared = ray.put(
-            (lake.storage.uri(""), replace(rows, head=head), list(statistics), replace(context, head=head))
-        )
+        lanes = len(lanes_of(rows.read(columns_of(statistics))))
+        shared = ray.put((rows, list(statistics), context))
         remote: Any = ray.remote(_gather_lane).options(max_retries=_RETRIES, num_cpus=1)
         waiting = [remote.remote(shared, lane) for lane in range(lanes)]
         try:
@@ -60,15 +54,15 @@ def on_ray(address: str | None) -> Runner:
     return run
 
 
-def _gather_lane(shared: tuple[str, Rows, Sequence[Statistic], Context], number: int) -> tuple[bytes, int]:
-    location, rows, statistics, context = shared
+def _gather_lane(shared: tuple[Blocks, Sequence[Statistic], SweepContext], number: int) -> tuple[bytes, int]:
+    rows, statistics, context = shared
     seen = 0
 
     def advance(count: int) -> None:
         nonlocal seen
         seen += count
 
-    lane = lanes_of(rows.read(Lake(location), columns_of(statistics)))[number]
+    lane = lanes_of(rows.read(columns_of(statistics)))[number]
     with threadpool_limits(1):
         accumulators = gather_lane(rows, lane, statistics, context, advance)
     # Arrays that Ray itself hands over are read-only, and those of accumulators are written to.

@@ -8,12 +8,12 @@ import numpy as np
 from scipy import sparse
 
 from analysis.algebra.neighbours import check_dimensions
-from analysis.statistics.statistic import Block, Statistic
+from analysis.statistics.statistic import Statistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations
+    from analysis.rows.activations import Activations, Block
 
 # Probabilities below this are left out of the first look at a pair, which can then be short by at most twice as much.
 _SMALL = 0.005

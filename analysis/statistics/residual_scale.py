@@ -9,12 +9,14 @@ import numpy as np
 
 from analysis.algebra.residual_space import axes, residual_norms, residual_space
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 
 class _Scale:
@@ -22,7 +24,7 @@ class _Scale:
 
     __slots__ = ("_count", "_fit", "_sums")
 
-    def __init__(self, context: Context, about: Statistic, dimensions: Callable[[int], int]) -> None:
+    def __init__(self, context: SweepContext, about: Statistic, dimensions: Callable[[int], int]) -> None:
         found = axes(context.results[about.name], context.head)
         self._fit = residual_space(found, dimensions(context.dim))
         self._count = 0
@@ -54,7 +56,7 @@ def residual_scale(name: str, dimensions: Callable[[int], int]) -> Statistic:
 
 
 def _about(name: str, statistics: Statistic, dimensions: Callable[[int], int]) -> Statistic:
-    def start(context: Context) -> _Scale:
+    def start(context: SweepContext) -> _Scale:
         return _Scale(context, statistics, dimensions)
 
     return Statistic(name, start, reads=("feature", "logits"), after=(statistics,))

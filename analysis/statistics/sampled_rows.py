@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.rows.source import hashed
-from analysis.statistics.statistic import Block, Context, Statistic
+from analysis.rows.shares import hashed
+from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from analysis.rows.activations import Block
 
 _SEED = 1
 
@@ -20,7 +22,7 @@ class _Sampled:
 
     __slots__ = ("_bound", "_energy", "_kept", "_limit", "_pending")
 
-    def __init__(self, context: Context, share: float, *, energy: bool) -> None:
+    def __init__(self, context: SweepContext, share: float, *, energy: bool) -> None:
         self._limit = max(1, int(share * context.rows))
         # A hash beyond this bound is never among the lowest k of all rows: it is more than 8 standard deviations
         # above the k-th one that is expected. So each lane keeps about its own share, not k rows.
@@ -75,7 +77,7 @@ def sampled_rows(name: str, share: float, *, energy: bool) -> Statistic:
         energy: Whether to keep log sum_c exp(z_c) too.
     """
 
-    def start(context: Context) -> _Sampled:
+    def start(context: SweepContext) -> _Sampled:
         return _Sampled(context, share, energy=energy)
 
     return Statistic(name, start, reads=("feature", "logits") if energy else ("feature",))

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from typing import Self
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Head
+    from analysis.rows.activations import Block
+    from analysis.rows.head import Head
 
 Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 
@@ -24,25 +24,7 @@ VALIDATION = "val"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Some rows of a dataset, in row order.
-
-    Attributes:
-        sample: Their numbers, int64, shape [n].
-        label: Their classes, int64, shape [n]; -1 where there is none.
-        activations: What the model says of them; what several statistics derive from them is computed once.
-    """
-
-    sample: NDArray[np.int64]
-    label: NDArray[np.int64]
-    activations: Activations
-
-    def __len__(self) -> int:
-        return len(self.sample)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Context:
+class SweepContext:
     """What an accumulator may know before the first row.
 
     Attributes:
@@ -95,7 +77,7 @@ class Statistic:
     """
 
     name: str
-    start: Callable[[Context], Accumulator] = field(compare=False)
+    start: Callable[[SweepContext], Accumulator] = field(compare=False)
     reads: tuple[str, ...] = ("feature",)
     after: tuple[Statistic, ...] = ()
     source: str = FIT
@@ -107,3 +89,13 @@ class Statistic:
     def of(self, *, normalizes: bool) -> Statistic:
         """This statistic, or what takes its place for a model whose head normalises."""
         return self.for_unit_features if normalizes and self.for_unit_features else self
+
+
+def with_earlier(statistics: Iterable[Statistic], known: Container[str] = ()) -> list[Statistic]:
+    """Statistics and all that they come after, each once and behind those, without what is known by name."""
+    found: dict[str, Statistic] = {}
+    for statistic in statistics:
+        if statistic.name not in known:
+            found |= {earlier.name: earlier for earlier in with_earlier(statistic.after, known)}
+            found[statistic.name] = statistic
+    return list(found.values())

@@ -11,28 +11,40 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
+from analysis.statistics.statistic import with_earlier
 from featurestore.errors import InputError, LakeError
 from featurestore.machine import cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from numpy.typing import NDArray
-
-    from analysis.rows.source import Read, Rows
-    from analysis.statistics.statistic import Accumulator, Arrays, Context, Statistic
-    from featurestore.lake import Lake
+    from analysis.rows.activations import Block
+    from analysis.rows.source import Read
+    from analysis.statistics.statistic import Accumulator, Arrays, Statistic, SweepContext
 
 LANES = 16
 
 Advance: TypeAlias = "Callable[[int], None]"
-Runner: TypeAlias = "Callable[[Lake, Rows, Sequence[Statistic], Context, Advance], Iterable[list[Accumulator]]]"
+Runner: TypeAlias = "Callable[[Blocks, Sequence[Statistic], SweepContext, Advance], Iterable[list[Accumulator]]]"
 """Gathers the lanes, each a list with one accumulator per statistic, and returns them in row order."""
+
+
+class Blocks(Protocol):
+    """Rows of one dataset, in blocks; `analysis.rows.source.Rows` are those of a lake. As text it says what it is."""
+
+    def read(self, columns: Sequence[str]) -> Sequence[Read]:
+        """Functions that each read one block, in row order, with at least these of `feature` and `logits`."""
+
+    def check_labels(self, block: Block) -> None:
+        """Raise if a row has no label."""
+
+    def explain(self, block: Block, error: LakeError) -> LakeError:
+        """The error that a block has met, with all that is known of where."""
 
 
 def _unseen() -> AbstractContextManager[Advance]:
@@ -40,10 +52,9 @@ def _unseen() -> AbstractContextManager[Advance]:
 
 
 def gather(
-    lake: Lake,
-    rows: Rows,
+    rows: Blocks,
     statistics: Iterable[Statistic],
-    context: Context,
+    context: SweepContext,
     bar: Callable[[], AbstractContextManager[Advance]] = _unseen,
     *,
     run: Runner | None = None,
@@ -51,8 +62,7 @@ def gather(
     """Gather statistics of one dataset in as few sweeps as their order allows.
 
     Args:
-        lake: The lake.
-        rows: Which activations.
+        rows: The rows.
         statistics: What is wanted; what these come after is gathered too, unless `context.results` holds it.
         context: What is known of the model and the dataset.
         bar: Opened for each sweep; gives what is told the number of rows just seen.
@@ -67,12 +77,12 @@ def gather(
         CorruptionError: A fragment is missing or altered.
     """
     done: dict[str, Arrays] = {}
-    wanted = _closure(statistics, context.results)
+    wanted = with_earlier(statistics, context.results)
     while wanted:
         known = {**context.results, **done}
         ready = [statistic for statistic in wanted if all(earlier.name in known for earlier in statistic.after)]
         with bar() as advance:
-            found = sweep(lake, rows, ready, replace(context, results=known), advance, run=run or in_threads)
+            found = sweep(rows, ready, replace(context, results=known), advance, run=run or in_threads)
         more = {s.name: s.again(found[s.name]) if s.again else None for s in ready}
         done |= {name: found[name] for name, unfinished in more.items() if unfinished is None}
         wanted = [more.get(s.name) or s for s in wanted if s.name not in done]
@@ -80,28 +90,26 @@ def gather(
 
 
 def sweep(
-    lake: Lake, rows: Rows, statistics: Sequence[Statistic], context: Context, advance: Advance, *, run: Runner
+    rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Advance, *, run: Runner
 ) -> dict[str, Arrays]:
     """Gather statistics in one sweep."""
     total: list[Accumulator] | None = None
-    for lane in run(lake, rows, statistics, context, advance):
+    for lane in run(rows, statistics, context, advance):
         if total is None:
             total = lane
         else:
             for ours, theirs in zip(total, lane, strict=True):
                 ours.merge(theirs)
     if total is None:
-        raise InputError(
-            f"There is no sample of {rows.dataset} with activations of {rows.model}: nothing can be fitted."
-        )
+        raise InputError(f"There is no sample of {rows}: nothing can be fitted.")
     return {statistic.name: accumulator.finish() for statistic, accumulator in zip(statistics, total, strict=True)}
 
 
 def in_threads(
-    lake: Lake, rows: Rows, statistics: Sequence[Statistic], context: Context, advance: Advance
+    rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Advance
 ) -> Iterator[list[Accumulator]]:
     """Gather lanes in as many threads as there are cores, each with linear algebra of its own."""
-    lanes = lanes_of(rows.read(lake, columns_of(statistics)))
+    lanes = lanes_of(rows.read(columns_of(statistics)))
     with threadpool_limits(1), ThreadPoolExecutor(min(cores(), len(lanes)) or 1) as pool:
         futures = [pool.submit(gather_lane, rows, lane, statistics, context, advance) for lane in lanes]
         try:
@@ -126,7 +134,7 @@ def lanes_of(reads: Sequence[Read]) -> list[Sequence[Read]]:
 
 
 def gather_lane(
-    rows: Rows, lane: Sequence[Read], statistics: Sequence[Statistic], context: Context, advance: Advance
+    rows: Blocks, lane: Sequence[Read], statistics: Sequence[Statistic], context: SweepContext, advance: Advance
 ) -> list[Accumulator]:
     """Gather one lane, in row order; returns one accumulator per statistic."""
     accumulators = [statistic.start(context) for statistic in statistics]
@@ -142,15 +150,3 @@ def gather_lane(
             raise rows.explain(block, error) from error
         advance(len(block))
     return accumulators
-
-
-def _closure(statistics: Iterable[Statistic], known: Mapping[str, Mapping[str, NDArray[Any]]]) -> list[Statistic]:
-    """The statistics and what they come after, each once, without what is known."""
-    found: dict[str, Statistic] = {}
-    waiting = list(statistics)
-    while waiting:
-        statistic = waiting.pop()
-        if statistic.name not in found and statistic.name not in known:
-            found[statistic.name] = statistic
-            waiting += statistic.after
-    return [found[name] for name in sorted(found)]

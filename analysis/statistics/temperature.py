@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.algebra.calibration import INVERSE_TEMPERATURES, guess_inverse_temperature
-from analysis.statistics.statistic import VALIDATION, Block, Context, Statistic
+from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from analysis.rows.activations import Block
     from analysis.statistics.statistic import Arrays
 
 _ORDER = 6
@@ -35,7 +36,7 @@ class _Grid:
 
     __slots__ = ("_rows", "_slopes", "_values")
 
-    def __init__(self, _context: Context) -> None:
+    def __init__(self, _context: SweepContext) -> None:
         self._values = np.zeros(len(INVERSE_TEMPERATURES))
         self._slopes = np.zeros(len(INVERSE_TEMPERATURES))
         self._rows = 0
@@ -137,11 +138,11 @@ def _cumulants(moments: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return found
 
 
-def _taylor(context: Context) -> _Taylor:
+def _taylor(context: SweepContext) -> _Taylor:
     return _Taylor(context.results[TEMPERATURE_GRID.name])
 
 
-def _validation_taylor(context: Context) -> _Taylor:
+def _validation_taylor(context: SweepContext) -> _Taylor:
     return _Taylor(context.results[VALIDATION_TEMPERATURE_GRID.name])
 
 

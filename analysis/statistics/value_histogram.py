@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.rows.checks import finite_rows
-from analysis.statistics.statistic import VALIDATION, Block, Context, Statistic
+from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from analysis.rows.activations import Block
     from analysis.statistics.statistic import Arrays
 
 # Float32 keeps its upper 20 bits: sign, exponent and 11 bits of the mantissa, one more than float16 has.
@@ -88,11 +89,11 @@ def _require_finite(rows: NDArray[Any], counts: NDArray[np.int64], infinity: int
         finite_rows("Features", rows)
 
 
-def _raw(_context: Context) -> _Histogram:
+def _raw(_context: SweepContext) -> _Histogram:
     return _Histogram(unit=False)
 
 
-def _unit(_context: Context) -> _Histogram:
+def _unit(_context: SweepContext) -> _Histogram:
     return _Histogram(unit=True)
 
 

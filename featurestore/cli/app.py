@@ -289,7 +289,7 @@ def score(
             raise InputError("--tune-on chooses the weights of an --ensemble: give one.")
         from analysis.statistics.on_ray import on_ray
 
-        means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None))
+        means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None, registry.plugin_modules()))
         summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), _say, means)
         if not detector and registry.costly_detectors():
             costly = ", ".join(found.name for found in registry.costly_detectors())

@@ -2,22 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.detectors import FitInputs, get, score_checked
-from analysis.rows.activations import Activations
+from analysis.rows.activations import Activations, Block
 from analysis.scoring.fit_arrays import from_arrays, to_arrays
-from analysis.statistics.statistic import Block, Context
+from analysis.statistics.statistic import SweepContext
+from analysis.statistics.sweep import columns_of, gather, gather_lane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from analysis.statistics.statistic import Arrays, Statistic
+    from analysis.statistics.statistic import Accumulator, Arrays, Statistic
+    from analysis.statistics.sweep import Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Labelled rows in memory, in blocks, and in so many shards that a sweep merges in order."""
+
+    rows: Activations
+    labels: NDArray[Any]
+    rows_per_block: int = 64
+    shards: int = 1
+
+    def read(self, columns: Sequence[str]) -> list[Callable[[], Block]]:
+        return [read for lane in self.lanes(columns) for read in lane]
+
+    def lanes(self, columns: Sequence[str]) -> list[list[Callable[[], Block]]]:
+        every = np.array_split(np.arange(len(self.rows)), self.shards)
+        cuts = [np.split(rows, range(self.rows_per_block, len(rows), self.rows_per_block)) for rows in every]
+        return [[partial(self._block, part, columns) for part in lane] for lane in cuts]
+
+    def _block(self, part: NDArray[np.int64], columns: Sequence[str]) -> Block:
+        """What a statistic has not said that it reads is not there, as in blocks of a lake."""
+        feature = self.rows.feature[part] if "feature" in columns else np.empty((len(part), 0))
+        logits = self.rows.logits[part] if self.rows.logits is not None and "logits" in columns else None
+        return Block(part, self.labels[part], Activations(feature, logits, self.rows.head))
+
+    def check_labels(self, block: Block) -> None:
+        assert (block.label >= 0).all()
+
+    def explain(self, _block: Block, error: Exception) -> Any:
+        return type(error)(*error.args)
+
+
+def in_shards(
+    rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Callable[[int], None]
+) -> Iterator[list[Accumulator]]:
+    """The shards as lanes, one after the other in this thread."""
+    assert isinstance(rows, Held)
+    for lane in rows.lanes(columns_of(statistics)):
+        yield gather_lane(rows, lane, statistics, context, advance)
 
 
 def gathered(
@@ -26,22 +68,13 @@ def gathered(
     labels: NDArray[Any],
     *,
     classes: int | None = None,
-    rows_per_block: int = 64,
-    shards: int = 1,
     memory: int = 1 << 30,
+    **how: int,
 ) -> dict[str, Arrays]:
-    """Statistics of some rows, gathered in blocks, in so many shards that are merged in order."""
+    """Statistics of some rows; what else is given goes to `Held`."""
     c = classes or int(labels.max()) + 1
-    context = Context(c, rows.feature.shape[1], len(rows), str(rows.feature.dtype), rows.head, memory)
-    done: dict[str, Arrays] = {}
-    wanted = {s.name: s for s in _closure(statistics)}
-    while wanted:
-        ready = [s for s in wanted.values() if all(earlier.name in done for earlier in s.after)]
-        found = {s.name: _one(s, rows, labels, replace(context, results=done), rows_per_block, shards) for s in ready}
-        more = {s.name: s.again(found[s.name]) if s.again else None for s in ready}
-        done |= {name: found[name] for name, unfinished in more.items() if unfinished is None}
-        wanted = {name: more.get(name) or s for name, s in wanted.items() if name not in done}
-    return done
+    context = SweepContext(c, rows.feature.shape[1], len(rows), str(rows.feature.dtype), rows.head, memory)
+    return gather(Held(rows, labels, **how), statistics, context, run=in_shards)
 
 
 def fitted(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> Any:
@@ -63,27 +96,3 @@ def scored(name: str, rows: Activations, labels: NDArray[Any], queries: Activati
         statistic = detector.compare(queries)
         return np.asarray(gathered([statistic], rows, labels, **how)[statistic.name]["score"])
     return score_checked(detector, fitted(name, rows, labels, **how), queries)
-
-
-def _one(
-    statistic: Statistic, rows: Activations, labels: NDArray[Any], context: Context, rows_per_block: int, shards: int
-) -> Arrays:
-    total = None
-    for shard in np.array_split(np.arange(len(rows)), shards):
-        accumulator = statistic.start(context)
-        for start in range(0, len(shard), rows_per_block):
-            part = shard[start : start + rows_per_block]
-            logits = None if rows.logits is None else rows.logits[part]
-            accumulator.update(Block(part, labels[part], Activations(rows.feature[part], logits, rows.head)))
-        if total is None:
-            total = accumulator
-        else:
-            total.merge(accumulator)
-    assert total is not None
-    return total.finish()
-
-
-def _closure(statistics: Iterable[Statistic]) -> Iterable[Statistic]:
-    for statistic in statistics:
-        yield from _closure(statistic.after)
-        yield statistic

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations
+from analysis.rows.head import Head
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.algebra.class_scatter import normalise
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations, normalise
+from analysis.rows.head import Head
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,8 @@ from featurestore.errors import InputError, NumericalError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Head
+    from analysis.rows.activations import Activations
+    from analysis.rows.head import Head
 
 _CLASSES_AT_ONCE = 4096
 

@@ -14,7 +14,8 @@ from featurestore.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Head
+    from analysis.rows.activations import Activations
+    from analysis.rows.head import Head
 
 
 def score(_fit: None, activations: Activations) -> NDArray[np.float64]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.algebra.class_scatter import normalise
 from analysis.algebra.neighbours import check_dimensions, chunks
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.rows.activations import normalise
 from analysis.statistics.sampled_rows import TEN_PERCENT
 from featurestore.errors import InputError
 from featurestore.machine import cores

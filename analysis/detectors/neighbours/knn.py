@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.algebra.class_scatter import normalise
 from analysis.algebra.neighbours import check_dimensions, check_size, chunks
 from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.rows.activations import normalise
 from analysis.statistics.nearest import nearest
 from analysis.statistics.sampled_rows import ONE_PERCENT
 

@@ -15,7 +15,8 @@ from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Head
+    from analysis.rows.activations import Activations
+    from analysis.rows.head import Head
 
 PERCENTILE = 90
 

@@ -11,7 +11,8 @@ from featurestore.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Head
+    from analysis.rows.activations import Activations
+    from analysis.rows.head import Head
 
 
 def head_of(activations: Activations) -> Head:

@@ -14,8 +14,8 @@ from analysis.algebra.class_scatter import (
     class_statistics,
     empty_statistics,
     merged,
-    normalise,
 )
+from analysis.rows.activations import normalise
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.ensembles.combining import fitted_weights, scale_of, tunes, tuning_classes
-from analysis.rows.source import in_tenth
+from analysis.rows.shares import in_tenth
 from featurestore.errors import InputError, NumericalError
 
 

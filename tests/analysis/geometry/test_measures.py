@@ -14,7 +14,8 @@ from analysis.geometry.measures import mean_measures, norm_measures, principal_a
 from analysis.geometry.projections import DIRECTIONS, WITHIN_KURTOSIS
 from analysis.lineage.benchmark import Benchmark
 from analysis.lineage.targets import source_of
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations
+from analysis.rows.head import Head
 from analysis.scoring.fits import ModelFits
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
 from analysis.statistics.statistic import FIT

@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations
+from analysis.rows.head import Head
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import pyarrow as pa
 from numpy.testing import assert_array_equal
 
 from analysis.geometry.projections import WITHIN_KURTOSIS
-from analysis.rows.source import Rows, hashed, in_tenth
-from analysis.statistics.statistic import Context
+from analysis.rows.shares import hashed, in_tenth
+from analysis.rows.source import Rows
+from analysis.statistics.statistic import SweepContext
 from analysis.statistics.sweep import LANES, gather, lanes_of
 from featurestore import Lake
 from featurestore.partitions.encoding import vector_array
@@ -54,7 +55,7 @@ def test_each_sweep_is_told_each_row_once(tmp_path: Path, put: Callable[..., Tar
 
         yield advance
 
-    gather(lake, Rows("m", "train"), [WITHIN_KURTOSIS], Context(classes=2, dim=3, rows=50), bar)
+    gather(Rows(lake, "m", "train"), [WITHIN_KURTOSIS], SweepContext(classes=2, dim=3, rows=50), bar)
     assert told == [50, 50]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from analysis.rows.activations import Activations, Head
-from analysis.statistics.statistic import Block, Context
+from analysis.rows.activations import Activations, Block
+from analysis.rows.head import Head
+from analysis.statistics.statistic import SweepContext
 from analysis.statistics.value_histogram import HEAD_VALUES, VALIDATION_HEAD_VALUES, quantile
 from featurestore.errors import NumericalError
 from tests.analysis.gathered import gathered
@@ -98,7 +99,7 @@ def test_validation_has_a_histogram_of_its_own() -> None:
 
 def test_no_rows_are_no_values() -> None:
     """A block that lost all its rows changes nothing."""
-    accumulator = HEAD_VALUES.start(Context(2, 3, 0))
+    accumulator = HEAD_VALUES.start(SweepContext(2, 3, 0))
     for dtype in (np.float16, np.float32):
         none = np.empty(0, np.int64)
         accumulator.update(Block(none, none, Activations(np.empty((0, 3), dtype))))

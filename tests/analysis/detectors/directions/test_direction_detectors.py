@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import softmax
 
-from analysis.algebra.class_scatter import normalise
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations, normalise
+from analysis.rows.head import Head
 from featurestore.errors import InputError, NumericalError
 from tests.analysis.conftest import clustered
 from tests.analysis.gathered import scored

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
 
-from analysis.algebra.class_scatter import class_statistics, normalise
+from analysis.algebra.class_scatter import class_statistics
 from analysis.detectors import FitInputs, get, score_checked
 from analysis.detectors.gaussians import distances
-from analysis.rows.activations import Activations
+from analysis.rows.activations import Activations, normalise
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from tests.analysis.metrics.oracle import auroc
 

@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 
 from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations
-from analysis.rows.source import hashed
+from analysis.rows.shares import hashed
 from analysis.statistics.sampled_rows import ONE_PERCENT, TEN_PERCENT, sampled_rows
 from featurestore.errors import InputError
 from tests.analysis.conftest import clustered

@@ -10,7 +10,8 @@ from scipy.special import logsumexp
 
 from analysis.detectors import get, score_checked
 from analysis.detectors.shaping.shaped_energy import kept, largest_entries
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations
+from analysis.rows.head import Head
 from featurestore.errors import InputError
 from tests.analysis.gathered import fitted, scored
 from tests.analysis.headed import headed

@@ -7,11 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
-from analysis.algebra.class_scatter import class_statistics, normalise
+from analysis.algebra.class_scatter import class_statistics
 from analysis.algebra.residual_space import axes, head_origin, ninco_dimensions
 from analysis.algebra.subspace import norms_inside, subspace
 from analysis.detectors import FitInputs, get
-from analysis.rows.activations import Activations, Head
+from analysis.rows.activations import Activations, normalise
+from analysis.rows.head import Head
 from featurestore.errors import InputError, MissingError, NumericalError
 from tests.analysis.conftest import Labelled, clustered
 from tests.analysis.gathered import gathered, scored
