@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOF = "featurestore/cli/app.py"
+ROOF = "featurestore/cli/"
 HEAVY = {"torch", "torchvision", "timm", "PIL", "safetensors"}
 FORBIDDEN = {
     "featurestore": {"extract", "analysis", "tests", *HEAVY, "altair", "vl_convert", "sklearn"},
@@ -37,7 +37,7 @@ def tree(module: str) -> ast.Module:
     return ast.parse((ROOT / module).read_text(encoding="utf-8"), module)
 
 
-@pytest.mark.parametrize("module", [m for package in FORBIDDEN for m in modules(package) if m != ROOF])
+@pytest.mark.parametrize("module", [m for package in FORBIDDEN for m in modules(package) if not m.startswith(ROOF)])
 def test_no_module_imports_against_the_arrows(module: str) -> None:
     """extract and analysis know featurestore and not each other; only extract knows torch, timm and images."""
     assert not imported(tree(module)) & FORBIDDEN[module.partition("/")[0]]
@@ -48,13 +48,18 @@ def test_the_packages_are_there() -> None:
     assert all(len(modules(package)) > 5 for package in FORBIDDEN)
 
 
-def test_the_roof_opens_the_other_rooms_only_inside_functions() -> None:
-    """`featurestore ask` starts without torch: the command imports extract and analysis where it needs them."""
-    roof = tree(ROOF)
+@pytest.mark.parametrize("module", modules(ROOF))
+def test_the_roof_opens_the_other_rooms_only_inside_functions(module: str) -> None:
+    """`featurestore ask` starts without torch: commands import extract and analysis where they need them."""
+    roof = tree(module)
     outside = ast.Module([s for s in roof.body if not isinstance(s, ast.FunctionDef)], [])
     assert not imported(outside) & FORBIDDEN["featurestore"]
-    assert imported(roof) >= {"extract", "analysis"}
     assert not imported(roof) & HEAVY
+
+
+def test_the_roof_knows_every_room() -> None:
+    """The test above cannot pass for want of imports."""
+    assert set().union(*(imported(tree(module)) for module in modules(ROOF))) >= {"extract", "analysis"}
 
 
 def test_sql_has_no_code() -> None:

@@ -1,110 +1,147 @@
-"""What `featurestore ask` does, apart from its options: list, explain, answer."""
+"""`featurestore ask`: list, explain, answer, draw."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from featurestore.cli import render
+from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, open_lake, say
 from featurestore.errors import InputError
 from featurestore.machine import collector_paused
-from featurestore.query import answer
+from featurestore.query.answer import answer, needs_no_lake
+from featurestore.query.filters import Filters
 from featurestore.query.library import Library, library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     import polars as pl
 
     from featurestore.lake import Lake
-    from featurestore.query.filters import Filters
     from featurestore.query.header import SqlFile
 
-    Draw = Callable[[pl.DataFrame, SqlFile], None]
+
+def ask(
+    question: Annotated[
+        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view or macro.")
+    ] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
+    model: ModelsOption = None,
+    detector: Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only models and results with this condition, e.g. \"pretraining = 'in21k'\".")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what it answers, its parameters, columns and SQL.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Show views and macros, their columns and what these mean.")
+    ] = False,
+    questions: Annotated[
+        Path | None, typer.Option(help="Folder with questions of your own; so is questions/ in the lake.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Ask published numbers alone, which need no lake.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the answer into a file: .html, .png or .svg; without a name, QUESTION.html."),
+    ] = None,
+    format_: FormatOption = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Answer a question about all models."""
+    if schema:
+        _show_schema(question, format_)
+        return
+    asked = None if published else open_lake(lake)
+    if question is None:
+        _list(_answerable(asked, questions))
+    elif explain:
+        from featurestore.cli.explain import explanation
+
+        sys.stdout.write(explanation(_answerable(asked, questions).pick(question)))
+    else:
+        filters = Filters(model or (), detector or (), where or "")
+        draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
+        parameters = _parameters(param or [])
+        render.check_format(format_)
+        # Without a lake, one that needs a lake is found too, and says what it lacks.
+        found = library(asked.storage if asked else None, questions).pick(question)
+        if draw and found.plot is None:
+            raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
+        frame = _fetch(asked, found, parameters, filters)
+        if draw:
+            draw(frame, found)
+        else:
+            render.show_frame(frame, format_)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whom is asked, and what can be.
-
-    Attributes:
-        lake: The lake; None where the published numbers are enough.
-        folder: A folder with the user's own questions.
-    """
-
-    lake: Lake | None
-    folder: Path | None
-
-    def library(self) -> Library:
-        """The questions that this source can answer."""
-        found = library(self.lake.storage if self.lake else None, self.folder)
-        if self.lake:
-            return found
-        return Library({n: q for n, q in found.questions.items() if answer.needs_no_lake(q)}, found.broken)
-
-
-def list_questions(source: Source) -> None:
-    """Print all questions by topic."""
-    from rich.console import Console  # slow to import, and answers do without
-
-    from featurestore.cli import explain
-
-    Console().print(explain.overview(source.library()))
-
-
-def explain_question(source: Source, name: str) -> None:
-    """Print one question in full."""
-    from featurestore.cli import explain
-
-    sys.stdout.write(explain.explanation(source.library().pick(name)))
-
-
-def show_schema(name: str | None, format_: str) -> None:
+def _show_schema(name: str | None, format_: str) -> None:
     """Print every view and macro, or one, with its columns and their meanings."""
-    from featurestore.cli import explain
+    from featurestore.cli.explain import schema, schema_rows
 
-    rows = explain.schema_rows(name)
+    rows = schema_rows(name)
     if format_ == "table":
-        sys.stdout.write(explain.schema(rows))
+        sys.stdout.write(schema(rows))
     else:
         import polars as pl
 
         render.show_frame(pl.DataFrame(rows), format_)
 
 
-def answer_question(
-    source: Source,
-    name: str,
-    parameters: Mapping[str, str],
-    filters: Filters,
-    format_: str,
-    *,
-    draw: Draw | None = None,
-) -> None:
-    """Print the answer to a question, or draw it; what was left out goes to standard error."""
-    render.check_format(format_)
-    question = _find(source, name)
-    if draw and question.plot is None:
-        raise InputError(f"{name} has no plot: its header names none; ask for its rows without --plot.")
+def _list(questions: Library) -> None:
+    """Print all questions by topic."""
+    from rich.console import Console  # slow to import, and answers do without
+
+    from featurestore.cli.explain import overview
+
+    Console().print(overview(questions))
+
+
+def _answerable(lake: Lake | None, folder: Path | None) -> Library:
+    """The questions that a lake, or the published numbers alone, can answer."""
+    if lake:
+        return library(lake.storage, folder)
+    found = library(None, folder)
+    return Library({name: q for name, q in found.questions.items() if needs_no_lake(q)}, found.broken)
+
+
+def _parameters(pairs: list[str]) -> dict[str, str]:
+    parsed = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(parsed) != len(pairs):
+        raise InputError("--param takes name=value, each name once.")
+    return parsed
+
+
+def _fetch(lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters) -> pl.DataFrame:
+    """The rows of an answer; what was left out goes to standard error."""
     storage, location = None, ""
-    if source.lake:
-        source.lake.check_exists()
-        storage, location = source.lake.storage, source.lake.location
+    if lake:
+        lake.check_exists()
+        storage, location = lake.storage, lake.location
     with collector_paused():
-        answered = answer.answer(storage, question, parameters, filters, location=location)
+        answered = answer(storage, question, parameters, filters, location=location)
         frame = render.fetch(answered.relation, f"the question {question.origin}")
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
-    if draw:
-        draw(frame, question)
-    else:
-        render.show_frame(frame, format_)
+    return frame
 
 
-def _find(source: Source, name: str) -> SqlFile:
-    """The question of that name, also where this source cannot answer it: then it says what it lacks."""
-    if source.lake is None:
-        return library(None, source.folder).pick(name)
-    return source.library().pick(name)
+def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | None:
+    """What draws an answer into a file, if there is to be one."""
+    if file is None:
+        return None
+    from analysis.charts.answer_plot import check_file, write_plot
+
+    check_file(file)
+
+    def draw(frame: pl.DataFrame, question: SqlFile) -> None:
+        write_plot(frame, question, file)
+        say(f"{file}: {frame.height:,} rows drawn")
+
+    return draw

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from featurestore.cli.optional_value import with_value
+from featurestore.cli.options import with_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

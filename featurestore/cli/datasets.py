@@ -1,0 +1,87 @@
+"""`featurestore dataset add` and `featurestore unit-tests`: what images there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.cli.options import LakeOption, ReplaceOption, open_lake, say
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
+    path: Annotated[str, typer.Argument(help="Where its images lie: file, folder, quoted glob, or hf:NAME@split.")],
+    role: Annotated[str, typer.Option(help="fit (fits detectors), id (ID test), ood, or val (ID, tunes).")],
+    benchmark: Annotated[str, typer.Option(help="Benchmark that it takes part in.")] = "main",
+    format_: Annotated[
+        str, typer.Option("--format", help="How the images lie: folder, imagenet-val, csv, ninco, tar, parquet or hf.")
+    ] = "folder",
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV class_name,label that overrides the labels; imagenet-val: the images' labels."),
+    ] = None,
+    label_kind: Annotated[
+        str | None,
+        typer.Option(
+            help="imagenet-val: what the labels are: wnid, devkit or index; csv: index, if classes are labels."
+        ),
+    ] = None,
+    synsets: Annotated[
+        Path | None, typer.Option(help="imagenet-val: the 1,000 wnids, with devkit ids where those are used.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="csv: folder that the paths are relative to; else the CSV's own.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="ninco: ood-classes, unit-tests or popular.")] = None,
+    subset: Annotated[str | None, typer.Option(help="ninco: 46 or 64 OOD classes.")] = None,
+    inside: Annotated[str | None, typer.Option(help="tar: folder in it that holds the class folders.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="parquet and hf: column with the labels.")] = None,
+    per_class: Annotated[int | None, typer.Option(help="Choose so many images of each class.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of that choice; 0 if not given.")] = None,
+    replace: ReplaceOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Add a dataset: list its images, and remember what they are."""
+    from extract.datasets import FormatOptions, add_dataset
+
+    options = FormatOptions(labels, label_kind, synsets, root, part, subset, inside, label_column, per_class, seed)
+    row = add_dataset(
+        open_lake(lake),
+        name,
+        path,
+        role=role,
+        benchmark=benchmark,
+        format_=format_,
+        options=options,
+        replacing=replace,
+        report=say,
+    )
+    say(
+        f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
+    )
+
+
+def unit_tests(
+    out: Annotated[Path, typer.Argument(help="Folder to write; it becomes a NINCO root.")],
+    images: Annotated[Path, typer.Option(help="Folder of images that sizes and pixels are drawn from.")],
+    kinds: Annotated[str | None, typer.Option(help="Comma-separated kinds; all 17 by default.")] = None,
+    per_kind: Annotated[int, typer.Option(help="Images of each kind.")] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of the pixels.")] = 0,
+) -> None:
+    """Make the synthetic unit-test images."""
+    from extract.unit_tests import KINDS, write_unit_tests
+    from featurestore.progress import progress
+
+    chosen = kinds.split(",") if kinds else None
+    with progress("unit-tests", (len(chosen) if chosen else len(KINDS)) * per_kind) as advance:
+        done = 0
+
+        def moved(now: int, _total: int) -> None:
+            nonlocal done
+            advance(now - done)
+            done = now
+
+        summary = write_unit_tests(out, images, kinds=chosen, per_kind=per_kind, seed=seed, progress=moved)
+    say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")

@@ -1,0 +1,89 @@
+"""`featurestore extract`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.cli.options import LakeOption, ReplaceOption, open_lake, ray_option, say
+
+_SOME_SAMPLES_FAILED = 3
+
+
+def extract(
+    dataset: Annotated[list[str], typer.Option("--dataset", help="Dataset of the lake; may be given many times.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="timm name, or a checkpoint file; may be given many times.")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="timm name of the network that the checkpoint files belong to.")
+    ] = None,
+    model_kwargs: Annotated[
+        list[str] | None, typer.Option(help="Argument of the network, name=value; may be given many times.")
+    ] = None,
+    recipes: Annotated[
+        Path | None,
+        typer.Option(help="JSON file that says how the models were trained, as hparam_info.json of model-soups."),
+    ] = None,
+    head: Annotated[
+        Path | None,
+        typer.Option(help="NPZ file with weight, bias and normalize: a head in the place of the network's own."),
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="CSV file with one model per row, or vit-ood-2024 or maha-pp-2025.")
+    ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder with the pool's checkpoints; what is not there is listed.")
+    ] = None,
+    shard: Annotated[str | None, typer.Option(help="Only a part of the models, as 3/16 of sixteen jobs.")] = None,
+    soup: Annotated[
+        str | None, typer.Option(help="uniform or greedy: average the models, and extract that one in their place.")
+    ] = None,
+    soup_name: Annotated[str | None, typer.Option(help="Name of that model in the lake.")] = None,
+    soup_on: Annotated[
+        str | None, typer.Option(help="Labelled dataset of the lake whose accuracy a greedy soup goes by.")
+    ] = None,
+    soup_out: Annotated[Path, typer.Option(help="Folder for the averaged weights.")] = Path("soups"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, or several as cuda:0,1,2,3.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that decode images; by default chosen by the dataset's size.")
+    ] = None,
+    amp: Annotated[str, typer.Option(help="Mixed precision: off, bf16 or fp16.")] = "off",
+    compiling: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks first (torch.compile): pays off in long jobs.")
+    ] = False,
+    dtype: Annotated[str, typer.Option(help="Stored precision: float32, or float16 in half the room.")] = "float32",
+    logits: Annotated[
+        str, typer.Option(help="stored, or derived: fit datasets get none, and readers compute them from the head.")
+    ] = "stored",
+    ray: Annotated[str | None, ray_option("Run")] = None,
+    replace: ReplaceOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Write the activations of models on datasets, each once."""
+    opened = open_lake(lake)
+    opened.check_exists()  # before torch is imported: a lake that is not there is said at once
+    from extract.job.plan import Options
+    from extract.job.run import run
+    from extract.pools.selection import Selection, select
+    from extract.soups.soup import make_soup, soup_options
+
+    averaged = soup_options(soup, soup_name, soup_on, soup_out)
+    chosen = Selection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
+    specs = select(chosen, say)
+    if not specs:
+        return
+    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits)
+    if averaged:
+        specs = [make_soup(opened, specs, averaged, options, say)]
+    summary = run(opened, specs, dataset, options, say, ray_address=ray)
+    say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
+    if summary.failed:
+        sys.stderr.write(
+            f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'
+        )
+        raise typer.Exit(_SOME_SAMPLES_FAILED)

@@ -1,0 +1,133 @@
+"""The commands about a lake as a whole: status, gc, verify, report, catalog, demo."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, open_lake, say
+from featurestore.cli.render import show_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from featurestore.lake import Lake
+
+
+def status(
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    format_: FormatOption = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Show what the lake holds of each model on each dataset, and what is missing or stale."""
+    import polars as pl
+
+    from analysis.detectors.registry import default_detectors, detectors
+    from analysis.lineage.holdings import read_holdings
+    from analysis.status.status import status as judge
+    from analysis.status.table import long, summary, wide
+
+    rows = judge(read_holdings(open_lake(lake)), detectors(), model or (), dataset or ())
+    usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
+    table = wide(rows, usual, now) if format_ in {"table", "markdown"} else long(rows, now)
+    if format_ == "table" and not sys.stdout.isatty():
+        sys.stdout.write("".join(f"{line}\n" for line in _aligned(table.to_pydict())))
+    else:
+        show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
+    if format_ == "table":
+        say(summary(rows, usual))
+
+
+def gc(
+    older_than: Annotated[str, typer.Option(help="Grace period: a whole number and s, m, h, d or w.")] = "24h",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Delete what no manifest names any more, and what killed jobs left."""
+    from featurestore.care import garbage
+    from featurestore.quantities import parse_duration
+
+    grace, opened = parse_duration(older_than), open_lake(lake)
+    opened.check_exists()
+    for line in garbage.summary(garbage.collect(opened.storage, grace, dry_run=dry_run), dry_run=dry_run):
+        say(line)
+
+
+def verify(
+    deep: Annotated[bool, typer.Option("--deep", help="Hash every file and check every row too.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Check that the lake holds what its manifests say."""
+    from featurestore.care import verify
+    from featurestore.progress import progress
+
+    opened = open_lake(lake)
+    opened.check_exists()
+    bar = partial(progress, "verify")
+    summary = verify.verify(opened.storage, lambda fault: say(str(fault)), deep=deep, bar=bar)
+    say(str(summary))
+    if summary.faults:
+        raise typer.Exit(1)
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="HTML file to write.")],
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for each figure as PNG, SVG and CSV, as wide as a paper's column.")
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Benchmark to report on. [default: main, else the first with metrics]")
+    ] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
+    from analysis.report import write_report
+
+    opened = open_lake(lake)
+    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=_image_opener(opened))
+    if figures:
+        say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
+    say(f"{out}: open it in a browser")
+
+
+def catalog(
+    out: Annotated[Path, typer.Argument(help="DuckDB file to write.")],
+    lake: LakeOption = None,
+) -> None:
+    """Write a DuckDB file with every view and question, for any DuckDB client."""
+    from featurestore.query.duckdb_file import write_catalog
+
+    write_catalog(open_lake(lake), out)
+    say(f"{out}: open it with any DuckDB client; make it again to see what is added to the lake later")
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder for the images, models, lake and report.")] = Path("demo"),
+) -> None:
+    """Show the whole product on real images, printing each command."""
+    from extract.demo.tour import run
+
+    run(folder, partial(context.find_root().command.main, standalone_mode=False))
+
+
+def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Texts in columns as plain lines, for a pipe or a file."""
+    cells = [[name, *texts] for name, texts in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    return ("  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*cells, strict=True))
+
+
+def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
+    """What opens a sample's image; nothing does where images cannot be decoded."""
+    try:
+        from extract.images.pictures import image_opener
+    except ModuleNotFoundError:
+        return None
+    return image_opener(lake)

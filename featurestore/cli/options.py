@@ -1,0 +1,70 @@
+"""What several commands share: options, options whose value may be left out, the lake, and lines for the user."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from featurestore.lake import Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LakeOption = Annotated[
+    str | None, typer.Option("--lake", help="Folder or URL of the lake. [default: $FEATURESTORE_LAKE or ./lake]")
+]
+FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, markdown or parquet.")]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
+ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Only these models.")]
+DatasetsOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")]
+
+
+def ray_option(verb: str) -> Any:
+    """The option `--ray`, or `--ray ADDRESS`, of a command of the kind `optional_value("--ray")`.
+
+    Args:
+        verb: What the command does there.
+    """
+    where = "that at ADDRESS, else at $RAY_ADDRESS, else a local one, started if need be."
+    return typer.Option("--ray", metavar="[ADDRESS]", help=f"{verb} on a Ray cluster: {where}")
+
+
+def optional_value(option: str) -> type[TyperCommand]:
+    """A kind of command for which `option` alone means `option` with an empty text: typer has no such thing.
+
+    Args:
+        option: With its dashes; the command declares it as a text.
+    """
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, list(with_value(option, args)))
+
+    return Command
+
+
+def with_value(option: str, arguments: Sequence[str]) -> Iterator[str]:
+    """The arguments, in which the option always has a value.
+
+    >>> list(with_value("--ray", ["--ray", "--replace"]))
+    ['--ray=', '--replace']
+    >>> list(with_value("--ray", ["--ray", "head:6379"]))
+    ['--ray', 'head:6379']
+    """
+    for argument, following in pairwise([*arguments, "--"]):
+        yield f"{option}=" if argument == option and following.startswith("-") else argument
+
+
+def open_lake(location: str | None) -> Lake:
+    """The lake that the option `--lake` names."""
+    return Lake(location)
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,65 @@
+"""`featurestore score`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurestore.cli.options import DatasetsOption, LakeOption, ModelsOption, open_lake, ray_option, say
+from featurestore.errors import InputError
+
+
+def score(
+    model: ModelsOption = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", help="Only these detectors; all for every one there is, in both conventions."),
+    ] = None,
+    dataset: DatasetsOption = None,
+    benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="Module, or its .py file, with detectors of your own; may be given many times."),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(help="What the statistics that detectors learn from should stay below together.")
+    ] = "1GB",
+    ray: Annotated[str | None, ray_option("Fit")] = None,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=MODEL/DETECTOR,…",
+            help="Combine stored scores by sample, and store them as those of a model NAME.",
+        ),
+    ] = None,
+    combine: Annotated[str, typer.Option(help="How: mean-rank, mean-z or weighted.")] = "mean-rank",
+    tune_on: Annotated[
+        str | None, typer.Option(help="weighted: the OOD dataset of which half the classes choose the weights.")
+    ] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Fit detectors, score activations and compute metrics, where they are missing or stale."""
+    from analysis.detectors import registry
+    from analysis.scoring.job import Means, Selection, score
+    from featurestore.quantities import parse_bytes
+
+    for name in plugin or ():
+        say(f"{name}: {', '.join(registry.load_plugin(name))}")
+    opened = open_lake(lake)
+    if ensemble:
+        from analysis.ensembles.ensemble import parse
+        from analysis.ensembles.job import score_ensemble
+
+        summary = score_ensemble(opened, parse(ensemble, detector or (), combine, tune_on), benchmark, say)
+    else:
+        if tune_on:
+            raise InputError("--tune-on chooses the weights of an --ensemble: give one.")
+        from analysis.statistics.on_ray import on_ray
+
+        means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None, registry.plugin_modules()))
+        summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), say, means)
+        if not detector and registry.costly_detectors():
+            costly = ", ".join(found.name for found in registry.costly_detectors())
+            say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
+    say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
