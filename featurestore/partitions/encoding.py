@@ -29,12 +29,12 @@ def encode(table: pa.Table) -> pa.Buffer:
     """
     import pyarrow.parquet as pq  # slow to import, and questions are answered without it
 
-    plain = [field.name for field in table.schema if not pa.types.is_fixed_size_list(field.type)]
+    others = [_leaf(field) for field in table.schema if not pa.types.is_fixed_size_list(field.type)]
     options = {
-        "row_group_size": ROW_GROUP_ROWS if len(plain) < len(table.schema) else NARROW_ROW_GROUP_ROWS,
-        "compression": dict.fromkeys(plain, "zstd"),
-        "use_dictionary": [name for name in plain if not pa.types.is_floating(table.schema.field(name).type)],
-        "write_statistics": plain,
+        "row_group_size": ROW_GROUP_ROWS if len(others) < len(table.schema) else NARROW_ROW_GROUP_ROWS,
+        "compression": dict.fromkeys([path for path, _ in others], "zstd"),
+        "use_dictionary": [path for path, type_ in others if not pa.types.is_floating(type_)],
+        "write_statistics": [path for path, _ in others],
         "write_page_checksum": True,
     }
     try:
@@ -49,6 +49,15 @@ def encode(table: pa.Table) -> pa.Buffer:
         growing = pa.BufferOutputStream()
         pq.write_table(table, growing, **options)
         return growing.getvalue()
+
+
+def _leaf(field: pa.Field) -> tuple[str, pa.DataType]:
+    """What Parquet calls a column's values, and their type: those of a list stand two levels below it."""
+    return (
+        (f"{field.name}.list.element", field.type.value_type)
+        if pa.types.is_list(field.type)
+        else (field.name, field.type)
+    )
 
 
 def as_stored(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> NDArray[Any]:

@@ -97,6 +97,16 @@ def test_vector_columns_are_stored_plain(activations: Callable[..., pa.Table], d
         assert not is_vector or "RLE_DICTIONARY" not in column.encodings
 
 
+def test_lists_are_compressed_as_other_columns_are() -> None:
+    """zstd and statistics; a dictionary of texts, which repeat, and none of numbers with a fraction."""
+    rows = {"names": [["vit-b", "vit-l"], None, []] * 50, "values": [[0.5, 1.25], [2.0], []] * 50}
+    group = pq.read_metadata(pa.BufferReader(encode(pa.table(rows)))).row_group(0)
+    for index, dictionary in enumerate((True, False)):
+        column = group.column(index)
+        assert (column.compression, column.is_stats_set, column.has_dictionary_page) == ("ZSTD", True, dictionary)
+    assert read_back(pa.table(rows)).to_pydict() == rows
+
+
 def test_row_groups_are_bounded(activations: Callable[..., pa.Table]) -> None:
     """A reader needs the memory of one row group, whatever the fragment's size."""
     metadata = pq.read_metadata(pa.BufferReader(encode(activations(ROW_GROUP_ROWS + 5))))
