@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from analysis.lineage.benchmark import benchmarks
 from analysis.metrics.id_rank import id_rank
@@ -28,7 +29,6 @@ from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
-from featurestore.partitions.encoding import with_columns
 from featurestore.query import catalog
 from featurestore.query.filters import reads
 
@@ -50,9 +50,7 @@ def put(lake: Lake, table: str, key: Mapping[str, str], columns: Mapping[str, An
     rows = len(next(iter(columns.values())))
     empty = {name: [None] * rows for name in TABLES[table].columns.names}
     target = writing.Target(TABLES[table], key, {"bench": 1}, part)
-    writing.write_part(
-        lake.storage, target, with_columns(empty | dict(columns), TABLES[table].columns), replacing=False
-    )
+    writing.write_part(lake.storage, target, pa.table(empty | dict(columns), TABLES[table].columns), replacing=False)
 
 
 def make_lake(location: Path, models: int) -> None:
@@ -108,7 +106,7 @@ def make_model(lake: Lake, number: int, entry: Entry) -> None:
         for dataset, scores in of.items():
             columns = {"sample": np.arange(len(scores)), "score": scores, "id_rank": id_rank(scores, ordered)}
             target = writing.Target(TABLES["scores"], scores_key(entry, dataset), {"bench": 1}, {"detector": detector})
-            rows = with_columns(columns, TABLES["scores"].columns)
+            rows = pa.table(columns, TABLES["scores"].columns)
             parts.setdefault(dataset, []).append(target.part([writing.write_fragment(lake.storage, target, 0, rows)]))
     for dataset, of_dataset in parts.items():
         writing.commit(lake.storage, TABLES["scores"], scores_key(entry, dataset), of_dataset, replacing=False)

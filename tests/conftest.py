@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 from featurestore import Lake
-from featurestore.layout.tables import TABLES, vector
-from featurestore.partitions.encoding import vector_array, with_columns
+from featurestore.layout.tables import TABLES
+from featurestore.partitions.encoding import vector_array
 from featurestore.partitions.writing import Target, write_part
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def write_rows(
     rows = len(next(iter(columns.values())))
     empty = {name: [None] * rows for name in found.columns.names}
     is_vector = [isinstance(values, pa.FixedSizeListArray) for values in columns.values()]
-    data = pa.table(dict(columns)) if any(is_vector) else with_columns(empty | dict(columns), found.columns)
+    data = pa.table(dict(columns)) if any(is_vector) else pa.table(empty | dict(columns), found.columns)
     key = {name: path[name] for name in found.keys}
     target = Target(found, key, ingredients or {"seed": 0}, {name: path[name] for name in found.part_keys})
     write_part(lake.storage, target, data, replacing=replacing)
@@ -66,13 +66,7 @@ def random_activations(rows: int, width: int = 3, classes: int = 2, dtype: str =
         "feature": vector_array("feature", generator.normal(size=(rows, width)), dtype, samples),
         "logits": vector_array("logits", generator.normal(size=(rows, classes)), dtype, samples),
     }
-    types = {
-        "sample": pa.int64(),
-        "label": pa.int64(),
-        "feature": vector(width, dtype),
-        "logits": vector(classes, dtype),
-    }
-    return pa.table(arrays, schema=pa.schema(list(types.items())))
+    return pa.table(arrays)
 
 
 @pytest.fixture(scope="session")

@@ -39,11 +39,6 @@ class Table:
         return pa.schema([pa.field(name, pa.string()) for name in self.path_columns] + list(self.columns))
 
 
-def vector(width: int, dtype: str) -> pa.DataType:
-    """The stored type of a vector column: a fixed-size list, since no vector may be missing or of another width."""
-    return pa.list_(pa.field("element", VECTOR_DTYPES[dtype], nullable=False), width)
-
-
 def _columns(**types: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, type_) for name, type_ in types.items()])
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 ROW_GROUP_ROWS = 2048
@@ -100,21 +98,6 @@ def to_numpy(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     if array.null_count and pa.types.is_integer(array.type):
         array = array.fill_null(-1)
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def with_columns(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
-    """Build a table in the schema's column order and types.
-
-    Raises:
-        InputError: The columns are not those of the schema.
-    """
-    if set(columns) != set(schema.names):
-        raise InputError(f"Expected the columns {', '.join(schema.names)}, got {', '.join(columns)}.")
-    return pa.table([_typed(columns[field.name], field.type) for field in schema], schema=schema)
-
-
-def _typed(values: Any, type_: pa.DataType) -> pa.Array:
-    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, type=type_)
 
 
 def _finite(values: NDArray[Any]) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
-from featurestore.partitions.encoding import vector_array, with_columns
+from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ def put(lake: Lake, table: str, key: Mapping[str, str], columns: Mapping[str, An
     rows = len(next(iter(columns.values())))
     filled = {name: columns.get(name, [None] * rows) for name in found.columns.names}
     vectors = any(isinstance(values, pa.FixedSizeListArray) for values in columns.values())
-    data = pa.table(dict(columns)) if vectors else with_columns(filled, found.columns)
+    data = pa.table(dict(columns)) if vectors else pa.table(filled, found.columns)
     target = writing.Target(found, dict(key), {"seed": 0, **ingredients}, {})
     writing.write_part(lake.storage, target, data, replacing=True)
 

@@ -18,7 +18,7 @@ from analysis.scoring.job import Selection, score
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
-from featurestore.partitions.encoding import vector_array, with_columns
+from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def make_model(lake: Lake, name: str, model: Model, weight: NDArray[np.float32],
 
 def with_nulls(table: str, rows: list[dict[str, Any]]) -> pa.Table:
     names = TABLES[table].columns.names
-    return with_columns({name: [row.get(name) for row in rows] for name in names}, TABLES[table].columns)
+    return pa.table({name: [row.get(name) for row in rows] for name in names}, TABLES[table].columns)
 
 
 def make_activations(

@@ -15,7 +15,7 @@ import pytest
 from featurestore import Lake
 from featurestore.care import row_checks, verify
 from featurestore.cli.app import main
-from featurestore.layout.tables import TABLES, vector
+from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.partitions.encoding import encode, vector_array
 
@@ -406,6 +406,6 @@ def test_a_column_that_a_later_version_added_is_no_fault(sound: Lake) -> None:
 
 
 def test_a_vector_that_is_missing_is_a_fault() -> None:
-    column = pa.array([[1.0, 2.0], None], vector(2, "float32"))
+    column = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
     rows = pa.record_batch([pa.array([3, 4]), column], names=["sample", "feature"])
     assert row_checks.finite(rows) == "the feature of sample 4 is missing"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featurestore.errors import InputError, NumericalError
-from featurestore.partitions.encoding import ROW_GROUP_ROWS, encode, to_numpy, vector_array, with_columns
+from featurestore.errors import NumericalError
+from featurestore.partitions.encoding import ROW_GROUP_ROWS, encode, to_numpy, vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,11 +141,3 @@ def test_texts_and_numbers_read_as_they_are() -> None:
     """Other columns come as numpy gives them."""
     assert to_numpy(pa.array(["a", None])).tolist() == ["a", None]
     np.testing.assert_array_equal(to_numpy(pa.array([1.5, None])), [1.5, np.nan])
-
-
-def test_a_table_has_the_schema_s_columns_in_its_order() -> None:
-    """Order and type come from the schema; a missing or unknown column is an error that lists both."""
-    schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
-    assert with_columns({"b": ["x"], "a": [1]}, schema).schema == schema
-    with pytest.raises(InputError, match="Expected the columns a, b, got a, c"):
-        with_columns({"a": [1], "c": [2]}, schema)

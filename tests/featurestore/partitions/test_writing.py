@@ -4,20 +4,18 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from featurestore.errors import ConflictError
 from featurestore.layout.manifest import from_json
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
-from featurestore.partitions.encoding import with_columns
 from featurestore.partitions.writing import Target, commit, find, resume, write_fragment, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pyarrow as pa
 
     from featurestore import Lake
 
@@ -30,7 +28,7 @@ def target(detector: str = "msp", **ingredients: Any) -> Target:
 
 
 def rows(*scores: float) -> pa.Table:
-    return with_columns(
+    return pa.table(
         {"sample": list(range(len(scores))), "score": list(scores), "id_rank": [0.5] * len(scores)}, SCORES.columns
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from featurestore import Lake
 from featurestore.errors import ConflictError, StorageError
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
-from featurestore.partitions.encoding import with_columns
 from featurestore.partitions.writing import Target, commit, resume, write_fragment
 from featurestore.storage import Storage, open_storage
 
@@ -19,8 +19,6 @@ from .writer_job import FRAGMENTS, KEY, ROWS, Job, PartJob, race, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pyarrow as pa
 
     from featurestore.layout.manifest import Manifest
 
@@ -34,7 +32,7 @@ def manifests(storage: Storage) -> list[str]:
 
 
 def scores(*values: float) -> pa.Table:
-    return with_columns({"sample": range(len(values)), "score": values, "id_rank": [0.5] * len(values)}, SCORES.columns)
+    return pa.table({"sample": range(len(values)), "score": values, "id_rank": [0.5] * len(values)}, SCORES.columns)
 
 
 def scores_target(seed: int, detector: str = "msp") -> Target:

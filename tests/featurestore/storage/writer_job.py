@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import LakeError
-from featurestore.layout.tables import TABLES, vector
-from featurestore.partitions.encoding import vector_array, with_columns
+from featurestore.layout.tables import TABLES
+from featurestore.partitions.encoding import vector_array
 from featurestore.partitions.writing import Target, commit, find, resume, write_fragment
 from featurestore.storage import open_storage
 
@@ -63,9 +63,7 @@ class Job:
             name: vector_array(name, generator.normal(size=(self.rows, width)) + self.noise, "float16", samples)
             for name, width in WIDTHS.items()
         }
-        types = {name: vector(width, "float16") for name, width in WIDTHS.items()}
-        columns = {"sample": pa.array(samples), "label": pa.array(samples % 7), **vectors}
-        return pa.table(columns, schema=pa.schema({"sample": pa.int64(), "label": pa.int64(), **types}))
+        return pa.table({"sample": pa.array(samples), "label": pa.array(samples % 7), **vectors})
 
     def run(self, storage: Storage, before_commit: Callable[[], object] = lambda: None) -> int:
         """Write what is missing and commit; return the number of fragments written."""
@@ -98,7 +96,7 @@ class PartJob:
     @property
     def rows(self) -> pa.Table:
         value = float(len(self.detector))
-        return with_columns({"sample": [0], "score": [value], "id_rank": [0.5]}, TABLES["scores"].columns)
+        return pa.table({"sample": [0], "score": [value], "id_rank": [0.5]}, TABLES["scores"].columns)
 
     def run(self, storage: Storage, before_commit: Callable[[], object] = lambda: None) -> None:
         """Write the scores and commit them."""
