@@ -51,6 +51,12 @@ def told_apart(names: Sequence[str], looks: Sequence[str], rest: str) -> alt.Sca
     return alt.Scale(domain=list(names), range=[looks[at] if at < TOLD_APART else rest for at in range(len(names))])
 
 
+def by_ood_set(panel: Any) -> alt.FacetChart:
+    """The chart with a panel for each OOD set, two in a row."""
+    figure: alt.FacetChart = panel.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
+    return figure
+
+
 def pick_one(name: str, field: str, values: Iterable[str], default: str) -> alt.Parameter:
     """A drop-down list that keeps the rows of one value of a field; without the default, the first."""
     names = sorted(set(values))

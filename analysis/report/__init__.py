@@ -1,5 +1,5 @@
 """The report: one HTML file that works offline."""
 
-from analysis.report.page import write_report
+from analysis.report.report_file import write_report
 
 __all__ = ["write_report"]

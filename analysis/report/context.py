@@ -1,26 +1,29 @@
-"""What sections work with: the lake, the benchmark, and answers that several of them need."""
+"""What sections work with: the lake, the benchmark, and figures and tables of what studies and questions say."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
 from analysis.charts.palette import TOLD_APART, UNKNOWN
-from analysis.report.content import Source
+from analysis.report.section_items import FILTERS, Figure, Provenance, TableView
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import ModuleType
+
+    import altair as alt
 
     from featurestore.lake import Lake
 
 # From a dataset and a sample to a picture (of Pillow's kind, with `thumbnail` and `save`), or None if it cannot be read.
 OpenImage: TypeAlias = "Callable[[str, int], Any | None]"
+DEFAULT_BENCHMARK = "main"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Context:
     """A lake to report on.
 
     Attributes:
-        lake: The lake.
+        lake: The lake; it is asked the same more than once.
         benchmark: The benchmark that the report is about.
         open_image: Opens a sample's image; None where images cannot be read at all.
     """
@@ -36,17 +39,6 @@ class Context:
     lake: Lake
     benchmark: str
     open_image: OpenImage | None = None
-    _answers: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict)
-
-    def ask(self, question: str, **parameters: str) -> pl.DataFrame:
-        """The answer to a question on this benchmark, asked once; an unknown pretraining is "unknown"."""
-        key = (question, *(f"{name}={value}" for name, value in sorted(parameters.items())))
-        if key not in self._answers:
-            answer: pl.DataFrame = self.lake.ask(question, benchmark=self.benchmark, **parameters).pl()
-            if "pretraining" in answer.columns:
-                answer = answer.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
-            self._answers[key] = answer
-        return self._answers[key]
 
     @cached_property
     def results(self) -> pl.DataFrame:
@@ -57,6 +49,11 @@ class Context:
     def detectors(self) -> list[str]:
         """The detectors, those with the lowest mean FPR first."""
         return leading(self.results)
+
+    @property
+    def best_detector(self) -> str:
+        """The detector with the lowest mean FPR."""
+        return self.detectors[0]
 
     @property
     def first_detectors(self) -> list[str]:
@@ -79,16 +76,43 @@ class Context:
         near = [name for name in self.ood if name.replace("_", "-").startswith(UNIT_TESTS.removesuffix("s"))]
         return UNIT_TESTS if UNIT_TESTS in self.ood else next(iter(near), None)
 
-    def script(self, study: ModuleType, **options: str) -> Source:
-        """The source of a study's figure."""
-        given = {"benchmark": self.benchmark, **options} if self.benchmark != "main" else options
-        words = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
-        command = f"python -m {study.__name__} --lake {self.lake.location} {' '.join(words)}".rstrip()
-        return Source(command, inspect.getsource(study), "python")
+    def figure(
+        self,
+        study: ModuleType,
+        title: str,
+        caption: str,
+        frame: pl.DataFrame,
+        *,
+        chart: Callable[[pl.DataFrame], alt.TopLevelMixin] | None = None,
+        filters: tuple[str, ...] = FILTERS,
+        options: Mapping[str, str] | None = None,
+    ) -> Figure:
+        """A study's figure; `chart` is the study's own unless another is given, `options` are those of its command."""
+        name = study.__name__.rpartition(".")[2].replace("_", "-")
+        words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in self._given(options or {}).items())
+        command = f"python -m {study.__name__} --lake {self.lake.location}{words}"
+        provenance = Provenance(command, inspect.getsource(study), "python")
+        return Figure(name, title, caption, frame, chart or study.chart, provenance, filters)
 
-    def question(self, name: str, **parameters: str) -> Source:
-        """The source of a question's table."""
-        given = {"benchmark": self.benchmark, **parameters} if self.benchmark != "main" else parameters
-        words = [f"--param {key}={value}" for key, value in given.items()]
-        command = f"featurestore ask {name} --lake {self.lake.location} {' '.join(words)}".rstrip()
-        return Source(command, self.lake.questions()[name].sql, "sql")
+    def answer(
+        self, name: str, title: str, caption: str, question: str, shares: tuple[str, ...] = (), **parameters: str
+    ) -> TableView:
+        """The answer to a question on this benchmark as a table; an unknown pretraining is "unknown"."""
+        frame: pl.DataFrame = self.lake.ask(question, benchmark=self.benchmark, **parameters).pl()
+        if "pretraining" in frame.columns:
+            frame = frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
+        words = "".join(f" --param {key}={value}" for key, value in self._given(parameters).items())
+        command = f"featurestore ask {question} --lake {self.lake.location}{words}"
+        provenance = Provenance(command, self.lake.questions()[question].sql, "sql")
+        return TableView(name, title, caption, frame, provenance, shares)
+
+    def table(
+        self, name: str, title: str, caption: str, frame: pl.DataFrame, *, query: str, shares: tuple[str, ...] = ()
+    ) -> TableView:
+        """A table and the SQL that it begins with."""
+        command = f'featurestore sql "{query}" --lake {self.lake.location}'
+        return TableView(name, title, caption, frame, Provenance(command, query, "sql"), shares)
+
+    def _given(self, options: Mapping[str, str]) -> Mapping[str, str]:
+        """The options of a command, and the benchmark where it is not the default."""
+        return options if self.benchmark == DEFAULT_BENCHMARK else {"benchmark": self.benchmark, **options}

@@ -9,14 +9,14 @@ import polars as pl
 import vl_convert
 
 from analysis.charts.encoding import thinned
-from analysis.charts.specs import inner, specification, with_rows
+from analysis.charts.specifications import inner, specification, with_rows
 from featurestore.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from analysis.report.content import Figure
+    from analysis.report.section_items import Figure
 
 COLUMN_MM = 85
 DOTS_PER_INCH = 300

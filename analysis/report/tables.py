@@ -1,9 +1,9 @@
-"""Frames as HTML tables; all text is escaped."""
+"""Frames as the cells of tables: their text, and what the page needs to sort and to shade them."""
 
 from __future__ import annotations
 
-import html
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -16,52 +16,64 @@ _ROWS_ON_PAPER, _COLUMNS_ON_PAPER = 25, 13
 _LONG = 40
 
 
-def table(frame: pl.DataFrame, shares: Sequence[str] = ()) -> str:
-    """A frame as an HTML table whose headings sort it.
+class Cell(NamedTuple):
+    """A cell, or the heading of a column: its text and the attributes of its element, of which None is left out."""
+
+    text: str
+    attributes: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table to draw.
+
+    Attributes:
+        headings: One for each column.
+        rows: The first 400 rows.
+        cut: Whether paper has no room for all of them.
+    """
+
+    headings: Sequence[Cell]
+    rows: Sequence[Sequence[Cell]]
+    cut: bool
+
+
+def cells(frame: pl.DataFrame, shares: Sequence[str] = ()) -> Grid:
+    """A frame as a table whose headings sort it.
 
     Args:
         frame: Its rows; the page shows the first 400.
         shares: Columns between 0 and 1 that get a bar.
     """
-    head = "".join(_heading(column) for column in frame)
     shown = frame.head(MOST_ROWS)
-    columns = [_cells(column, share=column.name in shares) for column in shown]
-    rows = "".join(f"<tr>{''.join(cells)}</tr>" for cells in zip(*columns, strict=True))
-    cut = " cut" if len(shown) > _ROWS_ON_PAPER or frame.width > _COLUMNS_ON_PAPER else ""
-    return (
-        f'<div class="table{cut}" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+    columns = [_column(column, share=column.name in shares) for column in shown]
+    cut = len(shown) > _ROWS_ON_PAPER or frame.width > _COLUMNS_ON_PAPER
+    return Grid([_heading(column) for column in frame], list(zip(*columns, strict=True)), cut)
 
 
-def _is_number(column: pl.Series) -> bool:
-    return column.dtype.is_numeric()
+def _heading(column: pl.Series) -> Cell:
+    css = "number" if column.dtype.is_numeric() else None
+    return Cell(column.name.replace("_", " "), {"class": css, "data-column": column.name})
 
 
-def _heading(column: pl.Series) -> str:
-    css = ' class="number"' if _is_number(column) else ""
-    name = html.escape(column.name, quote=True)
-    return (
-        f'<th{css} aria-sort="none" data-column="{name}"><button type="button">{name.replace("_", " ")}</button></th>'
-    )
-
-
-def _cells(column: pl.Series, *, share: bool) -> list[str]:
+def _column(column: pl.Series, *, share: bool) -> list[Cell]:
     """All of a column; numbers with three decimals, unless three digits say all of each (a weight decay of 0.03)."""
     short = (
         column.dtype.is_float()
         and not share
         and all(value is None or value == float(f"{value:.3g}") for value in column)
     )
-    return [_cell(value, number=_is_number(column), share=share, short=short) for value in column]
+    number = column.dtype.is_numeric()
+    return [_cell(value, _text(value, short=short), number=number, share=share) for value in column]
 
 
-def _cell(value: object, *, number: bool, share: bool, short: bool) -> str:
-    text = html.escape(_text(value, short=short))
+def _cell(value: object, text: str, *, number: bool, share: bool) -> Cell:
     if not number:
-        return f"<td>{text}</td>" if len(text) <= _LONG else f'<td class="long">{text}</td>'
-    exact = f' data-v="{value:.9g}"' if isinstance(value, float) else ""
-    bar = f' style="--share:{value:.3f}"' if share and isinstance(value, float) else ""
-    return f'<td class="number{" share" if bar else ""}"{exact}{bar}>{text}</td>'
+        return Cell(text, {"class": "long" if len(text) > _LONG else None})
+    if not isinstance(value, float):
+        return Cell(text, {"class": "number"})
+    bar = {"class": "number share", "style": f"--share:{value:.3f}"} if share else {"class": "number"}
+    return Cell(text, {**bar, "data-v": f"{value:.9g}"})
 
 
 def _text(value: object, *, short: bool) -> str:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import ACCURACY, CONFIG, FPR, GREY, OTHER_SHAPE, SHAPES, TOLD_APART, colours, told_apart
+from analysis.charts.palette import (
+    ACCURACY,
+    FPR,
+    GREY,
+    OTHER_SHAPE,
+    SHAPES,
+    TOLD_APART,
+    by_ood_set,
+    colours,
+    told_apart,
+)
 from analysis.studies.command import run
 from analysis.studies.results import RECIPE, leading, results
 
@@ -68,8 +78,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
         .add_params(by_pretraining, by_detector)
         .properties(width=320, height=280)
     )
-    figure: alt.FacetChart = points.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
-    return figure
+    return by_ood_set(points)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG
+from analysis.charts.palette import COLOURS, by_ood_set
 from analysis.ensembles.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
 from analysis.studies.command import run
-from analysis.studies.ranks import best_detector, read_pool, stored_ensembles
+from analysis.studies.ranks import best_detector, read_ranks, stored_ensembles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analysis.ensembles.rank_selection import Ranks
-    from analysis.studies.ranks import Pool, StoredEnsemble
+    from analysis.studies.ranks import ModelRanks, StoredEnsemble
     from featurestore.lake import Lake
 
 SINGLE, GREEDY, ACCURATE, ALL, WEIGHTED, RANDOM, STORED = (
@@ -47,62 +47,45 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "", largest: int =
         mean over both halves), params (of all of them, mean over both halves), members (of the first half) and gain (how
         much lower than the single best). Ensembles that `score --ensemble` stored are judged on the same halves.
     """
-    pool = read_pool(lake, benchmark, detector or best_detector(lake, benchmark))
-    return gains(pool, stored_ensembles(lake, benchmark), largest)
+    ranked = read_ranks(lake, benchmark, detector or best_detector(lake, benchmark))
+    return gains(ranked, stored_ensembles(lake, benchmark), largest)
 
 
-def gains(pool: Pool, ensembles: Sequence[StoredEnsemble], largest: int = 8) -> pl.DataFrame:
+def gains(ranked: ModelRanks, ensembles: Sequence[StoredEnsemble], largest: int = 8) -> pl.DataFrame:
     """The same from ranks that are read already."""
     rows = [
         (
-            pool.detector,
+            ranked.detector,
             ood,
             method,
             len(models),
             value,
-            float(pool.params[models].sum()),
-            _named(pool, models, method),
+            float(ranked.params[models].sum()),
+            _named(ranked, models, method),
         )
-        for ood, ranks in pool.ranks.items()
+        for ood, ranks in ranked.ranks.items()
         for select_on, judge_on in halves(ranks.classes)
         for method, models, value in _tried(ranks.of_classes(select_on), ranks.of_classes(judge_on), largest)
     ]
     rows += [
-        (
-            ensemble.detector,
-            ood,
-            STORED,
-            ensemble.models,
-            mean_of(ranks.of_classes(judge_on), [0]),
-            ensemble.params,
-            str(ensemble),
-        )
-        for ensemble in ensembles
-        for ood, ranks in ensemble.ranks.items()
+        (e.detector, ood, STORED, e.models, mean_of(ranks.of_classes(judge_on), [0]), e.params, str(e))
+        for e in ensembles
+        for ood, ranks in e.ranks.items()
         for _, judge_on in halves(ranks.classes)
     ]
     tried = pl.DataFrame(rows, list(_SCHEMA.items())[:-1], orient="row")
     # A stored ensemble is one row of its own; what is searched for has other members in each half.
-    keys = [
-        "detector",
-        "ood_dataset",
-        "method",
-        "models",
-        pl.when(pl.col("method") == STORED).then("members").alias("which"),
-    ]
-    judged = (
-        tried.group_by(keys, maintain_order=True)
-        .agg(pl.col("fpr95", "params").mean(), pl.col("members").first())
-        .drop("which")
-    )
+    which = pl.when(pl.col("method") == STORED).then("members").alias("which")
+    of_halves = tried.group_by("detector", "ood_dataset", "method", "models", which, maintain_order=True)
+    judged = of_halves.agg(pl.col("fpr95", "params").mean(), pl.col("members").first()).drop("which")
     single = pl.col("fpr95").filter(pl.col("method") == SINGLE).first().over("ood_dataset")
     return judged.with_columns(gain=single - pl.col("fpr95")).sort("ood_dataset", "method", "models")
 
 
-def _named(pool: Pool, models: Sequence[int], method: str) -> str:
+def _named(ranked: ModelRanks, models: Sequence[int], method: str) -> str:
     if method == RANDOM:
         return ""
-    named = ", ".join(pool.models[model] for model in models[:_NAMED])
+    named = ", ".join(ranked.models[model] for model in models[:_NAMED])
     return f"{named} and {len(models) - _NAMED} more" if len(models) > _NAMED else named
 
 
@@ -135,14 +118,8 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
         color=alt.Color("method:N", title="Chosen by", scale=scale),
         tooltip=["ood_dataset", "method", "models", alt.Tooltip("fpr95", format=".3f"), alt.Tooltip("gain", format="+.3f"), alt.Tooltip("params", format=".3s"), "members"],
     )  # fmt: skip
-    layers = alt.layer(base.mark_line(strokeWidth=1.8), base.mark_point(filled=True, size=55, opacity=1)).properties(
-        width=320, height=250
-    )
-    figure: alt.FacetChart = (
-        layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2)
-        .resolve_scale(y="independent")
-        .configure(**CONFIG)
-    )
+    layers = alt.layer(base.mark_line(strokeWidth=1.8), base.mark_point(filled=True, size=55, opacity=1))
+    figure: alt.FacetChart = by_ood_set(layers.properties(width=320, height=250)).resolve_scale(y="independent")
     return figure
 
 

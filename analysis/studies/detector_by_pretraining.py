@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import CONFIG, SHARE_SCALE, UNKNOWN
+from analysis.charts.palette import SHARE_SCALE, UNKNOWN, by_ood_set
 from analysis.studies.command import run
 from analysis.studies.results import leading
 
@@ -49,8 +49,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     light = alt.condition("datum.mean_fpr95 > 0.68", alt.value("white"), alt.value("#1B1F24"))
     numbers = base.mark_text(fontSize=11).encode(text=alt.Text("mean_fpr95:Q", format=".2f"), color=light)
     layers = alt.layer(cells, numbers).properties(width=300, height=alt.Step(22))
-    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
-    return figure
+    return by_ood_set(layers)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import polars as pl
 from analysis.charts.palette import COLOURS, CONFIG, FPR, GREY
 from analysis.ensembles.rank_selection import forward_selection, mean_of
 from analysis.studies.command import run
-from analysis.studies.ranks import best_detector, read_pool
+from analysis.studies.ranks import best_detector, read_ranks
 
 if TYPE_CHECKING:
-    from analysis.studies.ranks import Pool
+    from analysis.studies.ranks import ModelRanks
     from featurestore.lake import Lake
 
 _SCHEMA = {"detector": pl.String, "chosen_on": pl.String, "judged_on": pl.String, "models": pl.Int64, "single_fpr95": pl.Float64, "fpr95": pl.Float64, "members": pl.String}  # fmt: skip
@@ -35,18 +35,18 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "", size: int = 4)
         Columns detector, chosen_on, judged_on, models, single_fpr95 (of the single model that is best on `chosen_on`), fpr95
         (of the greedy combination chosen there), members, and gain (how much lower it is), all of `judged_on`.
     """
-    return transfers(read_pool(lake, benchmark, detector or best_detector(lake, benchmark)), size)
+    return transfers(read_ranks(lake, benchmark, detector or best_detector(lake, benchmark)), size)
 
 
-def transfers(pool: Pool, size: int = 4) -> pl.DataFrame:
+def transfers(ranked: ModelRanks, size: int = 4) -> pl.DataFrame:
     """The same from ranks that are read already."""
     rows = []
-    for source, seen in pool.ranks.items() if len(pool.models) > 1 and len(pool.ranks) > 1 else ():
+    for source, seen in ranked.ranks.items() if len(ranked.models) > 1 and len(ranked.ranks) > 1 else ():
         order = forward_selection(seen, size)
-        names = ", ".join(pool.models[model] for model in order)
+        names = ", ".join(ranked.models[model] for model in order)
         rows += [
-            (pool.detector, source, target, len(order), mean_of(ranks, order[:1]), mean_of(ranks, order), names)
-            for target, ranks in pool.ranks.items()
+            (ranked.detector, source, target, len(order), mean_of(ranks, order[:1]), mean_of(ranks, order), names)
+            for target, ranks in ranked.ranks.items()
             if target != source
         ]
     return pl.DataFrame(rows, _SCHEMA, orient="row").with_columns(gain=pl.col("single_fpr95") - pl.col("fpr95"))

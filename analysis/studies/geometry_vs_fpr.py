@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, GREY
+from analysis.charts.palette import COLOURS, GREY, by_ood_set
 from analysis.studies.command import run
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     )
     points = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
     layers = alt.layer(nil, intervals, points).properties(width=300, height=alt.Step(18))
-    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
-    return figure
+    return by_ood_set(layers)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class ModelRanks:
     """Models that one detector has scored on the same samples.
 
     Attributes:
@@ -54,7 +54,7 @@ def best_detector(lake: Lake, benchmark: str) -> str:
     return leading(frame)[0]
 
 
-def read_pool(lake: Lake, benchmark: str, detector: str) -> Pool:
+def read_ranks(lake: Lake, benchmark: str, detector: str) -> ModelRanks:
     """Read the ranks of every model that is no ensemble itself.
 
     Samples that one of the models could not read are left out for all.
@@ -75,9 +75,9 @@ def read_pool(lake: Lake, benchmark: str, detector: str) -> Pool:
     known = _described(lake, id_dataset).filter(pl.col("model").is_in(complete))
     models = known["model"].to_list()
     if not models:
-        return Pool(detector, [], np.empty(0), {}, 0)
+        return ModelRanks(detector, [], np.empty(0), {}, 0)
     ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=models)
-    return Pool(
+    return ModelRanks(
         detector,
         models,
         known["params"].cast(pl.Float64).fill_null(np.nan).to_numpy(),

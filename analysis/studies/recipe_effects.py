@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, FPR, GREY, pick_one
+from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one
 from analysis.studies.command import run
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
     )
     second = base.mark_point(size=70, filled=True, opacity=1).encode(x="to_fpr95:Q", y=y, color=colour, tooltip=tooltip)
     layers = alt.layer(interval, line, first, second).add_params(chosen).properties(width=300, height=alt.Step(24))
-    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
-    return figure
+    return by_ood_set(layers)
 
 
 if __name__ == "__main__":

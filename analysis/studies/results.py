@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
@@ -12,20 +12,12 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 UNIT_TESTS = "unit-tests"
-RECIPE = (
-    "architecture",
-    "pretraining",
-    "weight_decay",
-    "dropout",
-    "stochastic_depth",
-    "augmentation",
-    "finetune_lr",
-    "input_size",
-)
+RECIPE = ("architecture", "pretraining", "weight_decay", "dropout", "stochastic_depth", "augmentation", "finetune_lr", "input_size")  # fmt: skip
+Aggregation: TypeAlias = Literal["class_mean", "pooled", "class"]
 _COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", "fpr95", "auroc", "accuracy")
 
 
-def results(lake: Lake, benchmark: str, aggregation: str = "class_mean") -> pl.DataFrame:
+def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean") -> pl.DataFrame:
     """One row per model, detector, OOD set and, with aggregation `class`, OOD class.
 
     Args:
@@ -37,17 +29,10 @@ def results(lake: Lake, benchmark: str, aggregation: str = "class_mean") -> pl.D
         Columns model, detector, ood_dataset, ood_class, n_ood, fpr95, auroc, accuracy and the recipe; an unknown
         pretraining is "unknown".
     """
-    query = f"select {', '.join(_COLUMNS + RECIPE)}, benchmark, aggregation from results"  # noqa: S608 # constants
-    frame: pl.DataFrame = (
-        lake.sql(query)
-        .pl(lazy=True)
-        .filter(pl.col("benchmark") == benchmark, pl.col("aggregation") == aggregation)
-        .drop("benchmark", "aggregation")
-        .collect()
-    )
-    return frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN)).sort(
-        "ood_dataset", "detector", "model", "ood_class"
-    )
+    query = f"select {', '.join(_COLUMNS + RECIPE)}, benchmark from results where aggregation = '{aggregation}'"  # noqa: S608 # constants
+    frame: pl.DataFrame = lake.sql(query).pl().filter(pl.col("benchmark") == benchmark).drop("benchmark")
+    known = frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
+    return known.sort("ood_dataset", "detector", "model", "ood_class")
 
 
 def leading(frame: pl.DataFrame) -> list[str]:

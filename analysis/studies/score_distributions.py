@@ -18,6 +18,7 @@ from analysis.studies.scores import model_scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from analysis.studies.scores import ModelScores
     from featurestore.lake import Lake
 
 
@@ -34,7 +35,11 @@ def data(lake: Lake, benchmark: str = "main", model: str = "", bins: int = 48) -
         Columns model, detector, dataset, role (ID or OOD), low and high (of the bin), share (of the dataset's samples) and
         threshold (the score that 95 % of ID test samples reach).
     """
-    scores = model_scores(lake, benchmark, model)
+    return distributions(model_scores(lake, benchmark, model), bins)
+
+
+def distributions(scores: ModelScores, bins: int = 48) -> pl.DataFrame:
+    """The same from scores that are read already."""
     both = pl.concat([scores.id.with_columns(role=pl.lit("ID")), scores.ood.with_columns(role=pl.lit("OOD"))])
     rows = []
     for (detector,), of_detector in both.group_by("detector", maintain_order=True):
@@ -44,15 +49,11 @@ def data(lake: Lake, benchmark: str = "main", model: str = "", bins: int = 48) -
         for (dataset, role), part in of_detector.group_by("dataset", "role", maintain_order=True):
             counts, _ = np.histogram(np.clip(part["score"].to_numpy(), edges[0], edges[-1]), edges)
             columns = {"low": edges[:-1], "high": edges[1:], "share": counts / len(part)}
-            constants = {
-                "model": scores.model,
-                "detector": detector,
-                "dataset": dataset,
-                "role": role,
-                "threshold": threshold,
-            }
+            named = {"model": scores.model, "detector": detector, "dataset": dataset, "role": role}
             rows.append(
-                pl.DataFrame(columns).with_columns(pl.lit(value).alias(name) for name, value in constants.items())
+                pl.DataFrame(columns).with_columns(
+                    **{key: pl.lit(value) for key, value in named.items()}, threshold=threshold
+                )
             )
     return pl.concat(rows).select("model", "detector", "dataset", "role", "low", "high", "share", "threshold")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, FPR, GREY, pick_one
+from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one
 from analysis.studies.command import run
 from analysis.studies.results import leading, results
 
@@ -64,8 +64,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.FacetChart:
         .add_params(chosen)
         .properties(width=300, height=alt.Step(34))
     )  # fmt: skip
-    figure: alt.FacetChart = points.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
-    return figure
+    return by_ood_set(points)
 
 
 if __name__ == "__main__":

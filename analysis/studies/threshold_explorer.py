@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, GREY, TOLD_APART, told_apart
+from analysis.charts.palette import COLOURS, GREY, TOLD_APART, by_ood_set, told_apart
 from analysis.studies.command import run
 from analysis.studies.results import leading
 from analysis.studies.scores import model_scores
@@ -19,6 +19,7 @@ from analysis.studies.scores import model_scores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.studies.scores import ModelScores
     from featurestore.lake import Lake
 
 TPRS = np.round(np.concatenate([np.arange(0.5, 0.9, 0.02), np.arange(0.9, 0.9999, 0.005)]), 3)
@@ -39,7 +40,11 @@ def data(lake: Lake, benchmark: str = "main", model: str = "") -> pl.DataFrame:
         Columns model, detector, ood_dataset, tpr (share of ID to accept), threshold (the score's quantile 1 - tpr) and
         fpr (share of all the OOD set's samples at or above it).
     """
-    scores = model_scores(lake, benchmark, model)
+    return curves(model_scores(lake, benchmark, model))
+
+
+def curves(scores: ModelScores) -> pl.DataFrame:
+    """The same from scores that are read already."""
     rows = []
     for (detector,), of_id in scores.id.group_by("detector", maintain_order=True):
         thresholds = np.quantile(of_id["score"].to_numpy(), 1 - TPRS)
@@ -87,8 +92,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
     ]
     dots = base.mark_point(filled=True, size=50).encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=tooltip).add_params(near)  # fmt: skip
     layers = alt.layer(usual, lines, dots).properties(width=320, height=260)
-    figure: alt.FacetChart = layers.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
-    return figure
+    return by_ood_set(layers)
 
 
 if __name__ == "__main__":

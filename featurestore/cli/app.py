@@ -18,7 +18,7 @@ from featurestore.errors import LakeError
 _FAILED, _INTERRUPTED = 1, 130
 _EXTRA_OF = {
     "torch": "extract", "timm": "extract", "PIL": "extract", "safetensors": "extract", "torchvision": "extract",
-    "altair": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
+    "altair": "report", "jinja2": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
 }  # fmt: skip
 
 app = typer.Typer(

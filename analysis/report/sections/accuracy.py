@@ -7,68 +7,61 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.report.content import Content, Figure, Section, TableView
-from analysis.report.wording import FEW, Text, correlation, hedge, sentence, span
+from analysis.report.section_items import SectionBody
+from analysis.report.sections.section import Section
+from analysis.report.sentences import FEW, Text, correlation, hedge, sentence, span
 from analysis.studies import accuracy_vs_fpr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markupsafe import Markup
+
     from analysis.report.context import Context
 
 _QUESTION = "accuracy_fpr_correlation"
 _ALL = "all"
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """The scatter and the correlations."""
     frame = accuracy_vs_fpr.data(context.lake, context.benchmark)
     if frame.is_empty():
-        return Content(
+        return SectionBody(
             not_shown=["Accuracy against FPR: no model's accuracy is known, since the ID test set has no labels."]
         )
-    answer = context.ask(_QUESTION)
-    figure = Figure(
-        "accuracy-vs-fpr",
+    figure = context.figure(
+        accuracy_vs_fpr,
         "Accuracy against FPR",
         "Each point is a model with a detector; lower is better. FPR is the share of OOD samples accepted at the threshold "
         "that accepts 95 % of ID test samples, averaged over the OOD classes. Hover for the recipe; click a legend entry "
         "to single it out.",
         frame,
-        partial(accuracy_vs_fpr.chart, detectors=context.detectors),
-        context.script(accuracy_vs_fpr),
+        chart=partial(accuracy_vs_fpr.chart, detectors=context.detectors),
     )
-    table = TableView(
-        "correlation", "Correlation of accuracy and FPR", "Over models; below zero, more accurate models accept less OOD.", answer, context.question(_QUESTION),
-    )  # fmt: skip
     models = frame["model"].n_unique()
     if models < FEW:
-        return Content(
-            items=[figure],
-            not_shown=[f"Correlation of accuracy and FPR: it takes {FEW} models, the lake has {models}."],
-        )
-    return Content(_findings(context, answer), [figure, table])
+        few = f"Correlation of accuracy and FPR: it takes {FEW} models, the lake has {models}."
+        return SectionBody(items=[figure], not_shown=[few])
+    caption = "Over models; below zero, more accurate models accept less OOD."
+    table = context.answer("correlation", "Correlation of accuracy and FPR", caption, _QUESTION)
+    return SectionBody(list(_findings(context, table.frame)), [figure, table])
 
 
-def _findings(context: Context, answer: pl.DataFrame) -> list[str]:
+def _findings(context: Context, answer: pl.DataFrame) -> Iterator[Markup]:
     """For each OOD set, by the best detector: whether the interval of the rank correlation excludes zero."""
-    best = answer.filter(
-        pl.col("pretraining") == _ALL, pl.col("detector") == context.detectors[0], pl.col("spearman").is_not_null()
-    )
-    found = []
+    of_best = pl.col("detector") == context.best_detector
+    best = answer.filter(of_best, pl.col("pretraining") == _ALL, pl.col("spearman").is_not_null())
     for row in best.head(3).iter_rows(named=True):
         low, high = row["spearman_low"], row["spearman_high"]
-        found.append(
-            sentence(
-                _verdict(low, high)
-                + " (Spearman {rho}, {interval}, n = {models} models, by {detector})."
-                + hedge(row["models"]),
-                ood=row["ood_dataset"],
-                rho=correlation(row["spearman"], f"{_QUESTION}.spearman"),
-                interval=Text(span(low, high, shares=False)),
-                models=row["models"],
-                detector=row["detector"],
-            )
-        )
-    return found
+        yield sentence(
+            _verdict(low, high) + " (Spearman {rho}, {interval}, n = {models} models, by {detector})." + hedge(row["models"]),
+            ood=row["ood_dataset"],
+            rho=correlation(row["spearman"], f"{_QUESTION}.spearman"),
+            interval=Text(span(low, high, shares=False)),
+            models=row["models"],
+            detector=row["detector"],
+        )  # fmt: skip
 
 
 def _verdict(low: float | None, high: float | None) -> str:

@@ -6,82 +6,73 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.report.content import Content, Figure, Section
-from analysis.report.wording import Text, percent, sentence
+from analysis.report.section_items import SectionBody
+from analysis.report.sections.section import Section
+from analysis.report.sentences import Text, percent, sentence
 from analysis.studies import combining_models, ensemble_transfer
 from analysis.studies.combining_models import GREEDY, SINGLE
-from analysis.studies.ranks import read_pool, stored_ensembles
+from analysis.studies.ranks import read_ranks, stored_ensembles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markupsafe import Markup
+
     from analysis.report.context import Context
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """Gain against cost, and transfer between OOD sets."""
-    models = context.results["model"].n_unique()
-    if models < 2:
-        return Content(not_shown=["Combining models: it takes two models, the lake has one."])
-    pool = read_pool(context.lake, context.benchmark, context.detectors[0])
-    gains = combining_models.gains(pool, stored_ensembles(context.lake, context.benchmark))
-    transfer = ensemble_transfer.transfers(pool)
-    items: list[Figure] = []
-    not_shown = []
-    if gains.is_empty():
-        not_shown.append(
-            "Combining models: it takes two models scored on the same datasets, and an OOD set with two classes to split."
-        )
-    else:
-        items.append(
-            Figure(
-                "combining-models",
-                "Gain against cost",
-                f"The mean of the ID ranks of several models by {context.detectors[0]}. What is chosen is chosen on one half of the OOD "
-                "classes and judged on the other half, then the other way round. Random is the mean of 20 draws.",
-                gains,
-                combining_models.chart,
-                context.script(combining_models, detector=context.detectors[0]),
-                filters=(),
-            )
-        )
-    if transfer.is_empty():
-        not_shown.append("Transfer between OOD sets: it takes two models and two OOD sets.")
-    else:
-        items.append(
-            Figure(
-                "ensemble-transfer",
-                "Chosen on one OOD set, judged on another",
-                "A row is the set chosen on → the set judged on. Open: the single model that is best on the first. Filled: the greedy "
-                "combination of up to four models that is best there.",
-                transfer,
-                ensemble_transfer.chart,
-                context.script(ensemble_transfer, detector=context.detectors[0]),
-                filters=(),
-            )
-        )
-    return Content(_findings(gains), items, not_shown)
+    if context.results["model"].n_unique() < 2:
+        return SectionBody(not_shown=["Combining models: it takes two models, the lake has one."])
+    ranks = read_ranks(context.lake, context.benchmark, context.best_detector)
+    gains = combining_models.gains(ranks, stored_ensembles(context.lake, context.benchmark))
+    transfer = ensemble_transfer.transfers(ranks)
+    cost = context.figure(
+        combining_models,
+        "Gain against cost",
+        f"The mean of the ID ranks of several models by {context.best_detector}. What is chosen is chosen on one half of the OOD "
+        "classes and judged on the other half, then the other way round. Random is the mean of 20 draws.",
+        gains,
+        filters=(),
+        options={"detector": context.best_detector},
+    )
+    elsewhere = context.figure(
+        ensemble_transfer,
+        "Chosen on one OOD set, judged on another",
+        "A row is the set chosen on → the set judged on. Open: the single model that is best on the first. Filled: the greedy "
+        "combination of up to four models that is best there.",
+        transfer,
+        filters=(),
+        options={"detector": context.best_detector},
+    )
+    missing = {
+        "Combining models: it takes two models scored on the same datasets, and an OOD set with two classes to split.": gains,
+        "Transfer between OOD sets: it takes two models and two OOD sets.": transfer,
+    }
+    return SectionBody(
+        list(_findings(gains)),
+        [figure for figure in (cost, elsewhere) if not figure.frame.is_empty()],
+        [why for why, frame in missing.items() if frame.is_empty()],
+    )
 
 
-def _findings(gains: pl.DataFrame) -> list[str]:
+def _findings(gains: pl.DataFrame) -> Iterator[Markup]:
     """For each OOD set: the greedy combination against the single best, on classes held out."""
-    found = []
     for (ood,), part in list(gains.group_by("ood_dataset", maintain_order=True))[:2]:
         single = part.filter(pl.col("method") == SINGLE).row(0, named=True)
         # The size is fixed beforehand: choosing it by these numbers would look at the held-out classes.
         greedy = part.filter(pl.col("method") == GREEDY, pl.col("models") <= 4).sort("models").row(-1, named=True)
-        verdict = "lowers" if greedy["gain"] > 0 else "does not lower"
-        found.append(
-            sentence(
-                "Combining {models} models, chosen greedily, {verdict} the FPR on held-out classes of {ood}: {after} against {before} "
-                "of the single best (by {detector}; one split, both ways, so without an interval).",
-                models=greedy["models"],
-                verdict=Text(verdict),
-                ood=str(ood),
-                after=percent(greedy["fpr95"]),
-                before=percent(single["fpr95"]),
-                detector=single["detector"],
-            )
+        yield sentence(
+            "Combining {models} models, chosen greedily, {verdict} the FPR on held-out classes of {ood}: {after} against {before} "
+            "of the single best (by {detector}; one split, both ways, so without an interval).",
+            models=greedy["models"],
+            verdict=Text("lowers" if greedy["gain"] > 0 else "does not lower"),
+            ood=str(ood),
+            after=percent(greedy["fpr95"]),
+            before=percent(single["fpr95"]),
+            detector=single["detector"],
         )
-    return found
 
 
 SECTION = Section("combining", "Combining models", 70, build)

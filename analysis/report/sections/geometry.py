@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from scipy.special import ndtri
 
-from analysis.report.content import Content, Figure, Section, Source, TableView
-from analysis.report.wording import FEW, Number, Text, correlation, hedge, sentence, span
+from analysis.report.section_items import SectionBody
+from analysis.report.sections.section import Section
+from analysis.report.sentences import FEW, Number, Text, correlation, hedge, sentence, span
 from analysis.studies import geometry, geometry_vs_fpr
 from featurestore.query import catalog
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from analysis.report.context import Context
+    from analysis.report.section_items import Figure
 
 _QUERY = "from geometry where dataset = fit_dataset"
 _MEANINGS = "select column_name as measure, comment as meaning from duckdb_columns() where table_name = 'geometry'"
@@ -23,27 +27,29 @@ _PREFERRED = "mahalanobis"
 _MOST = 2
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """The measures by pretraining, their correlation with FPR, and the measures of each model."""
     if not context.lake.partitions("geometry"):
-        return Content(
+        return SectionBody(
             not_shown=["Geometry: the lake holds no measures of its feature spaces; `featurestore score` makes them."]
         )
-    frame: pl.DataFrame = context.lake.sql(_QUERY).pl()
-    source = Source(f'featurestore sql "{_QUERY}" --lake {context.lake.location}', _QUERY, "sql")
-    table = TableView(
-        "geometry-measures", "Measures of the feature spaces", "One row per model and fit dataset.", frame, source
+    table = context.table(
+        "geometry-measures",
+        "Measures of the feature spaces",
+        "One row per model and fit dataset.",
+        context.lake.sql(_QUERY).pl(),
+        query=_QUERY,
     )
-    meanings = TableView(
+    meanings = context.table(
         "geometry-meanings",
         "What the measures are",
         "Of the features of the fit dataset; ood_energy_outside is energy_outside of the OOD set.",
         _meanings(),
-        Source(f'featurestore sql "{_MEANINGS}" --lake {context.lake.location}', _MEANINGS, "sql"),
+        query=_MEANINGS,
     )
     apart, findings, not_shown = _by_pretraining(context)
     ranked, more, why = _predictors(context)
-    return Content([*more, *findings], [*apart, *ranked, meanings, table], [*not_shown, *why])
+    return SectionBody([*more, *findings], [*apart, *ranked, meanings, table], [*not_shown, *why])
 
 
 def _meanings() -> pl.DataFrame:
@@ -51,23 +57,21 @@ def _meanings() -> pl.DataFrame:
     return pl.DataFrame({"measure": geometry.MEASURES, "meaning": [known[name] for name in geometry.MEASURES]})
 
 
-def _by_pretraining(context: Context) -> tuple[list[Figure], list[str], list[str]]:
+def _by_pretraining(context: Context) -> tuple[list[Figure], list[Markup], list[str]]:
     frame = geometry.data(context.lake, context.benchmark)
     if frame.is_empty():
         return [], [], ["Geometry by pretraining: it takes two models whose measures differ."]
-    figure = Figure(
-        "geometry",
+    figure = context.figure(
+        geometry,
         "Feature spaces by pretraining",
         "Each dot is a model, each bar the mean of a pretraining; the measures that differ most stand first. Measures whose "
         "values span more than a factor of ten are compared by their logarithms. A table below says what each measure is.",
         frame,
-        geometry.chart,
-        context.script(geometry),
     )
     return [figure], _differences(frame), []
 
 
-def _differences(frame: pl.DataFrame) -> list[str]:
+def _differences(frame: pl.DataFrame) -> list[Markup]:
     """The measure and pretraining that lie furthest from the others, unless that could be chance."""
     groups: pl.DataFrame = frame.drop_nulls("difference").unique(["measure", "pretraining"])
     clear = groups.filter((pl.col("low") > 0) | (pl.col("high") < 0))
@@ -93,21 +97,20 @@ def _differences(frame: pl.DataFrame) -> list[str]:
     ]
 
 
-def _predictors(context: Context) -> tuple[list[Figure], list[str], list[str]]:
-    detector = _PREFERRED if _PREFERRED in context.detectors else context.detectors[0]
+def _predictors(context: Context) -> tuple[list[Figure], list[Markup], list[str]]:
+    detector = _PREFERRED if _PREFERRED in context.detectors else context.best_detector
     frame = geometry_vs_fpr.data(context.lake, context.benchmark, detector)
     models = int(frame["models"].to_numpy().max()) if len(frame) else 0
     if models < FEW:
         return [], [], [f"Geometry against FPR: it takes {FEW} models with both by {detector}, the lake has {models}."]
-    figure = Figure(
-        "geometry-vs-fpr",
+    figure = context.figure(
+        geometry_vs_fpr,
         "What goes with FPR",
         f"The rank correlation of each measure with the FPR of {detector}, over models, with its 95 % interval. The interval "
         "is for each measure alone: of 25 measures without any meaning, one or two have one without zero.",
         frame,
-        geometry_vs_fpr.chart,
-        context.script(geometry_vs_fpr, **({} if detector == _PREFERRED else {"detector": detector})),
         filters=(),
+        options={} if detector == _PREFERRED else {"detector": detector},
     )
     first = frame.group_by("ood_dataset", maintain_order=True).first().head(_MOST)
     tried = dict(frame.group_by("ood_dataset").len().iter_rows())
@@ -116,9 +119,9 @@ def _predictors(context: Context) -> tuple[list[Figure], list[str], list[str]]:
     return [figure], [_predictor(row, tried[row["ood_dataset"]]) for row in first.iter_rows(named=True)], why
 
 
-def _predictor(row: dict[str, object], tried: int) -> str:
+def _predictor(row: dict[str, Any], tried: int) -> Markup:
     """The closest measure, as clear as it is: also among all that were tried, by itself, or not."""
-    rho, models = float(str(row["spearman"])), int(str(row["models"]))
+    rho, models = row["spearman"], row["models"]
     if abs(rho) < 1 and models > 3:
         error = math.sqrt((1 + rho**2 / 2) / (models - 3))
         size = abs(math.atanh(rho)) / error
@@ -133,12 +136,12 @@ def _predictor(row: dict[str, object], tried: int) -> str:
     )
     return sentence(
         verdict + " (Spearman {rho}, {interval}, n = {models} models)." + hedge(models),
-        ood=str(row["ood_dataset"]),
-        detector=str(row["detector"]),
-        measure=str(row["measure"]),
+        ood=row["ood_dataset"],
+        detector=row["detector"],
+        measure=row["measure"],
         tried=tried,
         rho=correlation(rho, f"{_QUESTION}.spearman"),
-        interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),  # type: ignore[arg-type] # numbers or None
+        interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),
         models=models,
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from analysis.report.content import Content, Gallery, Picture, Section, Source, TableView
+from analysis.report.section_items import Gallery, Picture, SectionBody
+from analysis.report.sections.section import Section
 from featurestore.errors import LakeError
 
 if TYPE_CHECKING:
@@ -18,45 +19,37 @@ _EACH, _SETS, _SIDE, _QUALITY = 12, 3, 160, 72
 _CAPTION = "Below each: its OOD class, the class that the model predicts, its score, and the share of ID test samples that score lower."
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """The samples with the highest ID ranks of each OOD set, by the best detector, as pictures and as a table."""
-    detector = context.detectors[0]
-    scored = {
-        m.key["dataset"] for m in context.lake.partitions("scores", benchmark=context.benchmark, model=context.model)
-    }
-    hardest = [_hardest(context, detector, dataset) for dataset in context.ood[:_SETS] if dataset in scored]
+    held = context.lake.partitions("scores", benchmark=context.benchmark, model=context.model)
+    scored = {manifest.key["dataset"] for manifest in held}
+    hardest = {dataset: _hardest(context, dataset) for dataset in context.ood[:_SETS] if dataset in scored}
     if not hardest:
-        return Content(not_shown=[f"Hardest OOD samples: the lake holds no scores of {context.model}."])
-    frame = pl.concat(hardest)
-    pictures = {
-        str(part["ood_dataset"][0]): [_picture(context, row) for row in part.iter_rows(named=True)] for part in hardest
-    }
-    shown = {dataset: [picture for picture in of if picture.jpeg] for dataset, of in pictures.items()}
-    table = TableView(
-        "hardest-samples", "The same as a table", "ID rank: the share of ID test samples that score lower.", frame,
-        _source(context, detector),
-    )  # fmt: skip
+        return SectionBody(not_shown=[f"Hardest OOD samples: the lake holds no scores of {context.model}."])
+    shown = {dataset: _pictures(context, part) for dataset, part in hardest.items()}
+    caption = "ID rank: the share of ID test samples that score lower."
+    table = context.table(
+        "hardest-samples", "The same as a table", caption, pl.concat(hardest.values()), query=_query(context)
+    )
     galleries = [Gallery(f"Hardest samples of {dataset}", _CAPTION, of) for dataset, of in shown.items() if of]
-    return Content(
+    return SectionBody(
         (),
         [*galleries, table],
-        _why_not(context, len(frame), sum(map(len, shown.values()))),
-        f"The OOD samples that {detector} of the most accurate model, {context.model}, takes for ID most surely.",
+        _why_not(context, len(table.frame), sum(map(len, shown.values()))),
+        f"The OOD samples that {context.best_detector} of the most accurate model, {context.model}, takes for ID most surely.",
     )
 
 
-def _source(context: Context, detector: str) -> Source:
+def _query(context: Context) -> str:
     """SQL to show: names of models, detectors and benchmarks are slugs, and it is not run."""
-    where = (
-        f"benchmark = '{context.benchmark}' and model = '{context.model}' and detector = '{detector}' and role = 'ood'"
-    )
-    query = f"select dataset, sample, class_name, score, id_rank from scores join samples using (dataset, sample) join datasets using (dataset) where {where} order by id_rank desc, score desc limit {_EACH}"  # noqa: S608
-    return Source(f'featurestore sql "{query}" --lake {context.lake.location}', query, "sql")
+    where = f"benchmark = '{context.benchmark}' and model = '{context.model}' and detector = '{context.best_detector}' and role = 'ood'"
+    return f"select dataset, sample, class_name, score, id_rank from scores join samples using (dataset, sample) join datasets using (dataset) where {where} order by id_rank desc, score desc limit {_EACH}"  # noqa: S608
 
 
-def _hardest(context: Context, detector: str, dataset: str) -> pl.DataFrame:
+def _hardest(context: Context, dataset: str) -> pl.DataFrame:
     lake = context.lake
-    scores = lake.scan("scores", benchmark=context.benchmark, model=context.model, dataset=dataset, detector=detector)
+    key = {"benchmark": context.benchmark, "model": context.model, "detector": context.best_detector}
+    scores = lake.scan("scores", dataset=dataset, **key)
     ranked = scores.select("sample", "score", "id_rank").sort(
         "id_rank", "score", "sample", descending=[True, True, False]
     )
@@ -90,20 +83,25 @@ def _class_names(context: Context) -> dict[int, str]:
     return dict(samples.join(own, on="dataset", how="semi").select("label", "class_name").iter_rows())
 
 
-def _picture(context: Context, row: dict[str, object]) -> Picture:
-    image = context.open_image(str(row["ood_dataset"]), int(str(row["sample"]))) if context.open_image else None
+def _pictures(context: Context, part: pl.DataFrame) -> list[Picture]:
+    """Of the samples whose images can be read."""
+    if context.open_image is None:
+        return []
+    opened = ((row, context.open_image(row["ood_dataset"], row["sample"])) for row in part.iter_rows(named=True))
+    return [_picture(row, image) for row, image in opened if image is not None]
+
+
+def _picture(row: dict[str, Any], image: Any) -> Picture:
+    image.thumbnail((_SIDE, _SIDE))
+    jpeg = io.BytesIO()
+    image.convert("RGB").save(jpeg, "JPEG", quality=_QUALITY)
     lines = (
         str(row["class_name"]),
         f"→ {row['predicted']}" if row["predicted"] else "",
         f"score {row['score']:.4g}".replace("-", "−"),
-        f"above {100 * float(str(row['id_rank'])):.0f}\u00a0% of ID",
+        f"above {100 * row['id_rank']:.0f}\u00a0% of ID",
     )
-    if image is None:
-        return Picture(b"", lines)
-    image.thumbnail((_SIDE, _SIDE))
-    content = io.BytesIO()
-    image.convert("RGB").save(content, "JPEG", quality=_QUALITY)
-    return Picture(content.getvalue(), lines)
+    return Picture(jpeg.getvalue(), lines)
 
 
 def _why_not(context: Context, wanted: int, shown: int) -> list[str]:

@@ -5,43 +5,40 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.report.content import Content, Figure, Section
+from analysis.report.section_items import SectionBody
+from analysis.report.sections.section import Section
 from analysis.studies import score_distributions, threshold_explorer
+from analysis.studies.scores import model_scores
 
 if TYPE_CHECKING:
     from analysis.report.context import Context
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """Distributions and curves of the most accurate model."""
     if not context.lake.partitions("scores", benchmark=context.benchmark, model=context.model):
-        return Content(not_shown=[f"Scores of {context.model}: the lake holds its metrics, and no scores of it."])
-    distributions = score_distributions.data(context.lake, context.benchmark, context.model)
-    curves = threshold_explorer.data(context.lake, context.benchmark, context.model)
-    return Content(
-        intro=f"The most accurate model, {context.model}.",
-        items=[
-            Figure(
-                "score-distributions",
-                "Scores of ID and OOD samples",
-                "The dashed line is the threshold that accepts 95 % of ID test samples: OOD to the right of it is accepted. Scores "
-                "beyond the axis count in its outermost bars.",
-                distributions,
-                partial(score_distributions.chart, detector=context.detectors[0]),
-                context.script(score_distributions, model=context.model),
-                filters=(),
-            ),
-            Figure(
-                "threshold-explorer",
-                "FPR against TPR",
-                "What another threshold costs, over all samples of each OOD set: move along a curve to read it. The dashed line is the usual 95 %.",
-                curves,
-                partial(threshold_explorer.chart, detectors=context.detectors),
-                context.script(threshold_explorer, model=context.model),
-                filters=("detector",),
-            ),
-        ],
+        return SectionBody(not_shown=[f"Scores of {context.model}: the lake holds its metrics, and no scores of it."])
+    scores = model_scores(context.lake, context.benchmark, context.model)
+    distributions = context.figure(
+        score_distributions,
+        "Scores of ID and OOD samples",
+        "The dashed line is the threshold that accepts 95 % of ID test samples: OOD to the right of it is accepted. Scores "
+        "beyond the axis count in its outermost bars.",
+        score_distributions.distributions(scores),
+        chart=partial(score_distributions.chart, detector=context.best_detector),
+        filters=(),
+        options={"model": context.model},
     )
+    curves = context.figure(
+        threshold_explorer,
+        "FPR against TPR",
+        "What another threshold costs, over all samples of each OOD set: move along a curve to read it. The dashed line is the usual 95 %.",
+        threshold_explorer.curves(scores),
+        chart=partial(threshold_explorer.chart, detectors=context.detectors),
+        filters=("detector",),
+        options={"model": context.model},
+    )
+    return SectionBody(items=[distributions, curves], intro=f"The most accurate model, {context.model}.")
 
 
 SECTION = Section("one-model", "One model from close by", 50, build)

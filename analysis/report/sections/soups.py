@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.report.content import Content, Figure, Section
-from analysis.report.wording import Number, hedge, points, sentence
+from analysis.report.section_items import SectionBody
+from analysis.report.sections.section import Section
+from analysis.report.sentences import Number, hedge, points, sentence
 from analysis.studies import soups
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from analysis.report.context import Context
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """The soups that have scored ingredients."""
     frame = soups.data(context.lake, context.benchmark).filter(pl.col("part").n_unique().over("soup") == 2)
     if frame.is_empty():
-        return Content(
-            not_shown=[
-                "Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients."
-            ]
-        )
-    figure = Figure(
-        "soups",
+        return SectionBody(
+            not_shown=["Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients."]
+        )  # fmt: skip
+    figure = context.figure(
+        soups,
         "Soups and their ingredients",
         "The diamond is the model of averaged weights; the dots are the models that it was averaged from.",
         frame,
-        partial(soups.chart, detector=context.detectors[0]),
-        context.script(soups),
+        chart=partial(soups.chart, detector=context.best_detector),
         filters=(),
     )
-    return Content(_findings(context, frame), [figure])
+    return SectionBody(_findings(context, frame), [figure])
 
 
-def _findings(context: Context, frame: pl.DataFrame) -> list[str]:
-    own = frame.filter(pl.col("part") == "soup", pl.col("detector") == context.detectors[0])
+def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
+    own = frame.filter(pl.col("part") == "soup", pl.col("detector") == context.best_detector)
     return [
         sentence(
             "On {ood}, {better} of {soups} soups accept less OOD than their ingredients do on average; the mean gain is {gain} "
@@ -46,7 +46,7 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[str]:
             better=Number(better := part.filter(pl.col("gain") > 0).height, str(better)),
             soups=len(part),
             gain=points(float(part["gain"].to_numpy().mean())),
-            detector=context.detectors[0],
+            detector=context.best_detector,
         )
         for (ood,), part in own.group_by("ood_dataset", maintain_order=True)
     ]

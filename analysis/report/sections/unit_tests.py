@@ -3,52 +3,57 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analysis.report.content import Content, Figure, Section, TableView
-from analysis.report.wording import Number, hedge, percent, sentence
+from analysis.report.section_items import SectionBody
+from analysis.report.sections.section import Section
+from analysis.report.sentences import Number, hedge, percent, sentence
 from analysis.studies import unit_test_heatmap
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from analysis.report.context import Context
 
 _QUESTION = "accuracy_vs_unit_test_fpr"
 
 
-def build(context: Context) -> Content:
+def build(context: Context) -> SectionBody:
     """The heatmap and the question's answer."""
     if context.unit_tests is None:
-        return Content(
+        return SectionBody(
             not_shown=["Unit-tests: no OOD set is named unit-tests; make one with `featurestore unit-tests`."]
         )
-    answer = context.ask(_QUESTION, unit_tests=context.unit_tests)
-    figure = Figure(
-        "unit-test-heatmap",
+    figure = context.figure(
+        unit_test_heatmap,
         "Unit-test by model",
         "Each column is a model, each row a kind of synthetic image that no model should accept. Blue passes; orange fails, "
         "since more than 10 % are accepted at 95 % TPR.",
         unit_test_heatmap.data(context.lake, context.benchmark, context.unit_tests),
-        partial(unit_test_heatmap.chart, detector=context.detectors[0]),
-        context.script(unit_test_heatmap, unit_tests=context.unit_tests),
+        chart=partial(unit_test_heatmap.chart, detector=context.best_detector),
         filters=("pretraining",),
+        options={"unit_tests": context.unit_tests},
     )
-    table = TableView(
-        "unit-tests", "Unit-tests failed", "Mean FPR over the unit-tests, and how many a model fails.", answer,
-        context.question(_QUESTION, unit_tests=context.unit_tests), ("accuracy", "mean_fpr95"),
-    )  # fmt: skip
-    return Content(_findings(context, answer), [figure, table])
+    table = context.answer(
+        "unit-tests",
+        "Unit-tests failed",
+        "Mean FPR over the unit-tests, and how many a model fails.",
+        _QUESTION,
+        ("accuracy", "mean_fpr95"),
+        unit_tests=context.unit_tests,
+    )
+    return SectionBody(_findings(context, table.frame), [figure, table])
 
 
-def _findings(context: Context, answer: pl.DataFrame) -> list[str]:
+def _findings(context: Context, answer: pl.DataFrame) -> list[Markup]:
     """The most accurate model by its best and worst detector, and how many models pass all by the best."""
     own = answer.filter(pl.col("model") == context.model).sort("failed", "mean_fpr95", "detector")
     if own.is_empty() or own["accuracy"].null_count():
         return []
     best, worst = own.row(0, named=True), own.row(-1, named=True)
     of_best = answer.filter(pl.col("detector") == best["detector"])
-    passed = of_best.filter(pl.col("failed") == 0).height
     which = (
         "its best detector, {detector}, and {worst_failed} with its worst, {worst}." if len(own) > 1 else "{detector}."
     )
@@ -57,20 +62,24 @@ def _findings(context: Context, answer: pl.DataFrame) -> list[str]:
             "The most accurate model, {model} ({accuracy}), fails {failed} of {kinds} unit-tests with " + which,
             model=context.model,
             accuracy=percent(best["accuracy"], f"{_QUESTION}.accuracy"),
-            failed=Number(best["failed"], str(best["failed"]), f"{_QUESTION}.failed"),
+            failed=_failed(best),
             kinds=best["unit_tests"],
             detector=best["detector"],
             worst=worst["detector"],
-            worst_failed=Number(worst["failed"], str(worst["failed"]), f"{_QUESTION}.failed"),
+            worst_failed=_failed(worst),
         ),
         sentence(
             "{passed} of {models} models pass all {kinds} unit-tests with {detector}." + hedge(len(of_best)),
-            passed=passed,
+            passed=of_best.filter(pl.col("failed") == 0).height,
             models=len(of_best),
             kinds=best["unit_tests"],
             detector=best["detector"],
         ),
     ]
+
+
+def _failed(row: dict[str, Any]) -> Number:
+    return Number(row["failed"], str(row["failed"]), f"{_QUESTION}.failed")
 
 
 SECTION = Section("unit-tests", "Images that no model should accept", 40, build)

@@ -1,4 +1,4 @@
-"""Frames in the page: what goes in comes out, and nothing of it can end the script element that holds it."""
+"""Frames in the page: what goes in comes out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 from datetime import date
 
 import polars as pl
-import pytest
 
-from analysis.charts.encoding import as_json, encoded, thinned
-from analysis.report.tables import table
+from analysis.charts.encoding import encoded, thinned
 
 
 def decoded(columns: list[dict[str, object]]) -> dict[str, list[object]]:
@@ -29,7 +27,7 @@ def test_a_frame_comes_back() -> None:
             "ok": [True, False, None, True],
         }
     )
-    found = decoded(json.loads(as_json(encoded(frame))))
+    found = decoded(json.loads(json.dumps(encoded(frame))))
     assert found == {
         "name": ["b", None, "a", "b"],
         "n": [1, 2, None, 4],
@@ -42,13 +40,6 @@ def test_numbers_that_json_does_not_know_are_missing() -> None:
     assert decoded(encoded(pl.DataFrame({"x": [float("nan"), float("inf")]}))) == {"x": [None, None]}
 
 
-@pytest.mark.parametrize("text", ["</script><b>", "<!--", "a & b", "\u2028"])
-def test_no_text_ends_the_element(text: str) -> None:
-    held = as_json(encoded(pl.DataFrame({"x": [text]})))
-    assert not set(held) & {"<", ">", "&", "\u2028"}
-    assert decoded(json.loads(held)) == {"x": [text]}
-
-
 def test_thinning_keeps_the_detectors_with_the_lowest_fpr_and_says_so() -> None:
     frame = pl.DataFrame({"detector": ["a"] * 4 + ["b"] * 4 + ["c"] * 4, "fpr95": [0.5] * 4 + [0.1] * 4 + [0.3] * 4})
     assert thinned(frame, 12) == (frame, "") or thinned(frame, 12)[1] == ""
@@ -58,16 +49,6 @@ def test_thinning_keeps_the_detectors_with_the_lowest_fpr_and_says_so() -> None:
     kept, said = thinned(frame, 3)
     assert kept["detector"].to_list() == ["b"] * 3
     assert said
-
-
-def test_tables_escape_and_show_what_is_missing() -> None:
-    text = table(pl.DataFrame({"<i>": ["<b>", None], "x": [-0.12345, None], "rate": [0.03, 0.1]}), shares=["x"])
-    assert "<b>" not in text
-    assert "<i>" not in text
-    assert "&lt;b&gt;" in text
-    assert text.count(">–<") == 2
-    assert ">−0.123<" in text
-    assert ">0.03<" in text
 
 
 def test_lists_and_dates_are_text() -> None:

@@ -29,7 +29,7 @@ from analysis.studies import (
     unit_test_heatmap,
 )
 from analysis.studies.command import run
-from analysis.studies.ranks import read_pool, stored_ensembles
+from analysis.studies.ranks import read_ranks, stored_ensembles
 from analysis.studies.results import leading
 from tests.analysis.report.lakes import Shape, make
 from tests.conftest import write_rows
@@ -223,7 +223,7 @@ def test_the_pool_aligns_samples_and_leaves_out_what_one_model_could_not_read(tm
     rows = lake.read("scores", **key).to_pydict()
     fewer = {name: [v for i, v in enumerate(values) if i not in {3, 20}] for name, values in rows.items()}
     write_rows(lake, "scores", key, fewer, {"seed": 1}, replacing=True)
-    pool = read_pool(lake, "main", "msp")
+    pool = read_ranks(lake, "main", "msp")
     assert pool.ranks["far"].ood.shape == (3, 46)
     assert np.bincount(pool.ranks["far"].classes).tolist() == [11, 11, 12, 12]
     at = pool.models.index("m001")

@@ -1,37 +1,41 @@
-"""A lake that answers each query once: the sections of a report ask the same ones, and shall hear the same."""
+"""A lake's answers, held in memory: sections and studies ask the same queries, and each is executed once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from analysis.rows.memo import Memo
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
-    import duckdb
-
     from featurestore.query.filters import Filters
     from featurestore.query.header import Value
 
 
-class SteadyLake(Lake):
-    """A lake whose views are made once for each query or question.
+class CachingLake(Lake):
+    """A lake that executes each query or question once; whoever asks it again reads the rows that were found.
 
     Args:
         lake: The lake.
     """
 
     def __init__(self, lake: Lake) -> None:
-        self.location, self.storage = lake.location, lake.storage
-        self._relations = Memo()
+        vars(self).update(vars(lake))
+        self._answers = Memo()
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a SQL query, as it was when it was first asked."""
-        first = super().sql
-        return self._relations.get(query, lambda: first(query))
+        ask = super().sql
+        return self._answers.get(query, lambda: _in_memory(ask(query)))
 
     def ask(self, question: str, filters: Filters | None = None, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
         """The answer to a question, as it was when it was first asked."""
-        first = super().ask
+        ask = super().ask
         key = (question, filters, *sorted(parameters.items()))
-        return self._relations.get(key, lambda: first(question, filters, **parameters))
+        return self._answers.get(key, lambda: _in_memory(ask(question, filters, **parameters)))
+
+
+def _in_memory(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    return duckdb.connect().from_arrow(answer.to_arrow_table())

@@ -1,23 +1,22 @@
-"""What a section of the report is made of."""
+"""What a section of the report is made of: figures, tables, galleries, sentences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import altair as alt
     import polars as pl
-
-    from analysis.report.context import Context
+    from markupsafe import Markup
 
 FILTERS = ("pretraining", "detector")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Provenance:
     """How to make a figure or a table again.
 
     Attributes:
@@ -41,19 +40,18 @@ class Figure:
         caption: How to read it, plain text.
         frame: Its data.
         chart: From the frame, or a part of it, to the chart.
-        source: How to make it again.
+        provenance: How to make it again.
         filters: The columns that the page's filter applies to.
-        columns: Columns of the frame that the page needs; by default all.
     """
 
+    kind: ClassVar[str] = "figure"
     name: str
     title: str
     caption: str
     frame: pl.DataFrame
     chart: Callable[[pl.DataFrame], alt.TopLevelMixin]
-    source: Source
+    provenance: Provenance
     filters: tuple[str, ...] = FILTERS
-    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +63,16 @@ class TableView:
         title: What it shows, a heading.
         caption: How to read it, plain text.
         frame: Its rows.
-        source: How to make it again.
+        provenance: How to make it again.
         shares: Columns that are shares of one: they get a bar.
     """
 
+    kind: ClassVar[str] = "listing"
     name: str
     title: str
     caption: str
     frame: pl.DataFrame
-    source: Source
+    provenance: Provenance
     shares: tuple[str, ...] = ()
 
 
@@ -82,7 +81,7 @@ class Picture:
     """One sample of a gallery.
 
     Attributes:
-        jpeg: The image, small; empty if it cannot be read.
+        jpeg: The image, small.
         lines: What stands below it, plain text.
     """
 
@@ -94,6 +93,7 @@ class Picture:
 class Gallery:
     """Samples side by side; those without an image are left to the table."""
 
+    kind: ClassVar[str] = "gallery"
     title: str
     caption: str
     pictures: Sequence[Picture]
@@ -103,34 +103,17 @@ Item: TypeAlias = "Figure | TableView | Gallery"
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class SectionBody:
     """What a section says.
 
     Attributes:
-        findings: Sentences for the top of the page, as HTML of `wording.sentence`.
+        findings: Sentences for the top of the page, of `sentences.sentence`.
         items: Figures, tables and galleries, in order.
         not_shown: What is missing, and why; plain text.
         intro: What the section is about, plain text.
     """
 
-    findings: Sequence[str] = ()
+    findings: Sequence[Markup] = ()
     items: Sequence[Item] = ()
     not_shown: Sequence[str] = ()
     intro: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of the report. A module of `analysis.report.sections` that defines one adds it.
-
-    Attributes:
-        name: Slug, the section's anchor.
-        title: Its heading.
-        place: Sections stand in ascending order of this.
-        build: From the context to the content.
-    """
-
-    name: str
-    title: str
-    place: int
-    build: Callable[[Context], Content] = field(repr=False)

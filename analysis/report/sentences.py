@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
 from scipy.special import stdtrit
 
 if TYPE_CHECKING:
@@ -30,12 +30,8 @@ class Number:
     text: str
     source: str = ""
 
-    @property
-    def html(self) -> str:
-        """The number as an element of the page."""
-        return (
-            f'<data value="{self.value:.6g}" data-source="{html.escape(self.source)}">{html.escape(self.text)}</data>'
-        )
+    def __html__(self) -> str:
+        return Markup('<data value="{:.6g}" data-source="{}">{}</data>').format(self.value, self.source, self.text)
 
 
 class Text(str):
@@ -44,23 +40,21 @@ class Text(str):
     __slots__ = ()
 
 
-def sentence(template: str, **parts: str | float | Number) -> str:
+def sentence(template: str, **parts: str | float | Number) -> Markup:
     """A sentence as HTML: parts are escaped, names of things set apart; no line ends within `95 %` or `n = 8`.
 
     Args:
         template: HTML with `{name}` for each part.
-        parts: Names (set in bold), other texts, counts, and numbers.
+        parts: Names (set in bold), other texts, counts, numbers, and sentences.
     """
-    said = template.format_map({name: _part(value) for name, value in parts.items()})
-    return re.sub(r"(?<=\d) (?=%)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)", "\u00a0", said)
+    said = Markup(template).format_map({name: _part(value) for name, value in parts.items()})  # noqa: S704 # our own words
+    return Markup(re.sub(r"(?<=\d) (?=%)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)", "\u00a0", str(said)))  # noqa: S704 # escaped already
 
 
-def _part(value: str | float | Number) -> str:
-    if isinstance(value, Number):
-        return value.html
-    if isinstance(value, Text):
-        return html.escape(value)
-    return f"<b>{html.escape(value)}</b>" if isinstance(value, str) else f"{value:,}"
+def _part(value: str | float | Number) -> str | Number:
+    if isinstance(value, Number | Text | Markup):
+        return value
+    return Markup("<b>{}</b>").format(value) if isinstance(value, str) else f"{value:,}"
 
 
 def percent(value: float, source: str = "") -> Number:

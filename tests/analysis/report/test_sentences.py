@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.report.wording import (
+from analysis.report.sentences import (
     Text,
     hedge,
     mean_interval,

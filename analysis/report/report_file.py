@@ -1,0 +1,77 @@
+"""The report: findings first, then the sections, in one file that needs no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.charts.vega import bundle
+from analysis.report.answer_cache import CachingLake
+from analysis.report.context import DEFAULT_BENCHMARK, Context
+from analysis.report.figures import write_figures
+from analysis.report.rendering import rendered
+from analysis.report.section_items import Figure, SectionBody
+from analysis.report.sections import sections
+from featurestore.errors import LakeError, MissingError, StorageError
+from featurestore.names import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from analysis.report.context import OpenImage
+    from analysis.report.sections import Section
+    from featurestore.lake import Lake
+
+
+def write_report(
+    lake: Lake,
+    out: Path,
+    *,
+    figures: Path | None = None,
+    benchmark: str | None = None,
+    open_image: OpenImage | None = None,
+) -> Sequence[Path]:
+    """Write the report of a lake as one HTML file without links to anywhere.
+
+    Args:
+        lake: The lake.
+        out: The file; its folder is made if it is not there.
+        figures: Folder to write each figure to as PNG, SVG and CSV too.
+        benchmark: The benchmark to report on; by default `main`, else the first that has metrics.
+        open_image: Opens a sample's image, for the pictures; None where that is not possible.
+
+    Returns:
+        The figures' files.
+
+    Raises:
+        MissingError: The lake has no metrics yet, or none of that benchmark.
+        StorageError: A file cannot be written.
+    """
+    context = Context(CachingLake(lake), _benchmark(lake, benchmark), open_image)
+    vega = bundle()
+    built = [(section, _built(section, context)) for section in sections()]
+    page = rendered(context, built, vega)
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"Cannot write {out}: {error.strerror}.") from error
+    drawings = [item for _, body in built for item in body.items if isinstance(item, Figure)]
+    return write_figures(drawings, figures, context.first_detectors) if figures else []
+
+
+def _benchmark(lake: Lake, wanted: str | None) -> str:
+    held = sorted({str(name) for (name,) in lake.sql("select distinct benchmark from metrics").fetchall()})
+    if not held:
+        raise MissingError("There are no metrics to report yet: run `featurestore score` first.")
+    if wanted is not None:
+        return pick("benchmark", wanted, held)
+    return DEFAULT_BENCHMARK if DEFAULT_BENCHMARK in held else held[0]
+
+
+def _built(section: Section, context: Context) -> SectionBody:
+    """A section, or why there is none: what one part of a lake lacks must not hide the rest."""
+    try:
+        return section.build(context)
+    except LakeError as error:
+        return SectionBody(not_shown=[f"{section.title}: {error}"])

@@ -1,0 +1,60 @@
+"""The page's templates: what is text stays text, wherever it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import altair as alt
+import polars as pl
+import pytest
+from markupsafe import escape
+
+from analysis.charts.encoding import encoded
+from analysis.report.rendering import environment
+from analysis.report.section_items import Figure, Gallery, Picture, Provenance, TableView
+
+EVIL = """<script>alert("a")</script> & 'b' <!-- \u2028"""
+
+
+def drawn(macro: str, item: object) -> str:
+    module = environment().get_template("items.html.j2").module
+    text: str = getattr(module, macro)(item)
+    return text
+
+
+def test_tables_escape_and_show_what_is_missing() -> None:
+    frame = pl.DataFrame({"<i>": ["<b>", None], "x": [-0.12345, None], "rate": [0.03, 0.1]})
+    text = drawn("figure", TableView("t", "T", "", frame, Provenance("", "", "sql"), ("x",)))
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert "&lt;b&gt;" in text
+    assert text.count(">–<") == 2
+    assert ">−0.123<" in text
+    assert ">0.03<" in text
+    assert 'class="number share" style="--share:-0.123" data-v="-0.12345"' in text
+
+
+@pytest.mark.parametrize(
+    ("macro", "item"),
+    [
+        ("figure", Figure(EVIL, EVIL, EVIL, pl.DataFrame(), alt.Chart, Provenance(EVIL, EVIL, "python"))),
+        ("figure", TableView(EVIL, EVIL, EVIL, pl.DataFrame({EVIL: [EVIL]}), Provenance(EVIL, EVIL, "sql"))),
+        ("gallery", Gallery(EVIL, EVIL, [Picture(b"", (EVIL,))])),
+    ],
+)
+def test_text_of_every_kind_of_item_is_inert(macro: str, item: Figure | TableView | Gallery) -> None:
+    """In headings, captions, cells, commands, code and attributes."""
+    text = drawn(macro, item)
+    assert "<script" not in text
+    assert "<!--" not in text
+    assert not re.search(r"&(?!\w+;|#\d+;)", text)
+    assert text.count(str(escape(EVIL))) >= 3
+
+
+@pytest.mark.parametrize("text", [EVIL, "</script><b>", "a & b"])
+def test_no_text_ends_the_element_that_holds_the_data(text: str) -> None:
+    held = environment().from_string("{{ payload | tojson }}").render(payload=encoded(pl.DataFrame({text: [text]})))
+    assert not set(held) & set("<>&'")
+    (column,) = json.loads(held)
+    assert (column["name"], column["words"]) == (text, [text])
