@@ -133,6 +133,7 @@ def _is_plain(detector: Detector[Any]) -> bool:
 def _import(name: str) -> ModuleType:
     path = Path(name)
     if path.suffix != ".py":
+        _search(Path.cwd())
         try:
             _modules[name] = import_module(name)
         except ModuleNotFoundError as error:
@@ -145,9 +146,14 @@ def _import(name: str) -> ModuleType:
     spec = spec_from_file_location(own, path)
     if spec is None or spec.loader is None:
         raise InputError(f"The plugin {name} cannot be imported: Python cannot load it.")
-    if str(path.parent.resolve()) not in sys.path:
-        sys.path.append(str(path.parent.resolve()))
+    _search(path.parent.resolve())
     # Dataclasses look their module up while they are made.
     _modules[name] = sys.modules[own] = module_from_spec(spec)
     spec.loader.exec_module(sys.modules[own])
     return sys.modules[own]
+
+
+def _search(folder: Path) -> None:
+    """Let Python find modules in a folder, too, after it has looked everywhere else."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))

@@ -14,6 +14,7 @@ from featurestore.cli.options import optional_value
 from featurestore.cli.score import score
 from featurestore.cli.sql import sql
 from featurestore.errors import LakeError
+from featurestore.packages import guard
 
 _FAILED, _INTERRUPTED = 1, 130
 _EXTRA_OF = {
@@ -52,6 +53,7 @@ def main() -> None:
     """Run the command; turn every error that explains itself into one sentence and exit code 1."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    guard()
     try:
         app(args=arguments)
     except LakeError as error:
