@@ -7,7 +7,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from featurestore.errors import InputError, MissingError, StorageError, one_line
+from featurestore.errors import InputError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_slug, nearest, pick
@@ -207,27 +207,16 @@ class Lake:
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a SQL query over the views.
 
+        Args:
+            query: One statement; `connect` gives a connection that runs several.
+
         Raises:
-            InputError: DuckDB refuses the query.
+            InputError: DuckDB refuses the query, it is not one statement, or it returns no rows.
         """
-        import duckdb
+        from featurestore.query import statements
 
         self.check_exists()
-        needed = catalog.named_in(query)
-        # A statement that names no view may still need all of them, e.g. `show tables`.
-        try:
-            connection = catalog.connect(self.storage, needed or None)
-        except duckdb.Error as error:
-            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
-        try:
-            relation = connection.sql(query)
-        except duckdb.IOException as error:
-            raise StorageError(f"DuckDB cannot read the lake at {self.location}: {one_line(error)}") from error
-        except duckdb.Error as error:
-            raise InputError(f"DuckDB refuses the query: {catalog.told(error)}") from error
-        if relation is None:
-            raise InputError("The statement returns no rows: give a SELECT.")
-        return relation
+        return statements.result(statements.connect_for(self.storage, query), query, self.location)
 
     def library(self, folder: str | os.PathLike[str] | None = None) -> Library:
         """The questions that come with the package, those in the lake's folder `questions/`, and those of another folder.

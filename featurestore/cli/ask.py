@@ -15,6 +15,7 @@ from featurestore.machine import collector_paused
 from featurestore.query.answer import answer, needs_no_lake
 from featurestore.query.filters import Filters
 from featurestore.query.library import Library, library
+from featurestore.query.statements import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -126,7 +127,7 @@ def _fetch(lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], 
         storage, location = lake.storage, lake.location
     with collector_paused():
         answered = answer(storage, question, parameters, filters, location=location)
-        frame = render.fetch(answered.relation, f"the question {question.origin}")
+        frame = fetch(answered.relation, f"the question {question.origin}")
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
     return frame

@@ -49,7 +49,7 @@ def converse(lake: Lake, format_: str) -> None:
         MissingError: There is no lake, or no such format.
         StorageError: The lake cannot be read.
     """
-    session = Session(lake, format_, MOST_ROWS)
+    session = Session(lake.connect(), lake.location, format_, MOST_ROWS)
     words = vocabulary(session.connection)
     prompt: PromptSession[str] = PromptSession(
         message="lake> ",

@@ -9,15 +9,15 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from featurestore.cli.text_table import cell_text, text_table
-from featurestore.errors import InputError, StorageError, one_line
+from featurestore.errors import InputError
 from featurestore.names import pick
+from featurestore.query.statements import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import duckdb
     import polars as pl
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
@@ -58,26 +58,6 @@ def show_frame(frame: pl.DataFrame, format_: str) -> None:
         _write_parquet(frame)
     else:
         sys.stdout.write(_FORMATS[format_](frame))
-
-
-def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.DataFrame:
-    """Run a query to its end; DuckDB reads files and converts values only now.
-
-    Args:
-        relation: The query.
-        what: What it is, for messages.
-
-    Raises:
-        InputError: DuckDB fails at a row.
-        StorageError: DuckDB cannot read the lake.
-    """
-    try:
-        frame: pl.DataFrame = relation.pl()
-    except duckdb.IOException as error:
-        raise StorageError(f"DuckDB cannot read the lake: {one_line(error)}") from error
-    except duckdb.Error as error:
-        raise InputError(f"DuckDB cannot run {what}: {one_line(error)}") from error
-    return frame
 
 
 def _write_parquet(frame: pl.DataFrame) -> None:

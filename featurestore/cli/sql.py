@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from featurestore.cli.options import FormatOption, LakeOption, open_lake
-from featurestore.cli.render import show
+from featurestore.cli.session import run_text
 
 
 def sql(
@@ -19,13 +19,9 @@ def sql(
     lake: LakeOption = None,
 ) -> None:
     """Run SQL over the lake."""
-    if query is not None:
-        show(open_lake(lake).sql(query), format_)
-    elif sys.stdin.isatty() and sys.stdout.isatty():
+    if query is None and sys.stdin.isatty() and sys.stdout.isatty():
         from featurestore.cli.prompt import converse
 
         converse(open_lake(lake), format_)
     else:
-        from featurestore.cli.session import run_piped
-
-        run_piped(open_lake(lake), format_)
+        run_text(open_lake(lake), sys.stdin.read() if query is None else query, format_)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from featurestore.errors import InputError, StorageError, one_line
+from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
+from featurestore.query.statements import question_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ class Answer:
 
     def why_empty(self, location: str) -> list[str]:
         """Sentences that help where the answer has no rows: what the lake lacks, or which value it does not know."""
-        read = sorted(filters.reads(self.question.sql) & TABLES.keys() - {"failures"})
+        read = sorted(catalog.views_behind(self.question.sql) & TABLES.keys() - {"failures"})
         lacking = [
             table for table in read if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall()
         ]
@@ -113,34 +114,17 @@ def answer(
         StorageError: The lake cannot be read.
     """
     bound = question.bind({**_implied(question, chosen), **parameters})
-    reads = filters.reads(question.sql)
+    reads = catalog.views_behind(question.sql)
     if storage is None and not needs_no_lake(question):
         lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
         raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
+    connection = catalog.connect(storage, catalog.named_in(question.sql) | filters.needed(chosen, reads))
     try:
-        connection = catalog.connect(storage, reads | catalog.named_in(question.sql) | filters.needed(chosen, reads))
         notes = filters.narrow(connection, reads, chosen)
-        _lock(connection, [] if storage is None else [storage.uri("")])
     except duckdb.Error as error:
-        raise StorageError(f"DuckDB cannot read the lake at {location}: {one_line(error)}") from error
-    return _run(connection, question, bound, notes, location)
-
-
-def _run(
-    connection: duckdb.DuckDBPyConnection,
-    question: SqlFile,
-    bound: Mapping[str, Value],
-    notes: Sequence[str],
-    location: str,
-) -> Answer:
-    try:
-        relation = connection.sql(question.sql, params=dict(bound)) if bound else connection.sql(question.sql)
-    except duckdb.IOException as error:
-        raise StorageError(f"DuckDB cannot read the lake at {location}: {one_line(error)}") from error
-    except duckdb.Error as error:
-        raise catalog.explained(connection, question, bound, error) from error
-    if relation is None:
-        raise InputError(f"{question.origin}: the statement returns no rows: write a SELECT.")
+        raise catalog.unreadable(error, location) from error
+    _lock(connection, [] if storage is None else [storage.uri("")])
+    relation = question_result(connection, question, bound, location)
     return Answer(question, bound, connection, relation, notes)
 
 
@@ -152,7 +136,7 @@ def _implied(question: SqlFile, chosen: Filters) -> dict[str, Value]:
 
 def needs_no_lake(question: SqlFile) -> bool:
     """Whether published numbers are all that a question reads."""
-    return filters.reads(question.sql) == {filters.PUBLISHED}
+    return catalog.views_behind(question.sql) == {filters.PUBLISHED}
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> None:

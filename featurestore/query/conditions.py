@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import duckdb
 
 from featurestore.errors import InputError, one_line
 from featurestore.names import nearest
+from featurestore.query import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -86,7 +84,7 @@ def _parsed(text: str) -> Node:
     """The syntax tree of a SELECT whose only condition is the text, and which is nothing else."""
     if not text.strip():
         raise _refusal(text, "it is empty.")
-    statement, plain = _serialized(_TEMPLATE.format(text)), _serialized(_TEMPLATE.format("true"))
+    statement, plain = catalog.syntax_tree(_TEMPLATE.format(text)), catalog.syntax_tree(_TEMPLATE.format("true"))
     if statement["error"]:
         # Other statements than SELECT are no error of syntax.
         reason = one_line(InputError(statement["error_message"])).rstrip(".")
@@ -161,21 +159,9 @@ def _written(statement: Node, part: Node) -> str:
     """A part of the condition as SQL, written by DuckDB."""
     (one,) = statement["statements"]
     alone = {**statement, "statements": [{**one, "node": {**one["node"], "where_clause": part}}]}
-    (sql,) = _parser().execute("select json_deserialize_sql($1::json)", [json.dumps(alone)]).fetchall()[0]
+    (sql,) = catalog.parser().execute("select json_deserialize_sql($1::json)", [json.dumps(alone)]).fetchall()[0]
     return str(sql).partition(" WHERE ")[2]
 
 
 def _refusal(text: str, reason: str) -> InputError:
     return InputError(f"--where takes one condition on columns, e.g. 'accuracy > 0.8', and {text!r} is none: {reason}")
-
-
-def _serialized(sql: str) -> Node:
-    (text,) = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
-    node: Node = json.loads(text)
-    return node
-
-
-@cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    """A database that only parses."""
-    return duckdb.connect()

@@ -62,15 +62,14 @@ def write_catalog(lake: Lake, out: Path) -> None:
 
 def _fill(file: Path, lake: Lake, out: Path) -> None:
     with duckdb.connect(file, config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
-        connection.execute("set enable_progress_bar = false")
-        catalog.create(connection, lake.storage, files=_files(lake.storage, out))
+        catalog.create(connection, lake.storage, paths=_paths(lake.storage, out))
         connection.execute("create table stored.snapshot (lake varchar, made timestamptz, writer varchar)")
         row = [lake.location, datetime.now(UTC), f"featurestore {__version__}"]
         connection.execute("insert into stored.snapshot values (?, ?, ?)", row)
         connection.execute(f"comment on table stored.snapshot is {catalog.quote(_SNAPSHOT)}")
 
 
-def _files(storage: Storage, out: Path) -> catalog.Files | None:
+def _paths(storage: Storage, out: Path) -> catalog.PathsAsSql | None:
     """How the views find the fragments: relative to the file where the lake lies below its folder, else by their URIs."""
     root, folder = storage.folder and storage.folder.resolve(), out.parent.resolve()
     if root is None or not root.is_relative_to(folder):

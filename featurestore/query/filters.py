@@ -18,7 +18,7 @@ from featurestore.query import catalog
 from featurestore.query.conditions import conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from featurestore.query.conditions import Condition
 
@@ -243,16 +243,3 @@ def _columns(view: str) -> set[str]:
 
 def _literals(names: Iterable[object]) -> str:
     return ", ".join(catalog.quote(str(name)) for name in names)
-
-
-def reads(sql: str) -> set[str]:
-    """The views that a SELECT reads, directly or through others."""
-    return set(_closure(catalog.tables_of(sql), set()))
-
-
-def _closure(names: Iterable[str], seen: set[str]) -> Iterator[str]:
-    for name in names:
-        if name in catalog.views() and name not in seen:
-            seen.add(name)
-            yield name
-            yield from _closure(catalog.tables_of(catalog.views()[name].sql), seen)

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featurestore.errors import InputError, LakeError
+import duckdb
+
+from featurestore.errors import InputError, LakeError, one_line
 from featurestore.names import pick
-from featurestore.query import catalog
+from featurestore.query import catalog, header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,6 +93,27 @@ def _of_lake(storage: Storage | None) -> Iterator[tuple[str, str, bytes]]:
         yield key.removeprefix(f"{FOLDER}/").removesuffix(".sql"), storage.uri(key), storage.get(key)
 
 
+def read(text: str, name: str, origin: str) -> SqlFile:
+    """Read a question and check its syntax.
+
+    Args:
+        text: The file's text.
+        name: Its name without the ending.
+        origin: Its path, for messages.
+
+    Raises:
+        InputError: The header or the SQL is broken, or is not one SELECT; the message gives file and line.
+    """
+    question = header.parse(text, name, origin)
+    try:
+        statements = catalog.parser().extract_statements(question.body)
+    except duckdb.Error as error:
+        raise InputError(f"{question.place(str(error))}: DuckDB refuses the SQL: {one_line(error)}") from error
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise InputError(f"{question.place('LINE 1:')}: expected one SELECT after the header.")
+    return question
+
+
 def _read(name: str, origin: str, data: bytes) -> SqlFile:
     if not _NAME.fullmatch(name):
         raise InputError(f"{origin}: a question's file is named by a-z, 0-9 and _, beginning with a letter.")
@@ -99,4 +122,4 @@ def _read(name: str, origin: str, data: bytes) -> SqlFile:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"{origin}, line {line}: expected text in UTF-8.") from error
-    return catalog.read(text, name, origin)
+    return read(text, name, origin)

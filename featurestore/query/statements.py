@@ -1,15 +1,33 @@
-"""SQL that is typed or piped: where a statement ends, and what is in a text with several."""
+"""Running SQL on a lake, typed or a question's: its statements, what they return, and DuckDB's errors as the lake's own."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from featurestore.errors import InputError, one_line
+from featurestore.errors import InputError, LakeError, one_line
+from featurestore.names import nearest
+from featurestore.query import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import polars as pl
+
+    from featurestore.query.header import SqlFile, Value
+    from featurestore.storage import Storage
+
+_UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
+_WITH_ROWS = {
+    duckdb.StatementType.SELECT,
+    duckdb.StatementType.MULTI,  # PIVOT
+    duckdb.StatementType.EXPLAIN,
+    duckdb.StatementType.PRAGMA,
+    duckdb.StatementType.CALL,
+    duckdb.StatementType.EXECUTE,
+}
 
 
 def is_complete(text: str) -> bool:
@@ -23,13 +41,127 @@ def is_complete(text: str) -> bool:
     return bool(tokens) and encoded[tokens[-1] : tokens[-1] + 1] == b";"
 
 
-def split(connection: duckdb.DuckDBPyConnection, text: str) -> Sequence[duckdb.Statement]:
-    """The statements of a text.
+def connect_for(storage: Storage, text: str) -> duckdb.DuckDBPyConnection:
+    """A connection with the views that a text's statements need: all, where one of them names none, as `show tables` does.
 
     Raises:
-        InputError: DuckDB cannot parse it.
+        InputError: DuckDB cannot parse the text.
+        StorageError: The lake cannot be read.
     """
+    needed = [catalog.named_in(statement.query) for statement in _split(catalog.parser(), text)]
+    return catalog.connect(storage, set().union(*needed) if all(needed) else None)
+
+
+def results(connection: duckdb.DuckDBPyConnection, text: str, location: str) -> Iterator[duckdb.DuckDBPyRelation]:
+    """Run the statements of a text one after the other, each when the one before it has been looked at.
+
+    Args:
+        connection: A connection with the views that they need.
+        text: Any number of statements.
+        location: The lake, for messages.
+
+    Yields:
+        The rows of each statement that returns some.
+
+    Raises:
+        InputError: DuckDB refuses a statement.
+        StorageError: DuckDB cannot read the lake.
+    """
+    for statement in _split(connection, text):
+        relation = _run(connection, statement, location)
+        if relation is not None and statement.type in _WITH_ROWS:
+            yield relation
+
+
+def result(connection: duckdb.DuckDBPyConnection, text: str, location: str) -> duckdb.DuckDBPyRelation:
+    """The rows of the one statement of a text.
+
+    Raises:
+        InputError: There are more statements, or none, or DuckDB refuses it, or it returns no rows.
+        StorageError: DuckDB cannot read the lake.
+    """
+    found = _split(connection, text)
+    if len(found) != 1:
+        raise InputError(f"Expected one statement, and got {len(found)}: run several on the connection of `connect()`.")
+    relation = _run(connection, found[0], location)
+    if relation is None:
+        raise InputError("The statement returns no rows: give a SELECT.")
+    return relation
+
+
+def question_result(
+    connection: duckdb.DuckDBPyConnection, question: SqlFile, parameters: Mapping[str, Value], location: str
+) -> duckdb.DuckDBPyRelation:
+    """The rows of a question, whose file and line are named where DuckDB refuses it.
+
+    Raises:
+        InputError: DuckDB refuses it.
+        StorageError: DuckDB cannot read the lake.
+    """
+    values = dict(parameters) or None
+    try:
+        return connection.sql(question.sql, params=values)
+    except duckdb.IOException as error:
+        raise catalog.unreadable(error, location) from error
+    except duckdb.Error as error:
+        place = question.place(_with_line(connection, question, values, error))
+        raise InputError(f"{place}: DuckDB refuses the SQL: {_sentence(error, catalog.views())}") from error
+
+
+def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.DataFrame:
+    """Run a query to its end; DuckDB reads files and converts values only now.
+
+    Args:
+        relation: The query.
+        what: What it is, for messages.
+
+    Raises:
+        InputError: DuckDB fails at a row.
+        StorageError: DuckDB cannot read the lake.
+    """
+    try:
+        frame: pl.DataFrame = relation.pl()
+    except duckdb.Error as error:
+        raise _explained(error, f"cannot run {what}") from error
+    return frame
+
+
+def _split(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement]:
     try:
         return connection.extract_statements(text)
     except duckdb.Error as error:
-        raise InputError(f"DuckDB refuses the query: {one_line(error)}") from error
+        raise _explained(error, "refuses the query") from error
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement, location: str
+) -> duckdb.DuckDBPyRelation | None:
+    try:
+        return connection.sql(statement.query)
+    except duckdb.Error as error:
+        raise _explained(error, "refuses the query", location) from error
+
+
+def _explained(error: duckdb.Error, verdict: str, location: str = "") -> LakeError:
+    """DuckDB's error as the lake's: files that cannot be read, or SQL on which DuckDB has a verdict."""
+    if isinstance(error, duckdb.IOException):
+        return catalog.unreadable(error, location)
+    known = [*catalog.views(), *(f"{question}()" for question in catalog.questions())]
+    return InputError(f"DuckDB {verdict}: {_sentence(error, known)}")
+
+
+def _sentence(error: duckdb.Error, known: Iterable[str]) -> str:
+    """DuckDB's sentence; on an unknown table the nearest that there is, since DuckDB knows just those that are needed."""
+    unknown = _UNKNOWN_TABLE.search(str(error))
+    return f"there is no table {unknown[1]!r}: {nearest(unknown[1], known)}" if unknown else one_line(error)
+
+
+def _with_line(
+    connection: duckdb.DuckDBPyConnection, question: SqlFile, values: dict[str, Value] | None, error: duckdb.Error
+) -> str:
+    """DuckDB's message on the body alone, since then it names the line."""
+    try:
+        connection.execute(question.body, values)
+    except duckdb.Error as repeated:
+        return str(repeated)
+    return str(error)

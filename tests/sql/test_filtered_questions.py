@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore import Filters, Lake, MissingError
-from featurestore.query import answer, catalog, filters
+from featurestore.query import answer, catalog
 
 if TYPE_CHECKING:
     from featurestore.query.answer import Answer
@@ -42,7 +42,7 @@ def test_chosen_models_are_a_lake_of_their_own(lakes: dict[str, Lake], name: str
 def test_a_condition_that_always_holds_changes_nothing(lakes: dict[str, Lake], name: str) -> None:
     """On the recipe, and, where a question reads metrics, on results of every kind."""
     condition = "coalesce(weight_decay, 0) >= 0 and (model is not null or dropout > 3)"
-    if "metrics" in filters.reads(QUESTIONS[name].sql):
+    if "metrics" in catalog.views_behind(QUESTIONS[name].sql):
         condition += " and (fpr95 >= 0 or accuracy > 2) and ood_dataset <> 'x'"
     assert rows(lakes["whole"], name, Filters(where=condition)) == rows(lakes["whole"], name)
 

@@ -12,7 +12,7 @@ import pytest
 from analysis.charts.answer_plot import chart, write_plot
 from featurestore import InputError, MissingError
 from featurestore.cli.app import main
-from featurestore.query import catalog
+from featurestore.query import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ FRAME = pl.DataFrame(
 def question(plot: str) -> SqlFile:
     columns = "".join(f"-- column {name}: What {name} is\n" for name in FRAME.columns)
     line = f"-- plot: {plot}\n" if plot else ""
-    return catalog.read(f"-- title: A study\n{line}{columns}select 1", "study", "mine/study.sql")
+    return library.read(f"-- title: A study\n{line}{columns}select 1", "study", "mine/study.sql")
 
 
 def drawn(plot: str) -> dict[str, Any]:

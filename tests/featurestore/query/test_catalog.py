@@ -104,9 +104,9 @@ def test_names_that_look_like_numbers_stay_text(lake: Lake, put: Callable[..., o
 
 def test_a_query_gets_just_the_views_that_it_needs() -> None:
     """Tables are found in the statement: views, joins and subqueries, but not names in texts."""
-    assert catalog.tables_of("select 'scores' from metrics, models") == {"metrics", "models"}
-    assert catalog.tables_of("with x as (from scores) from x where exists (from fits)") >= {"scores", "fits"}
-    assert catalog.tables_of("this is no sql") == set()
+    assert catalog.named_in("select 'scores' from metrics, models") == {"metrics", "models"}
+    assert catalog.named_in("with x as (from scores) from x where exists (from fits)") == {"scores", "fits"}
+    assert catalog.named_in("this is no sql") == set()
 
 
 def test_a_query_whose_views_cannot_be_told_sees_all(lake: Lake) -> None:

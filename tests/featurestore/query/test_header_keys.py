@@ -8,9 +8,10 @@ import duckdb
 import pytest
 
 from featurestore.errors import InputError
-from featurestore.query import catalog
+from featurestore.query import catalog, library
 from featurestore.query.default_plot import Plot
 from featurestore.query.header import TOPICS, Argument, parse
+from featurestore.query.statements import question_result
 
 GOOD = """\
 -- title: Best
@@ -117,7 +118,7 @@ def test_arguments_of_a_macro_are_read() -> None:
 def test_broken_sql_names_file_and_line(body: str, place: str, message: str) -> None:
     """What does not parse is found when the file is read."""
     with pytest.raises(InputError) as error:
-        catalog.read(f"-- title: x\n\n{body}", "q", "q.sql")
+        library.read(f"-- title: x\n\n{body}", "q", "q.sql")
     assert str(error.value).startswith(place)
     assert message in str(error.value)
 
@@ -125,12 +126,10 @@ def test_broken_sql_names_file_and_line(body: str, place: str, message: str) -> 
 def test_sql_that_cannot_be_bound_names_file_and_line() -> None:
     """A column that is not there is found when the question is asked, and DuckDB's line becomes the file's."""
     text = "-- title: x\n-- param a integer = 1: x\n-- column b: x\nselect\n    nonsense as b\nfrom (select $a as a)"
-    file = catalog.read(text, "q", "q.sql")
-    with duckdb.connect() as connection:
-        with pytest.raises(duckdb.Error) as error:
-            connection.sql(file.sql, params=file.bind({}))
-        explained = catalog.explained(connection, file, file.bind({}), error.value)
-    assert str(explained).startswith("q.sql, line 5: DuckDB refuses the SQL: Binder Error: Referenced column")
+    file = library.read(text, "q", "q.sql")
+    with duckdb.connect() as connection, pytest.raises(InputError) as error:
+        question_result(connection, file, file.bind({}), "here")
+    assert str(error.value).startswith("q.sql, line 5: DuckDB refuses the SQL: Binder Error: Referenced column")
 
 
 def test_the_questions_of_the_package_have_a_known_topic() -> None:
