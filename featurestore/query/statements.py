@@ -81,8 +81,12 @@ def result(connection: duckdb.DuckDBPyConnection, text: str, location: str) -> d
         StorageError: DuckDB cannot read the lake.
     """
     found = _split(connection, text)
-    if len(found) != 1:
-        raise InputError(f"Expected one statement, and got {len(found)}: run several on the connection of `connect()`.")
+    if not found:
+        raise InputError("There is no statement: give a SELECT.")
+    if len(found) > 1:
+        raise InputError(
+            f"There are {len(found)} statements, and one relation: run them on the connection of `connect()`."
+        )
     relation = _run(connection, found[0], location)
     if relation is None:
         raise InputError("The statement returns no rows: give a SELECT.")

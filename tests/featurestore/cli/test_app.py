@@ -111,7 +111,7 @@ MISTAKES = {
     "an unknown table": (["sql", "select * from metrix"], "DuckDB refuses the query"),
     "no SQL": (["sql", "selekt"], "DuckDB refuses the query"),
     "an error at a row": (["sql", "select cast(x as int) from (values ('a')) t(x)"], "Could not convert string 'a'"),
-    "no statement": (["sql", ""], "give a SELECT"),
+    "no statement": (["sql", ""], "There is no SQL: give it as an argument"),
     "a file that is not there": (["sql", "from 'nope.parquet'"], "nope.parquet"),
     "no lake for sql": (["sql", "select 1", "--lake", "nowhere"], "There is no lake at nowhere: name one with --lake"),
     "no lake for ask": (["ask", "best_detector", "--lake", "nowhere"], "There is no lake at nowhere"),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from importlib import resources
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,11 +18,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-FILES = sorted(
-    file.name.removesuffix(".sql")
-    for file in resources.files("sql").joinpath("views").iterdir()
-    if file.name.endswith(".sql")
-)
+ROOT = Path(__file__).parents[3]
+FILES = sorted(file.stem for file in (ROOT / "sql" / "views").glob("*.sql"))
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +127,15 @@ def test_partitions_without_rows_are_no_error(lake: Lake, put: Callable[..., obj
     put(lake, "failures", {"model": "m", "dataset": "d"}, {"sample": [], "path": [], "error": []})
     assert lake.sql("from failures").fetchall() == []
     assert lake.scan("failures").collect().is_empty()
+
+
+def test_a_module_sql_of_the_user_is_in_nobody_s_way(lake: Lake, tmp_path: Path) -> None:
+    """A script with a file `sql.py` beside it asks as any other does."""
+    (tmp_path / "sql.py").touch()
+    script = tmp_path / "study.py"
+    script.write_text(
+        f"import sql\nfrom featurestore import Lake\nprint(len(Lake({lake.location!r}).ask('best_detector')))\n"
+    )
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout.split() == [b"0"]

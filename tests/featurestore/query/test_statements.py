@@ -62,8 +62,8 @@ def test_a_name_is_no_variable_of_a_program(lake: Lake, tmp_path: Path) -> None:
         ("from modles", "DuckDB refuses the query: there is no table 'modles': did you mean 'models'?"),
         ("from metrics, modles", "there is no table 'modles': did you mean 'models'?"),
         ("from best_detector", "there is no table 'best_detector': did you mean 'best_detector()'?"),
-        ("select 1; select 2", "Expected one statement, and got 2"),
-        (" -- nothing", "Expected one statement, and got 0"),
+        ("select 1; select 2", "There are 2 statements, and one relation"),
+        (" -- nothing", "There is no statement: give a SELECT."),
     ],
 )
 def test_a_query_that_cannot_be_answered(lake: Lake, query: str, message: str) -> None:

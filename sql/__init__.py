@@ -1,1 +1,0 @@
-"""Views, macros and questions: SQL files that `featurestore` reads as package data."""
