@@ -1,8 +1,7 @@
-"""Frames inside the page: by column, texts by number, numbers rounded, and nothing that could end a script element."""
+"""Frames inside the page: by column, texts by number, numbers rounded."""
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ _DIGITS = 6
 
 
 def encoded(frame: pl.DataFrame, *, digits: int = _DIGITS) -> list[dict[str, Any]]:
-    """A frame as JSON takes it.
+    """A frame as JSON takes it: less than half as long as polars' `write_json`, which writes each text again in each row.
 
     Args:
         frame: Any frame; lists are joined to text.
@@ -46,12 +45,6 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     return ", ".join(map(str, value)) if isinstance(value, pl.Series | list) else str(value)
-
-
-def as_json(value: Any) -> str:
-    """JSON that may stand inside a script element: no text of it can close the element or open a comment."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")  # fmt: skip
 
 
 def thinned(frame: pl.DataFrame, rows: int) -> tuple[pl.DataFrame, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -16,8 +16,6 @@ from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
-
-    import altair as alt
 
     from featurestore.lake import Lake
 
@@ -83,16 +81,18 @@ class Context:
         caption: str,
         frame: pl.DataFrame,
         *,
-        chart: Callable[[pl.DataFrame], alt.TopLevelMixin] | None = None,
         filters: tuple[str, ...] = FILTERS,
         options: Mapping[str, str] | None = None,
     ) -> Figure:
-        """A study's figure; `chart` is the study's own unless another is given, `options` are those of its command."""
+        """A study's figure, with the detectors that its chart asks for; `options` are those of the study's command."""
+        known = {"detector": self.best_detector, "detectors": self.detectors}
+        asked = known.keys() & inspect.signature(study.chart).parameters
+        chart = partial(study.chart, **{key: known[key] for key in asked})
         name = study.__name__.rpartition(".")[2].replace("_", "-")
         words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in self._given(options or {}).items())
         command = f"python -m {study.__name__} --lake {self.lake.location}{words}"
         provenance = Provenance(command, inspect.getsource(study), "python")
-        return Figure(name, title, caption, frame, chart or study.chart, provenance, filters)
+        return Figure(name, title, caption, frame, chart, provenance, filters)
 
     def answer(
         self, name: str, title: str, caption: str, question: str, shares: tuple[str, ...] = (), **parameters: str

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 ENSEMBLE = "ensemble"
+_MODELS = "select model, params, source, recipe from models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,12 @@ class ModelRanks:
         models: Their names, from the most accurate on.
         params: Parameters of each, float [models]; NaN where unknown.
         ranks: Their ranks on each OOD set.
-        left_out: Models without scores on one of the datasets.
     """
 
     detector: str
     models: Sequence[str]
     params: NDArray[np.float64]
     ranks: dict[str, Ranks]
-    left_out: int
 
 
 def best_detector(lake: Lake, benchmark: str) -> str:
@@ -55,35 +54,34 @@ def best_detector(lake: Lake, benchmark: str) -> str:
 
 
 def read_ranks(lake: Lake, benchmark: str, detector: str) -> ModelRanks:
-    """Read the ranks of every model that is no ensemble itself.
+    """Read the ranks of every model that is no ensemble itself, and has scores on all datasets that any model has.
 
     Samples that one of the models could not read are left out for all.
     """
-    roles: pl.DataFrame = lake.sql("select dataset, role from datasets").pl()
-    of_id = roles.filter(pl.col("role") == "id")["dataset"].to_list()
-    scored = [
-        m.key
-        for m in lake.partitions("scores", benchmark=benchmark)
-        for part in m.parts
-        if part.key["detector"] == detector
-    ]
-    ood = sorted({key["dataset"] for key in scored} & set(roles.filter(pl.col("role") == "ood")["dataset"]))
-    id_dataset = next(iter(sorted({key["dataset"] for key in scored} & set(of_id))), "")
-    complete = {key["model"] for key in scored}
-    for dataset in (id_dataset, *ood):
-        complete &= {key["model"] for key in scored if key["dataset"] == dataset}
+    scored = _scored(lake, benchmark).filter(pl.col("detector") == detector)
+    id_dataset, ood = _judged(scored)
+    counts = scored.filter(pl.col("dataset").is_in([id_dataset, *ood])).group_by("model").len()
+    complete = counts.filter(pl.col("len") == 1 + len(ood))["model"].to_list()
     known = _described(lake, id_dataset).filter(pl.col("model").is_in(complete))
     models = known["model"].to_list()
-    if not models:
-        return ModelRanks(detector, [], np.empty(0), {}, 0)
-    ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=models)
-    return ModelRanks(
-        detector,
-        models,
-        known["params"].cast(pl.Float64).fill_null(np.nan).to_numpy(),
-        ranks,
-        len({key["model"] for key in scored}) - len(models),
-    )
+    params = known["params"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=models) if models else {}
+    return ModelRanks(detector, models, params, ranks)
+
+
+def _scored(lake: Lake, benchmark: str) -> pl.DataFrame:
+    """What has scores: columns model, detector, dataset, role."""
+    manifests = lake.partitions("scores", benchmark=benchmark)
+    keys = [(m.key["model"], part.key["detector"], m.key["dataset"]) for m in manifests for part in m.parts]
+    roles: pl.DataFrame = lake.sql("select dataset, role from datasets").pl()
+    held = pl.DataFrame(keys, dict.fromkeys(("model", "detector", "dataset"), pl.String), orient="row")
+    return held.join(roles, on="dataset").sort("model", "detector", "dataset")
+
+
+def _judged(scored: pl.DataFrame) -> tuple[str, list[str]]:
+    """The ID test set, empty where there is none, and the OOD sets."""
+    of = {role: sorted(set(scored.filter(pl.col("role") == role)["dataset"])) for role in ("id", "ood")}
+    return next(iter(of["id"]), ""), of["ood"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +108,24 @@ class StoredEnsemble:
 
 def stored_ensembles(lake: Lake, benchmark: str) -> list[StoredEnsemble]:
     """Read the ensembles of a lake."""
-    models: pl.DataFrame = lake.sql("select model, params, source, recipe from models").pl()
-    roles: dict[str, str] = dict(lake.sql("select dataset, role from datasets").fetchall())
+    models: pl.DataFrame = lake.sql(_MODELS).pl()
     params: dict[str, float | None] = dict(models.select("model", "params").iter_rows())
+    recipes: dict[str, str | None] = dict(
+        models.filter(pl.col("source") == ENSEMBLE).select("model", "recipe").iter_rows()
+    )
+    scored = _scored(lake, benchmark).filter(pl.col("model").is_in(list(recipes)))
     found = []
-    for name, recipe in models.filter(pl.col("source") == ENSEMBLE).select("model", "recipe").iter_rows():
+    for part in scored.partition_by("model", "detector", maintain_order=True):
+        name, detector, *_ = part.row(0)
+        id_dataset, ood = _judged(part)
+        if not id_dataset:
+            continue
         # A member is a model, or a model with a detector, as vit-b/msp; a model is one forward pass, however often it is in.
-        members = {str(member).partition("/")[0] for member in json.loads(recipe or "{}").get("ensemble_of", [])}
-        held = {
-            m.key["dataset"]: {part.key["detector"] for part in m.parts}
-            for m in lake.partitions("scores", benchmark=benchmark, model=name)
-        }
-        id_dataset = next((dataset for dataset in sorted(held) if roles[dataset] == "id"), "")
-        for detector in sorted(held.get(id_dataset, ())):
-            ood = sorted(dataset for dataset in held if roles[dataset] == "ood" and detector in held[dataset])
-            cost = sum(params.get(member) or np.nan for member in members)
-            ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=[name])
-            found.append(StoredEnsemble(name, detector, len(members), cost, ranks))
+        named = json.loads(recipes[name] or "{}").get("ensemble_of", [])
+        members = {str(member).partition("/")[0] for member in named}
+        cost = sum(params.get(member) or np.nan for member in members)
+        ranks = _ranks(lake, benchmark, detector, id_dataset=id_dataset, ood=ood, models=[name])
+        found.append(StoredEnsemble(name, detector, len(members), cost, ranks))
     return found
 
 
@@ -145,7 +144,7 @@ def _ranks(
 
 
 def _described(lake: Lake, id_dataset: str) -> pl.DataFrame:
-    models: pl.DataFrame = lake.sql("select model, params, source from models").pl()
+    models: pl.DataFrame = lake.sql(_MODELS).pl()
     accuracy: pl.DataFrame = lake.sql("select model, dataset, top1 from accuracy").pl()
     of_id = accuracy.filter(pl.col("dataset") == id_dataset)
     single = models.filter(pl.col("source").ne_missing(ENSEMBLE))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,8 +26,8 @@ def build(context: Context) -> SectionBody:
     """The scatter and the correlations."""
     frame = accuracy_vs_fpr.data(context.lake, context.benchmark)
     if frame.is_empty():
-        return SectionBody(
-            not_shown=["Accuracy against FPR: no model's accuracy is known, since the ID test set has no labels."]
+        return SectionBody.missing(
+            "Accuracy against FPR: no model's accuracy is known, since the ID test set has no labels."
         )
     figure = context.figure(
         accuracy_vs_fpr,
@@ -37,7 +36,6 @@ def build(context: Context) -> SectionBody:
         "that accepts 95 % of ID test samples, averaged over the OOD classes. Hover for the recipe; click a legend entry "
         "to single it out.",
         frame,
-        chart=partial(accuracy_vs_fpr.chart, detectors=context.detectors),
     )
     models = frame["model"].n_unique()
     if models < FEW:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.report.section_items import SectionBody
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 def build(context: Context) -> SectionBody:
     """Distributions and curves of the most accurate model."""
     if not context.lake.partitions("scores", benchmark=context.benchmark, model=context.model):
-        return SectionBody(not_shown=[f"Scores of {context.model}: the lake holds its metrics, and no scores of it."])
+        return SectionBody.missing(f"Scores of {context.model}: the lake holds its metrics, and no scores of it.")
     scores = model_scores(context.lake, context.benchmark, context.model)
     distributions = context.figure(
         score_distributions,
@@ -25,7 +24,6 @@ def build(context: Context) -> SectionBody:
         "The dashed line is the threshold that accepts 95 % of ID test samples: OOD to the right of it is accepted. Scores "
         "beyond the axis count in its outermost bars.",
         score_distributions.distributions(scores),
-        chart=partial(score_distributions.chart, detector=context.best_detector),
         filters=(),
         options={"model": context.model},
     )
@@ -34,7 +32,6 @@ def build(context: Context) -> SectionBody:
         "FPR against TPR",
         "What another threshold costs, over all samples of each OOD set: move along a curve to read it. The dashed line is the usual 95 %.",
         threshold_explorer.curves(scores),
-        chart=partial(threshold_explorer.chart, detectors=context.detectors),
         filters=("detector",),
         options={"model": context.model},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,8 +23,8 @@ def build(context: Context) -> SectionBody:
     """The dumbbells, and a sentence for the largest effects."""
     frame = recipe_effects.data(context.lake, context.benchmark)
     if frame.is_empty():
-        return SectionBody(
-            not_shown=["Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."]
+        return SectionBody.missing(
+            "Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."
         )
     figure = context.figure(
         recipe_effects,
@@ -34,7 +33,6 @@ def build(context: Context) -> SectionBody:
         "change. The band is the 95 % interval of the difference, as far as shares go; where it reaches the open dot, the effect "
         "may be nil. It is for each change alone: of twenty changes without any effect, one is expected to have one without zero.",
         frame,
-        chart=partial(recipe_effects.chart, detector=context.best_detector),
         filters=(),
     )
     return SectionBody(_findings(context, frame), [figure], _left_out(context))

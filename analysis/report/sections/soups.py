@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,15 +21,12 @@ def build(context: Context) -> SectionBody:
     """The soups that have scored ingredients."""
     frame = soups.data(context.lake, context.benchmark).filter(pl.col("part").n_unique().over("soup") == 2)
     if frame.is_empty():
-        return SectionBody(
-            not_shown=["Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients."]
-        )  # fmt: skip
+        return SectionBody.missing("Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients.")  # fmt: skip
     figure = context.figure(
         soups,
         "Soups and their ingredients",
         "The diamond is the model of averaged weights; the dots are the models that it was averaged from.",
         frame,
-        chart=partial(soups.chart, detector=context.best_detector),
         filters=(),
     )
     return SectionBody(_findings(context, frame), [figure])

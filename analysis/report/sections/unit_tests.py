@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -23,8 +22,8 @@ _QUESTION = "accuracy_vs_unit_test_fpr"
 def build(context: Context) -> SectionBody:
     """The heatmap and the question's answer."""
     if context.unit_tests is None:
-        return SectionBody(
-            not_shown=["Unit-tests: no OOD set is named unit-tests; make one with `featurestore unit-tests`."]
+        return SectionBody.missing(
+            "Unit-tests: no OOD set is named unit-tests; make one with `featurestore unit-tests`."
         )
     figure = context.figure(
         unit_test_heatmap,
@@ -32,7 +31,6 @@ def build(context: Context) -> SectionBody:
         "Each column is a model, each row a kind of synthetic image that no model should accept. Blue passes; orange fails, "
         "since more than 10 % are accepted at 95 % TPR.",
         unit_test_heatmap.data(context.lake, context.benchmark, context.unit_tests),
-        chart=partial(unit_test_heatmap.chart, detector=context.best_detector),
         filters=("pretraining",),
         options={"unit_tests": context.unit_tests},
     )
