@@ -125,8 +125,11 @@ def _questions() -> str:
 
 
 def _detectors() -> str:
-    rows = [(f"`{d.name}`", f"`{d.formula}`", d.fitted_on, d.source) for d in detectors().values()]
-    return "\n".join(_table(("detector", "score; higher is more in-distribution", "learns from", "source"), rows))
+    rows = [
+        (f"`{d.name}`", d.title, f"`{d.formula}`", d.fitted_on, d.convention, d.source) for d in detectors().values()
+    ]
+    header = ("detector", "in papers", "score; higher is more in-distribution", "learns from", "convention", "source")
+    return "\n".join(_table(header, rows))
 
 
 def _statistics() -> str:
@@ -140,7 +143,7 @@ def _statistics() -> str:
     rows = [
         (f"`{name}`", f"`{_file(s)}`", s.source, ", ".join(dict.fromkeys(users[name]))) for name, s in found.items()
     ]
-    return "\n".join(_table(("statistic", "file in `analysis/gathering`", "of", "learnt from by"), sorted(rows)))
+    return "\n".join(_table(("statistic", "file in `analysis/statistics`", "of", "learnt from by"), sorted(rows)))
 
 
 def _with_variants(statistic: Statistic) -> Iterator[Statistic]:

@@ -10,7 +10,12 @@ from scipy.interpolate import KroghInterpolator
 from scipy.optimize import brentq
 
 if TYPE_CHECKING:
-    from analysis.statistics.statistic import Arrays
+    from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    Arrays = Mapping[str, NDArray[Any]]
 
 LOWEST, HIGHEST = 0.01, 100.0
 """Between these lies the temperature: on separable data the best one is 0, on labels drawn at random infinity."""

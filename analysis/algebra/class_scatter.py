@@ -193,6 +193,17 @@ class ClassStatisticsAccumulator:
         return rows
 
 
+def require_samples(statistics: ClassStatistics) -> int:
+    """Return N, the samples of all classes together.
+
+    Raises:
+        InputError: There is none.
+    """
+    if statistics.num_samples == 0:
+        raise InputError("Class statistics without samples cannot be fitted; extract the fit dataset first.")
+    return statistics.num_samples
+
+
 def empty_statistics(num_classes: int, dim: int) -> ClassStatistics:
     """Return the statistics of no samples, which `merged` leaves everything else as it is."""
     return ClassStatistics(np.zeros(num_classes, np.int64), np.zeros((num_classes, dim)), np.zeros((dim, dim)))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
-from featurestore.errors import InputError, NumericalError
+from analysis.algebra.class_scatter import require_samples
+from analysis.rows.checks import same_dimensions
+from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +58,7 @@ def fit_gaussian(statistics: ClassStatistics, dtype: str = "float64") -> Gaussia
         InputError: The statistics hold no samples.
         NumericalError: No feature varies within a class by more than rounding.
     """
-    samples = _require_samples(statistics)
+    samples = require_samples(statistics)
     largest = _largest_eigenvalue(statistics.total) / samples
     rounding = rounding_variance(statistics, dtype)
     values, whitening = _whitening(statistics.within / samples, largest, rounding, "within a class")
@@ -81,7 +83,7 @@ def fit_background(statistics: ClassStatistics, dtype: str = "float64") -> Gauss
         InputError: The statistics hold no samples.
         NumericalError: No feature varies by more than rounding.
     """
-    samples = _require_samples(statistics)
+    samples = require_samples(statistics)
     covariance = statistics.total / samples
     rounding = rounding_variance(statistics, dtype)
     values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), rounding, "over the samples")
@@ -102,11 +104,7 @@ def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray
     Raises:
         InputError: The features have other dimensions than the fit.
     """
-    if features.ndim != 2 or features.shape[1] != len(fit.shift):
-        raise InputError(
-            f"Features of shape {list(features.shape)} meet a fit of {len(fit.shift)} dimensions; "
-            "fit and score with activations of one model."
-        )
+    same_dimensions(features, len(fit.shift))
     distance = np.empty(len(features))
     half_norm = np.einsum("kr,kr->k", fit.centres, fit.centres) / 2
     for start in range(0, len(features), ROWS_AT_ONCE):
@@ -190,9 +188,3 @@ def _whitening(
 def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:
     last = len(matrix) - 1
     return float(linalg.eigvalsh(matrix, subset_by_index=(last, last))[0])
-
-
-def _require_samples(statistics: ClassStatistics) -> int:
-    if statistics.num_samples == 0:
-        raise InputError("Class statistics without samples cannot be fitted; extract the fit dataset first.")
-    return statistics.num_samples

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
-from analysis.algebra.class_scatter import ClassStatistics
+from analysis.algebra.class_scatter import ClassStatistics, require_samples
 from analysis.algebra.subspace import Subspace, norms_inside, subspace
+from analysis.rows.checks import same_dimensions
 from featurestore.errors import InputError, MissingError, NumericalError
 
 if TYPE_CHECKING:
@@ -92,11 +93,7 @@ def residual_space(axes: Axes, dim: int) -> ResidualSpace:
 
 def residual_norms(fit: ResidualSpace, features: NDArray[np.float64]) -> NDArray[np.float64]:
     """Norms of what the principal axes leave: ||R'(h - u)||_2, shape [n]."""
-    if features.shape[1] != len(fit.origin):
-        raise InputError(
-            f"Features of {features.shape[1]} dimensions meet a fit of {len(fit.origin)}; "
-            "fit and score with activations of one model."
-        )
+    same_dimensions(features, len(fit.origin))
     rows = features - fit.origin
     return norms_inside(fit.space, rows, np.einsum("nd,nd->n", rows, rows))
 
@@ -125,8 +122,7 @@ def require_residual(mean_norm: float, axes: Axes, dim: int) -> None:
 
 
 def _axes(statistics: ClassStatistics, head: Head) -> Axes:
-    if statistics.num_samples == 0:
-        raise InputError("Class statistics without samples cannot be fitted; extract the fit dataset first.")
+    samples = require_samples(statistics)
     if head.weight.shape[1] != statistics.dim:
         raise InputError(
             f"The head takes {head.weight.shape[1]} dimensions and the features have {statistics.dim}; "
@@ -134,6 +130,6 @@ def _axes(statistics: ClassStatistics, head: Head) -> Axes:
         )
     origin = head_origin(head)
     away = statistics.mean - origin
-    scatter = statistics.total + statistics.num_samples * np.outer(away, away)
+    scatter = statistics.total + samples * np.outer(away, away)
     _, vectors = linalg.eigh(scatter, driver="evd")
-    return Axes(origin, vectors, float(np.trace(scatter)) / statistics.num_samples)
+    return Axes(origin, vectors, float(np.trace(scatter)) / samples)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featurestore.errors import InputError
+from analysis.rows.checks import same_dimensions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,11 +51,7 @@ def norms_inside(space: Subspace, rows: NDArray[np.float64], squared: NDArray[np
     Raises:
         InputError: The rows have other dimensions than the subspace.
     """
-    if rows.shape[1] != len(space.basis):
-        raise InputError(
-            f"Features of {rows.shape[1]} dimensions meet a fit of {len(space.basis)}; "
-            "fit and score with activations of one model."
-        )
+    same_dimensions(rows, len(space.basis))
     along = rows @ space.basis
     spanned = np.einsum("nm,nm->n", along, along)
     if not space.complement:

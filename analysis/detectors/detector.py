@@ -95,7 +95,6 @@ class Detector(Generic[Fit]):
         needs_logits: Whether `score` reads logits.
         needs_head: Whether `fit` or `score` reads the head's weights.
         hyperparameters: Constants of the formula, by name.
-        assumes_nonnegative: Whether it presumes features after a ReLU; those of ViTs are signed.
         convention: Whose fit data and constants these are: `ninco` or `openood`.
         on_request: Whether it is left out unless it is asked for by name: the cost is far above that of the others.
         version: Raised whenever its numbers change, so that stored scores become stale.
@@ -114,7 +113,6 @@ class Detector(Generic[Fit]):
     needs_logits: bool = False
     needs_head: bool = False
     hyperparameters: Mapping[str, float | int | str] = field(default_factory=dict)
-    assumes_nonnegative: bool = False
     convention: str = NINCO
     on_request: bool = False
     version: int = 1

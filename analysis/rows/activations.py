@@ -62,7 +62,25 @@ class Activations:
     @property
     def head_input64(self) -> NDArray[np.float64]:
         """What the head is fed: unit features where it normalises, else the features, float64, shape [n, D]."""
-        return self.normalised64 if self.head and self.head.normalizes else self.feature64
+        return self.fed(normalizes=self.head is not None and self.head.normalizes)
+
+    def fed(self, *, normalizes: bool) -> NDArray[np.float64]:
+        """What a head is fed that normalises, or one that does not, float64, shape [n, D]."""
+        return self.normalised64 if normalizes else self.feature64
+
+    def need_head(self) -> Head:
+        """Return the head.
+
+        Raises:
+            InputError: There is none, or it is fed features of another dimension.
+        """
+        if self.head is None:
+            raise InputError("These activations come without a linear head, whose weights this detector needs.")
+        if self.head.weight.shape[1] != self.feature.shape[1]:
+            raise InputError(
+                f"The head is fed {self.head.weight.shape[1]} dimensions; these features have {self.feature.shape[1]}."
+            )
+        return self.head
 
     @property
     def logits64(self) -> NDArray[np.float64]:
@@ -158,6 +176,13 @@ def normalise(features: NDArray[Any]) -> NDArray[np.float64]:
     rows = rows / largest
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows)
+
+
+def log_sum_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log sum_c exp(z_c), shape [n]; overwrites the logits, of shape [n, C]."""
+    largest = logits.max(axis=1)
+    logits -= largest[:, None]
+    return np.asarray(largest + np.log(np.exp(logits, out=logits).sum(axis=1)))
 
 
 def _float64(name: str, values: NDArray[Any]) -> NDArray[np.float64]:

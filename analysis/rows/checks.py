@@ -27,6 +27,18 @@ def float_matrix(name: str, values: NDArray[Any]) -> None:
         )
 
 
+def same_dimensions(features: NDArray[Any], dim: int) -> None:
+    """Require features, shape [n, D], of as many dimensions as a fit has.
+
+    Raises:
+        InputError: They have others; names both numbers.
+    """
+    if features.ndim != 2 or features.shape[1] != dim:
+        raise InputError(
+            f"Features of {features.shape[-1]} dimensions meet a fit of {dim}; fit and score with activations of one model."
+        )
+
+
 def finite_rows(name: str, values: NDArray[Any]) -> None:
     """Require that no row holds NaN or infinity.
 

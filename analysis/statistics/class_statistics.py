@@ -1,11 +1,14 @@
-"""Class statistics of features as they are, of unit features, and of what the head is fed."""
+"""Class statistics of features as they are, of unit features, and of what the head is fed; and the classes' counts alone."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from analysis.algebra.class_scatter import ClassStatisticsAccumulator
+from analysis.rows.checks import class_labels
 from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
 if TYPE_CHECKING:
@@ -24,14 +27,30 @@ class _Gathered:
         self._unit = unit
 
     def update(self, block: Block) -> None:
-        features = block.activations.normalised64 if self._unit else block.activations.feature64
-        self._accumulator.update(features, block.label)
+        self._accumulator.update(block.activations.fed(normalizes=self._unit), block.label)
 
     def merge(self, other: _Gathered) -> None:
         self._accumulator.merge(other._accumulator)
 
     def finish(self) -> dict[str, NDArray[Any]]:
         return self._accumulator.finish().to_arrays()
+
+
+class _Counts:
+    __slots__ = ("_counts",)
+
+    def __init__(self, context: SweepContext) -> None:
+        self._counts = np.zeros(context.classes, np.int64)
+
+    def update(self, block: Block) -> None:
+        labels = class_labels(block.label, len(block), len(self._counts))
+        self._counts += np.bincount(labels, minlength=len(self._counts))
+
+    def merge(self, other: _Counts) -> None:
+        self._counts += other._counts
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        return {"counts": self._counts}
 
 
 def _raw(context: SweepContext) -> _Gathered:
@@ -41,6 +60,9 @@ def _raw(context: SweepContext) -> _Gathered:
 def _unit(context: SweepContext) -> _Gathered:
     return _Gathered(context, unit=True)
 
+
+CLASS_COUNTS = Statistic("class-counts", _Counts, reads=(), labelled=True)
+"""Samples of each class: `counts`, int64, shape [C]."""
 
 CLASS_STATISTICS = Statistic("class-statistics", _raw, labelled=True, version=2)
 """`analysis.algebra.class_scatter.ClassStatistics` of h."""

@@ -1,4 +1,7 @@
-"""Means over groups of rows: of probabilities by predicted class, and of features and logits of what was classified correctly."""
+"""Groups of rows: means of probabilities by predicted class, and of what was classified correctly means and outliers.
+
+The outliers are the largest distances, by class, of logits from their mean.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 
     Groups = Callable[[Block], NDArray[np.int64]]
     Values = Callable[[Activations], NDArray[np.float64]]
+
+TAIL = 20
+"""Distances that are kept of each class."""
+
+_WAITING = 1 << 16
+_ROWS_AT_ONCE = 64
 
 
 class _GroupMeans:
@@ -47,11 +56,70 @@ class _GroupMeans:
         return {"means": self._sums / np.maximum(self._counts, 1)[:, None], "counts": self._counts}
 
 
+class _Tails:
+    """Keeps the largest distances of each class, with new ones waiting until there are enough to sort."""
+
+    __slots__ = ("_classes", "_distances", "_means", "_waiting")
+
+    def __init__(self, means: NDArray[np.float64]) -> None:
+        self._means = means
+        self._classes = [np.empty(0, np.int64)]
+        self._distances = [np.empty(0)]
+        self._waiting = 0
+
+    def update(self, block: Block) -> None:
+        classes = _correct(block)
+        rows = np.flatnonzero(classes >= 0)
+        self._add(classes[rows], self._distances_of(block.activations.logits64, classes, rows))
+
+    def merge(self, other: _Tails) -> None:
+        for classes, distances in zip(other._classes, other._distances, strict=True):
+            self._add(classes, distances)
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        self._keep_largest()
+        classes, distances = self._classes[0], self._distances[0]
+        tails = np.full((len(self._means), TAIL), -1.0)
+        tails[classes, _rank(classes)] = distances
+        return {"distances": tails}
+
+    def _distances_of(
+        self, logits: NDArray[np.float64], classes: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        found = [np.empty(0)]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            away = logits[part]
+            away -= self._means[classes[part]]
+            found.append(np.sqrt(np.einsum("nc,nc->n", away, away)))
+        return np.concatenate(found)
+
+    def _add(self, classes: NDArray[np.int64], distances: NDArray[np.float64]) -> None:
+        self._classes.append(classes)
+        self._distances.append(distances)
+        self._waiting += len(classes)
+        if self._waiting > _WAITING:
+            self._keep_largest()
+
+    def _keep_largest(self) -> None:
+        classes, distances = np.concatenate(self._classes), np.concatenate(self._distances)
+        order = np.lexsort((-distances, classes))
+        classes, distances = classes[order], distances[order]
+        kept = _rank(classes) < TAIL
+        self._classes, self._distances = [classes[kept]], [distances[kept]]
+        self._waiting = 0
+
+
+def _rank(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of each entry among those of its class, for classes in ascending order."""
+    return np.arange(len(classes)) - np.searchsorted(classes, classes)
+
+
 def _predicted(block: Block) -> NDArray[np.int64]:
     return block.activations.predicted
 
 
-def correct(block: Block) -> NDArray[np.int64]:
+def _correct(block: Block) -> NDArray[np.int64]:
     """The class of each row that is classified as labelled, -1 for every other row, shape [n]."""
     return np.where(block.activations.predicted == block.label, block.label, -1)
 
@@ -61,11 +129,15 @@ def _probabilities(context: SweepContext) -> _GroupMeans:
 
 
 def _features(context: SweepContext) -> _GroupMeans:
-    return _GroupMeans(context.classes, context.dim, correct, lambda rows: rows.feature64)
+    return _GroupMeans(context.classes, context.dim, _correct, lambda rows: rows.feature64)
 
 
 def _logits(context: SweepContext) -> _GroupMeans:
-    return _GroupMeans(context.classes, context.classes, correct, lambda rows: rows.logits64)
+    return _GroupMeans(context.classes, context.classes, _correct, lambda rows: rows.logits64)
+
+
+def _tails(context: SweepContext) -> _Tails:
+    return _Tails(context.results[CORRECT_LOGITS.name]["means"])
 
 
 PREDICTED_PROBABILITIES = Statistic("predicted-probabilities", _probabilities, reads=("logits",))
@@ -81,3 +153,8 @@ CORRECT_FEATURES = Statistic("correct-features", _features, reads=("feature", "l
 
 CORRECT_LOGITS = Statistic("correct-logits", _logits, reads=("logits",), labelled=True)
 """Mean logits z by class of the samples that are classified correctly: `means` [C, C], `counts` [C]."""
+
+LOGIT_TAILS = Statistic(
+    f"correct-logit-tails-{TAIL}", _tails, reads=("logits",), after=(CORRECT_LOGITS,), labelled=True
+)
+"""`distances`, float64, shape [C, 20]: the largest ||z - mean z||_2 of each class, descending; -1 where there are fewer."""

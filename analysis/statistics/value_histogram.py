@@ -79,8 +79,7 @@ def quantile(histogram: Arrays, share: float) -> float:
     below = int(position)
     at = np.searchsorted(last, [below, min(below + 1, int(last[-1]) - 1)], side="right")
     lower, upper = histogram["values"][at]
-    part = position - below
-    return float(lower + (upper - lower) * part if part < 0.5 else upper - (upper - lower) * (1 - part))
+    return float(np.quantile([lower, upper], position - below))
 
 
 def _require_finite(rows: NDArray[Any], counts: NDArray[np.int64], infinity: int) -> None:

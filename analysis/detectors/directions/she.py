@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.rows.checks import same_dimensions
 from analysis.statistics.group_means import CORRECT_FEATURES
 from featurestore.errors import NumericalError
 
@@ -40,8 +41,10 @@ def score(fit: PatternFit, activations: Activations) -> NDArray[np.float64]:
     """Return <h, S_y>, y the predicted class, shape [n].
 
     Raises:
+        InputError: The features have other dimensions than the fit.
         NumericalError: No fit sample of a predicted class was classified correctly; names the class and the first such row.
     """
+    same_dimensions(activations.feature, fit.patterns.shape[1])
     predicted = activations.predicted
     lacking = fit.counts[predicted] == 0
     if lacking.any():
@@ -53,7 +56,7 @@ def score(fit: PatternFit, activations: Activations) -> NDArray[np.float64]:
     return np.asarray(np.einsum("nd,nd->n", activations.feature64, fit.patterns[predicted]))
 
 
-DETECTOR = Detector(
+SHE = Detector(
     name="she",
     title="SHE",
     formula="<h, S_y>, S_c = mean h of the fit samples of class c that are classified correctly, y = argmax z",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.detectors.detector import OPENOOD, Detector, FitInputs
-from analysis.detectors.logits.entropy import score as negative_entropy
+from analysis.detectors.logits.softmax import negative_entropy
 from analysis.statistics.group_means import PREDICTED_PROBABILITIES, VALIDATION_PREDICTED_PROBABILITIES
 
 if TYPE_CHECKING:
@@ -30,20 +31,11 @@ class TemplateFit:
     log_templates: NDArray[np.float64]
 
 
-def _fit(inputs: FitInputs, statistic: Statistic) -> TemplateFit:
+def fit(inputs: FitInputs, statistic: Statistic) -> TemplateFit:
+    """Take the mean softmax of the samples by predicted class; classes that are never predicted have none."""
     gathered = inputs.need(statistic)
     templates = gathered["means"][gathered["counts"] > 0]
     return TemplateFit(np.log(np.maximum(templates, np.finfo(np.float64).tiny)))
-
-
-def fit(inputs: FitInputs) -> TemplateFit:
-    """Take the mean softmax of the fit samples by predicted class; classes that are never predicted have none."""
-    return _fit(inputs, PREDICTED_PROBABILITIES)
-
-
-def fit_on_validation(inputs: FitInputs) -> TemplateFit:
-    """Take the mean softmax of the validation samples."""
-    return _fit(inputs, VALIDATION_PREDICTED_PROBABILITIES)
 
 
 def score(fit: TemplateFit, activations: Activations) -> NDArray[np.float64]:
@@ -52,23 +44,23 @@ def score(fit: TemplateFit, activations: Activations) -> NDArray[np.float64]:
     return np.asarray(cross.max(axis=1) - negative_entropy(None, activations))
 
 
-DETECTOR = Detector(
+KL_MATCHING = Detector(
     name="kl-matching",
     title="KL-Matching",
     formula="-min_k KL(p || d_k), d_k = mean p over the samples predicted as k",
     source="Hendrycks et al. 2022, arXiv 1911.11132",
     score=score,
-    fit=fit,
+    fit=partial(fit, statistic=PREDICTED_PROBABILITIES),
     fit_type=TemplateFit,
     fitted_on="fit logits",
     needs=(PREDICTED_PROBABILITIES,),
     needs_logits=True,
 )
 
-VALIDATED = replace(
-    DETECTOR,
+OPENOOD_KL_MATCHING = replace(
+    KL_MATCHING,
     name="kl-matching.openood",
-    fit=fit_on_validation,
+    fit=partial(fit, statistic=VALIDATION_PREDICTED_PROBABILITIES),
     fitted_on="validation logits",
     needs=(VALIDATION_PREDICTED_PROBABILITIES,),
     convention=OPENOOD,

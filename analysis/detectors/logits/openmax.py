@@ -10,9 +10,8 @@ import numpy as np
 
 from analysis.algebra.weibull import fit_weibull
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.detectors.shaping.shaped_energy import log_sum_exp
-from analysis.statistics.group_means import CORRECT_LOGITS
-from analysis.statistics.logit_tails import LOGIT_TAILS, TAIL
+from analysis.rows.activations import log_sum_exp
+from analysis.statistics.group_means import CORRECT_LOGITS, LOGIT_TAILS, TAIL
 from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _far(fit: OpenMaxFit, logits: NDArray[np.float64], classes: NDArray[np.int64
     return -np.expm1(-((moved / fit.scales[classes]) ** fit.shapes[classes]))
 
 
-DETECTOR = Detector(
+OPENMAX = Detector(
     name="openmax",
     title="OpenMax",
     formula=(

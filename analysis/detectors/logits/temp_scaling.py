@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class TemperatureFit:
     temperature: float
 
 
-def _fit(inputs: FitInputs, statistic: Statistic) -> TemperatureFit:
+def fit(inputs: FitInputs, statistic: Statistic) -> TemperatureFit:
+    """Find argmin_T of the negative log-likelihood of softmax(z / T), T in [0.01, 100]."""
     inverse, error = best_inverse_temperature(inputs.need(statistic))
     temperature = min(max(1 / inverse, LOWEST), HIGHEST)
     if not LOWEST < temperature < HIGHEST:
@@ -43,29 +45,19 @@ def _fit(inputs: FitInputs, statistic: Statistic) -> TemperatureFit:
     return TemperatureFit(temperature)
 
 
-def fit(inputs: FitInputs) -> TemperatureFit:
-    """Find argmin_T of the negative log-likelihood of softmax(z / T), T in [0.01, 100]."""
-    return _fit(inputs, TEMPERATURE_TAYLOR)
-
-
-def fit_on_validation(inputs: FitInputs) -> TemperatureFit:
-    """Find it on the validation data."""
-    return _fit(inputs, VALIDATION_TEMPERATURE_TAYLOR)
-
-
 def score(fit: TemperatureFit, activations: Activations) -> NDArray[np.float64]:
     """Return max_c softmax(z / T)_c, shape [n]."""
     scaled = activations.shifted_logits / fit.temperature
     return np.asarray(1.0 / np.exp(scaled, out=scaled).sum(axis=1))
 
 
-DETECTOR = Detector(
+TEMP_SCALING = Detector(
     name="temp-scaling",
     title="TempScaling",
     formula="max_c softmax(z / T)_c, T = argmin of the negative log-likelihood",
     source="Guo et al. 2017, arXiv 1706.04599",
     score=score,
-    fit=fit,
+    fit=partial(fit, statistic=TEMPERATURE_TAYLOR),
     fit_type=TemperatureFit,
     fitted_on="fit logits and labels",
     needs=(TEMPERATURE_TAYLOR,),
@@ -73,10 +65,10 @@ DETECTOR = Detector(
     hyperparameters=MappingProxyType({"lowest": LOWEST, "highest": HIGHEST}),
 )
 
-VALIDATED = replace(
-    DETECTOR,
+OPENOOD_TEMP_SCALING = replace(
+    TEMP_SCALING,
     name="temp-scaling.openood",
-    fit=fit_on_validation,
+    fit=partial(fit, statistic=VALIDATION_TEMPERATURE_TAYLOR),
     fitted_on="validation logits and labels",
     needs=(VALIDATION_TEMPERATURE_TAYLOR,),
     convention=OPENOOD,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.algebra.neighbours import check_dimensions, chunks
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.neighbours.knn import chunks
 from analysis.rows.activations import normalise
+from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import TEN_PERCENT
 from featurestore.errors import InputError
 from featurestore.machine import cores
@@ -76,7 +78,7 @@ def score(fit: CfoodFit, activations: Activations) -> NDArray[np.float64]:
 
     kappa is the smallest size q at which a share of at least 1 % of the references reach the sample, 1 if none is.
     """
-    check_dimensions(activations, fit.bank)
+    same_dimensions(activations.feature, fit.bank.shape[1])
     unit = activations.normalised64
     kappa = np.empty(len(unit))
     for rows in chunks(len(unit), len(fit.bank)):
@@ -88,17 +90,15 @@ def score(fit: CfoodFit, activations: Activations) -> NDArray[np.float64]:
 
 def _smallest(fit: CfoodFit, cosines: NDArray[np.float64]) -> float:
     """The smallest size at which enough references reach a sample, by bisection: larger sizes reach further."""
-    low, high = 0, len(fit.sizes)
-    while low < high:
-        middle = (low + high) // 2
-        if np.count_nonzero(cosines >= fit.reach[middle]) / len(cosines) >= _SHARE:
-            high = middle
-        else:
-            low = middle + 1
-    return float(fit.sizes[low]) if low < len(fit.sizes) else 1.0
+
+    def reaching(size: int) -> float:
+        return np.count_nonzero(cosines >= fit.reach[size]) / len(cosines)
+
+    found = bisect_left(range(len(fit.sizes)), _SHARE, key=reaching)
+    return float(fit.sizes[found]) if found < len(fit.sizes) else 1.0
 
 
-DETECTOR = Detector(
+CFOOD = Detector(
     name="cfood",
     title="CFOOD",
     formula="-min {q: at least 1 % of the references t have cos(h, h_t) >= that to their (int(q n - 1) + 1)-th nearest other}",

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.algebra.neighbours import check_dimensions, check_size, chunks
 from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.detectors.neighbours.nearest import check_size, nearest
 from analysis.rows.activations import normalise
-from analysis.statistics.nearest import nearest
+from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import ONE_PERCENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-    from analysis.statistics.statistic import Statistic
 
 _SOURCE = "Sun et al. 2022, arXiv 2204.06507"
 _SAMPLED_NEIGHBOURS = 10
+_BYTES_AT_ONCE = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +30,12 @@ class SampledBank:
     """Unit features of a share of the fit samples, float64, shape [k, D]."""
 
     bank: NDArray[np.float64]
+
+
+def chunks(rows: int, bank: int) -> list[slice]:
+    """Stretches of rows whose float64 products with a bank take 64 MB each."""
+    at_once = max(1, _BYTES_AT_ONCE // (8 * max(bank, 1)))
+    return [slice(start, start + at_once) for start in range(0, rows, at_once)]
 
 
 def fit(inputs: FitInputs) -> SampledBank:
@@ -44,7 +51,7 @@ def fit(inputs: FitInputs) -> SampledBank:
 
 def score(fit: SampledBank, activations: Activations) -> NDArray[np.float64]:
     """Return minus the squared distance to the K-th nearest of the bank, shape [n]."""
-    check_dimensions(activations, fit.bank)
+    same_dimensions(activations.feature, fit.bank.shape[1])
     unit, size = activations.normalised64, len(fit.bank)
     scores = np.empty(len(unit))
     for rows in chunks(len(unit), size):
@@ -56,15 +63,12 @@ def score(fit: SampledBank, activations: Activations) -> NDArray[np.float64]:
 
 
 def _knn(name: str, neighbours: int, convention: str) -> Detector[None]:
-    def compare(queries: Activations) -> Statistic:
-        return nearest(queries, neighbours, name)
-
     return Detector(
         name=name,
         title="KNN",
         formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of the fit set, u = h / ||h||_2",
         source=_SOURCE,
-        compare=compare,
+        compare=partial(nearest, neighbours=neighbours, name=name),
         fitted_on="fit features",
         hyperparameters=MappingProxyType({"neighbours": neighbours}),
         convention=convention,
@@ -72,8 +76,8 @@ def _knn(name: str, neighbours: int, convention: str) -> Detector[None]:
     )
 
 
-DETECTOR = _knn("knn", 1000, NINCO)
-OPENOOD_VARIANT = _knn("knn.openood", 50, OPENOOD)
+KNN = _knn("knn", 1000, NINCO)
+OPENOOD_KNN = _knn("knn.openood", 50, OPENOOD)
 SAMPLED = Detector(
     name="knn.sampled",
     title="KNN (1 %)",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.algebra.neighbours import check_dimensions, chunks
 from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.detectors.neighbours.knn import chunks
 from analysis.rows.activations import normalise
+from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import ONE_PERCENT
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class NnguideFit:
 
 def score(fit: NnguideFit, activations: Activations) -> NDArray[np.float64]:
     """Return E times the mean of the K largest <b, h / ||h||> over the bank, shape [n]."""
-    check_dimensions(activations, fit.bank)
+    same_dimensions(activations.feature, fit.bank.shape[1])
     unit, size = activations.normalised64, len(fit.bank)
     guidance = np.empty(len(unit))
     for rows in chunks(len(unit), size):
@@ -72,5 +73,5 @@ def _nnguide(name: str, neighbours: int, convention: str) -> Detector[NnguideFit
     )
 
 
-DETECTOR = _nnguide("nnguide", 1000, NINCO)
-OPENOOD_VARIANT = _nnguide("nnguide.openood", 100, OPENOOD)
+NNGUIDE = _nnguide("nnguide", 1000, NINCO)
+OPENOOD_NNGUIDE = _nnguide("nnguide.openood", 100, OPENOOD)

@@ -1,31 +1,103 @@
-"""Neural relation graph: how strongly the sample relates to all fit samples, by direction and by prediction."""
+"""Neural relation graph: how strongly a sample relates to all fit samples, by direction and by what the model says of both."""
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
 
 from analysis.detectors.detector import Detector
-from analysis.statistics.relations import relations
+from analysis.rows.checks import same_dimensions
+from analysis.statistics.statistic import Statistic
 
 if TYPE_CHECKING:
-    from analysis.rows.activations import Activations
-    from analysis.statistics.statistic import Statistic
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations, Block
 
 _THRESHOLD = 0.03
+# Probabilities below this are left out of the first look at a pair, which can then be short by at most twice as much.
+_SMALL = 0.005
+_DENSE = 0.02
+_PRODUCTS_AT_ONCE = 1 << 20
+_PAIRS_AT_ONCE = 2048
 
 
-def compare(queries: Activations) -> Statistic:
-    """Return sum_t k_t with k_t = relu(cos(h, h_t)) <p, p_t> where that exceeds 0.03."""
-    return relations(queries, _THRESHOLD, "relation")
+def relations(queries: Activations, threshold: float, name: str) -> Statistic:
+    """Sum over the fit samples of relu(cos(h, h_t)) <p, p_t>, where that exceeds a threshold: array `score`, shape [n].
+
+    As no cosine exceeds 1, only pairs with <p, p_t> beyond the threshold count. These are few, and are found by a
+    product of the larger probabilities alone; both factors are then computed in full, in float64.
+
+    Args:
+        queries: n samples to score, with logits.
+        threshold: Smaller relations, and equal ones, are left out; more than 0.01.
+        name: Name of the statistic.
+    """
+    return Statistic(name, lambda _: _Relations(queries, threshold), reads=("feature", "logits"))
 
 
-DETECTOR: Detector[None] = Detector(
+class _Relations:
+    """The sum for each query."""
+
+    __slots__ = ("_large", "_queries", "_sums", "_threshold")
+
+    def __init__(self, queries: Activations, threshold: float) -> None:
+        self._queries = queries
+        self._threshold = threshold
+        self._large = queries.memo.get("large-probabilities", lambda: _large(queries))
+        self._sums = np.zeros(len(queries))
+
+    def update(self, block: Block) -> None:
+        same_dimensions(self._queries.feature, block.activations.feature.shape[1])
+        likely = (self._large @ _large(block.activations).T).tocoo()
+        chosen = likely.data > self._threshold - 2 * _SMALL
+        query, row = likely.row[chosen].astype(np.int64), likely.col[chosen].astype(np.int64)
+        queries, rows = np.unique(query), np.unique(row)
+        if len(query) > _DENSE * len(queries) * len(rows):
+            self._all_pairs(queries, rows, block.activations)
+        else:
+            self._some_pairs(query, row, block.activations)
+
+    def merge(self, other: _Relations) -> None:
+        self._sums += other._sums
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        return {"score": self._sums}
+
+    def _all_pairs(self, queries: NDArray[np.int64], rows: NDArray[np.int64], fitted: Activations) -> None:
+        unit, probabilities = fitted.normalised64[rows].T, fitted.probabilities[rows].T
+        at_once = max(1, _PRODUCTS_AT_ONCE // max(len(rows), 1))
+        for start in range(0, len(queries), at_once):
+            part = queries[start : start + at_once]
+            related = self._queries.normalised64[part] @ unit
+            related *= self._queries.probabilities[part] @ probabilities
+            self._sums[part] += np.where(related > self._threshold, related, 0.0).sum(axis=1)
+
+    def _some_pairs(self, query: NDArray[np.int64], row: NDArray[np.int64], fitted: Activations) -> None:
+        for start in range(0, len(query), _PAIRS_AT_ONCE):
+            i, j = query[start : start + _PAIRS_AT_ONCE], row[start : start + _PAIRS_AT_ONCE]
+            related = np.einsum("pd,pd->p", self._queries.normalised64[i], fitted.normalised64[j])
+            related *= np.einsum("pc,pc->p", self._queries.probabilities[i], fitted.probabilities[j])
+            kept = related > self._threshold
+            self._sums += np.bincount(i[kept], weights=related[kept], minlength=len(self._sums))
+
+
+def _large(activations: Activations) -> sparse.csr_array:
+    """The probabilities that are not small, as a sparse matrix of shape [n, C]."""
+    probabilities = activations.probabilities
+    return sparse.csr_array(np.where(probabilities >= _SMALL, probabilities, 0.0))
+
+
+RELATION: Detector[None] = Detector(
     name="relation",
     title="Relation",
     formula="sum_t k_t where k_t > 0.03, k_t = relu(cos(h, h_t)) <p, p_t>, p = softmax(z)",
     source="Kim et al. 2023, arXiv 2301.12321",
-    compare=compare,
+    compare=partial(relations, threshold=_THRESHOLD, name="relation"),
     fitted_on="fit features and logits",
     needs_logits=True,
     hyperparameters=MappingProxyType({"power": 1.0, "threshold": _THRESHOLD}),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.detectors.shaping.shaped_energy import energy_of, head_of
+from analysis.detectors.shaping.shaped_energy import energy_of
 from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def fit(inputs: FitInputs) -> ContributionFit:
 
 def score(fit: ContributionFit, activations: Activations) -> NDArray[np.float64]:
     """Return log sum_c exp(sum_d w_cd [w_cd mean_d > threshold] h_d + b_c), shape [n]."""
-    head = head_of(activations)
+    head = activations.need_head()
     weight = head.memo.get(("dice", fit), lambda: _kept(fit, head))
     return energy_of(activations.head_input64, weight, head.bias)
 
@@ -51,7 +51,7 @@ def _kept(fit: ContributionFit, head: Head) -> NDArray[np.float64]:
     return np.where(head.weight * fit.mean > fit.threshold, head.weight, 0.0)
 
 
-DETECTOR = Detector(
+DICE = Detector(
     name="dice",
     title="DICE",
     formula="log sum exp((W * M) h + b), M = [W * mean h > its 90th percentile]",
@@ -62,6 +62,5 @@ DETECTOR = Detector(
     fitted_on="fit features",
     needs=(HEAD_CLASS_STATISTICS,),
     needs_head=True,
-    assumes_nonnegative=True,
     hyperparameters=MappingProxyType({"percentile": PERCENTILE}),
 )

@@ -6,29 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featurestore.errors import InputError
+from analysis.rows.activations import log_sum_exp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from analysis.rows.activations import Activations
-    from analysis.rows.head import Head
-
-
-def head_of(activations: Activations) -> Head:
-    """The head of a block.
-
-    Raises:
-        InputError: There is none, or it is fed features of another dimension.
-    """
-    head = activations.head
-    if head is None:
-        raise InputError("These activations come without a linear head, whose weights this detector needs.")
-    if head.weight.shape[1] != activations.feature.shape[1]:
-        raise InputError(
-            f"The head is fed {head.weight.shape[1]} dimensions; these features have {activations.feature.shape[1]}."
-        )
-    return head
 
 
 def energy_of(
@@ -47,13 +28,6 @@ def energy_of(
     logits = features @ weight.T
     logits += bias
     return log_sum_exp(logits)
-
-
-def log_sum_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log sum_c exp(z_c), shape [n]; overwrites the logits, of shape [n, C]."""
-    largest = logits.max(axis=1)
-    logits -= largest[:, None]
-    return np.asarray(largest + np.log(np.exp(logits, out=logits).sum(axis=1)))
 
 
 def kept(dim: int, percentile: float) -> int:

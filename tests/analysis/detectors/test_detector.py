@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from analysis.algebra.class_scatter import class_statistics
-from analysis.detectors import Detector, FitInputs, get, score_checked
+from analysis.detectors import Detector, FitInputs, detectors, get, score_checked
 from analysis.rows.activations import Activations
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from featurestore.errors import InputError, MissingError, NumericalError
+from tests.analysis.gathered import scored
+from tests.analysis.headed import headed
 
 
 def a_detector(scores: list[float]) -> Detector[None]:
@@ -56,3 +59,30 @@ def test_absent_statistics_are_named() -> None:
         FitInputs({"class-statistics": statistics.to_arrays()}).need(UNIT_CLASS_STATISTICS)
     with pytest.raises(MissingError, match="collected are: none"):
         FitInputs({}).need(CLASS_STATISTICS)
+
+
+LEARNING = [name for name, detector in detectors().items() if detector.fit]
+SAMPLING = {"cfood", "knn.sampled", "nnguide", "nnguide.openood"}
+
+
+@pytest.mark.parametrize("name", sorted({*LEARNING} - SAMPLING))
+def test_order_and_shards_of_the_fit_rows_do_not_matter(name: str) -> None:
+    """Shuffled rows in three shards give the same scores up to rounding."""
+    case = headed(3, rows=600, nonnegative=False)
+    shuffled = case.part(np.random.default_rng(0).permutation(600))
+    again = scored(name, *shuffled, case.queries, shards=3, rows_per_block=9)
+    assert_allclose(again, scored(name, case.fit, case.labels, case.queries), rtol=1e-8)
+
+
+def reads_only_logits(name: str) -> bool:
+    """Features of any number of dimensions would do."""
+    return not get(name).learns or {read for need in get(name).needs for read in need.reads} == {"logits"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in detectors() if not reads_only_logits(name)))
+def test_features_of_another_dimension_than_the_fit_are_refused(name: str) -> None:
+    """Both numbers are named, whether by the fit or by the head."""
+    case = headed(3, rows=1200)
+    wide = Activations(np.ones((4, 13)), np.ones((4, 5)), case.queries.head)
+    with pytest.raises(InputError, match=r"13 dimensions meet a fit of 12|fed 12 dimensions; these features have 13"):
+        scored(name, case.fit, case.labels, wide)

@@ -85,7 +85,7 @@ def _features(commands: Commands, dataset: str) -> np.ndarray:
 
 SIMPLE = """
 from analysis.detectors import Detector
-from analysis.detectors.logits.msp import DETECTOR as imported
+from analysis.detectors.logits.softmax import MSP as imported
 DETECTOR = Detector({name!r}, "T", "f", "s", lambda fit, activations: {score}, on_request={on_request})
 """
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import inspect
 import pkgutil
 import re
+from importlib import import_module
 
 import pytest
 
 import analysis.detectors
-from analysis.detectors import detectors, get
+from analysis.detectors import Detector, detectors, get
 from featurestore.errors import MissingError
 
 DETECTORS = [
@@ -18,16 +18,16 @@ DETECTORS = [
 ]  # fmt: skip
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
-HELPERS = {"class_directions", "detector", "distances", "registry", "shaped_energy"}
+HELPERS = {"detector", "nearest", "registry", "shaped_energy"}
 
 
 def test_every_file_is_found_and_none_hides_another() -> None:
-    """All detectors of the contract are there, in both conventions where those differ, and a file for each rule."""
-    modules = pkgutil.walk_packages(analysis.detectors.__path__, "analysis.detectors.")
-    files = {module.name.rpartition(".")[2] for module in modules if not module.ispkg} - HELPERS
+    """All detectors of the contract are there, in both conventions where those differ, each once."""
+    names = [m.name for m in pkgutil.walk_packages(analysis.detectors.__path__, "analysis.detectors.") if not m.ispkg]
+    defined = {name: [d.name for d in vars(import_module(name)).values() if isinstance(d, Detector)] for name in names}
+    assert {name.rpartition(".")[2] for name, own in defined.items() if not own} == HELPERS
+    assert sorted(name for own in defined.values() for name in own) == list(detectors())
     assert set(detectors()) >= EXPECTED
-    rules = [detector.score or detector.compare for detector in detectors().values()]
-    assert {inspect.unwrap(rule).__module__.rpartition(".")[2] for rule in rules} == files
 
 
 def test_the_order_is_alphabetical_and_stable() -> None:

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from analysis.rows.activations import Activations, normalise
 from analysis.rows.head import Head
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import NumericalError
 from tests.analysis.conftest import clustered
 from tests.analysis.gathered import scored
 from tests.analysis.modelled import Modelled, activations_of, modelled
@@ -70,15 +70,6 @@ def test_scores_equal_the_formula(name: str, normalizes: bool, labelled: Labelle
     assert_allclose(fast, naive_scores(name, model), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", FITTED)
-def test_order_and_shards_do_not_matter(name: str) -> None:
-    """Another order of the fit rows, in three shards, changes nothing but rounding."""
-    model = modelled(clustered(1, 300, 20, 4))
-    other = model.shuffled()
-    once = scored(name, model.rows, model.labels, model.queries, classes=4)
-    assert_allclose(scored(name, other.rows, other.labels, model.queries, classes=4, shards=3), once, rtol=1e-10)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_common_shift_of_the_logits_does_not_matter(name: str) -> None:
     """They see at most the order of the logits and their differences."""
@@ -102,7 +93,7 @@ def test_many_classes_give_the_same_boundaries(monkeypatch: pytest.MonkeyPatch) 
     """Where the matrix of all pairs of classes would be too large, the rows that a block needs are computed."""
     model = modelled(clustered(3, 100, 8, 6))
     before = scored("fdbd", model.rows, model.labels, model.queries, classes=6)
-    monkeypatch.setattr("analysis.detectors.directions.fdbd._CLASSES_AT_ONCE", 5)
+    monkeypatch.setattr("analysis.detectors.directions.boundaries._CLASSES_AT_ONCE", 5)
     head = Head(model.head.weight, model.head.bias)
     rows, queries = (activations_of(part.feature, head) for part in (model.rows, model.queries))
     assert_allclose(scored("fdbd", rows, model.labels, queries, classes=6), before, rtol=1e-12)
@@ -136,10 +127,3 @@ def test_a_feature_of_zeros_is_an_error(name: str, what: str) -> None:
     queries = Activations(np.where(np.arange(5)[:, None] == 2, 0.0, rows.feature))
     with pytest.raises(NumericalError, match=what):
         scored(name, rows, np.zeros(5, int), queries)
-
-
-def test_cosines_of_another_dimension_are_refused() -> None:
-    """Both numbers are named."""
-    rows, queries = (Activations(np.random.default_rng(0).normal(size=(5, dim))) for dim in (3, 4))
-    with pytest.raises(InputError, match="4 dimensions meet a fit of 3"):
-        scored("cosine", rows, np.zeros(5, int), queries)

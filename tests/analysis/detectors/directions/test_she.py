@@ -23,14 +23,6 @@ def test_scores_equal_the_formula(normalizes: bool) -> None:
     assert_allclose(scored("she", case.fit, case.labels, case.queries), slow, rtol=1e-10)
 
 
-def test_order_and_shards_do_not_matter() -> None:
-    """Shuffled rows in three shards give the same scores up to rounding."""
-    case = headed(3)
-    shuffled = case.part(np.random.default_rng(0).permutation(400))
-    again = scored("she", *shuffled, case.queries, shards=3, rows_per_block=9)
-    assert_allclose(again, scored("she", case.fit, case.labels, case.queries), rtol=1e-11)
-
-
 def test_a_class_without_correct_samples_is_named() -> None:
     """But only where it is predicted."""
     rows = Activations(np.ones((3, 2)), np.array([[2.0, 1, 0], [0, 2, 1], [2, 0, 1]]))

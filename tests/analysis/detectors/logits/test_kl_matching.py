@@ -47,14 +47,6 @@ def test_classes_that_are_never_predicted_have_no_template() -> None:
     assert_allclose(scores, naive_scores(case), rtol=1e-10)
 
 
-def test_order_and_shards_do_not_matter() -> None:
-    """Shuffled rows in three shards give the same scores up to rounding."""
-    case = headed(3)
-    shuffled = case.part(np.random.default_rng(0).permutation(400))
-    again = scored("kl-matching", *shuffled, case.queries, shards=3, rows_per_block=9)
-    assert_allclose(again, scored("kl-matching", case.fit, case.labels, case.queries), rtol=1e-11)
-
-
 def test_a_common_shift_changes_nothing() -> None:
     """Only probabilities count."""
     case = headed(4)

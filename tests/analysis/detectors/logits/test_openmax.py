@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import brentq
 
 from analysis.rows.activations import Activations
-from analysis.statistics.logit_tails import LOGIT_TAILS
+from analysis.statistics.group_means import LOGIT_TAILS
 from featurestore.errors import NumericalError
 from tests.analysis.gathered import gathered, scored
 from tests.analysis.headed import headed
@@ -70,17 +70,9 @@ def test_fewer_classes_than_ranks() -> None:
     assert_allclose(scored("openmax", case.fit, case.labels, case.queries), naive_scores(case, alpha=2), rtol=1e-8)
 
 
-def test_order_and_shards_do_not_matter() -> None:
-    """Shuffled rows in three shards give the same scores up to rounding."""
-    case = headed(4, nonnegative=False)
-    shuffled = case.part(np.random.default_rng(0).permutation(400))
-    again = scored("openmax", *shuffled, case.queries, shards=3, rows_per_block=9)
-    assert_allclose(again, scored("openmax", case.fit, case.labels, case.queries), rtol=1e-8)
-
-
 def test_the_tail_holds_the_largest_distances(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each class, in descending order, also if they are sorted out again and again; -1 where there are fewer."""
-    monkeypatch.setattr("analysis.statistics.logit_tails._WAITING", 50)
+    monkeypatch.setattr("analysis.statistics.group_means._WAITING", 50)
     case = headed(5, rows=300, classes=9, nonnegative=False)
     logits, right = case.fit.logits64, case.fit.predicted == case.labels
     tails = gathered([LOGIT_TAILS], case.fit, case.labels, shards=3, rows_per_block=20)[LOGIT_TAILS.name]["distances"]

@@ -108,14 +108,6 @@ def test_knn_does_not_depend_on_the_order_of_the_rows() -> None:
     assert_allclose(scored("knn.openood", other.rows, other.labels, model.queries, shards=4), once, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["knn.openood", "knn", "nnguide", "relation"])
-def test_features_of_another_dimension_are_refused(name: str) -> None:
-    """Both numbers are named."""
-    model, other = modelled(clustered(0, 1200, 6, 3)), modelled(clustered(0, 50, 5, 3))
-    with pytest.raises(InputError, match="5 dimensions meet a fit of 6"):
-        scored(name, model.rows, model.labels, other.queries)
-
-
 def naive_nnguide(model: Modelled, neighbours: int) -> Float64:
     chosen = sampled(model, 0.01)
     assert model.rows.logits is not None
@@ -245,7 +237,7 @@ def test_relation_equals_the_formula(
     classes: int, sharpness: float, dense: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For predictions flat and sharp, whether pairs are multiplied all together or singly."""
-    monkeypatch.setattr("analysis.statistics.relations._DENSE", dense)
+    monkeypatch.setattr("analysis.detectors.neighbours.relation._DENSE", dense)
     model = modelled(clustered(classes, 300, 10, classes))
     rows, queries = (
         Activations(part.feature, sharpness * part.logits, model.head)

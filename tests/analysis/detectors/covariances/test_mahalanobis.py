@@ -11,7 +11,7 @@ from scipy import linalg
 
 from analysis.algebra.class_scatter import class_statistics
 from analysis.detectors import FitInputs, get, score_checked
-from analysis.detectors.gaussians import distances
+from analysis.detectors.covariances import mahalanobis
 from analysis.rows.activations import Activations, normalise
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from tests.analysis.metrics.oracle import auroc
@@ -129,13 +129,13 @@ def test_other_samples_of_the_block_do_not_matter(name: str, seven_digits: Label
 def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
     """Record the calls of one function of the family."""
     calls: list[object] = []
-    original = getattr(distances, name)
+    original = getattr(mahalanobis, name)
 
     def recorded(*arguments: object) -> object:
         calls.append(arguments[0])
         return original(*arguments)
 
-    monkeypatch.setattr(distances, name, recorded)
+    monkeypatch.setattr(mahalanobis, name, recorded)
     return calls
 
 

@@ -1,4 +1,4 @@
-"""The largest density of queries under Gaussians of the classes, each with a covariance of its own.
+"""Density under the likeliest of the classes' own Gaussians, each with a covariance of its own (GMM).
 
 A class is gathered until its last sample has come, and then let go, so that classes in sequence need memory for one
 or two. Of classes that come all at once, those are gathered that fit in memory, and the others in sweeps of their own.
@@ -7,15 +7,17 @@ or two. Of classes that come all at once, those are gathered that fit in memory,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import linalg
 
 from analysis.algebra.class_scatter import ClassStatistics, class_statistics, empty_statistics, merged
-from analysis.algebra.neighbours import check_dimensions
-from analysis.rows.checks import class_labels, finite_rows
-from analysis.statistics.class_counts import CLASS_COUNTS
+from analysis.detectors.detector import Detector
+from analysis.rows.checks import class_labels, finite_rows, same_dimensions
+from analysis.statistics.class_statistics import CLASS_COUNTS
 from analysis.statistics.statistic import Statistic, SweepContext
 from featurestore.errors import NumericalError
 
@@ -106,7 +108,7 @@ class _Densities:
 
     def update(self, block: Block) -> None:
         features = block.activations.feature
-        check_dimensions(self._queries, features)
+        same_dimensions(self._queries.feature, features.shape[1])
         finite_rows("Features", features)
         labels = class_labels(block.label, len(block), len(self._counts))
         for number in np.unique(labels[self._wanted[labels] & ~self._dropped[labels]]):
@@ -164,3 +166,15 @@ def _factor(covariance: NDArray[np.float64], number: int) -> NDArray[np.float64]
         f"The covariance of class {number} is singular, and adding up to {JITTERS[-1]:g} to its diagonal does not mend "
         "it: scale the features, or leave out gmm."
     )
+
+
+GMM: Detector[None] = Detector(
+    name="gmm",
+    title="GMM",
+    formula="max_c log N(h; mu_c, S_c + e I), e the first of 0, 1e-15, .. 1e-1 that makes it positive definite",
+    source="Mukhoti et al. 2021, arXiv 2102.11582",
+    compare=partial(class_densities, name="gmm"),
+    fitted_on="fit features and labels",
+    hyperparameters=MappingProxyType({"largest_jitter": JITTERS[-1]}),
+    on_request=True,
+)

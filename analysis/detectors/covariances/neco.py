@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
+from analysis.algebra.class_scatter import require_samples
 from analysis.algebra.subspace import Subspace, norms_inside, subspace
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.rows.checks import same_dimensions
 from analysis.statistics.class_statistics import CLASS_STATISTICS
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +49,7 @@ def fit(inputs: FitInputs) -> NecoFit:
         NumericalError: No feature varies.
     """
     statistics = inputs.class_statistics(CLASS_STATISTICS)
-    if statistics.num_samples == 0:
-        raise InputError("Class statistics without samples cannot be fitted; extract the fit dataset first.")
-    mean, covariance = statistics.mean, statistics.total / statistics.num_samples
+    mean, covariance = statistics.mean, statistics.total / require_samples(statistics)
     deviation = np.sqrt(np.diag(covariance))
     varies = deviation > _ROUNDING * np.abs(mean)
     if not varies.any():
@@ -65,18 +65,14 @@ def fit(inputs: FitInputs) -> NecoFit:
 def score(fit: NecoFit, activations: Activations) -> NDArray[np.float64]:
     """Return ||P's||_2 / ||s||_2 max_c z_c with s = (h - mean) / scale, shape [n]."""
     features = activations.feature64
-    if features.shape[1] != len(fit.mean):
-        raise InputError(
-            f"Features of {features.shape[1]} dimensions meet a fit of {len(fit.mean)}; "
-            "fit and score with activations of one model."
-        )
+    same_dimensions(features, len(fit.mean))
     rows = features - fit.mean
     rows /= fit.scale
     squared = np.einsum("nd,nd->n", rows, rows)
     return np.asarray(norms_inside(fit.principal, rows, squared) / np.sqrt(squared) * activations.max_logit)
 
 
-DETECTOR = Detector(
+NECO = Detector(
     name="neco",
     title="NECO",
     formula="||P's||_2 / ||s||_2 max_c z_c, s = (h - mu) / sigma, P: principal axes of s with 90 % of its variance",

@@ -1,4 +1,4 @@
-"""Norm of the head's gradient."""
+"""Norms of the feature: with how uneven the softmax is (GradNorm), and by its non-zero entries (NaN)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analysis.rows.activations import Activations
 
 
-def score(_fit: None, activations: Activations) -> NDArray[np.float64]:
+def gradient_norm(_fit: None, activations: Activations) -> NDArray[np.float64]:
     """Return ||C p - 1||_1 ||h||_1, shape [n].
 
     It is the 1-norm of the gradient by W of the sum over classes of -log p_c.
@@ -25,11 +25,25 @@ def score(_fit: None, activations: Activations) -> NDArray[np.float64]:
     return np.asarray(np.abs(uneven, out=uneven).sum(axis=1) * sizes)
 
 
-DETECTOR = Detector(
+def norm_ratio(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return ||h||_1 / ||h||_0, shape [n]; a feature that is zero throughout has none."""
+    features = activations.feature64
+    return np.asarray(np.abs(features).sum(axis=1) / np.count_nonzero(features, axis=1))
+
+
+GRADNORM = Detector(
     name="gradnorm",
     title="GradNorm",
     formula="||C p - 1||_1 ||h||_1, p = softmax(z): the 1-norm of the gradient by W of -sum_c log p_c",
     source="Huang et al. 2021, arXiv 2110.00218",
-    score=score,
+    score=gradient_norm,
     needs_logits=True,
+)
+
+NAN_RATIO = Detector(
+    name="nan-ratio",
+    title="NaN",
+    formula="||h||_1 / ||h||_0",
+    source="Park et al. 2023, arXiv 2310.05316",
+    score=norm_ratio,
 )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.algebra.neighbours import check_dimensions, check_size
+from analysis.rows.checks import same_dimensions
 from analysis.statistics.statistic import Statistic, SweepContext
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 _SPARE = 64
 _PRODUCTS_AT_ONCE = 1 << 21
 _PAIRS_AT_ONCE = 4096
+
+
+def check_size(neighbours: int, bank: int, name: str) -> None:
+    """Raise if a bank is too small to have so many neighbours.
+
+    Raises:
+        InputError: It is; names both numbers.
+    """
+    if bank < neighbours:
+        raise InputError(
+            f"{name} goes by the distance to the K = {neighbours} nearest samples, and its bank has only {bank}: "
+            "extract a larger fit dataset, or use a variant with a smaller K."
+        )
 
 
 def nearest(queries: Activations, neighbours: int, name: str) -> Statistic:
@@ -66,7 +80,7 @@ class _Candidates:
     def update(self, block: Block) -> None:
         if not len(block):
             return
-        check_dimensions(self._queries, block.activations.feature)
+        same_dimensions(self._queries.feature, block.activations.feature.shape[1])
         queries, rows = _unit32(self._queries), _unit32(block.activations)
         at_once = max(1, _PRODUCTS_AT_ONCE // len(rows))
         for start in range(0, len(queries), at_once):

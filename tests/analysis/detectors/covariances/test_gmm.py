@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
 
+from analysis.detectors.covariances import gmm
 from analysis.rows.activations import Activations
-from analysis.statistics import densities
-from analysis.statistics.class_counts import CLASS_COUNTS
+from analysis.statistics.class_statistics import CLASS_COUNTS
 from featurestore.errors import InputError, NumericalError
 from tests.analysis.conftest import clustered
 from tests.analysis.gathered import gathered, scored
@@ -54,7 +54,7 @@ def test_scores_equal_scipy(memory: int, shards: int, sequence: bool) -> None:
 @pytest.mark.parametrize("shards", [1, 3])
 def test_large_classes_are_condensed_to_their_statistics(monkeypatch: pytest.MonkeyPatch, shards: int) -> None:
     """Rows of a class give way to their scatter when it is smaller, and nothing but rounding changes."""
-    monkeypatch.setattr(densities, "_CONDENSED_FROM", 0)
+    monkeypatch.setattr(gmm, "_CONDENSED_FROM", 0)
     model = modelled(clustered(0, 900, 6, 4))
     fast = scored("gmm", model.rows, model.labels, model.queries, classes=4, shards=shards)
     assert_allclose(fast, naive_scores(model), rtol=1e-9)
@@ -72,13 +72,13 @@ def test_order_and_shards_do_not_matter_to_the_last_bit() -> None:
 
 def sweeps(monkeypatch: pytest.MonkeyPatch, model: Modelled, memory: int) -> int:
     started: list[int] = []
-    original = densities._Densities.__init__
+    original = gmm._Densities.__init__
 
     def counted(self: Any, *arguments: Any) -> None:
         started.append(1)
         original(self, *arguments)
 
-    monkeypatch.setattr(densities._Densities, "__init__", counted)
+    monkeypatch.setattr(gmm._Densities, "__init__", counted)
     scored("gmm", model.rows, model.labels, model.queries, classes=10, rows_per_block=10, memory=memory)
     return len(started)
 
@@ -120,13 +120,6 @@ def test_a_class_of_one_sample_is_named() -> None:
     features = np.random.default_rng(0).normal(size=(9, 2))
     with pytest.raises(NumericalError, match="Class 2 has one sample"):
         scored("gmm", Activations(features), np.array([0, 0, 0, 0, 1, 1, 1, 1, 2]), Activations(features))
-
-
-def test_features_of_another_dimension_are_refused() -> None:
-    """Both numbers are named."""
-    features = np.random.default_rng(0).normal(size=(9, 2))
-    with pytest.raises(InputError, match="3 dimensions meet a fit of 2"):
-        scored("gmm", Activations(features), np.zeros(9, int), Activations(np.ones((2, 3))))
 
 
 def test_counts_are_those_of_the_labels() -> None:

@@ -13,7 +13,7 @@ from analysis.algebra.subspace import norms_inside, subspace
 from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations, normalise
 from analysis.rows.head import Head
-from featurestore.errors import InputError, MissingError, NumericalError
+from featurestore.errors import MissingError, NumericalError
 from tests.analysis.conftest import Labelled, clustered
 from tests.analysis.gathered import gathered, scored
 from tests.analysis.modelled import Modelled, activations_of, modelled
@@ -65,15 +65,6 @@ def test_scores_equal_the_formula(name: str, dim: int, normalizes: bool) -> None
     model = modelled(clustered(dim, 400, dim, 6), normalizes=normalizes)
     fast = scored(name, model.rows, model.labels, model.queries, classes=6)
     assert_allclose(fast, naive_scores(name, model), rtol=1e-9)
-
-
-@pytest.mark.parametrize("name", DIMENSIONS)
-def test_order_and_shards_do_not_matter(name: str) -> None:
-    """Another order of the fit rows, in three shards, changes nothing but rounding."""
-    model = modelled(clustered(1, 300, 20, 4))
-    other = model.shuffled()
-    once = scored(name, model.rows, model.labels, model.queries, classes=4)
-    assert_allclose(scored(name, other.rows, other.labels, model.queries, classes=4, shards=3), once, rtol=1e-10)
 
 
 def test_a_common_shift_of_the_logits_moves_vim_only_through_its_energy_and_alpha() -> None:
@@ -132,15 +123,6 @@ def test_a_model_without_head_is_told_so() -> None:
     statistics = class_statistics(np.ones((4, 2)), np.zeros(4, int), 1).to_arrays()
     with pytest.raises(MissingError, match="no linear head"):
         axes(statistics, None)
-
-
-@pytest.mark.parametrize("name", ["vim", "residual", "neco"])
-def test_features_of_another_dimension_are_refused(name: str) -> None:
-    """Both numbers are named."""
-    model = modelled(clustered(0, 50, 6, 3))
-    other = modelled(clustered(0, 50, 5, 3))
-    with pytest.raises(InputError, match="5 dimensions meet a fit of 6"):
-        scored(name, model.rows, model.labels, other.queries)
 
 
 @pytest.mark.parametrize("inside", [0, 3, 5, 8, 10])

@@ -1,8 +1,9 @@
-"""Distances to the decision boundaries of all other classes, beside the distance to the mean feature."""
+"""The feature beside the mean feature and the head's weights: distances to decision boundaries (fDBD), and NCI."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
     from analysis.rows.head import Head
 
 _CLASSES_AT_ONCE = 4096
+_ALPHA = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FdbdFit:
-    """The mean feature of the fit set, mu, float64, shape [D]."""
+class MeanFit:
+    """The mean of what the head is fed over the fit set, mu, float64, shape [D]."""
 
     mean: NDArray[np.float64]
 
 
-def fit(inputs: FitInputs) -> FdbdFit:
+def fit_mean(inputs: FitInputs) -> MeanFit:
+    """Take the mean of what the head is fed."""
+    return MeanFit(inputs.class_statistics(HEAD_CLASS_STATISTICS).mean)
+
+
+def fit_boundaries(inputs: FitInputs) -> MeanFit:
     """Take the mean, and check that any two classes have a boundary.
 
     Raises:
@@ -43,16 +50,15 @@ def fit(inputs: FitInputs) -> FdbdFit:
             f"Classes {other} and {twin} have the same weights, so that no decision boundary lies between them; "
             "check the head, or leave fdbd out."
         )
-    return FdbdFit(inputs.class_statistics(HEAD_CLASS_STATISTICS).mean)
+    return fit_mean(inputs)
 
 
-def score(fit: FdbdFit, activations: Activations) -> NDArray[np.float64]:
+def to_boundaries(fit: MeanFit, activations: Activations) -> NDArray[np.float64]:
     """Return sum_{c != y} (z_y - z_c) / ||w_y - w_c||_2 / ||h - mu||_2 with y = argmax z, shape [n]."""
-    if activations.head is None:
-        raise InputError("These activations come without the model's head, whose weights fdbd needs.")
+    head = activations.need_head()
     below = activations.max_logit[:, None] - activations.logits64
-    to_boundaries = np.einsum("nc,nc->n", below, _inverse_distances(activations.head, activations.predicted))
-    return np.asarray(to_boundaries / np.linalg.norm(activations.head_input64 - fit.mean, axis=1))
+    far = np.einsum("nc,nc->n", below, _inverse_distances(head, activations.predicted))
+    return np.asarray(far / np.linalg.norm(activations.head_input64 - fit.mean, axis=1))
 
 
 def _inverse_distances(head: Head, classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -68,16 +74,40 @@ def _inverse(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray
     return np.divide(1.0, distances, out=np.zeros_like(distances), where=distances > 0)
 
 
-DETECTOR = Detector(
+def along_weights(fit: MeanFit, activations: Activations) -> NDArray[np.float64]:
+    """Return <w_y, h - mu> / ||h - mu||_2 + a ||h||_1 with y = argmax z, shape [n]."""
+    weight = activations.need_head().weight
+    features = activations.head_input64
+    away = features - fit.mean
+    along = np.einsum("nd,nd->n", away, weight[activations.predicted])
+    return np.asarray(along / np.linalg.norm(away, axis=1) + _ALPHA * np.abs(features).sum(axis=1))
+
+
+FDBD = Detector(
     name="fdbd",
     title="fDBD",
     formula="sum_{c != y} (z_y - z_c) / ||w_y - w_c||_2 / ||h - mu||_2, y = argmax z",
     source="Liu & Qin 2024, arXiv 2312.11536",
-    score=score,
-    fit=fit,
-    fit_type=FdbdFit,
+    score=to_boundaries,
+    fit=fit_boundaries,
+    fit_type=MeanFit,
     fitted_on="fit features and labels",
     needs=(HEAD_CLASS_STATISTICS,),
     needs_logits=True,
     needs_head=True,
+)
+
+NCI = Detector(
+    name="nci",
+    title="NCI",
+    formula="<w_y, h - mu> / ||h - mu||_2 + a ||h||_1, y = argmax z",
+    source="Liu & Qin 2025, arXiv 2311.01479",
+    score=along_weights,
+    fit=fit_mean,
+    fit_type=MeanFit,
+    fitted_on="fit features and labels",
+    needs=(HEAD_CLASS_STATISTICS,),
+    needs_logits=True,
+    needs_head=True,
+    hyperparameters=MappingProxyType({"alpha": _ALPHA}),
 )

@@ -1,0 +1,110 @@
+"""Mahalanobis distance to the nearest class, as it is and relative to the background, of features and of unit features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from analysis.algebra.gaussian import GaussianFit, fit_background, fit_gaussian, squared_distance
+from analysis.detectors.detector import Detector, FitInputs
+from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+    from analysis.statistics.statistic import Statistic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelativeFit:
+    """Class Gaussians with a tied covariance, and one Gaussian of all samples."""
+
+    classes: GaussianFit
+    background: GaussianFit
+
+
+def fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
+    """Fit class means and a tied covariance of the named statistics, once for all detectors that share `inputs`."""
+    return inputs.memo.get(("class_fit", statistics.name), lambda: _fit(inputs, statistics))
+
+
+def fit_relative(inputs: FitInputs, statistics: Statistic) -> RelativeFit:
+    """Fit class means, a tied covariance, and one Gaussian of all samples."""
+    return RelativeFit(fit(inputs, statistics), fit_background(inputs.class_statistics(statistics), inputs.dtype))
+
+
+def _fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
+    gathered = inputs.class_statistics(statistics)
+    found = fit_gaussian(gathered, inputs.dtype)
+    if found.rank < gathered.dim:
+        inputs.warnings.append(
+            f"the within-class covariance of {statistics.name} has rank {found.rank} of {gathered.dim} (condition number "
+            f"{found.condition:.1e}): distances leave out the directions in which no class varies by more than rounding"
+        )
+    return found
+
+
+def score(fit: GaussianFit, activations: Activations, *, unit: bool = False) -> NDArray[np.float64]:
+    """Return -min_c (h - mu_c)' S^+ (h - mu_c), shape [n], computed once per block for detectors with the same fit.
+
+    Where `unit`, h / ||h||_2 takes the place of h.
+    """
+    return activations.memo.get(("class_score", fit), lambda: -squared_distance(fit, activations.fed(normalizes=unit)))
+
+
+def score_relative(fit: RelativeFit, activations: Activations, *, unit: bool = False) -> NDArray[np.float64]:
+    """Return the class score plus (h - mu)' S0^+ (h - mu), shape [n]."""
+    background = squared_distance(fit.background, activations.fed(normalizes=unit))
+    return score(fit.classes, activations, unit=unit) + background
+
+
+MAHALANOBIS = Detector(
+    name="mahalanobis",
+    title="Mahalanobis",
+    formula="-min_c (h - mu_c)' S^+ (h - mu_c)",
+    source="Lee et al. 2018, arXiv 1807.03888",
+    score=score,
+    fit=partial(fit, statistics=CLASS_STATISTICS),
+    fit_type=GaussianFit,
+    fitted_on="fit features and labels",
+    needs=(CLASS_STATISTICS,),
+    version=2,
+)
+
+RELATIVE = Detector(
+    name="relative-mahalanobis",
+    title="Relative Mahalanobis",
+    formula="(h - mu)' S0^+ (h - mu) - min_c (h - mu_c)' S^+ (h - mu_c)",
+    source="Ren et al. 2021, arXiv 2106.09022",
+    score=score_relative,
+    fit=partial(fit_relative, statistics=CLASS_STATISTICS),
+    fit_type=RelativeFit,
+    fitted_on="fit features and labels",
+    needs=(CLASS_STATISTICS,),
+    version=2,
+)
+
+MAHALANOBIS_PP = replace(
+    MAHALANOBIS,
+    name="mahalanobis-pp",
+    title="Mahalanobis++",
+    formula="-min_c (u - mu_c)' S^+ (u - mu_c), u = h / ||h||_2, also at fit",
+    source="Mueller & Hein 2025, arXiv 2505.18032",
+    score=partial(score, unit=True),
+    fit=partial(fit, statistics=UNIT_CLASS_STATISTICS),
+    needs=(UNIT_CLASS_STATISTICS,),
+)
+
+RELATIVE_PP = replace(
+    RELATIVE,
+    name="relative-mahalanobis-pp",
+    title="Relative Mahalanobis++",
+    formula="(u - mu)' S0^+ (u - mu) - min_c (u - mu_c)' S^+ (u - mu_c), u = h / ||h||_2, also at fit",
+    source="Mueller & Hein 2025, arXiv 2505.18032",
+    score=partial(score_relative, unit=True),
+    fit=partial(fit_relative, statistics=UNIT_CLASS_STATISTICS),
+    needs=(UNIT_CLASS_STATISTICS,),
+)

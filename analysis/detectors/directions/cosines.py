@@ -1,0 +1,108 @@
+"""Cosines between features and the directions of classes: Cosine, RCos and SSC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.algebra.class_scatter import require_samples
+from analysis.detectors.detector import Detector, FitInputs
+from analysis.rows.checks import same_dimensions
+from analysis.statistics.class_statistics import CLASS_STATISTICS
+from featurestore.errors import NumericalError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+    from analysis.rows.head import Head
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassDirections:
+    """Unit vectors along the mean features of the classes that have samples, float64, shape [K, D]."""
+
+    directions: NDArray[np.float64]
+
+
+def fit(inputs: FitInputs) -> ClassDirections:
+    """Take the directions of the class means.
+
+    Raises:
+        InputError: The statistics hold no samples.
+        NumericalError: A class has mean zero.
+    """
+    statistics = inputs.class_statistics(CLASS_STATISTICS)
+    require_samples(statistics)
+    seen = np.flatnonzero(statistics.counts)
+    return ClassDirections(_unit(statistics.means[seen], seen, "mean feature"))
+
+
+def _unit(rows: NDArray[np.float64], classes: NDArray[np.int64], what: str) -> NDArray[np.float64]:
+    """Rows divided by their norms, shape [K, D]; NumericalError names the class of one that is zero."""
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    if not largest.all():
+        number = int(classes[np.argmin(largest)])
+        raise NumericalError(
+            f"The {what} of class {number} is zero and has no direction to compare with; leave this detector out."
+        )
+    # Dividing by the largest entry first keeps the squares of very large and very small rows representable.
+    scaled = rows / largest
+    return np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True))
+
+
+def _cosines(fit: ClassDirections, activations: Activations) -> NDArray[np.float64]:
+    """Cosines of features and directions, float64, shape [n, K], computed once per block for detectors of equal fits."""
+    same_dimensions(activations.feature, fit.directions.shape[1])
+    return activations.memo.get(("cosines", fit), lambda: activations.normalised64 @ fit.directions.T)
+
+
+def cosine(fit: ClassDirections, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c cos(h, mu_c), shape [n]."""
+    return np.asarray(_cosines(fit, activations).max(axis=1))
+
+
+def relative_cosine(fit: ClassDirections, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c softmax_c cos(h, mu_c) = 1 / sum_c exp(cos(h, mu_c) - max), shape [n]."""
+    values = _cosines(fit, activations)
+    return np.asarray(1 / np.exp(values - values.max(axis=1, keepdims=True)).sum(axis=1))
+
+
+def weight_cosine(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c softmax_c cos(h, w_c), shape [n].
+
+    Raises:
+        NumericalError: A class has weights of zero.
+    """
+    head = activations.need_head()
+    return relative_cosine(head.memo.get("weight-directions", lambda: _of_weights(head)), activations)
+
+
+def _of_weights(head: Head) -> ClassDirections:
+    return ClassDirections(_unit(head.weight, np.arange(len(head.weight)), "weight vector"))
+
+
+COSINE = Detector(
+    name="cosine",
+    title="Cosine",
+    formula="max_c cos(h, mu_c)",
+    source="Bitterwolf, Mueller & Hein 2023, arXiv 2306.00826",
+    score=cosine,
+    fit=fit,
+    fit_type=ClassDirections,
+    fitted_on="fit features and labels",
+    needs=(CLASS_STATISTICS,),
+)
+
+RCOS = replace(COSINE, name="rcos", title="RCos", formula="max_c softmax(cos(h, mu))_c", score=relative_cosine)
+
+SSC = Detector(
+    name="ssc",
+    title="SSC",
+    formula="max_c softmax(cos(h, w))_c",
+    source="Techapanurak, Suganuma & Okatani 2020, arXiv 1905.10628, at temperature 1",
+    score=weight_cosine,
+    needs_head=True,
+)

@@ -1,1 +1,0 @@
-"""Detectors that measure how far features lie from Gaussians of the classes."""

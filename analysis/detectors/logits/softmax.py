@@ -1,0 +1,117 @@
+"""What follows from a sample's logits alone: MaxLogit, energy, MSP, MCM, entropy and GEN."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.detectors.detector import Detector
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
+
+GAMMA, LARGEST = 0.1, 100
+
+
+def max_logit(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c z_c, shape [n]."""
+    return activations.max_logit
+
+
+def energy(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return log sum_c exp(z_c), shape [n]."""
+    return activations.log_sum_exp
+
+
+def msp(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c softmax(z)_c = 1 / sum_c exp(z_c - max z), shape [n]."""
+    return 1.0 / activations.softmax_normaliser
+
+
+def negative_entropy(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return sum_c p_c log p_c = sum_c p_c (z_c - max z) - log sum_c exp(z_c - max z), shape [n]."""
+    return activations.memo.get("negative_entropy", lambda: _negative_entropy(activations))
+
+
+def _negative_entropy(activations: Activations) -> NDArray[np.float64]:
+    normaliser = activations.softmax_normaliser
+    mean = np.einsum("nc,nc->n", activations.exponentials, activations.shifted_logits) / normaliser
+    return np.asarray(mean - np.log(normaliser))
+
+
+def generalised_entropy(_fit: None, activations: Activations) -> NDArray[np.float64]:
+    """Return -sum over the M largest p of p^g (1 - p)^g, shape [n], with 1 - p of the largest as the sum of the others."""
+    exponentials = activations.exponentials
+    count = min(LARGEST, exponentials.shape[1])
+    ordered = np.partition(exponentials, -count, axis=1)
+    rows = np.arange(len(ordered))
+    top = ordered[:, -count:]
+    # The largest exponential is 1. Without it the others' sum keeps digits that 1 - p has not.
+    first = top.argmax(axis=1)
+    top[rows, first] = 0.0
+    others = ordered.sum(axis=1)
+    normaliser = 1.0 + others
+    shares = top / normaliser[:, None]
+    products = shares * (1.0 - shares)
+    products[rows, first] = others / normaliser**2
+    return np.asarray(-(products**GAMMA).sum(axis=1))
+
+
+MAX_LOGIT = Detector(
+    name="max-logit",
+    title="MaxLogit",
+    formula="max_c z_c",
+    source="Hendrycks et al. 2022, arXiv 1911.11132",
+    score=max_logit,
+    needs_logits=True,
+)
+
+ENERGY = Detector(
+    name="energy",
+    title="Energy",
+    formula="log sum_c exp(z_c)",
+    source="Liu et al. 2020, arXiv 2010.03759, at temperature 1",
+    score=energy,
+    needs_logits=True,
+)
+
+MSP = Detector(
+    name="msp",
+    title="MSP",
+    formula="max_c softmax(z)_c",
+    source="Hendrycks & Gimpel 2017, arXiv 1610.02136",
+    score=msp,
+    needs_logits=True,
+)
+
+MCM = replace(
+    MSP,
+    name="mcm",
+    title="MCM",
+    formula="max_c softmax(z / t)_c; at t = 1 the same as msp",
+    source="Ming et al. 2022, arXiv 2211.13445",
+)
+
+ENTROPY = Detector(
+    name="entropy",
+    title="Entropy",
+    formula="sum_c p_c log p_c, p = softmax(z)",
+    source="Shannon 1948, doi 10.1002/j.1538-7305.1948.tb01338.x",
+    score=negative_entropy,
+    needs_logits=True,
+)
+
+GEN = Detector(
+    name="gen",
+    title="GEN",
+    formula="-sum over the M largest p of p^g (1 - p)^g, p = softmax(z)",
+    source="Liu et al. 2023, CVPR, GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection",
+    score=generalised_entropy,
+    needs_logits=True,
+    hyperparameters=MappingProxyType({"gamma": GAMMA, "largest": LARGEST}),
+)

@@ -1,1 +1,0 @@
-"""Detectors that go by what principal axes leave of the features."""
