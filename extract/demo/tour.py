@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from extract.demo.digits import write_digits
-from extract.demo.training import train_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,18 +16,20 @@ if TYPE_CHECKING:
 _PER_KIND = 40
 
 
-def run(folder: Path, command: Callable[[list[str]], None]) -> None:
+def run_demo(folder: Path, command: Callable[[list[str]], None]) -> None:
     """Run the demo; what an earlier run made is used again.
 
     Args:
         folder: Where images, checkpoints, lake and report go.
         command: Runs one `featurestore` command, given its arguments.
     """
+    from extract.demo.train import train_pool  # needs torch, whose import would keep the first lines waiting
+
     start = time.monotonic()
     _say("Scikit-learn's digit images: seven digits are in-distribution, three are held out.")
     digits = write_digits(folder / "images")
     _say(f"Small ViTs with different recipes, trained on them (checkpoints in {folder / 'models'}):")
-    pool = train_pool(digits.pretrain, digits.fit, folder / "models", _say, id_test=digits.id)
+    pool = train_pool(digits.pretrain, digits.fit, digits.id, folder / "models", _say)
     for arguments in commands(folder, pool):
         _say(f"\n$ featurestore {shlex.join(arguments)}")
         command(list(arguments))

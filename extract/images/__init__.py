@@ -1,1 +1,9 @@
-"""Images: from bytes to what a network is fed."""
+"""Images: from bytes to what a network is fed.
+
+`extract.images.loader` and `extract.images.preprocessing` are imported on their own, because they need torch.
+"""
+
+from extract.images.decoding import error_text, read_rgb
+from extract.images.pictures import image_opener
+
+__all__ = ["error_text", "image_opener", "read_rgb"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,19 +11,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 from PIL import Image
 
+from extract.datasets.formats.walk import IMAGE_SUFFIXES, images_below, sizes_below
+from extract.images import read_rgb
 from extract.unit_tests.kinds import KINDS, render, require_kind
-from extract.unit_tests.plan import FOLDER, HEADER, TABLE, PlannedImage, plan
+from extract.unit_tests.plan import FOLDER, HEADER, TABLE, PlannedImage, pixel_generator, plan
 from extract.unit_tests.record import FINISHED, UNFINISHED, Record, read_record, reconcile
-from extract.unit_tests.sampling import pixel_generator
-from extract.unit_tests.sources import Sources, list_sources, read_image
 from featurestore.errors import InputError, StorageError
 from featurestore.machine import cores
 from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,6 +61,25 @@ class UnitTestSummary:
     images: int
 
 
+@dataclass(frozen=True, slots=True)
+class SourceImages:
+    """The source images of one folder.
+
+    Attributes:
+        root: the folder.
+        names: the paths of its images relative to it, with forward slashes, sorted.
+        digest: sha256 over the names and the sizes in bytes.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    digest: str
+
+    def path(self, index: int) -> Path:
+        """Give the path of one image."""
+        return self.root / self.names[index]
+
+
 def write_unit_tests(
     out: Path,
     images: Path,
@@ -86,7 +109,7 @@ def write_unit_tests(
     """
     chosen = _choose(kinds)
     _require_numbers(per_kind, seed)
-    sources = list_sources(images)
+    sources = list_images(images)
     _require_apart(out, images)
     _require_enough(sources, per_kind)
     record = reconcile(out, Record(seed, per_kind, len(sources.names), sources.digest, chosen))
@@ -108,6 +131,45 @@ def write_unit_tests(
         seed=seed,
         images=record.images,
     )
+
+
+def list_images(root: Path) -> SourceImages:
+    """List the images below a folder; hidden files and folders are not looked at.
+
+    Raises:
+        InputError: the folder is missing, cannot be read, is a file, or holds no image.
+    """
+    if not root.exists():
+        raise InputError(f"there is no folder {root}; name a folder of images to draw the unit-tests from")
+    if not root.is_dir():
+        raise InputError(f"{root} is a file; name the folder of images to draw the unit-tests from")
+    try:
+        names = images_below(root)
+        sizes = sizes_below(root, names)
+    except OSError as error:
+        raise InputError(
+            f"cannot read {error.filename}: {error.strerror}; repair or remove it, then run again"
+        ) from error
+    if not names:
+        raise InputError(f"{root} holds no image; the file names that count end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+    listing = "".join(f"{name}\0{size}\n" for name, size in zip(names, sizes, strict=True))
+    # A file name need not be valid text: what could not be decoded goes back to the bytes that it was.
+    return SourceImages(root, tuple(names), hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest())
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Decode one image as RGB at its native size.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        InputError: the file cannot be decoded.
+    """
+    try:
+        return np.asarray(read_rgb(path))
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken files.
+        raise InputError(f"cannot decode the source image {path} ({error}); repair or remove it") from error
 
 
 def _choose(kinds: Sequence[str] | None) -> tuple[str, ...]:
@@ -132,7 +194,7 @@ def _require_apart(out: Path, images: Path) -> None:
         raise InputError(f"{out} lies in {images}, whose images it is drawn from; choose a folder outside of it")
 
 
-def _require_enough(sources: Sources, per_kind: int) -> None:
+def _require_enough(sources: SourceImages, per_kind: int) -> None:
     number = len(sources.names)
     if number < per_kind:
         raise InputError(
@@ -140,7 +202,7 @@ def _require_enough(sources: Sources, per_kind: int) -> None:
         )
 
 
-def _require_decodable(sources: Sources, missing: Sequence[PlannedImage]) -> None:
+def _require_decodable(sources: SourceImages, missing: Sequence[PlannedImage]) -> None:
     indices = sorted({image.index for image in missing})
     for _ in _in_threads(lambda index: read_image(sources.path(index)).shape, indices):
         pass
@@ -165,7 +227,7 @@ def _finish(out: Path, record: Record, planned: Iterable[PlannedImage]) -> None:
     (out / UNFINISHED).unlink(missing_ok=True)
 
 
-def _draw(out: Path, sources: Sources, seed: int, image: PlannedImage) -> None:
+def _draw(out: Path, sources: SourceImages, seed: int, image: PlannedImage) -> None:
     generator = pixel_generator(seed, image.kind, image.index)
     pixels = render(image.kind, read_image(sources.path(image.index)), generator)
     encoded = io.BytesIO()

@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from extract.demo import DigitFolders, write_digits
-from extract.demo.digits import HELD_OUT
-from extract.demo.folders import read_folder
-from featurestore.errors import InputError, MissingError
+from extract.datasets import Origin, list_samples
+from extract.demo.digits import HELD_OUT, DigitFolders, write_digits
+from featurestore.errors import MissingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,16 +97,9 @@ def test_interrupted_run_is_completed_with_the_same_bytes(folders: DigitFolders)
 def test_labels_agree_between_fit_and_id(folders: DigitFolders) -> None:
     """A class has the same label in both folders."""
     fit, test = (
-        {(path.parent.name, label) for path, label in zip(files.paths, files.labels, strict=True)}
-        for files in map(read_folder, (folders.fit, folders.id))
+        list_samples(Origin("folder", str(folder)), "id").label_of_class for folder in (folders.fit, folders.id)
     )
-    assert fit == test == {(name, label) for label, name in enumerate(sorted(SEVEN))}
-
-
-def test_empty_folder_is_an_error(tmp_path: Path) -> None:
-    """A folder without images is named in the error."""
-    with pytest.raises(InputError, match="no images in"):
-        read_folder(tmp_path)
+    assert fit == test == {name: label for label, name in enumerate(sorted(SEVEN))}
 
 
 def test_missing_scikit_learn_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

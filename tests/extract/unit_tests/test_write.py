@@ -12,7 +12,7 @@ from PIL import Image
 
 import extract.unit_tests.write as writing_module
 from extract.unit_tests import KINDS, UnitTestSummary, render, sample_indices, write_unit_tests
-from extract.unit_tests.sampling import pixel_generator
+from extract.unit_tests.plan import pixel_generator
 from featurestore.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def test_a_broken_source_image_is_named_before_anything_is_written(out: Path, im
 
 def test_a_dangling_link_is_named(out: Path, images: Path) -> None:
     (images / "c.png").symlink_to(images / "gone.png")
-    with pytest.raises(InputError, match=r"cannot read .*c\.png"):
+    with pytest.raises(InputError, match=r"Cannot read .*c\.png"):
         write(out, images)
 
 

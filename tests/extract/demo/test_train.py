@@ -15,10 +15,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from extract.demo.folders import read_folder
-from extract.demo.loop import Schedule, load_samples
 from extract.demo.recipes import POOL, PRETRAININGS, Recipe, pool_row
-from extract.demo.training import train_recipes
+from extract.demo.train import Schedule, load_samples, read_folder, train_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +39,7 @@ class Demo:
 
     def train(self, recipes: Sequence[Recipe] = TINY, out: str = "pool") -> tuple[Path, list[str]]:
         said: list[str] = []
-        path = train_recipes(recipes, self.pretrain, self.fit, self.root / out, said.append, id_test=self.fit)
+        path = train_pool(self.pretrain, self.fit, self.fit, self.root / out, said.append, recipes=recipes)
         return path, said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from extract.unit_tests import KINDS, sample_indices
-from extract.unit_tests.sampling import pixel_generator
+from extract.unit_tests.plan import pixel_generator
 from featurestore.errors import InputError
 
 # The first and the last source images in the list of released files, of all 17 kinds.
