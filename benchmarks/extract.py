@@ -31,7 +31,7 @@ from extract.datasets import add_dataset, read_dataset
 from extract.datasets.dataset import read_listing
 from extract.images.loader import ImageDataset, image_batches
 from extract.job.plan import Options, batches_of
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import Lake
@@ -92,7 +92,7 @@ class Bench:
         """Extraction as users run it, into a lake of its own."""
         lake = Lake(tempfile.mkdtemp(dir=self.folder))
         add_dataset(lake, "photographs", self.images, role="ood")
-        return lake, seconds_of(lambda: run(lake, specs, ["photographs"], self.options, lambda _: None))
+        return lake, seconds_of(lambda: run_job(lake, specs, ["photographs"], self.options, lambda _: None))
 
     def batches(self) -> Any:
         """The same loader that extraction uses."""

@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 from extract.datasets import Listing
 from extract.datasets.dataset import DatasetRow
 from extract.images.loader import Item
-from extract.job.loop import Job, Times, extract_fragments
+from extract.job.loop import FragmentMaker, Times, extract_fragments
 from extract.job.plan import Options, Task, activations_target
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
@@ -134,12 +134,12 @@ def _stored(folder: Path, spec: ModelSpec, model: LoadedModel, images: InMemory,
     count = setting.images
     listing = Listing([str(sample) for sample in range(count)], [0] * count, [0] * count, ["noise"] * count)
     task = Task(spec, row, activations_target(spec, row, options))
-    job, times = Job(task, model, options.dtype), Times()
+    maker, times = FragmentMaker(task, model, options.dtype), Times()
     numbers = range(-(-count // options.fragment_rows))
     start = time.perf_counter()
     extract_fragments(
         lake.storage,
-        [job],
+        [maker],
         images,
         listing,
         numbers=numbers,
@@ -148,7 +148,7 @@ def _stored(folder: Path, spec: ModelSpec, model: LoadedModel, images: InMemory,
         advance=lambda _: None,
         times=times,
     )
-    part = task.target.part([job.fragments[number] for number in numbers])
+    part = task.target.part([maker.fragments[number] for number in numbers])
     writing.commit(lake.storage, task.target.table, task.key, [part], replacing=False)
     seconds = time.perf_counter() - start
     print(f"    {count / seconds:,.0f} images/s; seconds: {times}")

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from benchmarks.measure import measure
 from extract.datasets import add_dataset
 from extract.job.plan import Options
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import Lake
 
@@ -79,7 +79,7 @@ def _extract(location: str, checkpoint: str, dataset: str) -> None:
 
     spec = ModelSpec(f"tiny-{dataset}", ARCHITECTURE, Path(checkpoint), NETWORK)
     options = Options("cpu", 64, 2, fragment_rows=FRAGMENT_ROWS)
-    run(Lake(location), [spec], [dataset], options, lambda _: None)
+    run_job(Lake(location), [spec], [dataset], options, lambda _: None)
 
 
 def bench_million(folder: Path, count: int) -> None:

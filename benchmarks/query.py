@@ -35,7 +35,7 @@ from featurestore.query.filters import reads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extract.pools.entry import Entry
+    from extract.pools.entry import PoolEntry
     from featurestore.layout.manifest import Part
 
 DETECTORS = ("max-logit", "mahalanobis", "relative-mahalanobis")
@@ -70,7 +70,7 @@ def make_lake(location: Path, models: int) -> None:
     done.touch()
 
 
-def spread(pool: list[Entry], models: int) -> list[Entry]:
+def spread(pool: list[PoolEntry], models: int) -> list[PoolEntry]:
     """So many of the pool, from all over it."""
     return [pool[number * len(pool) // models] for number in range(models)]
 
@@ -90,7 +90,7 @@ def make_dataset(lake: Lake, name: str, role: str, samples: int, classes: int) -
     put(lake, "samples", {"dataset": name}, columns)
 
 
-def make_model(lake: Lake, number: int, entry: Entry) -> None:
+def make_model(lake: Lake, number: int, entry: PoolEntry) -> None:
     """A model's row, accuracy, and scores by every detector."""
     size = int(entry.architecture.rpartition("_")[2])
     row = {"architecture": entry.architecture, "input_size": size, **dict(entry.recipe or {}), "model_kwargs": "{}"}
@@ -112,7 +112,7 @@ def make_model(lake: Lake, number: int, entry: Entry) -> None:
         writing.commit(lake.storage, TABLES["scores"], scores_key(entry, dataset), of_dataset, replacing=False)
 
 
-def scores_key(entry: Entry, dataset: str) -> dict[str, str]:
+def scores_key(entry: PoolEntry, dataset: str) -> dict[str, str]:
     """The partition of a model's scores on a dataset."""
     return {"benchmark": "main", "model": entry.name, "dataset": dataset}
 

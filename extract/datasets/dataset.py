@@ -61,7 +61,7 @@ def add_dataset(
     format_: str = "folder",
     options: FormatOptions = NO_OPTIONS,
     replacing: bool = False,
-    report: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> DatasetRow:
     """List a dataset's images and write its rows of `datasets` and `samples`; add it to a benchmark.
 
@@ -74,7 +74,7 @@ def add_dataset(
         format_: How the images lie.
         options: What the format needs to know, and which samples to choose.
         replacing: Whether another dataset of this name may be swapped.
-        report: Is told what the user should know, in a line.
+        say: Is told what the user should know, in a line.
 
     Raises:
         InputError: A name is no slug, the images cannot be listed, or labels contradict another dataset's.
@@ -85,7 +85,7 @@ def add_dataset(
     pick("role", role, ROLES)
     origin = _absolute(Origin(format_, str(location), options))
     listing, fewer = choose(list_samples(origin, role), options)
-    _report_fewer(fewer, options, report)
+    _report_fewer(fewer, options, say)
     row = DatasetRow(
         name,
         role,
@@ -121,10 +121,10 @@ def _remembered(origin: Origin) -> Origin:
     return replace(origin, options=replace(origin.options, labels=labels, stamp=stamp(origin)))
 
 
-def _report_fewer(fewer: Mapping[str, int], options: FormatOptions, report: Callable[[str], None]) -> None:
+def _report_fewer(fewer: Mapping[str, int], options: FormatOptions, say: Callable[[str], None]) -> None:
     if fewer:
         name, size = next(iter(fewer.items()))
-        report(
+        say(
             f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {name!r} with {size})"
         )
 

@@ -73,7 +73,7 @@ class Times:
 
 
 @dataclass(slots=True)
-class Job:
+class FragmentMaker:
     """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making."""
 
     task: Task
@@ -134,12 +134,12 @@ class Job:
         return rows
 
 
-Pending: TypeAlias = tuple[Job, int, list[Failure], "Future[Fragment]"]
+Pending: TypeAlias = tuple[FragmentMaker, int, list[Failure], "Future[Fragment]"]
 
 
 def extract_fragments(
     storage: Storage,
-    jobs: Sequence[Job],
+    makers: Sequence[FragmentMaker],
     images: Dataset[Item],
     listing: Listing,
     *,
@@ -153,7 +153,7 @@ def extract_fragments(
 
     Args:
         storage: The lake's storage.
-        jobs: The models' shares; afterwards their `fragments` and `failures` hold all numbers.
+        makers: The models' shares; afterwards their `fragments` and `failures` hold all numbers.
         images: The dataset's images, prepared as the models want them.
         listing: The dataset's samples.
         numbers: Which fragments.
@@ -163,23 +163,23 @@ def extract_fragments(
         times: Is told where the time went.
     """
     ranges = fragment_ranges(len(listing), options.fragment_rows)
-    missing = {n: [job for job in jobs if n not in job.fragments] for n in numbers}
+    missing = {n: [maker for maker in makers if n not in maker.fragments] for n in numbers}
     advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
     pending: list[Pending] = []
     # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
-    with FragmentWriter(storage, room=len(jobs) + 1) as writer:
+    with FragmentWriter(storage, room=len(makers) + 1) as writer:
         for number, behind in missing.items():
             if not behind:
                 continue
             failures = _run_fragment(read, behind, ranges[number], listing, advance=advance, times=times)
             _take_finished(pending)
             with times.measure("write"):
-                for job in behind:
-                    rows = job.take_rows(listing.labels)
-                    written = writer.submit(job.task.target, number, rows, {"failures": failures})
-                    pending.append((job, number, failures, written))
+                for maker in behind:
+                    rows = maker.take_rows(listing.labels)
+                    written = writer.submit(maker.task.target, number, rows, {"failures": failures})
+                    pending.append((maker, number, failures, written))
         with times.measure("write"):
             for _, _, _, written in pending:
                 written.exception()
@@ -188,7 +188,7 @@ def extract_fragments(
 
 def _run_fragment(
     read: Iterator[ImageBatch],
-    jobs: Sequence[Job],
+    makers: Sequence[FragmentMaker],
     samples: range,
     listing: Listing,
     *,
@@ -204,8 +204,8 @@ def _run_fragment(
         times.decode += batch.decode
         if batch.samples:
             with times.measure("forward"):
-                for job in jobs:
-                    job.run(batch)
+                for maker in makers:
+                    maker.run(batch)
         failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
         steps = len(batch.samples) + len(batch.errors)
         done += steps
@@ -216,8 +216,8 @@ def _run_fragment(
 def _take_finished(pending: list[Pending]) -> None:
     """Note the fragments that are written, and raise what writing one of them raised."""
     for entry in [entry for entry in pending if entry[3].done()]:
-        job, number, failures, written = entry
-        job.fragments[number], job.failures[number] = written.result(), failures
+        maker, number, failures, written = entry
+        maker.fragments[number], maker.failures[number] = written.result(), failures
         pending.remove(entry)
 
 

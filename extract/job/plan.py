@@ -96,24 +96,26 @@ def head_target(spec: ModelSpec) -> writing.Target:
 
 def plan(
     lake: Lake, specs: Sequence[ModelSpec], datasets: Sequence[DatasetRow], options: Options
-) -> tuple[list[Task], list[Task]]:
+) -> tuple[list[Task], list[dict[str, str]]]:
     """Split the work into what is to be done and what the lake holds.
 
     Returns:
-        The tasks to do, and those that are cache hits.
+        The tasks to do, and the keys of the partitions that are there already: cache hits.
 
     Raises:
         ConflictError: The lake holds a partition with another fingerprint, and `options.replacing` is false.
     """
     to_do: list[Task] = []
-    hits: list[Task] = []
+    hits: list[dict[str, str]] = []
     for spec in specs:
         for target in (model_target(spec), head_target(spec)):
             writing.find(lake.storage, target, replacing=options.replacing)
         for dataset in datasets:
             task = Task(spec, dataset, activations_target(spec, dataset, options))
-            found = writing.find(lake.storage, task.target, replacing=options.replacing)
-            (hits if found else to_do).append(task)
+            if writing.find(lake.storage, task.target, replacing=options.replacing):
+                hits.append(task.key)
+            else:
+                to_do.append(task)
     return to_do, hits
 
 

@@ -27,7 +27,7 @@ from featurestore.partitions import writing
 from featurestore.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from extract.job.plan import Options, Task
@@ -60,12 +60,12 @@ class Summary:
     times: Times
 
 
-def run(
+def run_job(
     lake: Lake,
     specs: Sequence[ModelSpec],
     dataset_names: Sequence[str],
     options: Options,
-    report: Callable[[str], None],
+    say: Callable[[str], None],
     *,
     ray_address: str | None = None,
 ) -> Summary:
@@ -76,7 +76,7 @@ def run(
         specs: The models.
         dataset_names: Datasets of the lake.
         options: How to run.
-        report: Is told each partition in a line.
+        say: Is told each partition in a line.
         ray_address: Run on a Ray cluster: its address, or an empty text for the local one; None runs here.
 
     Raises:
@@ -89,16 +89,16 @@ def run(
     chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
     to_do, hits = plan(lake, specs, datasets, options)
-    for name in dict.fromkeys(task.dataset.dataset for task in hits):
-        models = [task.spec.name for task in hits if task.dataset.dataset == name]
-        report(f"{name} by {_named(models)}: in the lake already")
+    for name in dict.fromkeys(hit["dataset"] for hit in hits):
+        models = [hit["model"] for hit in hits if hit["dataset"] == name]
+        say(f"{name} by {_named(models)}: in the lake already")
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
     times = Times()
     with chosen as runner:
         for tasks in passes(to_do):
-            times += _extract(lake, tasks, options, runner, report)
-    failed = sum(_failed(lake, task) for task in (*to_do, *hits))
+            times += _extract(lake, tasks, options, runner, say)
+    failed = sum(_failed(lake, key) for key in (*(task.key for task in to_do), *hits))
     seconds = time.monotonic() - start
     return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
 
@@ -110,9 +110,7 @@ def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runn
     return on_devices(devices) if len(devices) > 1 else nullcontext(run_here)
 
 
-def _extract(
-    lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner, report: Callable[[str], None]
-) -> Times:
+def _extract(lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner, say: Callable[[str], None]) -> Times:
     """One pass over a dataset for models that share their preprocessing, in units, then its commits."""
     start = time.monotonic()
     dataset = tasks[0].dataset
@@ -134,13 +132,13 @@ def _extract(
     for task in tasks:
         own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
         failed = _commit(lake, task, written, options, {**details, **own})
-    report(
+    say(
         f"{title}: {dataset.samples - failed:,} samples"
         + (f", {failed:,} that could not be read" if failed else "")
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
     for name, size in cut.items():
-        report(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
+        say(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times
 
 
@@ -184,9 +182,9 @@ def _named(models: Sequence[str]) -> str:
     return models[0] if len(models) == 1 else f"{len(models)} models"
 
 
-def _failed(lake: Lake, task: Task) -> int:
-    """Samples without an activation, of a task that is done."""
-    return sum(part.rows for manifest in lake.partitions("failures", **task.key) for part in manifest.parts)
+def _failed(lake: Lake, key: Mapping[str, str]) -> int:
+    """Samples without an activation, of a partition that is there."""
+    return sum(part.rows for manifest in lake.partitions("failures", **key) for part in manifest.parts)
 
 
 def _check_names(specs: Sequence[ModelSpec]) -> None:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from extract.images.loader import decoders
-from extract.job import cluster
 from extract.job.unit import Written, check_weights, run_unit
 from featurestore import ray_cluster
+from featurestore.errors import InputError
 from featurestore.machine import cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from extract.job.unit import Unit
 
@@ -68,14 +68,18 @@ def on_ray(address: str | None, device: str) -> Runner:
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        InputError: The device is another.
+        InputError: The device is another, no cluster answers at that address, or it has no GPU and `device` is `cuda`.
+        ModuleNotFoundError: Ray is not installed.
     """
-    cluster.check_device(device)
+    if device not in {"auto", "cpu", "cuda"}:
+        raise InputError(f"With --ray, --device is auto, cpu or cuda, not {device!r}: Ray chooses which GPUs.")
 
     def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
-        ray = cluster.join(address, device)
-        gpus = 1 if device != "cpu" and cluster.gpus(ray) else 0
-        cpus = cluster.cpus_per_gpu(ray.nodes()) if gpus else 1
+        ray = ray_cluster.join(address)
+        gpus = 1 if device != "cpu" and int(ray.cluster_resources().get("GPU", 0)) else 0
+        if device == "cuda" and not gpus:
+            raise InputError("The Ray cluster has no GPU: use --device cpu.")
+        cpus = cpus_per_gpu(ray.nodes()) if gpus else 1
         remote: Any = ray.remote(_run_on_node).options(max_retries=_RETRIES, num_gpus=gpus, num_cpus=cpus)
         waiting = {remote.remote(location, _decoding(unit, cpus if gpus else 0)): unit for unit in units}
         while waiting:
@@ -86,6 +90,16 @@ def on_ray(address: str | None, device: str) -> Runner:
             yield unit, written
 
     return run
+
+
+def cpus_per_gpu(nodes: Sequence[Mapping[str, Any]]) -> int:
+    """How many CPUs each GPU of a cluster can have for itself, on whichever node: they decode what the GPU computes.
+
+    Args:
+        nodes: As `ray.nodes()` lists them.
+    """
+    held = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("GPU")]
+    return max(1, min((int(node.get("CPU", 0) // node["GPU"]) for node in held), default=1))
 
 
 def _decoding(unit: Unit, share: int) -> Unit:

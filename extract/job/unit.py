@@ -12,7 +12,7 @@ import torch
 
 from extract.datasets.dataset import read_listing
 from extract.images.loader import ImageDataset, decoders
-from extract.job.loop import Job, Times, extract_fragments
+from extract.job.loop import FragmentMaker, Times, extract_fragments
 from extract.job.model_rows import write_model
 from extract.models.devices import choose_device
 from extract.models.network import LoadedModel
@@ -82,17 +82,17 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
     start = time.monotonic()
     device = choose_device(options.device)
     listing = read_listing(lake, unit.dataset.dataset)
-    jobs = [Job(task, _loaded(task.spec, str(device), options), options.dtype) for task in unit.tasks]
-    for job in jobs:
-        _check_labels(job, unit.dataset, listing)
-        job.load_progress(lake.storage)
-    for job in jobs:
-        write_model(lake.storage, job.model, replacing=options.replacing)
+    makers = [FragmentMaker(task, _loaded(task.spec, str(device), options), options.dtype) for task in unit.tasks]
+    for maker in makers:
+        check_labels(maker.model, unit.dataset, listing)
+        maker.load_progress(lake.storage)
+    for maker in makers:
+        write_model(lake.storage, maker.model, replacing=options.replacing)
     images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.preparation().of_image)
     times = Times(prepare=time.monotonic() - start)
     extract_fragments(
         lake.storage,
-        jobs,
+        makers,
         images,
         listing,
         numbers=unit.numbers,
@@ -103,11 +103,11 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
     )
     wanted = set(unit.numbers)
     return Written(
-        {job.task.spec.name: {n: job.fragments[n] for n in wanted} for job in jobs},
-        {job.task.spec.name: {n: job.failures[n] for n in wanted} for job in jobs},
+        {maker.task.spec.name: {n: maker.fragments[n] for n in wanted} for maker in makers},
+        {maker.task.spec.name: {n: maker.failures[n] for n in wanted} for maker in makers},
         times,
         _described(device),
-        {job.task.spec.name: job.model.shrunk_to for job in jobs if job.model.shrunk_to},
+        {maker.task.spec.name: maker.model.shrunk_to for maker in makers if maker.model.shrunk_to},
     )
 
 
@@ -147,12 +147,17 @@ def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
     return _kept[key]
 
 
-def _check_labels(job: Job, dataset: DatasetRow, listing: Listing) -> None:
-    classes = len(job.model.head.bias)
+def check_labels(model: LoadedModel, dataset: DatasetRow, listing: Listing) -> None:
+    """Raise if a dataset has a label beyond a model's head.
+
+    Raises:
+        InputError: It has.
+    """
+    classes = len(model.head.bias)
     largest = max((label for label in listing.labels if label is not None), default=0)
     if largest >= classes:
         raise InputError(
-            f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {job.task.spec.name} has {classes} classes."
+            f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {model.spec.name} has {classes} classes."
         )
 
 

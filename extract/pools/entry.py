@@ -18,7 +18,7 @@ _LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PoolEntry:
     """A model of a pool.
 
     Attributes:
@@ -59,7 +59,7 @@ class Entry:
         return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def own_place(entry: Entry, beside: Path | None, pool: str) -> ModelSpec:
+def own_place(entry: PoolEntry, beside: Path | None, pool: str) -> ModelSpec:
     """A model of a pool for which no folder was given: its checkpoint beside the pool's file, or published weights.
 
     Raises:
@@ -79,7 +79,7 @@ def own_place(entry: Entry, beside: Path | None, pool: str) -> ModelSpec:
     return spec
 
 
-def present(entries: Sequence[Entry], folder: Path) -> tuple[list[ModelSpec], list[Entry]]:
+def present(entries: Sequence[PoolEntry], folder: Path) -> tuple[list[ModelSpec], list[PoolEntry]]:
     """The models whose checkpoints are in a folder, and the entries of the others.
 
     Raises:
@@ -91,7 +91,7 @@ def present(entries: Sequence[Entry], folder: Path) -> tuple[list[ModelSpec], li
     return [spec for _, spec in specs if spec], [entry for entry, spec in specs if spec is None]
 
 
-def missing_lines(missing: Sequence[Entry], total: int, folder: Path) -> list[str]:
+def missing_lines(missing: Sequence[PoolEntry], total: int, folder: Path) -> list[str]:
     """What to tell of checkpoints that are not there: how many, and the first ones with where to get them."""
     if not missing:
         return []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.pools.entry import Entry, own_place
-from extract.pools.naming import json_or_text, parse_model_kwargs, specs_from_options
+from extract.pools.entry import PoolEntry
+from extract.pools.naming import json_or_text
 from featurestore.errors import InputError
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.names import check_slug
@@ -18,23 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from extract.models.spec import ModelSpec
-
-__all__ = ["COLUMNS", "parse_model_kwargs", "read_entries", "read_pool", "specs_from_options"]
-
 COLUMNS = ("model", "checkpoint", "architecture", "model_kwargs", "head", "published", *RECIPE_COLUMNS, "recipe")
 
 
-def read_pool(file: Path) -> list[ModelSpec]:
-    """Read a pool file: one model per row, with its checkpoint beside the file.
-
-    Raises:
-        InputError: The file cannot be read, a row is broken, or a checkpoint is not there.
-    """
-    return [own_place(entry, file.parent, str(file)) for entry in read_entries(file)]
-
-
-def read_entries(file: Path) -> list[Entry]:
+def read_entries(file: Path) -> list[PoolEntry]:
     """Read a pool file's rows.
 
     The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
@@ -57,7 +44,7 @@ def read_entries(file: Path) -> list[Entry]:
     return [_entry(row, file.parent, f"{file}, line {line}") for line, row in enumerate(rows, 2)]
 
 
-def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> Entry:
+def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry:
     unknown = [name for name in row if name not in COLUMNS]
     if unknown:
         raise InputError(f"{place}: unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}.")
@@ -71,7 +58,7 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> Entry:
     }
     if "recipe" in recipe:
         _object(recipe["recipe"], "recipe", place)
-    return Entry(
+    return PoolEntry(
         check_slug("model", cells["model"]),
         cells.get("architecture", ""),
         cells.get("checkpoint", ""),

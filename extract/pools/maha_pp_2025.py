@@ -6,11 +6,11 @@ for 384 pixels from one for 224. The table itself is one that questions read, to
 
 from __future__ import annotations
 
-from extract.pools.entry import Entry
+from extract.pools.entry import PoolEntry
 from featurestore.query import published
 
 
-def entries() -> list[Entry]:
+def entries() -> list[PoolEntry]:
     """The models that timm has, under timm's names; the paper's name stands in their recipe."""
     return [_entry(row) for row in published.rows() if row["timm"]]
 
@@ -20,9 +20,9 @@ def unmapped() -> dict[str, str]:
     return {row["published_name"]: row["remark"] for row in published.rows() if not row["timm"]}
 
 
-def _entry(row: dict[str, str]) -> Entry:
+def _entry(row: dict[str, str]) -> PoolEntry:
     recipe = {"pretraining": row["pretraining"], "finetune_dataset": "in1k", "recipe": _published(row)}
-    return Entry(row["timm"], row["timm"], published=f"timm's hub, {row['timm']}", recipe=recipe)
+    return PoolEntry(row["timm"], row["timm"], published=f"timm's hub, {row['timm']}", recipe=recipe)
 
 
 def _published(row: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from extract.pools.entry import Entry
+    from extract.pools.entry import PoolEntry
 
 
 def _none() -> Mapping[str, str]:
@@ -31,7 +31,7 @@ class NamedPool:
 
     name: str
     title: str
-    entries: Callable[[], Sequence[Entry]]
+    entries: Callable[[], Sequence[PoolEntry]]
     unmapped: Callable[[], Mapping[str, str]] = _none
 
 

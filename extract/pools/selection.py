@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from extract.pools import POOLS, named_pool
-from extract.pools.entry import Entry, missing_lines, own_place, present
+from extract.pools.entry import PoolEntry, missing_lines, own_place, present
 from extract.pools.file import read_entries
 from extract.pools.naming import specs_from_options
 from extract.pools.recipe_file import read_recipes
-from extract.pools.shards import cut
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from extract.models.spec import ModelSpec
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +47,25 @@ class Selection:
     head: Path | None = None
 
 
-def select(selection: Selection, report: Callable[[str], None]) -> list[ModelSpec]:
+def select(selection: Selection, say: Callable[[str], None]) -> list[ModelSpec]:
     """The models that were selected and are there; none if the shard is empty.
 
     Args:
         selection: What the user said.
-        report: Is told what is missing.
+        say: Is told what is missing.
 
     Raises:
         InputError: Nothing is named, a name or file is wrong, or no checkpoint of the pool is there.
         MissingError: No shipped pool has that name.
     """
-    entries = _entries(selection, report)
-    everything: list[Entry | str] = [*entries, *selection.models]
+    entries = _entries(selection, say)
+    everything: list[PoolEntry | str] = [*entries, *selection.models]
     if not everything:
         raise InputError("Name what to extract: --model NAME or FILE, or --pool FILE or NAME.")
     chosen = cut(everything, selection.shard)
     if not chosen:
-        report(f"shard {selection.shard} of {len(everything)} models is empty")
-    pooled = _pooled([item for item in chosen if isinstance(item, Entry)], selection, report)
+        say(f"shard {selection.shard} of {len(everything)} models is empty")
+    pooled = _pooled([item for item in chosen if isinstance(item, PoolEntry)], selection, say)
     recipes = read_recipes(selection.recipes) if selection.recipes else {}
     named = specs_from_options(
         [item for item in chosen if isinstance(item, str)], selection.architecture, selection.model_kwargs, recipes
@@ -71,7 +73,7 @@ def select(selection: Selection, report: Callable[[str], None]) -> list[ModelSpe
     return [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
 
 
-def _entries(selection: Selection, report: Callable[[str], None]) -> Sequence[Entry]:
+def _entries(selection: Selection, say: Callable[[str], None]) -> Sequence[PoolEntry]:
     if selection.pool is None:
         return []
     if _is_file(selection.pool):
@@ -79,18 +81,18 @@ def _entries(selection: Selection, report: Callable[[str], None]) -> Sequence[En
     pool = named_pool(selection.pool)
     unmapped = pool.unmapped()
     if unmapped:
-        report(f"{pool.name}: not among them, since timm does not have them: {', '.join(unmapped)}")
+        say(f"{pool.name}: not among them, since timm does not have them: {', '.join(unmapped)}")
     return pool.entries()
 
 
-def _pooled(entries: Sequence[Entry], selection: Selection, report: Callable[[str], None]) -> list[ModelSpec]:
+def _pooled(entries: Sequence[PoolEntry], selection: Selection, say: Callable[[str], None]) -> list[ModelSpec]:
     folder = selection.checkpoints
     if folder is None:
         pool = selection.pool or ""
         return [own_place(entry, Path(pool).parent if _is_file(pool) else None, pool) for entry in entries]
     specs, missing = present(entries, folder)
     for line in missing_lines(missing, len(entries), folder):
-        report(line)
+        say(line)
     if missing and not specs:
         raise InputError(f"None of the {len(entries)} checkpoints of the pool is in {folder}.")
     return specs
@@ -98,3 +100,33 @@ def _pooled(entries: Sequence[Entry], selection: Selection, report: Callable[[st
 
 def _is_file(pool: str) -> bool:
     return pool not in POOLS and (Path(pool).suffix != "" or Path(pool).exists())
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read `3/16`: the third of sixteen.
+
+    >>> parse_shard("3/16")
+    (3, 16)
+
+    Raises:
+        InputError: It is no such pair, or there is no such shard.
+    """
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match is None:
+        raise InputError(f"--shard takes N/COUNT such as 3/16, not {text!r}.")
+    number, count = int(match[1]), int(match[2])
+    if not 1 <= number <= count:
+        raise InputError(f"There is no shard {text}: shards of {count} are 1/{count} to {count}/{count}.")
+    return number, count
+
+
+def cut(items: Sequence[Item], shard: str | None) -> list[Item]:
+    """The items of a shard, every COUNT-th one: each item is in exactly one shard. Without a shard, all.
+
+    Raises:
+        InputError: There is no such shard.
+    """
+    if shard is None:
+        return list(items)
+    number, count = parse_shard(shard)
+    return list(items[number - 1 :: count])

@@ -6,14 +6,15 @@ the model-soups paper (arXiv 2203.05482).
 
 from __future__ import annotations
 
+import csv
 import itertools
+from importlib import resources
 
 from extract.models.sources.augreg import named_facts
 from extract.models.sources.clip import ARCHITECTURES
 from extract.models.sources.source import Facts
-from extract.pools.entry import Entry
+from extract.pools.entry import PoolEntry
 from extract.pools.recipe_file import soups_recipe
-from extract.pools.tables import shipped_rows
 from featurestore.names import suggest_slug
 
 BUCKET = "gs://vit_models/augreg"
@@ -26,9 +27,9 @@ DROPOUTS = (0.0, 0.1)
 FINETUNE_LRS = (0.01, 0.03)
 
 
-def entries() -> list[Entry]:
+def entries() -> list[PoolEntry]:
     """The models; neighbours prepare images alike, so that a shard of every n-th has its share of each kind."""
-    return [_augreg(name) for name in augreg_names()] + [_finetune(row) for row in shipped_rows("soups_2022.csv")]
+    return [_augreg(name) for name in augreg_names()] + [_finetune(row) for row in _finetunes()]
 
 
 def augreg_names() -> list[str]:
@@ -42,17 +43,23 @@ def augreg_names() -> list[str]:
     ]
 
 
-def _augreg(name: str) -> Entry:
+def _augreg(name: str) -> PoolEntry:
     facts = named_facts(name) or Facts()
-    return Entry(
+    return PoolEntry(
         suggest_slug(name), facts.architecture, f"{name}.npz", f"{BUCKET}/{name}.npz", facts.model_kwargs, facts.recipe
     )
 
 
-def _finetune(row: dict[str, str]) -> Entry:
+def _finetune(row: dict[str, str]) -> PoolEntry:
     file = f"{row['model']}.pt"
     cells = {name: value for name, value in row.items() if value and name != "model"}
     numbers = {name: float(value) for name, value in cells.items() if name not in {"aug", "info"}}
     texts = {name: value for name, value in cells.items() if name in {"aug", "info"}}
     recipe = {"pretraining": "clip-openai", "finetune_dataset": "in1k", **soups_recipe({**texts, **numbers})}
-    return Entry(row["model"], ARCHITECTURES[768, 32], file, f"{RELEASE}/{file}", recipe=recipe)
+    return PoolEntry(row["model"], ARCHITECTURES[768, 32], file, f"{RELEASE}/{file}", recipe=recipe)
+
+
+def _finetunes() -> csv.DictReader[str]:
+    """The finetunes' recipes, as their paper published them."""
+    text = resources.files("extract.pools").joinpath("soups_2022.csv").read_text(encoding="utf-8")
+    return csv.DictReader(text.splitlines())

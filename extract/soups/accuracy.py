@@ -11,6 +11,7 @@ from extract.datasets import check_unchanged, read_dataset
 from extract.datasets.dataset import read_listing
 from extract.images.loader import ImageDataset, decoders, image_batches
 from extract.job.plan import batches_of
+from extract.job.unit import check_labels
 from extract.models.devices import choose_device
 from extract.models.network import LoadedModel
 from featurestore.errors import InputError
@@ -81,11 +82,7 @@ class Evaluation:
         ]
         labels = np.array(self.listing.labels)
         for model in models:
-            if labels.max() >= len(model.head.bias):
-                raise InputError(
-                    f"Dataset {self.dataset.dataset!r} has the label {labels.max()}, but the head of {model.spec.name} "
-                    f"has {len(model.head.bias)} classes."
-                )
+            check_labels(model, self.dataset, self.listing)
         images = ImageDataset(self.dataset.reader, self.listing.paths, specs[0].preparation().of_image)
         batches = batches_of([range(len(self.listing))], self.options.batch_size)
         workers = decoders(self.options.workers, len(self.listing))

@@ -69,9 +69,7 @@ def soup_options(kind: str | None, name: str | None, on: str | None, folder: Pat
     return SoupOptions(kind, name, folder, on)
 
 
-def make_soup(
-    lake: Lake, members: Sequence[ModelSpec], soup: SoupOptions, options: Options, report: Report
-) -> ModelSpec:
+def make_soup(lake: Lake, members: Sequence[ModelSpec], soup: SoupOptions, options: Options, say: Report) -> ModelSpec:
     """Average models into one of its own, unless its file holds that soup already.
 
     Members are added in the order of their checksums, so that equal members make an equal file.
@@ -81,7 +79,7 @@ def make_soup(
         members: The models, of one architecture.
         soup: Which soup.
         options: How to run models, and whether another soup's file may be swapped.
-        report: Is told each step in a line.
+        say: Is told each step in a line.
 
     Raises:
         InputError: There are fewer than two models, they do not fit together, or the dataset has no labels.
@@ -93,12 +91,12 @@ def make_soup(
     order = {"kind": soup.kind, "of": [spec.weights_sha256 for spec in ordered], "on": judge and judge.digest}
     note = _existing(soup.file, order, replacing=options.replacing)
     if note is None:
-        chosen = ordered if judge is None else _greedy(ordered, soup, judge, report)
+        chosen = ordered if judge is None else _greedy(ordered, soup, judge, say)
         note = as_json({**order, "chosen": [spec.weights_sha256 for spec in chosen]})
         write_soup(soup.file, _averaged(chosen), note)
-        report(f"{soup.name}: {len(chosen)} of {len(members)} models averaged into {soup.file}")
+        say(f"{soup.name}: {len(chosen)} of {len(members)} models averaged into {soup.file}")
     else:
-        report(f"{soup.name}: {soup.file} holds it already")
+        say(f"{soup.name}: {soup.file} holds it already")
     kept = set(json.loads(note)["chosen"])
     return soup_spec([spec for spec in members if spec.weights_sha256 in kept], soup)
 
@@ -140,12 +138,12 @@ def soup_spec(chosen: Sequence[ModelSpec], soup: SoupOptions) -> ModelSpec:
     return replace(first, name=soup.name, checkpoint=soup.file, recipe=recipe, source=source)
 
 
-def _greedy(ordered: Sequence[ModelSpec], soup: SoupOptions, judge: Evaluation, report: Report) -> list[ModelSpec]:
+def _greedy(ordered: Sequence[ModelSpec], soup: SoupOptions, judge: Evaluation, say: Report) -> list[ModelSpec]:
     """The models that a greedy soup keeps: from the most accurate on, each that does not lower the accuracy."""
     alone = dict(zip((spec.name for spec in ordered), judge.accuracies(ordered), strict=True))
     candidates = sorted(ordered, key=lambda spec: (-alone[spec.name], spec.name))
     best, chosen = alone[candidates[0].name], [candidates[0]]
-    report(f"{soup.name}: begins with {candidates[0].name}, accuracy {best:.4f} on {judge.dataset.dataset}")
+    say(f"{soup.name}: begins with {candidates[0].name}, accuracy {best:.4f} on {judge.dataset.dataset}")
     average = Average().add(weights_of(candidates[0]), candidates[0].name)
     trial = replace(soup, name=f"{soup.name}.trial")
     try:
@@ -153,7 +151,7 @@ def _greedy(ordered: Sequence[ModelSpec], soup: SoupOptions, judge: Evaluation, 
             extended = average.add(weights_of(spec), spec.name)
             write_soup(trial.file, extended.mean(), "trial")
             (accuracy,) = judge.accuracies([soup_spec([*chosen, spec], trial)])
-            report(f"{soup.name}: with {spec.name} {accuracy:.4f}, {'kept' if accuracy >= best else 'left out'}")
+            say(f"{soup.name}: with {spec.name} {accuracy:.4f}, {'kept' if accuracy >= best else 'left out'}")
             if accuracy >= best:
                 best, average, chosen = accuracy, extended, [*chosen, spec]
     finally:

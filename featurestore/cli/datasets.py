@@ -56,7 +56,7 @@ def add(
         format_=format_,
         options=options,
         replacing=replace,
-        report=say,
+        say=say,
     )
     say(
         f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"

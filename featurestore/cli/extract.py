@@ -68,7 +68,7 @@ def extract(
     opened = open_lake(lake)
     opened.check_exists()  # before torch is imported: a lake that is not there is said at once
     from extract.job.plan import Options
-    from extract.job.run import run
+    from extract.job.run import run_job
     from extract.pools.selection import Selection, select
     from extract.soups.soup import make_soup, soup_options
 
@@ -80,7 +80,7 @@ def extract(
     options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits)
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, say)]
-    summary = run(opened, specs, dataset, options, say, ray_address=ray)
+    summary = run_job(opened, specs, dataset, options, say, ray_address=ray)
     say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
     if summary.failed:
         sys.stderr.write(

@@ -112,9 +112,9 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Folder for the images, models, lake and report.")] = Path("demo"),
 ) -> None:
     """Show the whole product on real images, printing each command."""
-    from extract.demo.tour import run
+    from extract.demo import run_demo
 
-    run(folder, partial(context.find_root().command.main, standalone_mode=False))
+    run_demo(folder, partial(context.find_root().command.main, standalone_mode=False))
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:

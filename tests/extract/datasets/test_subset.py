@@ -41,7 +41,7 @@ def test_the_choice_follows_from_the_seed_and_the_class_alone() -> None:
 def test_small_classes_are_kept_whole_and_said(lake: Lake, images: Path) -> None:
     said: list[str] = []
     options = FormatOptions(per_class=5)
-    row = add_dataset(lake, "few", images, role="id", options=options, report=said.append)
+    row = add_dataset(lake, "few", images, role="id", options=options, say=said.append)
     assert (row.samples, row.classes, row.format) == (14, 3, "folder?per-class=5")
     assert said == ["1 classes have fewer than 5 images and are kept whole (first: 'cat' with 4)"]
 

@@ -11,13 +11,13 @@ import pytest
 from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import ConflictError, Lake, MissingError, NumericalError
 from featurestore.care.row_checks import head_tolerance
 from featurestore.care.verify import verify
 from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
-from tests.extract.job.test_run import FULL
+from tests.extract.job.conftest import FULL
 from tests.pipeline import Commands, make_lake
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def spec(request: pytest.FixtureRequest, checkpoint: Path, tmp_path: Path) -> Mo
 def filled(lake: Lake, spec: ModelSpec, images: Path, options: Any) -> Lake:
     for name, role in (("train", "fit"), ("far", "ood")):
         add_dataset(lake, name, images, role=role)
-    run(lake, [spec], ["train", "far"], options, lambda _: None)
+    run_job(lake, [spec], ["train", "far"], options, lambda _: None)
     return lake
 
 
@@ -91,8 +91,8 @@ def test_stored_and_derived_are_not_mixed_in_silence(lake: Lake, checkpoint: Pat
     spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
     filled(lake, spec, images, FULL)
     with pytest.raises(ConflictError, match="another logits"):
-        run(lake, [spec], ["train"], DERIVED, lambda _: None)
-    assert run(lake, [spec], ["far"], DERIVED, lambda _: None).reused == 1
+        run_job(lake, [spec], ["train"], DERIVED, lambda _: None)
+    assert run_job(lake, [spec], ["far"], DERIVED, lambda _: None).reused == 1
     with pytest.raises(MissingError, match="did you mean 'derived'"):
         dataclasses.replace(FULL, logits="derive")
 
@@ -102,7 +102,7 @@ def test_a_head_of_other_weights_is_never_used(lake: Lake, checkpoint: Path, ima
     filled(lake, spec, images, DERIVED)
     save_file(tiny_vit(seed=9).state_dict(), tmp_path / "tiny.safetensors")
     other = dataclasses.replace(spec, checkpoint=tmp_path / "tiny.safetensors")
-    run(lake, [other], ["far"], dataclasses.replace(DERIVED, replacing=True), lambda _: None)
+    run_job(lake, [other], ["far"], dataclasses.replace(DERIVED, replacing=True), lambda _: None)
     with pytest.raises(ConflictError, match="the head of other weights"):
         read(lake, "train")
     assert len(next(lake.batches(model="tiny", dataset="train", columns=("feature",)))[0])
@@ -116,8 +116,8 @@ def test_logits_that_float16_cannot_hold_can_be_derived(
     add_dataset(lake, "train", images, role="fit")
     options = dataclasses.replace(DERIVED, dtype="float16")
     with pytest.raises(NumericalError, match="too large for float16"):
-        run(lake, [spec], ["train"], dataclasses.replace(options, logits="stored"), lambda _: None)
-    run(lake, [spec], ["train"], options, lambda _: None)
+        run_job(lake, [spec], ["train"], dataclasses.replace(options, logits="stored"), lambda _: None)
+    run_job(lake, [spec], ["train"], options, lambda _: None)
     logits, _, feature, _ = read(lake, "train")
     np.testing.assert_allclose(logits[:, 0], 1e4 * feature.astype(np.float64).sum(axis=1) + 1e6, rtol=1e-3)
 

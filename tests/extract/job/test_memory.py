@@ -31,7 +31,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from extract.datasets import add_dataset
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from extract.job.plan import Options
 from featurestore import Lake
@@ -45,7 +45,7 @@ for images in ({FEW}, {4 * FEW}):
     lake = Lake(folder / f"lake{{images}}")
     add_dataset(lake, "val", write_images(folder / str(images), {{"ant": images}}, size=32), role="ood")
     options = Options("cpu", {ROWS}, 0, dtype="float32", fragment_rows={ROWS})
-    assert run(lake, [spec], ["val"], options, lambda _: None).samples == images
+    assert run_job(lake, [spec], ["val"], options, lambda _: None).samples == images
     print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from extract.datasets import add_dataset
-from extract.job import run
+from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
 from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows, write_images
-from tests.extract.job.test_run import FULL
+from tests.extract.job.conftest import FULL
 from tests.pipeline import Commands
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
     alone = Lake(tmp_path / "alone")
     for where in (lake, alone):
         add_dataset(where, "val", images, role="id")
-    run.run(alone, [spec], ["val"], options, quiet)
+    run_job(alone, [spec], ["val"], options, quiet)
     killed = []
 
     @contextlib.contextmanager
@@ -79,14 +79,14 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
 
         yield advance
 
-    monkeypatch.setattr(run, "progress", kill_at_first_progress)
-    summary = run.run(lake, [spec], ["val"], options, quiet, ray_address=cluster.address)
+    monkeypatch.setattr("extract.job.run.progress", kill_at_first_progress)
+    summary = run_job(lake, [spec], ["val"], options, quiet, ray_address=cluster.address)
     assert killed
     assert (summary.extracted, summary.failed) == (1, 1)
     assert_same_rows(_rows(lake), _rows(alone))
 
     with pytest.raises(InputError, match="is not a checkpoint of"):
-        run.run(
+        run_job(
             lake,
             [dataclasses.replace(spec, name="other", model_kwargs={**KWARGS, "depth": 2})],
             ["val"],

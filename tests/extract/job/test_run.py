@@ -9,41 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
-from extract.images.loader import read_rgb
-from extract.job.plan import Options, batches_of, fragment_ranges
-from extract.job.run import run
-from extract.models.devices import choose_device, split_devices
-from extract.models.network import LoadedModel
-from extract.models.sources import checkpoints
+from extract.job.plan import Options
+from extract.job.run import run_job
+from extract.models import spec as spec_module
 from extract.models.spec import ModelSpec
-from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
-from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows, tiny_vit, write_images
+from featurestore import ConflictError, InputError, Lake, NumericalError
+from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit, write_images
+from tests.extract.job.conftest import FULL, expected, paths, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-FULL = Options(device="cpu", dtype="float32", batch_size=4, workers=0, fragment_rows=6)
-
-
-@pytest.fixture
-def spec(checkpoint: Path) -> ModelSpec:
-    return ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS, recipe={"weight_decay": 0.1})
-
-
-def _read(lake: Lake, model: str = "tiny", dataset: str = "val") -> tuple[np.ndarray, ...]:
-    blocks = list(lake.batches(model=model, dataset=dataset, columns=("sample", "label", "feature", "logits")))
-    return tuple(np.concatenate(column) for column in zip(*blocks, strict=True))
-
-
-def _expected(spec: ModelSpec, root: Path, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The obvious way: one image at a time."""
-    model, transform = LoadedModel(spec, torch.device("cpu")), spec.transform()
-    rows = [model(transform(read_rgb(root / path)).unsqueeze(0)) for path in paths]
-    return np.concatenate([feature for feature, _ in rows]), np.concatenate([logits for _, logits in rows])
 
 
 def _files(lake: Lake) -> dict[str, int]:
@@ -55,10 +33,10 @@ def test_rows_are_the_network_s_own_outputs_for_each_sample(
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None]
 ) -> None:
     add_dataset(lake, "val", images, role="id")
-    summary = run(lake, [spec], ["val"], FULL, quiet)
-    sample, label, feature, logits = _read(lake)
+    summary = run_job(lake, [spec], ["val"], FULL, quiet)
+    sample, label, feature, logits = read(lake)
     paths = lake.read("samples", dataset="val").column("path").to_pylist()
-    expected_feature, expected_logits = _expected(spec, images, paths)
+    expected_feature, expected_logits = expected(spec, images, paths)
     np.testing.assert_array_equal(sample, np.arange(15))
     np.testing.assert_array_equal(label, [0] * 5 + [1] * 6 + [2] * 4)
     np.testing.assert_allclose(feature, expected_feature, atol=1e-5)
@@ -84,8 +62,8 @@ def test_the_stored_head_explains_the_stored_logits_within_the_stored_precision(
 ) -> None:
     """Float32 is stored unless float16 is asked for."""
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], options, quiet)
-    _, _, feature, logits = _read(lake)
+    run_job(lake, [spec], ["val"], options, quiet)
+    _, _, feature, logits = read(lake)
     head = lake.read("heads", model="tiny")
     weight = np.stack(head.column("weight").to_pylist())
     assert feature.dtype == logits.dtype == dtype
@@ -97,22 +75,11 @@ def test_the_model_s_row_carries_its_recipe(
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None]
 ) -> None:
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], FULL, quiet)
+    run_job(lake, [spec], ["val"], FULL, quiet)
     (row,) = lake.sql("from models").pl().to_dicts()
     assert (row["model"], row["weight_decay"], row["dropout"]) == ("tiny", 0.1, None)
     assert (row["feature_dim"], row["num_classes"], row["input_size"]) == (24, 3, 32)
     assert row["params"] == sum(parameter.numel() for parameter in tiny_vit().parameters())
-
-
-@pytest.mark.parametrize("change", [{"batch_size": 1}, {"batch_size": 64}, {"workers": 2}])
-def test_batch_size_and_workers_change_nothing_beyond_rounding(
-    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], tmp_path: Path, change: dict[str, Any]
-) -> None:
-    other = Lake(tmp_path / "other")
-    for where, options in ((lake, FULL), (other, dataclasses.replace(FULL, **change))):
-        add_dataset(where, "val", images, role="id")
-        run(where, [spec], ["val"], options, quiet)
-    assert_same_rows(_read(other), _read(lake))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -124,7 +91,7 @@ def test_the_same_job_twice_gives_the_same_bytes(
     other = Lake(tmp_path / "other")
     for where in (lake, other):
         add_dataset(where, "val", images, role="id")
-        run(where, [spec], ["val"], dataclasses.replace(FULL, dtype=dtype), quiet)
+        run_job(where, [spec], ["val"], dataclasses.replace(FULL, dtype=dtype), quiet)
     ours, theirs = (
         {str(path.relative_to(where.location)): path.read_bytes() for path in Path(where.location).rglob("*.parquet")}
         for where in (lake, other)
@@ -137,7 +104,7 @@ def test_the_manifest_notes_device_flags_and_versions(
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None]
 ) -> None:
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], FULL, quiet)
+    run_job(lake, [spec], ["val"], FULL, quiet)
     (manifest,) = lake.partitions("activations")
     details = manifest.parts[0].details
     assert set(details["stages"]) == {"prepare", "read", "decode", "wait", "forward", "write"}
@@ -147,28 +114,13 @@ def test_the_manifest_notes_device_flags_and_versions(
     assert noted == {"devices": "cpu", **flags, "torch": torch.__version__}
 
 
-def test_models_that_share_a_pass_get_what_they_get_alone(
-    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], tmp_path: Path
-) -> None:
-    save_file(tiny_vit(seed=5).state_dict(), tmp_path / "second.safetensors")
-    second = ModelSpec("second", ARCHITECTURE, tmp_path / "second.safetensors", KWARGS)
-    alone = Lake(tmp_path / "alone")
-    for where in (lake, alone):
-        add_dataset(where, "val", images, role="id")
-    run(lake, [spec, second], ["val"], FULL, quiet)
-    for each in (spec, second):
-        run(alone, [each], ["val"], FULL, quiet)
-        for ours, theirs in zip(_read(lake, each.name), _read(alone, each.name), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-
-
 def test_a_second_run_is_a_cache_hit_and_writes_nothing(
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None]
 ) -> None:
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], FULL, quiet)
+    run_job(lake, [spec], ["val"], FULL, quiet)
     before = _files(lake)
-    summary = run(lake, [spec], ["val"], FULL, quiet)
+    summary = run_job(lake, [spec], ["val"], FULL, quiet)
     assert (summary.extracted, summary.reused) == (0, 1)
     assert _files(lake) == before
 
@@ -181,51 +133,29 @@ def test_other_options_are_a_conflict_that_names_the_ingredient(
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], change: dict[str, Any], ingredient: str
 ) -> None:
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], FULL, quiet)
+    run_job(lake, [spec], ["val"], FULL, quiet)
     before = _files(lake)
     with pytest.raises(ConflictError, match=f"another {ingredient}"):
-        run(lake, [spec], ["val"], dataclasses.replace(FULL, **change), quiet)
+        run_job(lake, [spec], ["val"], dataclasses.replace(FULL, **change), quiet)
     assert _files(lake) == before
-    run(lake, [spec], ["val"], dataclasses.replace(FULL, **change, replacing=True), quiet)
+    run_job(lake, [spec], ["val"], dataclasses.replace(FULL, **change, replacing=True), quiet)
 
 
 def test_other_weights_under_the_same_name_are_a_conflict_and_replace_swaps_everything_of_the_model(
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], tmp_path: Path
 ) -> None:
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], FULL, quiet)
-    old = _read(lake)
+    run_job(lake, [spec], ["val"], FULL, quiet)
+    old = read(lake)
     save_file(tiny_vit(seed=9).state_dict(), tmp_path / "tiny.safetensors")
     other = dataclasses.replace(spec, checkpoint=tmp_path / "tiny.safetensors")
     with pytest.raises(ConflictError, match="another weights_sha256"):
-        run(lake, [other], ["val"], FULL, quiet)
-    run(lake, [other], ["val"], dataclasses.replace(FULL, replacing=True), quiet)
-    new = _read(lake)
+        run_job(lake, [other], ["val"], FULL, quiet)
+    run_job(lake, [other], ["val"], dataclasses.replace(FULL, replacing=True), quiet)
+    new = read(lake)
     assert not np.allclose(old[2], new[2])
-    np.testing.assert_allclose(new[2], _expected(other, images, _paths(lake))[0], atol=1e-5)
+    np.testing.assert_allclose(new[2], expected(other, images, paths(lake))[0], atol=1e-5)
     assert lake.read("models", model="tiny").column("weights_sha256")[0].as_py() == other.weights_sha256
-
-
-def test_unreadable_images_become_rows_of_failures_and_never_another_image_s_features(
-    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None]
-) -> None:
-    photograph = images / "bee" / "002.jpg"
-    Image.fromarray(np.random.default_rng(3).integers(0, 256, (60, 60, 3), dtype=np.uint8)).save(photograph)
-    photograph.write_bytes(photograph.read_bytes()[:700])
-    (images / "ant" / "000.png").write_bytes(b"")
-    add_dataset(lake, "val", images, role="id")
-    summary = run(lake, [spec], ["val"], FULL, quiet)
-    failures = lake.read("failures", model="tiny", dataset="val").to_pylist()
-    assert summary.failed == 2
-    assert [failure["path"] for failure in failures] == ["ant/000.png", "bee/002.jpg"]
-    assert all(failure["error"] for failure in failures)
-    sample, _, feature, _ = _read(lake)
-    paths = _paths(lake)
-    good = [path for path in paths if path not in {"ant/000.png", "bee/002.jpg"}]
-    assert [paths[number] for number in sample] == good
-    np.testing.assert_allclose(feature, _expected(spec, images, good)[0], atol=1e-5)
-    again = run(lake, [spec], ["val"], FULL, quiet)
-    assert (again.reused, again.failed) == (1, 2)
 
 
 def test_mended_images_leave_no_failures_behind(
@@ -235,10 +165,10 @@ def test_mended_images_leave_no_failures_behind(
     good = broken.read_bytes()
     broken.write_bytes(b"")
     add_dataset(lake, "val", images, role="id")
-    run(lake, [spec], ["val"], FULL, quiet)
+    run_job(lake, [spec], ["val"], FULL, quiet)
     broken.write_bytes(good)
     add_dataset(lake, "val", images, role="id", replacing=True)
-    summary = run(lake, [spec], ["val"], dataclasses.replace(FULL, replacing=True), quiet)
+    summary = run_job(lake, [spec], ["val"], dataclasses.replace(FULL, replacing=True), quiet)
     assert summary.failed == 0
     assert lake.sql("from failures").fetchall() == []
 
@@ -250,42 +180,8 @@ def test_a_dataset_of_only_broken_images_has_an_empty_partition(
     for path in root.rglob("*.png"):
         path.write_bytes(b"nothing")
     add_dataset(lake, "val", root, role="id")
-    assert run(lake, [spec], ["val"], FULL, quiet).failed == 3
+    assert run_job(lake, [spec], ["val"], FULL, quiet).failed == 3
     assert list(lake.batches(model="tiny", dataset="val")) == []
-
-
-def test_an_interrupted_job_goes_on_where_it_was_and_ends_with_the_same_rows(  # fixtures
-    lake: Lake,
-    images: Path,
-    spec: ModelSpec,
-    quiet: Callable[[str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (images / "ant" / "001.png").write_bytes(b"")
-    whole = Lake(tmp_path / "whole")
-    for where in (lake, whole):
-        add_dataset(where, "val", images, role="id")
-    run(whole, [spec], ["val"], FULL, quiet)
-    forward, calls = LoadedModel.launch, []
-
-    def fail_late(self: LoadedModel, batch: torch.Tensor) -> Any:
-        calls.append(len(batch))
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return forward(self, batch)
-
-    monkeypatch.setattr(LoadedModel, "launch", fail_late)
-    with pytest.raises(KeyboardInterrupt):
-        run(lake, [spec], ["val"], FULL, quiet)
-    assert lake.partitions("activations") == []
-    calls.clear()
-    calls.extend([0] * 10)
-    run(lake, [spec], ["val"], FULL, quiet)
-    assert sum(calls) < 14  # the first fragments were not computed again
-    for ours, theirs in zip(_read(lake), _read(whole), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    assert lake.read("failures", model="tiny", dataset="val").num_rows == 1
 
 
 def test_nan_weights_are_an_error_and_nothing_is_stored(
@@ -296,7 +192,7 @@ def test_nan_weights_are_an_error_and_nothing_is_stored(
     save_file(state, tmp_path / "nan.safetensors")
     add_dataset(lake, "val", images, role="id")
     with pytest.raises(NumericalError, match="NaN"):
-        run(lake, [ModelSpec("nan", ARCHITECTURE, tmp_path / "nan.safetensors", KWARGS)], ["val"], FULL, quiet)
+        run_job(lake, [ModelSpec("nan", ARCHITECTURE, tmp_path / "nan.safetensors", KWARGS)], ["val"], FULL, quiet)
     assert not lake.partitions("activations")
     assert not lake.partitions("models")
 
@@ -310,9 +206,9 @@ def test_features_that_float16_cannot_hold_name_the_option(
     spec = ModelSpec("huge", ARCHITECTURE, tmp_path / "huge.safetensors", KWARGS)
     add_dataset(lake, "val", images, role="id")
     with pytest.raises(NumericalError, match="--dtype float32"):
-        run(lake, [spec], ["val"], dataclasses.replace(FULL, dtype="float16"), quiet)
+        run_job(lake, [spec], ["val"], dataclasses.replace(FULL, dtype="float16"), quiet)
     assert not lake.partitions("activations")
-    run(lake, [spec], ["val"], FULL, quiet)
+    run_job(lake, [spec], ["val"], FULL, quiet)
 
 
 def test_labels_beyond_the_head_and_repeated_names_are_refused(
@@ -320,9 +216,9 @@ def test_labels_beyond_the_head_and_repeated_names_are_refused(
 ) -> None:
     add_dataset(lake, "many", write_images(tmp_path / "many", {f"c{i}": 1 for i in range(4)}), role="id")
     with pytest.raises(InputError, match="label 3, but the head of tiny has 3 classes"):
-        run(lake, [spec], ["many"], FULL, quiet)
+        run_job(lake, [spec], ["many"], FULL, quiet)
     with pytest.raises(InputError, match="Two models are called 'tiny'"):
-        run(lake, [spec, spec], ["many"], FULL, quiet)
+        run_job(lake, [spec, spec], ["many"], FULL, quiet)
     assert not lake.partitions("activations")
 
 
@@ -330,29 +226,7 @@ def test_changed_files_stop_the_job(lake: Lake, images: Path, spec: ModelSpec, q
     add_dataset(lake, "val", images, role="id")
     (images / "ant" / "000.png").unlink()
     with pytest.raises(ConflictError, match="1 removed"):
-        run(lake, [spec], ["val"], FULL, quiet)
-
-
-def test_unknown_precisions_are_refused() -> None:
-    with pytest.raises(MissingError, match="did you mean 'bf16'"):
-        Options(amp="bf61")
-    with pytest.raises(MissingError, match="did you mean 'float16'"):
-        Options(dtype="flot16")
-
-
-def test_devices_are_read_one_or_many() -> None:
-    assert split_devices("cpu") == ["cpu"]
-    assert split_devices("cpu,cpu") == ["cpu", "cpu"]
-    with pytest.raises(InputError, match="is no device"):
-        split_devices("cpu,gpu")
-
-
-def test_several_gpus_are_a_list_after_the_kind_or_full_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    four = [f"cuda:{number}" for number in range(4)]
-    assert split_devices("cuda:0,1,2,3") == split_devices("cuda:0,cuda:1, cuda:2,3") == four
-    with pytest.raises(InputError, match="no device cuda:4: this machine has 4 CUDA devices"):
-        split_devices("cuda:3,4")
+        run_job(lake, [spec], ["val"], FULL, quiet)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -362,7 +236,7 @@ def test_a_gpu_where_there_is_none_is_a_sentence(
 ) -> None:
     add_dataset(lake, "val", images, role="id")
     with pytest.raises(InputError, match="this machine has 0 CUDA devices; use --device cpu"):
-        run(lake, [spec], ["val"], dataclasses.replace(FULL, device=device), quiet)
+        run_job(lake, [spec], ["val"], dataclasses.replace(FULL, device=device), quiet)
     assert not lake.partitions("models")
 
 
@@ -372,11 +246,11 @@ def test_a_checkpoint_is_loaded_and_hashed_once_per_job(  # fixtures
     for name in ("val", "more"):
         add_dataset(lake, name, images, role="ood")
     looks: list[str] = []
-    for owner, name in ((ModelSpec, "load_module"), (checkpoints, "sha256_of")):
+    for owner, name in ((ModelSpec, "load_module"), (spec_module, "sha256_of")):
         original = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *given, o=original, n=name: looks.append(n) or o(*given))
     once = dataclasses.replace(spec, name="once")
-    assert run(lake, [once], ["val", "more"], dataclasses.replace(FULL, workers=1), quiet).extracted == 2
+    assert run_job(lake, [once], ["val", "more"], dataclasses.replace(FULL, workers=1), quiet).extracted == 2
     assert sorted(looks) == ["load_module", "sha256_of"]
 
 
@@ -387,29 +261,8 @@ def test_many_processes_write_what_one_does(
     other = Lake(tmp_path / "other")
     for where, device in ((lake, "cpu"), (other, "cpu,cpu")):
         add_dataset(where, "val", images, role="id")
-        summary = run(where, [spec], ["val"], dataclasses.replace(FULL, fragment_rows=3, device=device), quiet)
+        summary = run_job(where, [spec], ["val"], dataclasses.replace(FULL, fragment_rows=3, device=device), quiet)
         assert (summary.extracted, summary.failed) == (1, 1)
-    for ours, theirs in zip(_read(lake), _read(other), strict=True):
+    for ours, theirs in zip(read(lake), read(other), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert lake.read("failures", model="tiny", dataset="val") == other.read("failures", model="tiny", dataset="val")
-
-
-def test_a_device_that_is_not_there_is_a_sentence() -> None:
-    assert choose_device("cpu").type == "cpu"
-    with pytest.raises(InputError, match="is no device"):
-        choose_device("gpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(InputError, match="--device cpu"):
-            choose_device("cuda:1")
-
-
-def test_ranges_cover_every_sample_once_and_batches_never_straddle_fragments() -> None:
-    ranges = fragment_ranges(23, 6)
-    assert [number for samples in ranges for number in samples] == list(range(23))
-    for batch in batches_of(ranges, 4):
-        assert len({number // 6 for number in batch}) == 1
-    assert [number for batch in batches_of(ranges, 4) for number in batch] == list(range(23))
-
-
-def _paths(lake: Lake) -> list[str]:
-    return lake.read("samples", dataset="val").column("path").to_pylist()  # type: ignore[no-any-return]

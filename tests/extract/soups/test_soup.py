@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
 from extract.job.plan import Options
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file
@@ -169,7 +169,7 @@ def test_accuracy_is_what_the_lake_would_say(lake: Lake, images: Path, members: 
     add_dataset(lake, "val", images, role="id")
     judged = Evaluation.of(lake, "val", OPTIONS, "cpu").accuracies(members)
     assert not lake.partitions("models")
-    run(lake, members, ["val"], dataclasses.replace(OPTIONS, dtype="float32"), quiet)
+    run_job(lake, members, ["val"], dataclasses.replace(OPTIONS, dtype="float32"), quiet)
     for spec, accuracy in zip(members, judged, strict=True):
         (block,) = lake.batches(model=spec.name, dataset="val", columns=("label", "logits"))
         assert accuracy == pytest.approx((block[1].argmax(axis=1) == block[0]).mean())
@@ -180,7 +180,7 @@ def test_a_soup_is_a_model_like_any_other(
 ) -> None:
     add_dataset(lake, "val", images, role="id")
     soup = make_soup(lake, members, _uniform(tmp_path), OPTIONS, quiet)
-    run(lake, [soup], ["val"], OPTIONS, quiet)
+    run_job(lake, [soup], ["val"], OPTIONS, quiet)
     assert lake.sql("select model, soup_of, source from models").fetchall() == [
         ("soup", ["m0", "m1", "m2", "m3"], "soup.safetensors")
     ]

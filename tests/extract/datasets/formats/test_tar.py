@@ -15,7 +15,7 @@ import pytest
 from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples, open_reader
 from extract.datasets.dataset import read_listing
 from extract.job.plan import Options
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import ConflictError, InputError, Lake
 from tests.extract.conftest import ARCHITECTURE, KWARGS
@@ -181,7 +181,7 @@ def test_a_job_reads_a_tar_as_it_reads_the_folder(
     add_dataset(lake, "tar", tmp_path / "a.tar", role="id", format_="tar", benchmark="b")
     spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
     for name, workers in (("folder", 0), ("tar", 2)):
-        run(lake, [spec], [name], Options(device="cpu", workers=workers, batch_size=4), quiet)
+        run_job(lake, [spec], [name], Options(device="cpu", workers=workers, batch_size=4), quiet)
     by_folder, by_tar = (lake.read("activations", model="tiny", dataset=name) for name in ("folder", "tar"))
     assert by_folder.num_rows == 14
     assert by_folder.equals(by_tar)

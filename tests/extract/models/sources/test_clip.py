@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
 from extract.job.plan import Options
-from extract.job.run import run
+from extract.job.run import run_job
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file, specs_from_options
@@ -115,7 +115,7 @@ def test_the_lake_knows_what_the_head_is_fed(
 ) -> None:
     """No column more: the manifests say it, the models row's JSON says it, and `verify --deep` checks by it."""
     add_dataset(lake, "val", images, role="id")
-    run(lake, [_spec(file)], ["val"], Options(device="cpu", workers=0, dtype=dtype), quiet)
+    run_job(lake, [_spec(file)], ["val"], Options(device="cpu", workers=0, dtype=dtype), quiet)
     (manifest,) = lake.partitions("heads", model="model_3")
     assert head_input.normalizes(manifest.parts[0].ingredients)
     ((recipe, width),) = lake.sql("select recipe, feature_dim from models").fetchall()

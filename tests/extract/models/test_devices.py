@@ -1,4 +1,4 @@
-"""Batches that do not fit in memory run in parts, with the same results, and a model that never fits is a sentence."""
+"""Devices are read as they are written; batches that do not fit in memory run in parts, with the same results, and a model that never fits is a sentence."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 
 from extract.datasets import add_dataset
 from extract.job.plan import Options
-from extract.job.run import run
-from extract.models.devices import is_out_of_memory
+from extract.job.run import run_job
+from extract.models.devices import choose_device, is_out_of_memory, on_device, split_devices
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
@@ -80,9 +80,9 @@ def test_a_batch_that_does_not_fit_runs_in_parts_and_the_smaller_size_is_kept(
 ) -> None:
     """It is said in one line, noted in the manifest, and the rows are those of whole batches."""
     add_dataset(lake, "val", images, role="id")
-    run(lake, [ModelSpec("roomy", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, lambda _: None)
+    run_job(lake, [ModelSpec("roomy", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, lambda _: None)
     asked, said = room(3), list[str]()
-    run(lake, [ModelSpec("picky", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, said.append)
+    run_job(lake, [ModelSpec("picky", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, said.append)
     assert asked == [2, 2, 8, 4, *[2] * 7, 1]  # two looks at noise, then 15 images in batches of 8 and 7
     assert [line for line in said if "memory" in line] == [
         "picky: batches of 8 did not fit in memory, and ran 2 images at a time"
@@ -141,3 +141,34 @@ def test_an_allocation_that_fails_for_real_is_survived(tmp_path: Path) -> None:
     size, difference = ended.stdout.split()
     assert 1 <= int(size) < 256
     assert float(difference) <= 1e-5
+
+
+def test_devices_are_read_one_or_many() -> None:
+    assert split_devices("cpu") == ["cpu"]
+    assert split_devices("cpu,cpu") == ["cpu", "cpu"]
+    with pytest.raises(InputError, match="is no device"):
+        split_devices("cpu,gpu")
+
+
+def test_several_gpus_are_a_list_after_the_kind_or_full_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    four = [f"cuda:{number}" for number in range(4)]
+    assert split_devices("cuda:0,1,2,3") == split_devices("cuda:0,cuda:1, cuda:2,3") == four
+    with pytest.raises(InputError, match="no device cuda:4: this machine has 4 CUDA devices"):
+        split_devices("cuda:3,4")
+
+
+def test_a_device_that_is_not_there_is_a_sentence() -> None:
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(InputError, match="is no device"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="--device cpu"):
+            choose_device("cuda:1")
+
+
+def test_float32_means_float32_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a program set before: cuDNN would compute convolutions with ten binary digits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    on_device(torch.nn.Linear(2, 2), torch.device("cpu"), "tiny")
+    assert not torch.backends.cudnn.allow_tf32

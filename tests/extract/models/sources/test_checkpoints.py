@@ -1,0 +1,92 @@
+"""Checkpoint files are data: every layout gives the same network, and what is none, or would run code, is refused."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
+from featurestore import InputError
+from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
+from tests.extract.jax_arrays import augreg_arrays
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CPU = torch.device("cpu")
+
+
+def _load(path: Path, architecture: str = ARCHITECTURE, **overrides: Any) -> LoadedModel:
+    return LoadedModel(ModelSpec("tiny", architecture, path, {**KWARGS, **overrides}), CPU)
+
+
+def _images() -> torch.Tensor:
+    return torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> dict[str, Path]:
+    """One model's weights in every local layout."""
+    model = tiny_vit()
+    state = model.state_dict()
+    save_file(state, tmp_path / "a.safetensors")
+    torch.save(state, tmp_path / "b.pth")
+    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "c.pt")
+    np.savez(tmp_path / "d.npz", **augreg_arrays(model, KWARGS))
+    return {path.suffix: path for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".npz"])
+def test_every_layout_of_the_same_weights_gives_the_network_s_own_outputs(paths: dict[str, Path], suffix: str) -> None:
+    feature, logits = _load(paths[suffix])(_images())
+    model = tiny_vit()
+    with torch.inference_mode():
+        expected = model(_images()).numpy()
+        penultimate = model.forward_head(model.forward_features(_images()), pre_logits=True).numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    np.testing.assert_allclose(feature, penultimate, atol=1e-6)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return open, (str(tmp_path / "ran"), "w")
+
+    path = tmp_path / "evil.pth"
+    torch.save({"weight": Payload()}, path)
+    with pytest.raises(InputError, match="would run code"):
+        _load(path)
+    arrays = np.empty(1, dtype=object)
+    arrays[0] = Payload()
+    np.savez(tmp_path / "evil.npz", weight=arrays)
+    with pytest.raises(InputError, match=r"plain \.npz arrays"):
+        _load(tmp_path / "evil.npz")
+    (tmp_path / "raw.pth").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(InputError):
+        _load(tmp_path / "raw.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_of_another_architecture_names_what_does_not_fit(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"missing: conv1\.weight.*unexpected: blocks\.0"):
+        LoadedModel(ModelSpec("m", "resnet18", checkpoint, {"num_classes": 3}), CPU)
+    with pytest.raises(InputError, match=r"of another shape: head.weight is \[3, 24\], not \[5, 24\]"):
+        _load(checkpoint, num_classes=5)
+    np.savez(tmp_path / "m.npz", **augreg_arrays(tiny_vit(), KWARGS))
+    with pytest.raises(InputError, match="a head of 3 classes, and the model has 5"):
+        _load(tmp_path / "m.npz", num_classes=5)
+    with pytest.raises(InputError, match="is not a checkpoint of"):
+        _load(tmp_path / "m.npz", depth=2)
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pth", "m.npz"])
+def test_garbage_is_no_checkpoint(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"not a checkpoint at all")
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        _load(tmp_path / name)

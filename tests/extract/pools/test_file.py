@@ -1,0 +1,51 @@
+"""Pool files: what a row says is what a model is, and a broken row is named by its line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extract.pools.selection import Selection, select
+from featurestore import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_a_pool_file_carries_checkpoints_arguments_and_recipes(
+    tmp_path: Path, checkpoint: Path, quiet: Callable[[str], None]
+) -> None:
+    (tmp_path / "m.safetensors").write_bytes(checkpoint.read_bytes())
+    (tmp_path / "pool.csv").write_text(
+        "model,checkpoint,architecture,model_kwargs,weight_decay,finetune_steps,pretraining,soup_of\n"
+        'm,m.safetensors,vit_tiny_patch16_224,"{""img_size"": 32}",0.1,20,in21k,"[""a"", ""b""]"\n'
+        "n,,resnet18,,,,,\n"
+    )
+    first, second = select(Selection(pool=str(tmp_path / "pool.csv")), quiet)
+    assert first.checkpoint == tmp_path / "m.safetensors"
+    assert first.model_kwargs == {"img_size": 32}
+    assert first.recipe == {"weight_decay": 0.1, "finetune_steps": 20, "pretraining": "in21k", "soup_of": ["a", "b"]}
+    assert second.recipe == {}
+    assert second.checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("model,architecture\nm,\n", "line 2: every model needs"),
+        ("model,architecture\nM/1,resnet18\n", "'m-1'"),
+        ("model,architecture,colour\nm,resnet18,red\n", "unknown column 'colour'"),
+        ("model,architecture,weight_decay\nm,resnet18,much\n", "line 2: weight_decay cannot be 'much'"),
+        ("model,architecture,checkpoint\nm,resnet18,gone.pth\n", "there is no checkpoint"),
+        ("model,architecture,model_kwargs\nm,resnet18,[1]\n", "must be a JSON object"),
+        ("model,architecture\n", "has no rows"),
+    ],
+)
+def test_a_broken_pool_row_is_named_by_line(
+    tmp_path: Path, row: str, message: str, quiet: Callable[[str], None]
+) -> None:
+    (tmp_path / "pool.csv").write_text(row)
+    with pytest.raises(InputError, match=message):
+        select(Selection(pool=str(tmp_path / "pool.csv")), quiet)

@@ -1,0 +1,51 @@
+"""What is named on the command line: checkpoint files, timm's names, arguments of a network, and recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extract.pools.naming import parse_model_kwargs, specs_from_options
+from extract.pools.recipe_file import read_recipes
+from featurestore import InputError
+from tests.extract.conftest import ARCHITECTURE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_models_on_the_command_line(checkpoint: Path) -> None:
+    (spec,) = specs_from_options([str(checkpoint)], ARCHITECTURE, ["img_size=32"])
+    assert (spec.name, spec.architecture, spec.model_kwargs) == ("tiny", ARCHITECTURE, {"img_size": 32})
+    assert specs_from_options(["resnet18.a1_in1k"], None, [])[0].name == "resnet18.a1_in1k"
+    with pytest.raises(InputError, match="--architecture"):
+        specs_from_options([str(checkpoint)], None, [])
+    with pytest.raises(InputError, match=r"no checkpoint gone\.pth"):
+        specs_from_options(["gone.pth"], ARCHITECTURE, [])
+    with pytest.raises(InputError, match="name=value"):
+        parse_model_kwargs(["img_size"])
+
+
+def test_model_kwargs_are_json_or_python_or_text() -> None:
+    """A user of Python types False, one of JSON false: neither is the text that counts as true."""
+    given = ["a=False", "b=true", "c=None", "d=32", "e=avg", "f=[1, 2]"]
+    expected = {"a": False, "b": True, "c": None, "d": 32, "e": "avg", "f": [1, 2]}
+    assert parse_model_kwargs(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "are not JSON"),
+        ("[1]", "must be a JSON object"),
+        ('{"m": 1}', "must be a JSON object"),
+        ('{"m": {"wd": null}}', "wd must be a number, not None"),
+    ],
+)
+def test_a_broken_recipe_table_is_a_sentence(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_recipes(tmp_path / "r.json")
+    with pytest.raises(InputError, match="Cannot read the recipes"):
+        read_recipes(tmp_path / "gone.json")
