@@ -117,7 +117,7 @@ def _of_activations(lake: CurrentPartitions, manifest: Manifest, part: Part, che
     ):
         arrays = lake.columns(["weight", "bias"], "heads", model)
         fed = head_input.normalizes(head.ingredients)
-        checks += [row_checks.explained_by(*arrays, normalize=fed)] if arrays else []
+        checks += [row_checks.computed_by(*arrays, normalize=fed)] if arrays else []
     if samples and _agree(part, samples, "dataset_digest", "digest"):
         labels = lake.columns(["label"], "samples", dataset)
         checks += [row_checks.labelled_as(labels[0])] if labels else []

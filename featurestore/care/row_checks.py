@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from featurestore.layout import head_input
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Check: TypeAlias = Callable[[pa.RecordBatch], str | None]
-
-
-_SHORTEST = 1e-12
-"""Length that a shorter feature counts as having where it is brought to unit length: torch's."""
 
 
 def finite(rows: pa.RecordBatch) -> str | None:
@@ -71,7 +68,7 @@ def labelled_as(labels: NDArray[np.int64]) -> Check:
     return check
 
 
-def explained_by(weight: NDArray[Any], bias: NDArray[Any], *, normalize: bool = False) -> Check:
+def computed_by(weight: NDArray[Any], bias: NDArray[Any], *, normalize: bool = False) -> Check:
     """The logits are those that the head computes from the features, within what rounding explains.
 
     Args:
@@ -87,9 +84,7 @@ def explained_by(weight: NDArray[Any], bias: NDArray[Any], *, normalize: bool = 
             return f"{feature.shape[1]} features and {logits.shape[1]} logits do not fit a head of {list(weight.shape)}"
         # What is not finite is told by another check.
         with np.errstate(invalid="ignore"):
-            lengths = np.linalg.norm(feature.astype(np.float64), axis=1, keepdims=True)
-            fed = feature / np.maximum(lengths, _SHORTEST) if normalize else feature.astype(np.float64)
-            expected = fed @ weight.T + bias
+            expected = head_input.fed(feature.astype(np.float64), normalize=normalize) @ weight.T + bias
             tolerance = head_tolerance(feature, logits, weight, bias, normalize=normalize)
             wrong = np.abs(logits - expected) > tolerance
         if not wrong.any():
@@ -138,7 +133,7 @@ def head_tolerance(
     norms, summing = np.linalg.norm(weight, axis=1), (width + 2) * _roundoff(np.finfo(np.float32))
     lengths = np.linalg.norm(feature.astype(np.float64), axis=1)[:, None]
     moved = (_roundoff(of_feature) + summing) * lengths + _underflow(of_feature) * np.sqrt(width)
-    scale = 2 / np.maximum(lengths, _SHORTEST) if normalize else 1.0
+    scale = 2 / np.maximum(lengths, head_input.SHORTEST) if normalize else 1.0
     stored = _roundoff(of_logits) * np.abs(logits.astype(np.float64)) + _underflow(of_logits)
     return 1.01 * (moved * scale * norms + summing * np.abs(bias) + stored)  # type: ignore[no-any-return]
 

@@ -6,12 +6,20 @@ where the head takes the feature as it is: so lakes, and SQL over them, are the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
+Real = TypeVar("Real", bound="np.floating[Any]")
+
 _NAME, _UNIT = "head_input", "feature / ||feature||"
+SHORTEST = 1e-12
+"""Length that a shorter feature counts as having where it is brought to unit length: torch's."""
 
 
 def ingredients(*, normalizes: bool) -> dict[str, str]:
@@ -22,3 +30,16 @@ def ingredients(*, normalizes: bool) -> dict[str, str]:
 def normalizes(ingredients: Mapping[str, Any]) -> bool:
     """Whether logits = weight @ (feature / ||feature||) + bias, rather than weight @ feature + bias."""
     return ingredients.get(_NAME) == _UNIT
+
+
+def fed(feature: NDArray[Real], *, normalize: bool) -> NDArray[Real]:
+    """What a head is fed, in the precision of the features given.
+
+    Args:
+        feature: Shape [n, D].
+        normalize: Whether the head takes them at unit length.
+    """
+    if not normalize:
+        return feature
+    fed: NDArray[Real] = feature / np.maximum(np.linalg.norm(feature, axis=1, keepdims=True), SHORTEST)
+    return fed

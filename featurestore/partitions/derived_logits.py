@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 CHOICES = ("stored", "derived")
 _NAME, _SOURCE = "logits", "feature"
-_SHORTEST = 1e-12
-"""Length that a shorter feature counts as having where it is brought to unit length: torch's."""
 
 
 def ingredients(*, derived: bool) -> dict[str, str]:
@@ -96,7 +94,6 @@ class Derivation:
         return tuple(self._logits(found[_SOURCE]) if name == _NAME else found[name] for name in self.columns)
 
     def _logits(self, feature: NDArray[Any]) -> NDArray[np.float32]:
-        fed = feature.astype(np.float32)
-        if self.normalizes:
-            fed /= np.maximum(np.linalg.norm(fed, axis=1, keepdims=True), _SHORTEST)
-        return fed @ self.weight.T + self.bias
+        fed = head_input.fed(feature.astype(np.float32), normalize=self.normalizes)
+        logits: NDArray[np.float32] = fed @ self.weight.T + self.bias
+        return logits

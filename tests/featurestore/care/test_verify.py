@@ -356,7 +356,7 @@ def test_the_head_tolerance_covers_rounding_and_little_more(dtype: str, scale: f
     logits = feature @ weight.T + bias
     stored = [vector_array("x", values, dtype, numbers) for values in (feature, logits)]
     rows = pa.record_batch([pa.array(numbers), *stored], names=["sample", "feature", "logits"])
-    check = row_checks.explained_by(weight, bias)
+    check = row_checks.computed_by(weight, bias)
     assert check(rows) is None
     kept = [array.flatten().to_numpy().reshape(200, -1) for array in stored]
     tolerance = row_checks.head_tolerance(*kept, weight.astype(np.float64), bias.astype(np.float64))
