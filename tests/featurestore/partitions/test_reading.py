@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -130,56 +130,6 @@ def test_a_flipped_bit_in_the_pages_of_a_large_fragment_is_found(
     fragment(filled).write_bytes(data)
     with pytest.raises(CorruptionError, match=TARGET.fragment_path(0)):
         blocks(filled)
-
-
-def test_a_manifest_of_another_key_is_corruption(filled: Lake) -> None:
-    """A partition's folder that was renamed says so instead of answering under a wrong name."""
-    root = Path(filled.storage.uri("activations/model=m"))
-    root.rename(root.with_name("model=other"))
-    with pytest.raises(CorruptionError, match=r"activations \(model m, dataset d\): it was moved or altered"):
-        filled.partitions("activations")
-    with pytest.raises(CorruptionError, match="moved or altered"):
-        filled.sql("from activations")
-
-
-def test_a_manifest_of_another_version_is_corruption(filled: Lake) -> None:
-    """A copy under a higher number would be the newest commit, and block the next one."""
-    folder = fragment(filled).parent
-    shutil.copy(folder / "_manifest.1.json", folder / "_manifest.7.json")
-    with pytest.raises(CorruptionError, match=r"_manifest\.7\.json"):
-        blocks(filled)
-
-
-def test_a_backup_inside_a_partition_changes_nothing(filled: Lake) -> None:
-    """A folder of the user's own below a partition is not that partition."""
-    folder = fragment(filled).parent
-    shutil.copytree(folder, folder / "backup")
-    assert len(joined(blocks(filled))[0]) == 41
-    assert len(filled.partitions("activations")) == 1
-
-
-def test_the_highest_version_is_the_commit(lake: Lake, put: Callable[..., Any]) -> None:
-    """Versions count as numbers: the tenth is newer than the ninth."""
-    for seed in range(11):
-        put(lake, "accuracy", KEY, {"n": [seed], "top1": [0.0], "top5": [0.0]}, {"seed": seed}, replacing=True)
-    assert [m.version for m in lake.partitions("accuracy")] == [11]
-    assert lake.read("accuracy", **KEY)["n"].to_pylist() == [10]
-
-
-def test_a_snapshot_filters_by_key(lake: Lake, put: Callable[..., Any]) -> None:
-    """Any subset of the keys selects, and names that begin alike are not confused."""
-    for model in ("a", "ab", "b"):
-        for dataset in ("x", "y"):
-            put(lake, "accuracy", {"model": model, "dataset": dataset}, {"n": [1], "top1": [0.0], "top5": [0.0]})
-
-    def keys(**key: str) -> list[str]:
-        return ["".join(m.key.values()) for m in snapshot.current(lake.storage, TABLES["accuracy"], **key)]
-
-    assert keys() == ["ax", "ay", "abx", "aby", "bx", "by"]
-    assert keys(model="a") == ["ax", "ay"]
-    assert keys(dataset="y") == ["ay", "aby", "by"]
-    assert keys(model="b", dataset="y") == ["by"]
-    assert keys(model="zzz") == []
 
 
 def test_a_lake_that_moved_still_reads(filled: Lake, tmp_path: Path) -> None:
