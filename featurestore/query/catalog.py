@@ -12,6 +12,7 @@ import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.layout.tables import TABLES
+from featurestore.names import pick
 from featurestore.partitions import snapshot
 from featurestore.query import header, published
 
@@ -268,12 +269,25 @@ def _select(file: SqlFile) -> str:
     return f"select {file.body}" if file.arguments and not file.columns else file.sql
 
 
+def documented(name: str) -> Mapping[str, str]:
+    """The columns of a view or macro with their descriptions.
+
+    Raises:
+        MissingError: There is none of that name; the message names the nearest.
+    """
+    folders = {file.stem: file.parent.name for file in (*_FOLDER.glob("macros/*.sql"), *_FOLDER.glob("views/*.sql"))}
+    return _file(folders[pick("view or macro", name, folders)], name).columns
+
+
+@cache
+def _file(folder: str, name: str) -> SqlFile:
+    text = (_FOLDER / folder / f"{name}.sql").read_text(encoding="utf-8")
+    return header.parse(text, name, f"sql/{folder}/{name}.sql", documented)
+
+
 def _folder(name: str) -> dict[str, SqlFile]:
     """Read a folder of `sql/`."""
-    files = sorted((_FOLDER / name).glob("*.sql"))
-    if not files:
+    names = sorted(file.stem for file in (_FOLDER / name).glob("*.sql"))
+    if not names:
         raise InputError(f"The installed package has no sql/{name}: install featurestore again.")
-    return {
-        file.stem: header.parse(file.read_text(encoding="utf-8"), file.stem, f"sql/{name}/{file.name}")
-        for file in files
-    }
+    return {file: _file(name, file) for file in names}

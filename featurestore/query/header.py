@@ -8,23 +8,40 @@ from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError, LakeError
 from featurestore.names import pick
-from featurestore.query.default_plot import plot
 from featurestore.query.parameter import TYPES, Parameter, Value, parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from featurestore.query.default_plot import Plot
 
 __all__ = ["TOPICS", "Argument", "Parameter", "SqlFile", "Value", "parse"]
 
 TOPICS = ("accuracy", "recipes", "detectors", "unit-tests", "samples", "published", "lake")
 """The topics of the questions that come with the package, in the order of the list; a user's own may have others."""
 
+_PLOTS: Mapping[str, Sequence[str]] = {"scatter": ("x", "y"), "heatmap": ("x", "y", "color")}
+"""Kinds of plots, each with the channels that it needs."""
+
+_CHANNELS = ("x", "y", "color", "shape")
 PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
-_TAGS = ("title", "question", "finding", "topic", "plot", "param", "argument", "column")
+_SINGLE = ("title", "question", "finding", "topic", "plot")
+_TAGS = (*_SINGLE, "param", "argument", "column", "columns")
+_NAMED = {"argument", "column", "columns"}
 _DUCKDB_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """How an answer is drawn if nobody says otherwise.
+
+    Attributes:
+        kind: `scatter` (a point per row) or `heatmap` (a coloured cell per row).
+        channels: The answer's column for each of `x`, `y`, `color` and `shape` that is used.
+    """
+
+    kind: str
+    channels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +116,19 @@ class SqlFile:
         return {name: spec.parse(values.get(name, spec.default)) for name, spec in self.parameters.items()}
 
 
-def parse(text: str, name: str, origin: str) -> SqlFile:
+def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping[str, str]]) -> SqlFile:
     """Read one SQL file.
+
+    Args:
+        text: The file's text.
+        name: Its name without the ending.
+        origin: Its path, for messages.
+        documented: The columns of a view or macro with their descriptions, which `-- columns VIEW: a, b` takes over.
 
     Raises:
         InputError: The header is broken; the message gives file and line.
     """
-    single = dict.fromkeys(_TAGS, "")
+    single = dict.fromkeys(_SINGLE, "")
     parameters: dict[str, Parameter] = {}
     columns: dict[str, str] = {}
     arguments: dict[str, Argument] = {}
@@ -114,16 +137,19 @@ def parse(text: str, name: str, origin: str) -> SqlFile:
         place = f"{origin}, line {number}"
         match = _header(line, place)
         tag, name_ = match["tag"], (match["name"] or "").partition(" ")[0]
-        if (tag, name_) in places:
-            raise InputError(f"{place}: the {f'{tag} {name_}'.rstrip()} is there already; got {line!r} again.")
-        places[tag, name_] = place
+        inherited = _inherited(match, documented, place) if tag == "columns" else {}
+        for key in [("column", column) for column in inherited] or [(tag, name_)]:
+            if key in places:
+                raise InputError(f"{place}: the {' '.join(key).rstrip()} is there already; got {line!r} again.")
+            places[key] = place
+        columns |= inherited
         if tag == "param":
             parameters[name_] = _parameter(match, place)
         elif tag == "argument":
             arguments[name_] = Argument(name_, match["default"], match["text"])
         elif tag == "column":
             columns[name_] = match["text"]
-        else:
+        elif tag in single:
             single[tag] = match["text"]
     shown = _plot(single["plot"], columns, places["plot", ""]) if single["plot"] else None
     _check(text, origin, single, parameters)
@@ -151,9 +177,21 @@ def _header(line: str, place: str) -> re.Match[str]:
     words, tag = (match["name"] or "").split(), match["tag"]
     if tag == "param":
         return match
-    if (match["default"] is not None and tag != "argument") or len(words) != (tag in {"argument", "column"}):
+    if (match["default"] is not None and tag != "argument") or len(words) != (tag in _NAMED):
         raise InputError(f"{place}: a column takes its name before the colon, and other tags nothing; got {line!r}.")
     return match
+
+
+def _inherited(match: re.Match[str], documented: Callable[[str], Mapping[str, str]], place: str) -> dict[str, str]:
+    """The columns that `-- columns VIEW: a, b` names, as the view describes them."""
+    view = match["name"]
+    try:
+        known = documented(view)
+        return {
+            pick(f"column of {view}", name.strip(), known): known[name.strip()] for name in match["text"].split(",")
+        }
+    except LakeError as error:
+        raise InputError(f"{place}: {error}") from error
 
 
 def _parameter(match: re.Match[str], place: str) -> Parameter:
@@ -167,10 +205,23 @@ def _parameter(match: re.Match[str], place: str) -> Parameter:
 
 
 def _plot(written: str, columns: Mapping[str, str], place: str) -> Plot:
+    """Read a plot, e.g. `x=accuracy y=fpr95 color=pretraining` or `heatmap x=dataset y=model color=fpr95`."""
+    words = written.split()
+    kind = words.pop(0) if words and "=" not in words[0] else next(iter(_PLOTS))
+    channels: dict[str, str] = {}
     try:
-        return plot(written, columns)
+        needed = _PLOTS[pick("kind of plot", kind, _PLOTS)]
+        for word in words:
+            channel, equals, column = word.partition("=")
+            if not equals or channel in channels:
+                raise InputError(f"A plot is written as `[KIND] x=COLUMN y=COLUMN …`, each once; got {word!r}.")
+            channels[pick("channel of a plot", channel, _CHANNELS)] = pick("column of the answer", column, columns)
+        missing = [channel for channel in needed if channel not in channels]
+        if missing:
+            raise InputError(f"A {kind} needs {missing[0]}=COLUMN.")
     except LakeError as error:
         raise InputError(f"{place}: {error}") from error
+    return Plot(kind, channels)
 
 
 def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:

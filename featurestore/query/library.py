@@ -104,7 +104,7 @@ def read(text: str, name: str, origin: str) -> SqlFile:
     Raises:
         InputError: The header or the SQL is broken, or is not one SELECT; the message gives file and line.
     """
-    question = header.parse(text, name, origin)
+    question = header.parse(text, name, origin, catalog.documented)
     try:
         statements = catalog.parser().extract_statements(question.body)
     except duckdb.Error as error:

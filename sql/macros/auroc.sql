@@ -4,13 +4,7 @@
 -- argument dataset_: Only this OOD set; null for all
 -- argument classes_ = null: Only these OOD classes, a list; null for all
 -- argument benchmark_ = 'main': The benchmark
--- column model: The model's name
--- column detector: The detector's name
--- column ood_dataset: The OOD set
--- column ood_class: The OOD class; null on aggregates
--- column aggregation: class (one OOD class), class_mean (unweighted mean of the classes), pooled (all samples)
--- column n_ood: OOD samples
--- column auroc: Area under the ROC curve
+-- columns metrics: model, detector, ood_dataset, ood_class, aggregation, n_ood, auroc
 
 -- id_rank is the share of ID scores below a score, ties half.
 with class_sums as (

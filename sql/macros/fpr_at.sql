@@ -5,13 +5,7 @@
 -- argument tpr_: The share of the ID test samples, from 0 to 1
 -- argument classes_ = null: Only these OOD classes, a list; null for all
 -- argument benchmark_ = 'main': The benchmark
--- column model: The model's name
--- column detector: The detector's name
--- column ood_dataset: The OOD set
--- column ood_class: The OOD class; null on aggregates
--- column aggregation: class (one OOD class), class_mean (unweighted mean of the classes), pooled (all samples)
--- column n_id: ID samples
--- column n_ood: OOD samples
+-- columns metrics: model, detector, ood_dataset, ood_class, aggregation, n_id, n_ood
 -- column threshold: A sample is accepted where its score is at least this
 -- column fpr: Share of OOD accepted
 with class_counts as (

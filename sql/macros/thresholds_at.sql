@@ -3,10 +3,7 @@
 -- argument model_ = null: Only this model; null for all
 -- argument detector_ = null: Only this detector; null for all
 -- argument benchmark_ = 'main': The benchmark
--- column model: The model's name
--- column detector: The detector's name
--- column id_dataset: The ID test set
--- column n_id: ID samples
+-- columns metrics: model, detector, id_dataset, n_id
 -- column threshold: A sample is accepted where its score is at least this
 
 -- NINCO's: the quantile of the ID scores at 1 - tpr, between two neighbours as numpy.quantile has it: DuckDB's own differs

@@ -6,10 +6,7 @@
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
 -- param detector text = all: One detector, or all
--- column model: The model's name
--- column pretraining: Its pretraining data
--- column detector: The detector's name
--- column accuracy: Share of the ID test set that is classified correctly
+-- columns results: model, pretraining, detector, accuracy
 -- column mean_fpr95: Mean over the unit-tests of the share accepted as ID when 95 % of ID is accepted
 -- column failed: Unit-tests with fpr95 above 0.1
 -- column unit_tests: Unit-tests in the dataset

@@ -5,9 +5,7 @@
 -- plot: heatmap x=detector y=pretraining color=mean_fpr95
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
--- column ood_dataset: The OOD set
--- column pretraining: Pretraining data of the models
--- column detector: The detector's name
+-- columns results: ood_dataset, pretraining, detector
 -- column models: Models scored by the detector
 -- column wins: Models for which no detector has a lower fpr95 (ties count for each)
 -- column mean_fpr95: Mean over models of the share of OOD accepted when 95 % of ID is accepted

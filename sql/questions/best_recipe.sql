@@ -8,14 +8,9 @@
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- param top integer = 20 [1, ]: How many places to show
 -- column place: Place by mean fpr95, the lowest first; ties share one
--- column architecture: timm's name of the architecture
--- column pretraining: Pretraining data
+-- columns results: architecture, pretraining
 -- column augmentation: Augmentation of training images; this and what follows null if unknown or not used
--- column weight_decay: Weight decay
--- column dropout: Dropout rate
--- column stochastic_depth: Stochastic depth rate
--- column finetune_lr: Peak learning rate of the finetuning
--- column input_size: Height and width of the input, in pixels
+-- columns results: weight_decay, dropout, stochastic_depth, finetune_lr, input_size
 -- column models: Models of this recipe
 -- column mean_fpr95: Mean over them of the share of OOD accepted when 95 % of ID is accepted
 -- column mean_auroc: Mean over them of the area under the ROC curve

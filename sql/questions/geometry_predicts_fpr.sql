@@ -7,8 +7,7 @@
 -- param detector text = mahalanobis: One detector, or all
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
--- column ood_dataset: The OOD set
--- column detector: The detector's name
+-- columns metrics: ood_dataset, detector
 -- column place: Place by the size of spearman, the largest first; ties share one; null without spearman
 -- column measure: The measure: a column of geometry for the fit dataset; ood_energy_outside is energy_outside of the OOD set
 -- column models: Models with this measure and an FPR

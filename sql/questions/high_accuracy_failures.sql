@@ -6,9 +6,7 @@
 -- param benchmark text = main: The benchmark
 -- param top integer = 5 [1, ]: How many of the most accurate models to look at
 -- param threshold number = 0.1 [0, 1]: A unit-test fails above this fpr95
--- column model: The model's name
--- column accuracy: Share of the ID test set that is classified correctly
--- column detector: The detector's name
+-- columns results: model, accuracy, detector
 -- column failed: Unit-tests that it fails
 -- column worst: The unit-test with the highest fpr95, the first by name on ties
 -- column worst_fpr95: Its fpr95

@@ -4,11 +4,7 @@
 -- topic: published
 -- plot: x=accuracy y=fpr95 color=pretraining shape=detector
 -- param detector text = all: One detector, or all
--- column model: The model's name in the paper
--- column pretraining: Its pretraining data; null if unknown
--- column detector: The detector's name
--- column accuracy: Top-1 on the ImageNet validation set
--- column fpr95: Share of OOD accepted when 95 % of ID is accepted
+-- columns published: model, pretraining, detector, accuracy, fpr95
 select model, pretraining, detector, accuracy, fpr95
 from published
 where $detector in ('all', detector)

@@ -7,8 +7,7 @@
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column published_model: The model's name in the paper
--- column detector: The detector's name
--- column ood_dataset: The OOD set
+-- columns results: detector, ood_dataset
 -- column model: The lake's model; null where it has none
 -- column published_fpr95: Published share of OOD accepted when 95 % of ID is accepted
 -- column fpr95: The lake's

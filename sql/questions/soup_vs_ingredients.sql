@@ -6,8 +6,7 @@
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column soup: The soup's name
--- column ood_dataset: The OOD set
--- column detector: The detector's name
+-- columns results: ood_dataset, detector
 -- column fpr95: The soup's share of OOD accepted when 95 % of ID is accepted
 -- column ingredients: Its ingredients with these metrics
 -- column missing: Its ingredients without them, which do not count here

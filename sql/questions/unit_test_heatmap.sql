@@ -6,10 +6,7 @@
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark
 -- param detector text = mahalanobis: The detector
--- column model: The model's name
--- column unit_test: The unit-test
--- column fpr95: Share accepted as ID when 95 % of ID is accepted
--- column failed: Whether fpr95 is above 0.1
+-- columns unit_test_failures: model, unit_test, fpr95, failed
 select model, unit_test, fpr95, failed
 from unit_test_failures
 where ood_dataset = $unit_tests and benchmark = $benchmark and detector = $detector

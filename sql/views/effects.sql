@@ -2,8 +2,7 @@
 -- column ingredient: What differs between the two models of each pair: weight_decay, dropout, pretraining, …
 -- column benchmark: The benchmark
 -- column aggregation: class_mean or pooled
--- column ood_dataset: The OOD set
--- column detector: The detector's name
+-- columns metrics: ood_dataset, detector
 -- column from_value: Value of the ingredient in the first model of each pair; null in a row that only counts models left out
 -- column to_value: Its value in the second
 -- column pairs: Pairs of models that differ in this ingredient alone

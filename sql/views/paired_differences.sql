@@ -1,14 +1,8 @@
 -- title: Differences of the metrics within each pair of models
--- column ingredient: What differs between the two models
--- column first: The model with the smaller value
--- column second: The model with the larger value
+-- columns pairs: ingredient, first, second
 -- column first_value: Value of the ingredient in the first model, as text
 -- column second_value: Value in the second model, as text
--- column benchmark: The benchmark
--- column detector: The detector's name
--- column ood_dataset: The OOD set
--- column ood_class: The OOD class; null on aggregates
--- column aggregation: class, class_mean or pooled
+-- columns metrics: benchmark, detector, ood_dataset, ood_class, aggregation
 -- column fpr95_difference: fpr95 of the second model minus fpr95 of the first
 -- column auroc_difference: auroc of the second model minus auroc of the first
 select
