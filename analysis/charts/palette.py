@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 UNKNOWN = "unknown"
 GREY = "#8A8F98"
@@ -49,6 +49,17 @@ def colours(values: Iterable[str | None]) -> alt.Scale:
 def told_apart(names: Sequence[str], looks: Sequence[str], rest: str) -> alt.Scale:
     """Colours or shapes for the first names, one for each; all further names share another."""
     return alt.Scale(domain=list(names), range=[looks[at] if at < TOLD_APART else rest for at in range(len(names))])
+
+
+def tooltips(fields: Iterable[str], formats: Mapping[str, str]) -> list[alt.Tooltip]:
+    """What hovering shows: each field, with its format if it has one."""
+    return [alt.Tooltip(name, format=formats[name]) if name in formats else alt.Tooltip(name) for name in fields]
+
+
+def single_panel(panel: Any, width: int, height: int | alt.Step) -> alt.TopLevelMixin:
+    """The chart as one panel of that size."""
+    sized: alt.TopLevelMixin = panel.properties(width=width, height=height).configure(**CONFIG)
+    return sized
 
 
 def by_ood_set(panel: Any) -> alt.FacetChart:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from analysis.charts.palette import TOLD_APART, UNKNOWN
-from analysis.report.section_items import FILTERS, Figure, Provenance, TableView
+from analysis.report.section_items import Figure, Provenance, TableView
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Context:
         caption: str,
         frame: pl.DataFrame,
         *,
-        filters: tuple[str, ...] = FILTERS,
+        filters: tuple[str, ...] = ("pretraining", "detector"),
         options: Mapping[str, str] | None = None,
     ) -> Figure:
         """A study's figure, with the detectors that its chart asks for; `options` are those of the study's command."""
@@ -92,7 +92,7 @@ class Context:
         words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in self._given(options or {}).items())
         command = f"python -m {study.__name__} --lake {self.lake.location}{words}"
         provenance = Provenance(command, inspect.getsource(study), "python")
-        return Figure(name, title, caption, frame, chart, provenance, filters)
+        return Figure(name, title, caption, frame, provenance, chart, filters)
 
     def answer(
         self, name: str, title: str, caption: str, question: str, shares: tuple[str, ...] = (), **parameters: str

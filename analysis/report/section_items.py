@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import polars as pl
     from markupsafe import Markup
 
-FILTERS = ("pretraining", "detector")
-
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -31,48 +29,47 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A chart and the frame that it shows.
+class Shown:
+    """A frame on the page.
 
     Attributes:
         name: Slug, unique on the page; also the name of its files.
         title: What it shows, a heading.
         caption: How to read it, plain text.
         frame: Its data.
-        chart: From the frame, or a part of it, to the chart.
         provenance: How to make it again.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pl.DataFrame
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Figure(Shown):
+    """A frame as a chart.
+
+    Attributes:
+        chart: From the frame, or a part of it, to the chart.
         filters: The columns that the page's filter applies to.
     """
 
     kind: ClassVar[str] = "figure"
-    name: str
-    title: str
-    caption: str
-    frame: pl.DataFrame
     chart: Callable[[pl.DataFrame], alt.TopLevelMixin]
-    provenance: Provenance
-    filters: tuple[str, ...] = FILTERS
+    filters: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class TableView:
-    """A table that sorts.
+class TableView(Shown):
+    """A frame as a table that sorts.
 
     Attributes:
-        name: Slug, unique on the page.
-        title: What it shows, a heading.
-        caption: How to read it, plain text.
-        frame: Its rows.
-        provenance: How to make it again.
         shares: Columns that are shares of one: they get a bar.
     """
 
     kind: ClassVar[str] = "listing"
-    name: str
-    title: str
-    caption: str
-    frame: pl.DataFrame
-    provenance: Provenance
     shares: tuple[str, ...] = ()
 
 

@@ -20,6 +20,7 @@ from analysis.charts.palette import (
     by_ood_set,
     colours,
     told_apart,
+    tooltips,
 )
 from analysis.studies.command import run
 from analysis.studies.results import RECIPE, leading, results
@@ -73,7 +74,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
                 legend=alt.Legend(values=names[:TOLD_APART], symbolFillColor=GREY, symbolStrokeColor=GREY),
             ),
             opacity=alt.condition(by_pretraining & by_detector, alt.value(0.8), alt.value(0.05)),
-            tooltip=[alt.Tooltip(name, format=".3f" if name in _SHARES else "") for name in frame.columns],
+            tooltip=tooltips(frame.columns, dict.fromkeys(_SHARES, ".3f")),
         )
         .add_params(by_pretraining, by_detector)
         .properties(width=320, height=280)

@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.charts.palette import COLOURS, by_ood_set
+from analysis.charts.palette import COLOURS, by_ood_set, tooltips
 from analysis.ensembles.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
 from analysis.studies.command import run
 from analysis.studies.ranks import best_detector, read_ranks, stored_ensembles
@@ -112,11 +112,12 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     present = set(frame["method"])
     shown = {name: colour for name, colour in zip(_METHODS, COLOURS, strict=False) if name in present}
     scale = alt.Scale(domain=list(shown), range=list(shown.values()))
+    numbers = {"fpr95": ".3f", "gain": "+.3f", "params": ".3s"}
     base = alt.Chart(frame).encode(
         x=alt.X("models:Q", title="Models combined (forward passes per image)", scale=alt.Scale(type="log", base=2, nice=False, padding=14), axis=alt.Axis(format="d", values=[2**n for n in range(11)])),
         y=alt.Y("fpr95:Q", title="FPR at 95 % TPR, held-out classes"),
         color=alt.Color("method:N", title="Chosen by", scale=scale),
-        tooltip=["ood_dataset", "method", "models", alt.Tooltip("fpr95", format=".3f"), alt.Tooltip("gain", format="+.3f"), alt.Tooltip("params", format=".3s"), "members"],
+        tooltip=tooltips(("ood_dataset", "method", "models", *numbers, "members"), numbers),
     )  # fmt: skip
     layers = alt.layer(base.mark_line(strokeWidth=1.8), base.mark_point(filled=True, size=55, opacity=1))
     figure: alt.FacetChart = by_ood_set(layers.properties(width=320, height=250)).resolve_scale(y="independent")

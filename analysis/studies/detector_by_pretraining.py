@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import SHARE_SCALE, UNKNOWN, by_ood_set
+from analysis.charts.palette import SHARE_SCALE, UNKNOWN, by_ood_set, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import leading
 
@@ -39,7 +39,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     base = alt.Chart(frame).encode(
         x=alt.X("pretraining:N", title="Pretraining", axis=alt.Axis(labelAngle=0, grid=False, labelLimit=110)),
         y=alt.Y("detector:N", title=None, sort=order, axis=alt.Axis(grid=False)),
-        tooltip=[alt.Tooltip(name, format=".3f" if name.startswith("mean") else "") for name in frame.columns],
+        tooltip=tooltips(frame.columns, dict.fromkeys(("mean_fpr95", "mean_auroc"), ".3f")),
     )
     cells = base.mark_rect(cornerRadius=2, stroke="white", strokeOpacity=0.6).encode(
         color=alt.Color(

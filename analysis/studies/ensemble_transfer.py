@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, FPR, GREY
+from analysis.charts.palette import COLOURS, FPR, GREY, single_panel, tooltips
 from analysis.ensembles.rank_selection import forward_selection, mean_of
 from analysis.studies.command import run
 from analysis.studies.ranks import best_detector, read_ranks
@@ -52,29 +52,17 @@ def transfers(ranked: ModelRanks, size: int = 4) -> pl.DataFrame:
     return pl.DataFrame(rows, _SCHEMA, orient="row").with_columns(gain=pl.col("single_fpr95") - pl.col("fpr95"))
 
 
-def chart(frame: pl.DataFrame) -> alt.LayerChart:
+def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
     """A dumbbell per pair of OOD sets, chosen on → judged on, from the single model (open) to the combination (filled)."""
     named = alt.Chart(frame).transform_calculate(pair="datum.chosen_on + ' → ' + datum.judged_on")
-    tooltip = [
-        "chosen_on",
-        "judged_on",
-        "models",
-        *(alt.Tooltip(name, format=".3f") for name in ("single_fpr95", "fpr95", "gain")),
-        "members",
-    ]
-    y = alt.Y("pair:N", title=None)
+    base = named.encode(y=alt.Y("pair:N", title=None))
     x = alt.X("single_fpr95:Q", title=FPR, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=8))
-    line = named.mark_rule(strokeWidth=2, color=GREY).encode(x=x, x2="fpr95:Q", y=y)
-    single = named.mark_point(size=65, strokeWidth=2, fill="white", fillOpacity=1, color=GREY).encode(
-        x=x, y=y, tooltip=tooltip
-    )
-    combined = named.mark_point(size=80, filled=True, opacity=1, color=COLOURS[0]).encode(
-        x="fpr95:Q", y=y, tooltip=tooltip
-    )
-    figure: alt.LayerChart = (
-        alt.layer(line, single, combined).properties(width=420, height=alt.Step(28)).configure(**CONFIG)
-    )
-    return figure
+    line = base.mark_rule(strokeWidth=2, color=GREY).encode(x=x, x2="fpr95:Q")
+    numbers = dict.fromkeys(("single_fpr95", "fpr95", "gain"), ".3f")
+    dots = base.encode(tooltip=tooltips(("chosen_on", "judged_on", "models", *numbers, "members"), numbers))
+    single = dots.mark_point(size=65, strokeWidth=2, fill="white", fillOpacity=1, color=GREY).encode(x=x)
+    combined = dots.mark_point(size=80, filled=True, opacity=1, color=COLOURS[0]).encode(x="fpr95:Q")
+    return single_panel(alt.layer(line, single, combined), width=420, height=alt.Step(28))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import CONFIG, GREY, UNKNOWN, colours
+from analysis.charts.palette import GREY, UNKNOWN, colours, single_panel, tooltips
 from analysis.studies.command import run
 from featurestore.layout.tables import TABLES
 
@@ -81,7 +81,7 @@ def _compared(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def chart(frame: pl.DataFrame) -> alt.LayerChart:
+def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
     """A row per measure, those that differ most between pretrainings first: a dot per model, a bar at each pretraining's mean."""
     apart = pl.col("standardised").mean().over("measure", "pretraining").abs()
     order = frame.with_columns(apart=apart.round(9)).group_by("measure").agg(pl.col("apart").max())
@@ -90,7 +90,7 @@ def chart(frame: pl.DataFrame) -> alt.LayerChart:
     y = alt.Y("measure:N", title=None, sort=names, axis=alt.Axis(grid=True, tickBand="extent", labelLimit=170))
     across = {"y": y, "yOffset": alt.YOffset("pretraining:N")}
     colour = alt.Color("pretraining:N", title="Pretraining", scale=colours(frame["pretraining"]))
-    tooltip = [alt.Tooltip(name, format=".3g" if frame.schema[name].is_float() else "") for name in frame.columns]
+    tooltip = tooltips(frame.columns, dict.fromkeys(frame.select(pl.selectors.float()).columns, ".3g"))
     title = "Standard deviations from the mean of all models"
     base = alt.Chart(frame)
     nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
@@ -101,8 +101,7 @@ def chart(frame: pl.DataFrame) -> alt.LayerChart:
         x=alt.X("mean(standardised):Q", title=title), color=colour, **across
     )
     height = alt.Step(7 * groups + 8, **{"for": "position"})
-    figure: alt.LayerChart = alt.layer(nil, points, means).properties(width=560, height=height).configure(**CONFIG)
-    return figure
+    return single_panel(alt.layer(nil, points, means), width=560, height=height)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, GREY, by_ood_set
+from analysis.charts.palette import COLOURS, GREY, by_ood_set, tooltips
 from analysis.studies.command import run
 
 if TYPE_CHECKING:
@@ -44,22 +44,19 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     """The rank correlation of each measure with its interval; those that go most closely with FPR stand first."""
     mean = pl.col("spearman").abs().mean().round(9)
     order = frame.group_by("measure").agg(mean).sort("spearman", "measure", descending=[True, False])
-    y = alt.Y("measure:N", title=None, sort=order["measure"].to_list(), axis=alt.Axis(grid=True, labelLimit=170))
-    colour = alt.Color(
-        "goes:N",
-        title="The measure",
-        scale=alt.Scale(domain=[_AGAINST, _WITH, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY]),
-    )
+    scale = alt.Scale(domain=[_AGAINST, _WITH, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY])
     numbers = ("spearman", "spearman_low", "spearman_high", "pearson", "pearson_low", "pearson_high")
-    tooltip = [alt.Tooltip(name, format=".2f" if name in numbers else "") for name in frame.columns]
     base = alt.Chart(frame)
+    measured = base.encode(
+        y=alt.Y("measure:N", title=None, sort=order["measure"].to_list(), axis=alt.Axis(grid=True, labelLimit=170)),
+        color=alt.Color("goes:N", title="The measure", scale=scale),
+    )
     ticks = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], format=".1f")
     x = alt.X("spearman:Q", title="Spearman correlation with FPR", scale=alt.Scale(domain=[-1, 1]), axis=ticks)
     nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
-    intervals = base.mark_rule(strokeWidth=5, opacity=0.3).encode(
-        x=alt.X("spearman_low:Q"), x2="spearman_high:Q", y=y, color=colour
-    )
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    intervals = measured.mark_rule(strokeWidth=5, opacity=0.3).encode(x=alt.X("spearman_low:Q"), x2="spearman_high:Q")
+    tooltip = tooltips(frame.columns, dict.fromkeys(numbers, ".2f"))
+    points = measured.mark_point(filled=True, size=60, opacity=1).encode(x=x, tooltip=tooltip)
     layers = alt.layer(nil, intervals, points).properties(width=300, height=alt.Step(18))
     return by_ood_set(layers)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one
+from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one, tooltips
 from analysis.studies.command import run
 
 if TYPE_CHECKING:
@@ -78,37 +78,22 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
         detector: The one that is picked at first.
     """
     chosen = pick_one("judged_by", "detector", frame["detector"], detector)
-    base = alt.Chart(frame).transform_filter(chosen)
-    y = alt.Y("change:N", title=None, axis=alt.Axis(labelLimit=260, grid=True))
-    colour = alt.Color(
-        "effect:N",
-        title="Effect of the change",
-        scale=alt.Scale(domain=[_BETTER, _WORSE, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY]),
-    )
-    tooltip = [
-        "change",
-        "detector",
-        "pairs",
-        "improved",
-        "worsened",
-        alt.Tooltip("p", format=".2g", title="p of the sign test"),
-        *(
-            alt.Tooltip(name, format="+.3f" if name in {"mean_difference", "low", "high"} else ".3f")
-            for name in ("from_fpr95", "to_fpr95", "mean_difference", "low", "high")
-        ),
-    ]
-    interval = base.transform_calculate(left="max(0, datum.from_fpr95 + datum.low)", right="min(1, datum.from_fpr95 + datum.high)").mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q", y=y, color=colour)  # fmt: skip
-    line = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
-        x2="to_fpr95:Q",
-        y=y,
-        color=colour,
-    )
-    first = base.mark_point(size=60, strokeWidth=2, fill="white", fillOpacity=1).encode(
-        x="from_fpr95:Q", y=y, color=colour, tooltip=tooltip
-    )
-    second = base.mark_point(size=70, filled=True, opacity=1).encode(x="to_fpr95:Q", y=y, color=colour, tooltip=tooltip)
-    layers = alt.layer(interval, line, first, second).add_params(chosen).properties(width=300, height=alt.Step(24))
+    scale = alt.Scale(domain=[_BETTER, _WORSE, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY])
+    base = alt.Chart(frame).transform_filter(chosen).encode(
+        y=alt.Y("change:N", title=None, axis=alt.Axis(labelLimit=260, grid=True)),
+        color=alt.Color("effect:N", title="Effect of the change", scale=scale),
+    )  # fmt: skip
+    numbers = {"from_fpr95": ".3f", "to_fpr95": ".3f", "mean_difference": "+.3f", "low": "+.3f", "high": "+.3f"}
+    p = alt.Tooltip("p", format=".2g", title="p of the sign test")
+    tooltip = [*tooltips(("change", "detector", "pairs", "improved", "worsened"), {}), p, *tooltips(numbers, numbers)]
+    ends = {"left": "max(0, datum.from_fpr95 + datum.low)", "right": "min(1, datum.from_fpr95 + datum.high)"}
+    band = base.transform_calculate(**ends).mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q")
+    x = alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
+    line = base.mark_rule(strokeWidth=2).encode(x=x, x2="to_fpr95:Q")
+    dots = base.encode(tooltip=tooltip)
+    first = dots.mark_point(size=60, strokeWidth=2, fill="white", fillOpacity=1).encode(x="from_fpr95:Q")
+    second = dots.mark_point(size=70, filled=True, opacity=1).encode(x="to_fpr95:Q")
+    layers = alt.layer(band, line, first, second).add_params(chosen).properties(width=300, height=alt.Step(24))
     return by_ood_set(layers)
 
 

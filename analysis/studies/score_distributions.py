@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, GREY, pick_one
+from analysis.charts.palette import COLOURS, GREY, pick_one, single_panel, tooltips
 from analysis.studies.command import run
 from analysis.studies.scores import model_scores
 
@@ -67,7 +67,7 @@ def _range(of_id: NDArray[np.float64], of_all: NDArray[np.float64]) -> tuple[flo
     return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
 
 
-def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.LayerChart:
+def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.TopLevelMixin:
     """ID against each OOD set, as steps, with the threshold that accepts 95 % of ID; pick the detector.
 
     Args:
@@ -82,19 +82,17 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.LayerChart:
     scale = alt.Scale(
         domain=names, range=[GREY, *(COLOURS[(1 + index) % len(COLOURS)] for index in range(len(names) - 1))]
     )
+    numbers = ("low", "high", "share", "threshold")
     base = alt.Chart(frame).transform_filter(chosen)
     bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(
         x=alt.X("low:Q", title="Score (higher: more in-distribution)", scale=alt.Scale(zero=False), axis=alt.Axis(grid=False, tickCount=8, labelOverlap=True), bin="binned"),
         x2="high:Q",
         y=alt.Y("share:Q", title="Share of the dataset's samples", stack=None),
         color=alt.Color("dataset:N", title="Dataset", scale=scale),
-        tooltip=["detector", "dataset", *(alt.Tooltip(name, format=".3g") for name in ("low", "high", "share", "threshold"))],
+        tooltip=tooltips(("detector", "dataset", *numbers), dict.fromkeys(numbers, ".3g")),
     )  # fmt: skip
     line = base.transform_aggregate(threshold="min(threshold)").mark_rule(strokeDash=[5, 4], color=GREY, strokeWidth=1.5).encode(x="threshold:Q")  # fmt: skip
-    figure: alt.LayerChart = (
-        alt.layer(bars, line).add_params(chosen).properties(width=640, height=240).configure(**CONFIG)
-    )
-    return figure
+    return single_panel(alt.layer(bars, line).add_params(chosen), width=640, height=240)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one
+from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import leading, results
 
@@ -49,6 +49,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.FacetChart:
         detector: The one that is picked at first; by default that with the lowest mean FPR.
     """
     chosen = pick_one("judged_by", "detector", frame["detector"], detector or leading(frame)[0])
+    numbers = ("accuracy", "fpr95", "auroc", "gain")
     points = (
         alt.Chart(frame)
         .transform_filter(chosen)
@@ -59,7 +60,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.FacetChart:
             color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[_SOUP, _INGREDIENT], range=[COLOURS[1], GREY])),
             shape=alt.Shape("part:N", title=None, scale=alt.Scale(domain=[_SOUP, _INGREDIENT], range=["diamond", "circle"])),
             size=alt.condition(f"datum.part == '{_SOUP}'", alt.value(160), alt.value(45)),
-            tooltip=["soup", "model", "detector", *(alt.Tooltip(name, format=".3f") for name in ("accuracy", "fpr95", "auroc", "gain"))],
+            tooltip=tooltips(("soup", "model", "detector", *numbers), dict.fromkeys(numbers, ".3f")),
         )
         .add_params(chosen)
         .properties(width=300, height=alt.Step(34))

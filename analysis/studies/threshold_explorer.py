@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.charts.palette import COLOURS, GREY, TOLD_APART, by_ood_set, told_apart
+from analysis.charts.palette import COLOURS, GREY, TOLD_APART, by_ood_set, told_apart, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import leading
 from analysis.studies.scores import model_scores
@@ -85,12 +85,8 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
         .mark_rule(strokeDash=[4, 4], color=GREY)
         .encode(x=alt.XDatum(_USUAL, type="quantitative", scale=_TPR_SCALE))
     )
-    tooltip = [
-        "detector",
-        *(alt.Tooltip(name, format=".3f") for name in ("tpr", "fpr")),
-        alt.Tooltip("threshold", format=".4g"),
-    ]
-    dots = base.mark_point(filled=True, size=50).encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=tooltip).add_params(near)  # fmt: skip
+    numbers = {"tpr": ".3f", "fpr": ".3f", "threshold": ".4g"}
+    dots = base.mark_point(filled=True, size=50).encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=tooltips(("detector", *numbers), numbers)).add_params(near)  # fmt: skip
     layers = alt.layer(usual, lines, dots).properties(width=320, height=260)
     return by_ood_set(layers)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import CONFIG, FAILS_ABOVE, FAILURE_SCALE, pick_one
+from analysis.charts.palette import FAILS_ABOVE, FAILURE_SCALE, pick_one, single_panel, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import UNIT_TESTS, leading, results
 
@@ -39,7 +39,7 @@ def data(lake: Lake, benchmark: str = "main", unit_tests: str = UNIT_TESTS) -> p
     )  # fmt: skip
 
 
-def chart(frame: pl.DataFrame, detector: str = "") -> alt.Chart:
+def chart(frame: pl.DataFrame, detector: str = "") -> alt.TopLevelMixin:
     """A column per model, the best first, and a row per unit-test; blue passes and orange fails; pick the detector.
 
     Args:
@@ -51,7 +51,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.Chart:
     hardest = (
         frame.group_by("unit_test").agg(pl.col("fpr95").mean()).sort("fpr95", "unit_test", descending=[True, False])
     )
-    figure: alt.Chart = (
+    cells = (
         alt.Chart(frame)
         .transform_filter(chosen)
         .mark_rect()
@@ -59,13 +59,11 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.Chart:
             x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=200)),
             y=alt.Y("unit_test:N", title=None, sort=hardest["unit_test"].to_list(), axis=alt.Axis(grid=False, ticks=False)),
             color=alt.Color("fpr95:Q", title="FPR at 95 % TPR; fails above 0.1", scale=FAILURE_SCALE, legend=alt.Legend(values=[FAILS_ABOVE, 0.5, 1], gradientLength=240, labelOverlap=False, format=".1f")),
-            tooltip=[alt.Tooltip(name, format=".3f" if name in {"accuracy", "fpr95", "mean_fpr95"} else "") for name in frame.columns],
+            tooltip=tooltips(frame.columns, dict.fromkeys(("accuracy", "fpr95", "mean_fpr95"), ".3f")),
         )
         .add_params(chosen)
-        .properties(width=640, height=alt.Step(17))
-        .configure(**CONFIG)
     )  # fmt: skip
-    return figure
+    return single_panel(cells, width=640, height=alt.Step(17))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def test_tables_escape_and_show_what_is_missing() -> None:
 @pytest.mark.parametrize(
     ("macro", "item"),
     [
-        ("figure", Figure(EVIL, EVIL, EVIL, pl.DataFrame(), alt.Chart, Provenance(EVIL, EVIL, "python"))),
+        ("figure", Figure(EVIL, EVIL, EVIL, pl.DataFrame(), Provenance(EVIL, EVIL, "python"), alt.Chart, ())),
         ("figure", TableView(EVIL, EVIL, EVIL, pl.DataFrame({EVIL: [EVIL]}), Provenance(EVIL, EVIL, "sql"))),
         ("gallery", Gallery(EVIL, EVIL, [Picture(b"", (EVIL,))])),
     ],
