@@ -1,6 +1,6 @@
 """`python -m featurestore`."""
 
-from featurestore.cli.app import main
+from featurestore.cli import main
 from featurestore.packages import leave_working_folder
 
 if __name__ == "__main__":

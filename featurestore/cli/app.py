@@ -7,9 +7,10 @@ from typing import NoReturn
 
 import typer
 
-from featurestore.cli import datasets, lake_commands
 from featurestore.cli.ask import ask
+from featurestore.cli.datasets import dataset_add, unit_tests
 from featurestore.cli.extract import extract
+from featurestore.cli.lake_commands import catalog, demo, gc, report, status, verify
 from featurestore.cli.options import optional_value
 from featurestore.cli.score import score
 from featurestore.cli.sql import sql
@@ -31,21 +32,14 @@ app = typer.Typer(
     epilog="Any command takes --debug, which shows the traceback of an error.",
 )
 _dataset = typer.Typer(help="Datasets of the lake.", no_args_is_help=True)
-_dataset.command("add")(datasets.add)
+_dataset.command("add")(dataset_add)
 app.add_typer(_dataset, name="dataset")
-app.command("unit-tests")(datasets.unit_tests)
+app.command("unit-tests")(unit_tests)
 app.command(cls=optional_value("--ray"))(extract)
 app.command(cls=optional_value("--ray"))(score)
 app.command(cls=optional_value("--plot"))(ask)
 app.command()(sql)
-for _command in (
-    lake_commands.status,
-    lake_commands.gc,
-    lake_commands.verify,
-    lake_commands.report,
-    lake_commands.catalog,
-    lake_commands.demo,
-):
+for _command in (status, gc, verify, report, catalog, demo):
     app.command()(_command)
 
 

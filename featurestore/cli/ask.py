@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.cli import render
 from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, open_lake, say
+from featurestore.cli.render import check_format, fetch, show_frame
 from featurestore.errors import InputError
 from featurestore.machine import collector_paused
 from featurestore.query.answer import answer, needs_no_lake
@@ -70,7 +70,7 @@ def ask(
         filters = Filters(model or (), detector or (), where or "")
         draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
         parameters = _parameters(param or [])
-        render.check_format(format_)
+        check_format(format_)
         # Without a lake, one that needs a lake is found too, and says what it lacks.
         found = library(asked.storage if asked else None, questions).pick(question)
         if draw and found.plot is None:
@@ -79,7 +79,7 @@ def ask(
         if draw:
             draw(frame, found)
         else:
-            render.show_frame(frame, format_)
+            show_frame(frame, format_)
 
 
 def _show_schema(name: str | None, format_: str) -> None:
@@ -92,7 +92,7 @@ def _show_schema(name: str | None, format_: str) -> None:
     else:
         import polars as pl
 
-        render.show_frame(pl.DataFrame(rows), format_)
+        show_frame(pl.DataFrame(rows), format_)
 
 
 def _list(questions: Library) -> None:

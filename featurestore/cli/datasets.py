@@ -10,7 +10,7 @@ import typer
 from featurestore.cli.options import LakeOption, ReplaceOption, open_lake, say
 
 
-def add(
+def dataset_add(
     name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
     path: Annotated[str, typer.Argument(help="Where its images lie: file, folder, quoted glob, or hf:NAME@split.")],
     role: Annotated[str, typer.Option(help="fit (fits detectors), id (ID test), ood, or val (ID, tunes).")],

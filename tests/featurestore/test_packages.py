@@ -86,7 +86,6 @@ def test_a_checkout_is_used_where_it_lies(tmp_path: Path) -> None:
 )
 def test_a_module_that_hides_ours_is_named(working: Path, arguments: list[str], file: str) -> None:
     """One sentence with its file, before any of its lines run; what needs it not goes on."""
-    (working / "sql.py").unlink()
     path = [working, ROOT]
     code, out, err = featurestore(MODULE, *arguments, cwd=working, path=path)
     assert (code, out, err.count("\n")) == (1, "", 1)
