@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, open_lake, say
-from featurestore.cli.render import check_format, fetch, show_frame
+from featurestore.cli.render import check_format, show_frame
 from featurestore.errors import InputError
 from featurestore.machine import collector_paused
 from featurestore.query.answer import answer, needs_no_lake

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,17 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
-from featurestore.cli import explain, render
 from featurestore.cli.completion import vocabulary
-from featurestore.cli.session import MOST_ROWS, Session
+from featurestore.cli.explain import schema, schema_rows
+from featurestore.cli.render import FORMATS, check_format, show, show_frame
 from featurestore.errors import LakeError
 from featurestore.names import pick
-from featurestore.query.statements import is_complete
+from featurestore.query.statements import fetch, is_complete, results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
@@ -34,12 +36,33 @@ COMMANDS = {
     ".help": "show this",
     ".tables": "list the views, and the questions, which make tables too: from best_detector();",
     ".schema": "show what the columns of views and macros mean: all, or one, as in `.schema metrics`",
-    ".format": f"show or choose the format of answers: {', '.join(render.FORMATS)}",
+    ".format": f"show or choose the format of answers: {', '.join(FORMATS)}",
     ".quit": "leave, as Ctrl-D does",
 }
+_MOST_ROWS = 1000
 _GREETING = (
     "SQL over the lake at {}: end a statement with `;`, complete with Tab, leave with Ctrl-D; .help shows more.\n"
 )
+
+
+@dataclass(slots=True)
+class _Session:
+    """A connection with the views of a lake, and the format in which answers are printed."""
+
+    connection: duckdb.DuckDBPyConnection
+    location: str
+    format: str
+
+    def run(self, text: str) -> None:
+        """Run each statement, and print what it returns; of a long table, the beginning."""
+        for relation in results(self.connection, text, self.location):
+            if self.format != "table":
+                show(relation, self.format)
+                continue
+            frame = fetch(relation.limit(_MOST_ROWS + 1))
+            show_frame(frame.head(_MOST_ROWS), self.format)
+            if frame.height > _MOST_ROWS:
+                sys.stdout.write(f"These are the first {_MOST_ROWS:,}: add a LIMIT, or see all with `.format csv`.\n")
 
 
 def converse(lake: Lake, format_: str) -> None:
@@ -49,7 +72,8 @@ def converse(lake: Lake, format_: str) -> None:
         MissingError: There is no lake, or no such format.
         StorageError: The lake cannot be read.
     """
-    session = Session(lake.connect(), lake.location, format_, MOST_ROWS)
+    check_format(format_)
+    session = _Session(lake.connect(), lake.location, format_)
     words = vocabulary(session.connection)
     prompt: PromptSession[str] = PromptSession(
         message="lake> ",
@@ -65,7 +89,7 @@ def converse(lake: Lake, format_: str) -> None:
         pass
 
 
-def _turn(prompt: PromptSession[str], session: Session, words: Vocabulary) -> bool:
+def _turn(prompt: PromptSession[str], session: _Session, words: Vocabulary) -> bool:
     """One question and its answer; whether there is to be another."""
     try:
         text = prompt.prompt().strip()
@@ -81,7 +105,7 @@ def _turn(prompt: PromptSession[str], session: Session, words: Vocabulary) -> bo
     return True
 
 
-def _command(text: str, session: Session, words: Vocabulary) -> bool:
+def _command(text: str, session: _Session, words: Vocabulary) -> bool:
     """Run a command that is not SQL; whether the user stays."""
     name, *arguments = text.rstrip(";").split()
     pick("command", name, COMMANDS)
@@ -92,10 +116,10 @@ def _command(text: str, session: Session, words: Vocabulary) -> bool:
         sys.stdout.write("".join(f"{view:<20} {title}\n" for view, title in words.titles.items()))
         sys.stdout.write("".join(f"{question}()\n" for question in words.questions))
     elif name == ".schema":
-        sys.stdout.write(explain.schema(explain.schema_rows(argument)))
+        sys.stdout.write(schema(schema_rows(argument)))
     elif name == ".format":
         if argument:
-            render.check_format(argument)
+            check_format(argument)
             session.format = argument
         sys.stdout.write(f"{session.format}\n")
     return name != ".quit"

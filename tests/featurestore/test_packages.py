@@ -15,8 +15,8 @@ MODULE = ["-m", "featurestore"]
 PLUGIN = """
 from dataclasses import replace
 import analysis
-from analysis.detectors.logits.msp import DETECTOR
-MINE = replace(DETECTOR, name="mine")
+from analysis.detectors.registry import get
+MINE = replace(get("msp"), name="mine")
 print(analysis.__file__)
 """
 
