@@ -28,7 +28,7 @@ from analysis.scoring.fits import ModelFits
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from analysis.statistics.statistic import FIT
 from analysis.statistics.sweep import gather
-from benchmarks.imagenet_lake import CLASSES, DATASETS, FIT_ROWS, MODEL, WIDTH, make_lake
+from benchmarks.lakes.imagenet import CLASSES, DATASETS, FIT_ROWS, MODEL, WIDTH, make_lake
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from analysis.detectors import detectors
 from analysis.lineage.benchmark import Benchmark
 from analysis.lineage.targets import accuracy_target, fit_targets, metrics_target, score_target
+from benchmarks.lakes import activations, put, put_dataset, put_rows
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake
 from featurestore.layout import paths
@@ -29,7 +30,7 @@ from featurestore.layout.manifest import Fragment, Manifest, to_json
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.partitions.background import FragmentWriter
-from featurestore.partitions.encoding import ROW_GROUP_ROWS, vector_array
+from featurestore.partitions.encoding import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,23 +40,13 @@ if TYPE_CHECKING:
 WIDTH, CLASSES, FRAGMENT_ROWS, RUNS = 768, 1000, 16_384, 3
 
 
-def block(number: int, rows: int, dtype: str = "float16") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features and logits like a ViT's: centred, heavy-tailed, in their stored precision."""
+def block(number: int, rows: int, dtype: str = "float16") -> tuple[np.ndarray, ...]:
+    """Samples, labels, and features and logits like a ViT's: centred, heavy-tailed, in their stored precision."""
     generator = np.random.default_rng(number)
     feature = generator.standard_normal((rows, WIDTH), np.float32).astype(dtype)
     logits = generator.standard_normal((rows, CLASSES), np.float32).astype(dtype)
-    return np.arange(number * FRAGMENT_ROWS, number * FRAGMENT_ROWS + rows), feature, logits
-
-
-def as_table(sample: np.ndarray, feature: np.ndarray, logits: np.ndarray, dtype: str = "float16") -> pa.Table:
-    """The rows as the activations table stores them."""
-    columns = {
-        "sample": pa.array(sample),
-        "label": pa.array(sample % CLASSES),
-        "feature": vector_array("feature", feature, dtype, sample),
-        "logits": vector_array("logits", logits, dtype, sample),
-    }
-    return pa.table(list(columns.values()), pa.schema([pa.field(n, c.type, n == "label") for n, c in columns.items()]))
+    sample = np.arange(number * FRAGMENT_ROWS, number * FRAGMENT_ROWS + rows)
+    return sample, sample % CLASSES, feature, logits
 
 
 def sizes(rows: int) -> list[int]:
@@ -66,7 +57,7 @@ def sizes(rows: int) -> list[int]:
 def write_bare(folder: str, arrays: str, rows: int) -> float:
     """The floor: one call of pyarrow on the whole table, with the same encoding; the arrays are in memory."""
     blocks = [_load(arrays, number) for number in range(len(sizes(rows)))]
-    table = as_table(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
+    table = activations(*(np.concatenate(column) for column in zip(*blocks, strict=True)), "float16")
     del blocks
     plain = ["sample", "label"]
     start = time.perf_counter()
@@ -86,14 +77,15 @@ def write_lake(folder: str, arrays: str, rows: int) -> float:
     """Fragments as extraction writes them: encoded and stored behind the producer, then committed; arrays come from memory."""
     lake = Lake(f"{folder}/lake")
     target = writing.Target(TABLES["activations"], {"model": "m", "dataset": "d"}, {"rows": rows}, {})
-    _, *held = _load(arrays, 0)
+    _, label, *held = _load(arrays, 0)
     start = time.perf_counter()
     written = []
     with FragmentWriter(lake.storage) as writer:
         for number, count in enumerate(sizes(rows)):
             feature, logits = (array[:count] for array in held)
             sample = np.arange(count) + number * FRAGMENT_ROWS
-            written.append(writer.submit(target, number, partial(as_table, sample, feature, logits)))
+            rows_of = partial(activations, sample, label[:count], feature, logits, "float16")
+            written.append(writer.submit(target, number, rows_of))
         part = target.part([fragment.result() for fragment in written])
         writing.commit(lake.storage, target.table, target.key, [part], replacing=False)
     return time.perf_counter() - start
@@ -121,9 +113,9 @@ def scan_numpy(folder: str) -> None:
     assert np.concatenate(blocks).shape[1] == WIDTH
 
 
-def _load(arrays: str, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _load(arrays: str, number: int) -> list[np.ndarray]:
     with np.load(f"{arrays}/{number}.npz") as stored:
-        return stored["sample"], stored["feature"], stored["logits"]
+        return list(stored.values())
 
 
 def bench_write_and_scan(folder: Path, rows: int, only: set[str]) -> None:
@@ -132,9 +124,9 @@ def bench_write_and_scan(folder: Path, rows: int, only: set[str]) -> None:
     (folder / "npy").mkdir()
     arrays.mkdir()
     for number, count in enumerate(sizes(rows)):
-        sample, feature, logits = block(number, count)
-        np.savez(arrays / f"{number}.npz", sample=sample, feature=feature, logits=logits)
-        np.save(folder / "npy" / f"{number:05d}.npy", feature)
+        columns = block(number, count)
+        np.savez(arrays / f"{number}.npz", *columns)
+        np.save(folder / "npy" / f"{number:05d}.npy", columns[2])
     runs: dict[str, list[Measurement]] = {}
     for _ in range(RUNS):
         shutil.rmtree(folder / "lake", ignore_errors=True)
@@ -165,7 +157,7 @@ def bench_codecs(rows: int) -> None:
     """Bytes per sample and speed by codec and precision, on features."""
     print("codec      dtype     bytes/sample   write s   read s")
     for dtype in ("float16", "float32"):
-        table = as_table(*block(0, min(rows, FRAGMENT_ROWS), dtype), dtype)
+        table = activations(*block(0, min(rows, FRAGMENT_ROWS), dtype), dtype)
         for codec in ("none", "lz4", "snappy", "zstd"):
             sink = pa.BufferOutputStream()
             start = time.perf_counter()
@@ -189,42 +181,19 @@ def bench_codecs(rows: int) -> None:
 def make_wide_lake(location: Path, models: int) -> int:
     """A lake of many models and tiny fragments; returns the number of fragments."""
     lake = Lake(location)
-    storage = lake.storage
     datasets = {"train": ("fit", 79), "val": ("id", 4), "ninco": ("ood", 1), "unit-tests": ("ood", 1)}
-    fragments = 0
-
-    def put(table: str, key: dict[str, str], rows: pa.Table, **part: str) -> None:
-        target = writing.Target(TABLES[table], key, {"bench": 1}, part)
-        writing.write_part(storage, target, rows, replacing=True)
-
     for name, (role, _) in datasets.items():
-        row = {
-            "role": role,
-            "benchmarks": ["main"],
-            "samples": 8,
-            "classes": 2,
-            "digest": name,
-            "format": "folder",
-            "location": "",
-        }
-        put("datasets", {"dataset": name}, pa.Table.from_pylist([row], TABLES["datasets"].columns))
-        samples = [
-            {"sample": i, "path": f"{i}.png", "bytes": 1, "label": None, "class_name": f"c{i % 2}"} for i in range(8)
-        ]
-        put("samples", {"dataset": name}, pa.Table.from_pylist(samples, TABLES["samples"].columns))
+        put_dataset(lake, name, role, ["c0", "c1"] * 4, [None] * 8)
     sample = np.arange(1)
-    tiny = as_table(sample, np.zeros((1, WIDTH), np.float16), np.zeros((1, 2), np.float16))
+    tiny = activations(sample, sample, np.zeros((1, WIDTH)), np.zeros((1, 2)), "float16")
     for number in range(models):
         model, parts = f"model-{number:03d}", {}
-        row = dict.fromkeys(TABLES["models"].columns.names)
-        row |= {"architecture": "vit", "pretraining": ("in21k", "in1k")[number % 2], "weight_decay": 0.1 * (number % 3)}
-        put("models", {"model": model}, pa.Table.from_pylist([row], TABLES["models"].columns))
+        row = {"architecture": "vit", "pretraining": ("in21k", "in1k")[number % 2], "weight_decay": 0.1 * (number % 3)}
+        put_rows(lake, "models", {"model": model}, row)
         for dataset, (_, count) in datasets.items():
-            digest = {"dataset_digest": dataset}
-            target = writing.Target(TABLES["activations"], {"model": model, "dataset": dataset}, digest, {})
-            parts[dataset] = target.part([writing.write_fragment(storage, target, n, tiny) for n in range(count)])
-            writing.commit(storage, target.table, target.key, [parts[dataset]], replacing=True)
-            fragments += count
+            key, told = {"model": model, "dataset": dataset}, {"dataset_digest": dataset}
+            put(lake, "activations", key, [tiny] * count, told)
+            parts[dataset] = lake.part("activations", **key)[1]
         metrics = [
             {
                 "detector": detector, "id_dataset": "val", "ood_dataset": ood, "aggregation": aggregation, "n_id": 8, "n_ood": 8,
@@ -237,11 +206,11 @@ def make_wide_lake(location: Path, models: int) -> int:
         ]  # fmt: skip
         benchmark = Benchmark("main", "train", "val", ("ninco", "unit-tests"))
         target = metrics_target(benchmark, model, put_manifests(lake, benchmark, model, parts))
-        writing.write_part(storage, target, pa.Table.from_pylist(metrics, TABLES["metrics"].columns), replacing=True)
+        put_rows(lake, "metrics", target.key, *metrics, ingredients=target.ingredients)
         target = accuracy_target(model, "val", parts["val"].fingerprint)
-        accuracy = pa.table({"n": [8], "top1": [0.7 + number / 2000], "top5": [0.9]})
-        writing.write_part(storage, target, accuracy, replacing=True)
-    return fragments
+        accuracy = {"n": 8, "top1": 0.7 + number / 2000, "top5": 0.9}
+        put_rows(lake, "accuracy", target.key, accuracy, ingredients=target.ingredients)
+    return models * sum(count for _, count in datasets.values())
 
 
 def put_manifests(

@@ -13,22 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
 from analysis.lineage.benchmark import benchmarks
-from analysis.metrics.id_rank import id_rank
 from analysis.metrics.table import write_metrics
+from benchmarks.lakes.random_scores import Shape, make
 from benchmarks.measure import Measurement, best, measure
 from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake
-from featurestore.layout.tables import TABLES
-from featurestore.partitions import writing
 from featurestore.query import catalog
 from featurestore.query.filters import reads
 
@@ -36,85 +30,40 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extract.pools.entry import PoolEntry
-    from featurestore.layout.manifest import Part
 
-DETECTORS = ("max-logit", "mahalanobis", "relative-mahalanobis")
-OODS = {"ninco": (5_879, 64), "unit-tests": (6_800, 17)}
-ID, ID_SAMPLES, CLASSES = "imagenet-val", 50_000, 1_000
+SHAPE = Shape(
+    detectors=("max-logit", "mahalanobis", "relative-mahalanobis"),
+    id_samples=50_000,
+    id_classes=1_000,
+    ood={
+        "ninco": (tuple(f"class-{number}" for number in range(64)), 92),
+        "unit-tests": (tuple(f"class-{number}" for number in range(17)), 400),
+    },
+)
 RUNS = 3
 TPR = 0.99
 
 
-def put(lake: Lake, table: str, key: Mapping[str, str], columns: Mapping[str, Any], **part: str) -> None:
-    """Write one part through the lake's own writer; columns that are not given are null."""
-    rows = len(next(iter(columns.values())))
-    empty = {name: [None] * rows for name in TABLES[table].columns.names}
-    target = writing.Target(TABLES[table], key, {"bench": 1}, part)
-    writing.write_part(lake.storage, target, pa.table(empty | dict(columns), TABLES[table].columns), replacing=False)
-
-
 def make_lake(location: Path, models: int) -> None:
-    """A lake of the pool's first models, unless it is there: random scores, their ranks, accuracies, no metrics yet."""
+    """A lake of the pool's first models, unless it is there: random scores and what follows from them."""
     done = location / "models-made"
     if done.exists():
         return
-    lake = Lake(location)
-    make_dataset(lake, "imagenet-train", "fit", 8, 2)
-    make_dataset(lake, ID, "id", ID_SAMPLES, CLASSES)
-    for name, (samples, classes) in OODS.items():
-        make_dataset(lake, name, "ood", samples, classes)
     start = time.perf_counter()
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda item: make_model(lake, *item), enumerate(spread(entries(), models))))
+    make(location, SHAPE, {entry.name: described(entry) for entry in spread(entries(), models)})
     print(f"{location}: {models} models made in {time.perf_counter() - start:.0f} s")
     done.touch()
+
+
+def described(entry: PoolEntry) -> dict[str, Any]:
+    """The row of a model of the pool."""
+    size = int(entry.architecture.rpartition("_")[2])
+    return {"architecture": entry.architecture, "input_size": size, **entry.recipe, "model_kwargs": "{}"}
 
 
 def spread(pool: list[PoolEntry], models: int) -> list[PoolEntry]:
     """So many of the pool, from all over it."""
     return [pool[number * len(pool) // models] for number in range(models)]
-
-
-def make_dataset(lake: Lake, name: str, role: str, samples: int, classes: int) -> None:
-    """A dataset's row and its list of samples."""
-    row = {"role": role, "benchmarks": ["main"], "samples": samples, "classes": classes, "digest": name, "location": ""}
-    put(lake, "datasets", {"dataset": name}, {key: [value] for key, value in row.items()})
-    number = np.arange(samples)
-    columns = {
-        "sample": number,
-        "path": [f"{i % classes:04d}/{i:05d}.jpg" for i in range(samples)],
-        "bytes": number * 0 + 100_000,
-        "label": [None] * samples if role == "ood" else number % classes,
-        "class_name": [f"class-{i % classes:04d}" for i in range(samples)],
-    }
-    put(lake, "samples", {"dataset": name}, columns)
-
-
-def make_model(lake: Lake, number: int, entry: PoolEntry) -> None:
-    """A model's row, accuracy, and scores by every detector."""
-    size = int(entry.architecture.rpartition("_")[2])
-    row = {"architecture": entry.architecture, "input_size": size, **dict(entry.recipe or {}), "model_kwargs": "{}"}
-    put(lake, "models", {"model": entry.name}, {key: [value] for key, value in row.items()})
-    accuracy = {"n": [ID_SAMPLES], "top1": [0.7 + number % 151 / 1000], "top5": [0.95]}
-    put(lake, "accuracy", {"model": entry.name, "dataset": ID}, accuracy)
-    generator = np.random.default_rng(number)
-    parts: dict[str, list[Part]] = {}
-    for detector in DETECTORS:
-        id_scores = generator.standard_normal(ID_SAMPLES) + 1.5 * generator.random()
-        ordered = np.sort(id_scores)
-        of = {ID: id_scores, **{name: generator.standard_normal(samples) for name, (samples, _) in OODS.items()}}
-        for dataset, scores in of.items():
-            columns = {"sample": np.arange(len(scores)), "score": scores, "id_rank": id_rank(scores, ordered)}
-            target = writing.Target(TABLES["scores"], scores_key(entry, dataset), {"bench": 1}, {"detector": detector})
-            rows = pa.table(columns, TABLES["scores"].columns)
-            parts.setdefault(dataset, []).append(target.part([writing.write_fragment(lake.storage, target, 0, rows)]))
-    for dataset, of_dataset in parts.items():
-        writing.commit(lake.storage, TABLES["scores"], scores_key(entry, dataset), of_dataset, replacing=False)
-
-
-def scores_key(entry: PoolEntry, dataset: str) -> dict[str, str]:
-    """The partition of a model's scores on a dataset."""
-    return {"benchmark": "main", "model": entry.name, "dataset": dataset}
 
 
 def make_part_of(location: Path, whole: Path, models: int) -> None:
@@ -124,14 +73,14 @@ def make_part_of(location: Path, whole: Path, models: int) -> None:
     kept = {f"model={entry.name}" for entry in spread(entries(), models)}
 
     def left_out(_: str, names: list[str]) -> list[str]:
-        return [name for name in names if name == "metrics" or (name.startswith("model=") and name not in kept)]
+        return [name for name in names if name.startswith("model=") and name not in kept]
 
     shutil.copytree(whole, location, ignore=left_out, copy_function=lambda a, b: Path(b).hardlink_to(a))
 
 
 def rebuild_metrics(location: str) -> float:
     """Every metric of every model from its stored scores; the seconds that it took."""
-    shutil.rmtree(Path(location) / "metrics", ignore_errors=True)
+    shutil.rmtree(Path(location) / "metrics")
     lake = Lake(location)
     start = time.perf_counter()
     (benchmark,) = benchmarks(lake)
@@ -192,7 +141,7 @@ def show(what: str, of: Mapping[int, Measurement]) -> None:
 def run(lakes: Mapping[int, Path], only: set[str]) -> None:
     """Measure what was asked for."""
     names = {number: str(location) for number, location in lakes.items()}
-    if "metrics" in only or any(not (location / "metrics").exists() for location in lakes.values()):
+    if "metrics" in only:
         print("metrics of all models rebuilt from raw scores")
         show("rebuild", {number: measure(rebuild_metrics, name) for number, name in names.items()})
     if "fpr" in only:

@@ -2,7 +2,7 @@
 
 python -m benchmarks.report [--lake FOLDER] [--models 16,296] [--detectors 31] [OTHER_LAKE …]
 
-The lakes are those of `benchmarks.query`, with random geometry too, and are kept under FOLDER for the next run. With `--detectors`
+The lakes are those of `benchmarks.query`, and are kept under FOLDER for the next run. With `--detectors`
 there is another of 296 models, with that many detectors and few samples: what the page has to leave out.
 """
 
@@ -16,38 +16,14 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-
 from analysis.detectors.registry import default_detectors
-from analysis.studies.geometry import MEASURES
-from benchmarks.query import make_lake, make_part_of, put, rebuild_metrics
+from benchmarks.lakes.random_scores import Shape, make
+from benchmarks.query import make_lake, make_part_of
 from extract.unit_tests import KINDS
-from featurestore import Lake
-from tests.analysis.report.lakes import Shape, make
 
 RUNS = 3
-FIT = "imagenet-train"
 PAPER = 296
 LIMITS = "limits: 10 s for the demo, 60 s and 5 MB for 296 models"
-
-
-def add_geometry(location: Path) -> None:
-    """Random measures of every model's features, unless they are there."""
-    lake = Lake(location)
-    if lake.partitions("geometry"):
-        return
-    for number, manifest in enumerate(lake.partitions("models")):
-        generator = np.random.default_rng(number)
-        values = {name: [float(generator.random())] for name in MEASURES}
-        key = {"model": manifest.key["model"], "dataset": FIT}
-        put(lake, "geometry", key, {"role": ["fit"], "rows": [8], **values}, fit_dataset=FIT)
-
-
-def complete(location: Path) -> None:
-    """Metrics and geometry, where the lake has none."""
-    if not (location / "metrics").exists():
-        rebuild_metrics(str(location))
-    add_geometry(location)
 
 
 def show(location: Path) -> None:
@@ -94,8 +70,6 @@ def main() -> None:
         make_lake(lakes[wanted[-1]], wanted[-1])
         for number in wanted[:-1]:
             make_part_of(lakes[number], lakes[wanted[-1]], number)
-        for location in lakes.values():
-            complete(location)
         wide = [Path(folder) / f"wide-{options.detectors}"] if options.detectors else []
         for location in wide:
             make_wide(location, options.detectors)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from featurestore.layout.tables import TABLES
-from featurestore.partitions import writing
-from featurestore.partitions.encoding import vector_array
+from benchmarks.lakes import activations, put, put_dataset, put_head, put_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,27 +17,12 @@ CLASSES, DIM = 3, 6
 ROLES = {"train": ("fit", 240), "test": ("id", 60), "far": ("ood", 40)}
 
 
-def put(lake: Lake, table: str, key: Mapping[str, str], columns: Mapping[str, Any], **ingredients: Any) -> None:
-    """Write a part of one fragment, or swap it."""
-    found = TABLES[table]
-    rows = len(next(iter(columns.values())))
-    filled = {name: columns.get(name, [None] * rows) for name in found.columns.names}
-    vectors = any(isinstance(values, pa.FixedSizeListArray) for values in columns.values())
-    data = pa.table(dict(columns)) if vectors else pa.table(filled, found.columns)
-    target = writing.Target(found, dict(key), {"seed": 0, **ingredients}, {})
-    writing.write_part(lake.storage, target, data, replacing=True)
-
-
 def write_datasets(lake: Lake, roles: Mapping[str, tuple[str, int]] = ROLES) -> None:
     """Datasets and their samples, of two classes each where they are OOD."""
     for name, (role, count) in roles.items():
-        row = {"role": [role], "benchmarks": [["main"]], "samples": [count], "classes": [CLASSES], "digest": [name]}
-        put(lake, "datasets", {"dataset": name}, {**row, "format": ["folder"], "location": [""]})
         names = [f"{name}-{sample % 2}" for sample in range(count)]
-        labels = [None if role == "ood" else sample % CLASSES for sample in range(count)]
-        paths = [f"{sample}.png" for sample in range(count)]
-        columns = {"sample": range(count), "path": paths, "bytes": [1] * count, "label": labels, "class_name": names}
-        put(lake, "samples", {"dataset": name}, columns)
+        labels = [sample % CLASSES for sample in range(count)]
+        put_dataset(lake, name, role, names, labels, classes=CLASSES)
 
 
 def write_model(
@@ -61,11 +43,10 @@ def write_model(
     """
     generator = np.random.default_rng([*model.encode()])
     weight, bias = generator.normal(size=(CLASSES, DIM)).astype(np.float32), np.zeros(CLASSES, np.float32)
-    classes = np.arange(CLASSES)
-    put(lake, "models", {"model": model}, {"architecture": ["none"], "feature_dim": [DIM], "num_classes": [CLASSES]})
+    row = {"architecture": "none", "feature_dim": DIM, "num_classes": CLASSES}
+    put_rows(lake, "models", {"model": model}, row)
     if head:
-        columns = {"class": pa.array(classes), "weight": vector_array("weight", weight, "float32", classes)}
-        put(lake, "heads", {"model": model}, {**columns, "bias": pa.array(bias)})
+        put_head(lake, model, weight, bias)
     for name, (role, count) in roles.items():
         sample = np.arange(count)
         dim = (dims or {}).get(name, DIM)
@@ -74,20 +55,7 @@ def write_model(
         )
         logits = (feature[:, :DIM] @ weight[:, :dim].T).astype(np.float32)
         label = [None if role == "ood" or s == (unlabelled or {}).get(name) else int(s) % CLASSES for s in sample]
-        target = writing.Target(
-            TABLES["activations"],
-            {"model": model, "dataset": name},
-            {"dtype": "float32", "dataset_digest": f"{name} {dim} {label}"},
-            {},
-        )
-        fragments = []
-        for number, start in enumerate(range(0, count, rows_per_fragment)):
-            part = slice(start, start + rows_per_fragment)
-            columns = {
-                "sample": pa.array(sample[part]),
-                "label": pa.array(label[part], pa.int64()),
-                "feature": vector_array("feature", feature[part], "float32", sample[part]),
-                "logits": vector_array("logits", logits[part], "float32", sample[part]),
-            }
-            fragments.append(writing.write_fragment(lake.storage, target, number, pa.table(columns)))
-        writing.commit(lake.storage, target.table, target.key, [target.part(fragments)], replacing=True)
+        parts = [slice(start, start + rows_per_fragment) for start in range(0, count, rows_per_fragment)]
+        rows = [activations(sample[part], label[part], feature[part], logits[part]) for part in parts]
+        told = {"dtype": "float32", "dataset_digest": f"{name} {dim} {label}"}
+        put(lake, "activations", {"model": model, "dataset": name}, rows, told, replacing=True)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from analysis.detectors import detectors, registry
-from tests.analysis.synthetic import CLASSES, DIM, ROLES, put, write_datasets, write_model
+from benchmarks.lakes import put
+from tests.analysis.synthetic import CLASSES, DIM, ROLES, write_datasets, write_model
 from tests.pipeline import Commands
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def test_a_fit_dataset_must_be_labelled_for_what_learns_from_labels(commands: Co
 def test_a_label_beyond_the_classes_is_refused(commands: Commands) -> None:
     """As where the fit dataset is another one than the model's."""
     write_model(commands.lake, "a")
-    put(commands.lake, "models", {"model": "a"}, {"feature_dim": [DIM], "num_classes": [CLASSES - 1]}, fewer=True)
+    row = {"feature_dim": [DIM], "num_classes": [CLASSES - 1]}
+    put(commands.lake, "models", {"model": "a"}, row, {"classes": CLASSES - 1}, replacing=True)
     said = commands.refused("score", "--detector", "mahalanobis")
     assert "train" in said
     assert not contents(commands, "fits", "scores")

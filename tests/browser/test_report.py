@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 from analysis.report import write_report
 from analysis.studies import accuracy_vs_fpr
 from analysis.studies.results import leading, results
-from tests.analysis.report.lakes import Shape, make
+from benchmarks.lakes.random_scores import Shape, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

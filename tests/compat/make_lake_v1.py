@@ -1,6 +1,6 @@
 """Made `lake_v1` and `golden.json`, once: the frozen lake of format version 1. Kept to show what is in them.
 
-Run it only to freeze a lake of another format version, with another folder: `python tests/compat/make_lake_v1.py FOLDER`.
+Run it only to freeze a lake of another format version, with another folder: `python -m tests.compat.make_lake_v1 FOLDER`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.scoring.job import Selection, score
+from benchmarks.lakes import activations, put, put_head, put_rows
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import writing
-from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,16 +65,6 @@ MODELS = {
 }
 
 
-def put(lake: Lake, table: str, path: dict[str, str], rows: pa.Table, ingredients: dict[str, Any]) -> None:
-    writing.write_part(lake.storage, writing.Target(TABLES[table], path, ingredients, {}), rows, replacing=True)
-
-
-def put_rows(
-    lake: Lake, table: str, path: dict[str, str], rows: list[dict[str, Any]], ingredients: dict[str, Any]
-) -> None:
-    put(lake, table, path, pa.Table.from_pylist(rows, TABLES[table].columns), ingredients)
-
-
 def make_dataset(lake: Lake, name: str, dataset: Dataset) -> None:
     samples = [
         {"sample": n, "path": f"{kind}/{n:03d}.png", "bytes": 100 + n, "label": label, "class_name": kind}
@@ -88,34 +77,18 @@ def make_dataset(lake: Lake, name: str, dataset: Dataset) -> None:
         "format": "folder",
         "location": f"/data/{name}",
     }
-    put_rows(lake, "samples", {"dataset": name}, samples, {"digest": row["digest"]})
+    put_rows(lake, "samples", {"dataset": name}, *samples, ingredients={"digest": row["digest"]})
     # Written twice: the second commit is version 2, and the first one's fragment is named by no current manifest.
-    put_rows(lake, "datasets", {"dataset": name}, [row | {"benchmarks": []}], row | {"benchmarks": []})
-    put_rows(lake, "datasets", {"dataset": name}, [row], row)
+    for benchmarks in ([], row["benchmarks"]):
+        put_rows(lake, "datasets", {"dataset": name}, row | {"benchmarks": benchmarks}, replacing=True)
 
 
 def make_model(lake: Lake, name: str, model: Model, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
     row = {"architecture": "vit_tiny", "params": 12_345, "feature_dim": model.width, "num_classes": len(CLASSES)}
     row |= {"input_size": 224, "source": f"{name}.safetensors", "weights_sha256": "a" * 64, **model.recipe}
-    put(
-        lake,
-        "models",
-        {"model": name},
-        with_nulls("models", [row | {"model_kwargs": "{}", "preprocessing": "{}"}]),
-        row,
-    )
-    classes = np.arange(len(CLASSES))
-    head = {
-        "class": pa.array(classes),
-        "weight": vector_array("weight", weight, "float32", classes),
-        "bias": pa.array(bias),
-    }
-    put(lake, "heads", {"model": name}, pa.table(head), {"weights_sha256": "a" * 64})
-
-
-def with_nulls(table: str, rows: list[dict[str, Any]]) -> pa.Table:
-    names = TABLES[table].columns.names
-    return pa.table({name: [row.get(name) for row in rows] for name in names}, TABLES[table].columns)
+    row |= {"model_kwargs": "{}", "preprocessing": "{}"}
+    put_rows(lake, "models", {"model": name}, row)
+    put_head(lake, name, weight, bias)
 
 
 def make_activations(
@@ -130,24 +103,17 @@ def make_activations(
     key = {"model": name, "dataset": dataset}
     failed = [sample for sample in model.failed if dataset == "far"]
     errors = [{"sample": n, "path": f"dog/{n:03d}.png", "error": "truncated image"} for n in failed]
-    put_rows(lake, "failures", key, errors, {"dtype": model.dtype})
-    target = writing.Target(TABLES["activations"], key, {"dtype": model.dtype, "fragment_rows": FRAGMENT_ROWS}, {})
+    told = {"dtype": model.dtype}
+    put(lake, "failures", key, pa.Table.from_pylist(errors, TABLES["failures"].columns), told)
     fragments = []
-    for number, start in enumerate(range(0, len(labels), FRAGMENT_ROWS)):
+    for start in range(0, len(labels), FRAGMENT_ROWS):
         samples = np.array([n for n in range(start, min(start + FRAGMENT_ROWS, len(labels))) if n not in failed])
         centres = np.array([3.0 * (labels[n] or 0) if labels[n] is not None else 9.0 for n in samples])
         feature = (centres[:, None] + generator.normal(size=(len(samples), model.width))).astype(model.dtype)
         logits = feature.astype(np.float32) @ weight.T + bias
-        columns = {
-            "sample": pa.array(samples),
-            "label": pa.array([labels[n] for n in samples], pa.int64()),
-            "feature": vector_array("feature", feature, model.dtype, samples),
-            "logits": vector_array("logits", logits, model.dtype, samples),
-        }
-        fields = [pa.field(column, array.type, nullable=column == "label") for column, array in columns.items()]
-        rows = pa.table(list(columns.values()), schema=pa.schema(fields))
-        fragments.append(writing.write_fragment(lake.storage, target, number, rows, {"failures": []}))
-    writing.commit(lake.storage, target.table, key, [target.part(fragments, {"seconds": 1.5})], replacing=False)
+        label = [labels[n] for n in samples]
+        fragments.append(activations(samples, label, feature, logits, model.dtype))
+    put(lake, "activations", key, fragments, told | {"fragment_rows": FRAGMENT_ROWS})
 
 
 def golden(lake: Lake) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.lakes import put_rows, put_scores
 from featurestore import Lake
 from featurestore.cli.app import main
 
@@ -36,31 +38,22 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 @pytest.fixture(scope="session")
-def four(tmp_path_factory: pytest.TempPathFactory, put: Callable[..., Any]) -> Lake:
+def four(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Four models: a, b and c are scored; nobody knows c's weight decay, nor d's pretraining and results."""
     lake = Lake(tmp_path_factory.mktemp("four"))
     recipes = {"a": ("in1k", 0.1), "b": ("in21k", 0.3), "c": ("clip-openai", None), "d": (None, 0.3)}
     for name, (pretraining, weight_decay) in recipes.items():
-        recipe = {"params": [10], "pretraining": [pretraining], "weight_decay": [weight_decay], "soup_of": [None]}
-        put(lake, "models", {"model": name}, recipe)
+        row = {"params": 10, "pretraining": pretraining, "weight_decay": weight_decay}
+        put_rows(lake, "models", {"model": name}, row)
     for name, top1 in {"a": 0.7, "b": 0.8, "c": 0.9}.items():
-        put(lake, "accuracy", {"model": name, "dataset": "id"}, {"n": [100], "top1": [top1], "top5": [1.0]})
-        keys = [(d, o, c) for d in ("msp", "vim") for o in ("far", "near") for c in (None, "x", "y")]
-        rows = len(keys)
-        columns = {
-            "detector": [detector for detector, _, _ in keys],
-            "id_dataset": ["id"] * rows,
-            "ood_dataset": [ood for _, ood, _ in keys],
-            "ood_class": [ood_class for _, _, ood_class in keys],
-            "aggregation": ["class" if ood_class else "class_mean" for _, _, ood_class in keys],
-            "n_id": [100] * rows,
-            "n_ood": [10] * rows,
-            "fpr95": [top1 - 0.5 + (detector == "vim") / 4 for detector, _, _ in keys],
-            "auroc": [0.5] * rows,
-        }
-        put(lake, "metrics", {"benchmark": "main", "model": name}, columns)
+        put_rows(lake, "accuracy", {"model": name, "dataset": "id"}, {"n": 100, "top1": top1, "top5": 1.0})
+        alike = {"id_dataset": "id", "n_id": 100, "n_ood": 10, "auroc": 0.5}
+        rows = [
+            {"detector": detector, "ood_dataset": ood, "ood_class": ood_class, **alike}
+            | {"aggregation": "class" if ood_class else "class_mean", "fpr95": top1 - 0.5 + (detector == "vim") / 4}
+            for detector, ood, ood_class in product(("msp", "vim"), ("far", "near"), (None, "x", "y"))
+        ]
+        put_rows(lake, "metrics", {"benchmark": "main", "model": name}, *rows)
         for dataset in ("id", "far"):
-            for detector in ("msp", "vim"):
-                path = {"benchmark": "main", "model": name, "dataset": dataset, "detector": detector}
-                put(lake, "scores", path, {"sample": [0, 1], "score": [0.1, 0.2], "id_rank": [0.5, 0.5]})
+            put_scores(lake, name, dataset, dict.fromkeys(("msp", "vim"), ([0.1, 0.2], [0.5, 0.5])))
     return lake

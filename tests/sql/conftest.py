@@ -5,17 +5,14 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.lakes import activations, put, put_dataset, put_rows
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
-from featurestore.partitions.encoding import vector_array
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 MEASURES = [name for name in TABLES["geometry"].columns.names if name not in {"role", "rows"}]
@@ -189,66 +186,42 @@ def drawn_geometry() -> list[dict[str, Any]]:
     return found
 
 
-def write_pool(lake: Lake, pool: Pool, put: Callable[..., Any]) -> None:
+def write_pool(lake: Lake, pool: Pool) -> None:
     if pool.models:
-        write_datasets(lake, put)
+        for name, (role, _) in DATASETS.items():
+            labels = [int(text[-1]) if text.startswith("id-") else None for text in CLASSES[name]]
+            row = {"benchmarks": ["main", "other"], "location": f"/images/{name}"}
+            put_dataset(lake, name, role, CLASSES[name], labels, **row)
     for model in pool.models:
         name, accuracy = model["model"], model["accuracy"]
         recipe = ALIKE | {key: value for key, value in model.items() if key not in {"model", "accuracy"}}
-        put(lake, "models", {"model": name}, {key: [value] for key, value in recipe.items()})
-        if accuracy is not None:
-            put(lake, "accuracy", {"model": name, "dataset": "id"}, {"n": [100], "top1": [accuracy], "top5": [1.0]})
+        put_rows(lake, "models", {"model": name}, recipe)
         # Accuracy on another dataset must not be taken for that on the ID test set.
-        put(lake, "accuracy", {"model": name, "dataset": "fit"}, {"n": [100], "top1": [0.999], "top5": [1.0]})
-    for key, columns in partitions(pool.metrics, "benchmark", "model"):
-        n_ood = [int(n) for n in columns.pop("n_ood")]
-        put(lake, "metrics", key, columns | {"id_dataset": ["id"] * len(n_ood), "n_ood": n_ood})
-    for key, columns in partitions(pool.scores, "benchmark", "model", "dataset", "detector"):
-        put(lake, "scores", key, columns)
-    for key, columns in partitions(pool.logits, "model", "dataset"):
-        sample = np.array(columns.pop("sample"))
-        put(
-            lake,
-            "activations",
-            key,
-            {
-                "sample": sample,
-                "label": np.zeros(len(sample), np.int64),
-                "feature": vector_array("feature", np.zeros((len(sample), 2)), "float16", sample),
-                "logits": vector_array("logits", np.array(columns["logits"]), "float16", sample),
-            },
-        )
-    for key, columns in partitions(pool.geometry, "model", "dataset", "fit_dataset"):
-        put(lake, "geometry", key, columns)
+        for dataset, top1 in {"id": accuracy, "fit": 0.999}.items():
+            if top1 is not None:
+                put_rows(lake, "accuracy", {"model": name, "dataset": dataset}, {"n": 100, "top1": top1, "top5": 1.0})
+    for table, rows in {"metrics": pool.metrics, "scores": pool.scores, "geometry": pool.geometry}.items():
+        for key, of_key in partitions(rows, *TABLES[table].path_columns):
+            put_rows(lake, table, key, *of_key)
+    for key, of_key in partitions(pool.logits, "model", "dataset"):
+        sample, logits = (np.array([row[name] for row in of_key]) for name in ("sample", "logits"))
+        rows = activations(sample, np.zeros(len(sample), int), np.zeros((len(sample), 2)), logits, "float16")
+        put(lake, "activations", key, rows)
 
 
-def write_datasets(lake: Lake, put: Callable[..., Any]) -> None:
-    for name, (role, samples) in DATASETS.items():
-        row = {"role": role, "benchmarks": ["main", "other"], "samples": samples, "location": f"/images/{name}"}
-        put(lake, "datasets", {"dataset": name}, {key: [value] for key, value in row.items()})
-        columns = {
-            "sample": list(range(samples)),
-            "path": [f"{i}.png" for i in range(samples)],
-            "label": [None if role == "ood" else int(text.removeprefix("id-")) for text in CLASSES[name]],
-            "class_name": CLASSES[name],
-        }
-        put(lake, "samples", {"dataset": name}, columns)
-
-
-def partitions(rows: list[dict[str, Any]], *names: str) -> list[tuple[dict[str, str], dict[str, list[Any]]]]:
-    """Rows by key, as columns without it."""
+def partitions(rows: list[dict[str, Any]], *names: str) -> list[tuple[dict[str, str], list[dict[str, Any]]]]:
+    """Rows by key, without it."""
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(tuple(row[name] for name in names), []).append(row)
-    return [
-        (dict(zip(names, key, strict=True)), {name: [row[name] for row in of] for name in of[0] if name not in names})
-        for key, of in found.items()
-    ]
+        rest = {name: value for name, value in row.items() if name not in names}
+        found.setdefault(tuple(row[name] for name in names), []).append(rest)
+    return [(dict(zip(names, key, strict=True)), of_key) for key, of_key in found.items()]
 
 
 @pytest.fixture(scope="session")
 def pools() -> dict[str, Pool]:
-    models, metrics = read_csv("models.csv"), read_csv("metrics.csv")
+    models = read_csv("models.csv")
+    metrics = [row | {"id_dataset": "id"} for row in read_csv("metrics.csv")]
     more = more_models(models[0])
     of_base = [row for row in metrics if (row["model"], row["benchmark"]) == ("base", "main")]
     metrics += drawn_metrics(of_base, [model["model"] for model in more])
@@ -264,9 +237,9 @@ def pools() -> dict[str, Pool]:
 
 
 @pytest.fixture(scope="session")
-def lakes(pools: dict[str, Pool], put: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
+def lakes(pools: dict[str, Pool], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
     found = {}
     for name, pool in pools.items():
         found[name] = Lake(tmp_path_factory.mktemp("lake"))
-        write_pool(found[name], pool, put)
+        write_pool(found[name], pool)
     return found

@@ -107,7 +107,7 @@ def hardest_samples(
         {
             "sample": sample,
             "ood_class": CLASSES[ood][sample],
-            "image": f"/images/{ood}/{sample}.png",
+            "image": f"/images/{ood}/{CLASSES[ood][sample]}/{sample}.png",
             "judged": len(cells),
             "accepted": int(accepted[sample]),
             "mean_id_rank": rank[sample],

@@ -19,10 +19,9 @@ from analysis.rows.head import Head
 from analysis.scoring.fits import ModelFits
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
 from analysis.statistics.statistic import FIT
+from benchmarks.lakes import activations, put
 from featurestore.errors import InputError
-from featurestore.partitions.encoding import vector_array
 from tests.analysis.gathered import gathered
-from tests.conftest import write_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,16 +127,12 @@ def test_no_samples_no_geometry() -> None:
 def test_each_fit_dataset_measures_by_itself(lake: Lake) -> None:
     """Two benchmarks with an OOD set in common keep both measures of it, and measuring again writes nothing."""
     rng = np.random.default_rng(8)
-    write_rows(lake, "models", {"model": "m"}, {"feature_dim": [3], "num_classes": [2]})
+    put(lake, "models", {"model": "m"}, {"feature_dim": [3], "num_classes": [2]})
     for dataset, shift in {"train": 0.0, "other": 9.0, "far": 3.0}.items():
         samples = np.arange(40)
-        columns = {
-            "sample": samples,
-            "label": samples % 2,
-            "feature": vector_array("feature", rng.standard_normal((40, 3)) + shift, "float32", samples),
-            "logits": vector_array("logits", rng.standard_normal((40, 2)), "float32", samples),
-        }
-        write_rows(lake, "activations", {"model": "m", "dataset": dataset}, columns, {"seed": shift})
+        vectors = rng.standard_normal((40, 3)) + shift, rng.standard_normal((40, 2))
+        rows = activations(samples, samples % 2, *vectors)
+        put(lake, "activations", {"model": "m", "dataset": dataset}, rows, {"seed": shift})
 
     made: list[int] = []
 

@@ -14,9 +14,8 @@ from PIL import Image
 from analysis.report import write_report
 from analysis.report.sections import geometry, sections
 from analysis.studies.results import leading, results
+from benchmarks.lakes.random_scores import Shape, make
 from featurestore.errors import MissingError, StorageError
-
-from .lakes import Shape, make
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 from numpy.testing import assert_array_equal
 
 from analysis.geometry.projections import WITHIN_KURTOSIS
@@ -12,14 +11,12 @@ from analysis.rows.shares import hashed, in_tenth
 from analysis.rows.source import Rows
 from analysis.statistics.statistic import SweepContext
 from analysis.statistics.sweep import LANES, gather, lanes_of
+from benchmarks.lakes import activations, put
 from featurestore import Lake
-from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from featurestore.partitions.writing import Target
 
 
 def test_lanes_do_not_depend_on_who_works_on_them() -> None:
@@ -32,18 +29,13 @@ def test_lanes_do_not_depend_on_who_works_on_them() -> None:
         assert count == 0 or max(map(len, lanes)) - min(map(len, lanes)) <= 1
 
 
-def test_each_sweep_is_told_each_row_once(tmp_path: Path, put: Callable[..., Target]) -> None:
+def test_each_sweep_is_told_each_row_once(tmp_path: Path) -> None:
     """What comes after another statistic needs a sweep more; no progress runs past the rows that there are."""
     lake = Lake(tmp_path / "lake")
     samples = np.arange(50)
     vectors = np.random.default_rng(0).normal(size=(50, 3))
-    columns = {
-        "sample": pa.array(samples),
-        "label": pa.array(samples % 2),
-        "feature": vector_array("feature", vectors, "float32", samples),
-        "logits": vector_array("logits", vectors[:, :2], "float32", samples),
-    }
-    put(lake, "activations", {"model": "m", "dataset": "train"}, columns)
+    rows = activations(samples, samples % 2, vectors, vectors[:, :2])
+    put(lake, "activations", {"model": "m", "dataset": "train"}, rows)
     told: list[int] = []
 
     @contextmanager

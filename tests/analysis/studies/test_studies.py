@@ -31,8 +31,8 @@ from analysis.studies import (
 from analysis.studies.command import run
 from analysis.studies.ranks import read_ranks, stored_ensembles
 from analysis.studies.results import leading
-from tests.analysis.report.lakes import Shape, make
-from tests.conftest import write_rows
+from benchmarks.lakes import put
+from benchmarks.lakes.random_scores import Shape, make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +172,7 @@ def test_geometry_of_single_models_and_constant_measures_has_no_difference(tmp_p
     for model in ("m000", "m001", "m002"):
         key = {"model": model, "dataset": "train", "fit_dataset": "train"}
         columns = {"role": ["fit"], "rows": [9], "nc1": [0.5], "nc3": [float(model[-1])]}
-        write_rows(lake, "geometry", key, columns, {"seed": 1}, replacing=True)
+        put(lake, "geometry", key, columns, {"seed": 1}, replacing=True)
     assert geometry.data(lake)["measure"].unique().to_list() == ["nc3"]
     assert geometry.data(lake, "other").is_empty()
 
@@ -193,7 +193,7 @@ def test_constant_scores_have_a_distribution(tmp_path: Path) -> None:
         key = {"benchmark": "main", "model": "m000", "dataset": dataset, "detector": "msp"}
         count = len(lake.read("scores", **key))
         columns = {"sample": list(range(count)), "score": [1.0] * count, "id_rank": [0.5] * count}
-        write_rows(lake, "scores", key, columns, {"seed": 1}, replacing=True)
+        put(lake, "scores", key, columns, {"seed": 1}, replacing=True)
     frame = score_distributions.data(lake)
     assert frame.group_by("dataset").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1] * 3)
 
@@ -222,7 +222,7 @@ def test_the_pool_aligns_samples_and_leaves_out_what_one_model_could_not_read(tm
     key = {"benchmark": "main", "model": "m001", "dataset": "far", "detector": "msp"}
     rows = lake.read("scores", **key).to_pydict()
     fewer = {name: [v for i, v in enumerate(values) if i not in {3, 20}] for name, values in rows.items()}
-    write_rows(lake, "scores", key, fewer, {"seed": 1}, replacing=True)
+    put(lake, "scores", key, fewer, {"seed": 1}, replacing=True)
     pool = read_ranks(lake, "main", "msp")
     assert pool.ranks["far"].ood.shape == (3, 46)
     assert np.bincount(pool.ranks["far"].classes).tolist() == [11, 11, 12, 12]
@@ -250,7 +250,7 @@ def test_one_model_is_nothing_to_combine(tmp_path: Path) -> None:
 def test_stored_ensembles_are_judged_beside_the_search_and_not_searched(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=3, detectors=("msp",)))
     recipe = json.dumps({"ensemble_of": ["m000/msp", "m001/msp", "m001/energy"], "combine": "mean-rank"})
-    write_rows(lake, "models", {"model": "both"}, {"source": ["ensemble"], "recipe": [recipe]})
+    put(lake, "models", {"model": "both"}, {"source": ["ensemble"], "recipe": [recipe]})
     for dataset in ("test", "far"):
         of = [
             lake.read("scores", benchmark="main", model=f"m00{i}", dataset=dataset, detector="msp")
@@ -260,7 +260,7 @@ def test_stored_ensembles_are_judged_beside_the_search_and_not_searched(tmp_path
         ]
         mean = np.mean(of, axis=0)
         key = {"benchmark": "main", "model": "both", "dataset": dataset, "detector": "mean-rank"}
-        write_rows(lake, "scores", key, {"sample": list(range(len(mean))), "score": mean, "id_rank": mean})
+        put(lake, "scores", key, {"sample": list(range(len(mean))), "score": mean, "id_rank": mean})
     (stored,) = stored_ensembles(lake, "main")
     assert (stored.models, stored.params) == (2, 2001)
     frame = combining_models.data(lake, detector="msp").filter(pl.col("ood_dataset") == "far")

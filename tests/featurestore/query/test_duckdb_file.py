@@ -47,12 +47,7 @@ def filled(tmp_path: Path, put: Callable[..., Any], activations: Callable[..., A
     for model, top1 in (("a", 0.5), ("b", 0.75)):
         put(lake, "accuracy", {"model": model, "dataset": "test"}, {"n": [4], "top1": [top1], "top5": [1.0]})
         rows = activations(5, width=3 if model == "a" else 4)
-        put(
-            lake,
-            "activations",
-            {"model": model, "dataset": "test"},
-            dict(zip(rows.column_names, rows.columns, strict=True)),
-        )
+        put(lake, "activations", {"model": model, "dataset": "test"}, rows)
     return lake
 
 

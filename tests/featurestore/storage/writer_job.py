@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.lakes import activations
 from featurestore.errors import LakeError
 from featurestore.layout.tables import TABLES
-from featurestore.partitions.encoding import vector_array
 from featurestore.partitions.writing import Target, commit, find, resume, write_fragment
 from featurestore.storage import open_storage
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEY = {"model": "m", "dataset": "d"}
 FRAGMENTS, ROWS = 12, 40
-WIDTHS = {"feature": 8, "logits": 3}
+WIDTHS = (8, 3)
 
 # Children are forked from a server that has imported this module and done nothing else: each begins within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -59,11 +59,8 @@ class Job:
         """Rows that depend on the seed and the number alone, but for the noise."""
         generator = np.random.default_rng([self.seed, number])
         samples = np.arange(number * self.rows, (number + 1) * self.rows)
-        vectors = {
-            name: vector_array(name, generator.normal(size=(self.rows, width)) + self.noise, "float16", samples)
-            for name, width in WIDTHS.items()
-        }
-        return pa.table({"sample": pa.array(samples), "label": pa.array(samples % 7), **vectors})
+        vectors = (generator.normal(size=(self.rows, width)) + self.noise for width in WIDTHS)
+        return activations(samples, samples % 7, *vectors, "float16")
 
     def run(self, storage: Storage, before_commit: Callable[[], object] = lambda: None) -> int:
         """Write what is missing and commit; return the number of fragments written."""
