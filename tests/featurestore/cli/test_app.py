@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-
-from featurestore.cli.options import with_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,73 +18,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def one_metric(lake: Lake, put: Callable[..., Any]) -> Lake:
-    put(lake, "accuracy", {"model": "vit", "dataset": "val"}, {"n": [100], "top1": [0.75], "top5": [1.0]})
-    columns = {
-        "detector": ["msp"] * 2,
-        "id_dataset": ["val"] * 2,
-        "ood_dataset": ["unit-tests"] * 2,
-        "ood_class": ["black", "white"],
-        "aggregation": ["class"] * 2,
-        "n_id": [100] * 2,
-        "n_ood": [10] * 2,
-        "fpr95": [0.25, 0.0],
-        "auroc": [0.5, 1.0],
-    }
-    put(lake, "metrics", {"benchmark": "main", "model": "vit"}, columns)
-    return lake
-
-
 def subprocess_run(code_or_module: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run([sys.executable, *code_or_module], check=False, capture_output=True, text=True, env=environ)
-
-
-def test_ask_lists_all_questions(run: Run, lake: Lake) -> None:
-    """Without a name, every question is there with what it answers, even before there is a lake."""
-    code, out, err = run("ask", "--lake", "nowhere")
-    assert (code, err) == (0, "")
-    assert all(name in out for name in lake.questions())
-    assert "--explain" in out
-
-
-def test_ask_explains_each_question(run: Run, lake: Lake) -> None:
-    """Title, what it answers, each parameter with its default, each column, and the SQL."""
-    for name, question in lake.questions().items():
-        code, out, _ = run("ask", name, "--explain")
-        assert code == 0
-        texts = [question.title, question.question, question.finding, *question.columns, *question.columns.values()]
-        assert all(text in out for text in texts)
-        assert all(f"--param {p.name}={p.default}" in out for p in question.parameters.values())
-        assert "from " in out
-
-
-def test_ask_answers(run: Run, one_metric: Lake) -> None:
-    """One row per model and detector, as csv, with a parameter, from the lake of the environment or the option."""
-    code, out, err = run("ask", "accuracy_vs_unit_test_fpr", "--format", "csv", "--lake", one_metric.location)
-    assert (code, err) == (0, "")
-    assert list(csv.DictReader(io.StringIO(out))) == [
-        {
-            "model": "vit",
-            "pretraining": "",
-            "detector": "msp",
-            "accuracy": "0.75",
-            "mean_fpr95": "0.125",
-            "failed": "1",
-            "unit_tests": "2",
-        }
-    ]
-    asked = ("ask", "accuracy_vs_unit_test_fpr", "--format", "json", "--lake", one_metric.location)
-    assert json.loads(run(*asked, "--param", "detector=gen")[1]) == []
-    assert len(json.loads(run(*asked, "--param", "detector=msp", "--param", "benchmark=main")[1])) == 1
-
-
-def test_sql_answers(run: Run, one_metric: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any SELECT over the views; the lake may come from the environment."""
-    monkeypatch.setenv("FEATURESTORE_LAKE", one_metric.location)
-    code, out, _ = run("sql", "select detector, avg(fpr95) as fpr95 from metrics group by 1", "--format", "csv")
-    assert (code, out) == (0, "detector,fpr95\nmsp,0.125\n")
 
 
 MISTAKES = {
@@ -202,30 +132,3 @@ def test_a_missing_extra_is_named(lake: Lake, tmp_path: Path) -> None:
     done = subprocess_run(arguments, PYTHONPATH=path)
     assert done.returncode == 1
     assert done.stderr == "Error: This command needs torch: pip install 'featurestore[extract]'.\n"
-
-
-def test_parquet_goes_through_a_pipe(one_metric: Lake, tmp_path: Path) -> None:
-    """`--format parquet > answer.parquet` is a file that any tool reads."""
-    import polars as pl
-
-    with (tmp_path / "answer.parquet").open("wb") as file:
-        arguments = ["sql", "select model, fpr95 from metrics order by fpr95", "--format", "parquet"]
-        command = [sys.executable, "-m", "featurestore", *arguments, "--lake", one_metric.location]
-        subprocess.run(command, check=True, stdout=file, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert pl.read_parquet(tmp_path / "answer.parquet").rows() == [("vit", 0.0), ("vit", 0.25)]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
-def test_a_read_only_lake_answers(run: Run, one_metric: Lake) -> None:
-    """Asking needs no right to write."""
-    for path in [*one_metric.storage.folder.rglob("*"), one_metric.storage.folder]:
-        path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
-    assert run("sql", "from accuracy", "--lake", one_metric.location)[0] == 0
-
-
-def test_an_option_may_be_given_without_its_value() -> None:
-    """`--ray` alone is `--ray` with an empty text, wherever it stands; with an address, it takes it."""
-    for alone in (["--ray"], ["--ray", "--replace"], ["--ray", "-x"]):
-        assert list(with_value("--ray", ["--dataset", "val", *alone])) == ["--dataset", "val", "--ray=", *alone[1:]]
-    for given in (["--ray", "head:6379", "--replace"], ["--ray=head:6379"], ["--replace"]):
-        assert list(with_value("--ray", given)) == given

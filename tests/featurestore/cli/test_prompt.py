@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 import time
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING
 import pexpect
 import pyte
 import pytest
-
-from featurestore.cli.completion import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,45 +132,3 @@ def test_quit_leaves(terminal: Terminal) -> None:
 def test_a_long_table_is_cut(terminal: Terminal) -> None:
     """The screen is not flooded; what to do is said."""
     assert "These are the first 1,000: add a LIMIT" in terminal.ask("from range(2000);")
-
-
-def test_sql_comes_through_a_pipe(run: Run, four: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Statements run in order on one connection; the first error ends them; those of an argument do alike."""
-
-    def piped(text: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        found = run("sql", "--lake", four.location, "--format", "csv")
-        assert run("sql", text, "--lake", four.location, "--format", "csv") == found
-        return found
-
-    text = "create table t as select 7 as a;\n-- then\nfrom t; select count(*) as n from best_detector()"
-    assert piped(text) == (0, "a\n7\nn\n12\n", "")
-    code, out, err = piped("select 1 as a; from modles; select 2 as b")
-    assert (code, out) == (1, "a\n1\n")
-    assert err == "Error: DuckDB refuses the query: there is no table 'modles': did you mean 'models'?\n"
-    code, out, err = piped(" \n")
-    assert (code, out) == (1, "")
-    assert "There is no SQL: give it as an argument" in err
-
-
-def test_completion_knows_what_is_at_hand(four: Lake) -> None:
-    """Columns of the views that are named come first; behind a dot, only those of that view or alias."""
-    with four.connect() as connection:
-        words = vocabulary(connection)
-
-    def offered(text: str) -> list[str]:
-        return [word for _, word, _ in words.complete(text)]
-
-    assert offered("from metrics where ")[:2] == ["benchmark", "model"]
-    assert offered("select fp") == ["fpr95_difference", "fpr95", "fpr95_ood_positive"] or "fpr95" in offered(
-        "select fp"
-    )
-    assert offered("from metrics as m join models on m.det") == ["detector"]
-    assert offered("select accuracy.t") == ["top1", "top5"]
-    assert offered("select nothing.t") == []
-    assert "best_detector()" in offered("from best_d")
-    assert "regexp_matches(" in offered("select regexp_m")
-    assert "select" in offered("SEL")
-    assert [meaning for _, word, meaning in words.complete("from metrics where detect") if word == "detector"] == [
-        "The detector's name"
-    ]

@@ -3,13 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pexpect
 import polars as pl
 import pytest
 
@@ -84,70 +82,6 @@ def test_markdown_keeps_a_row_on_a_line(capsys: pytest.CaptureFixture[str]) -> N
     """A line break or a backslash cannot break the table."""
     query = r"select 'a' || chr(10) || 'b' || chr(13) || 'c\|d' as x"
     assert shown(capsys, query, "markdown").splitlines()[2:] == [r"| a b c\\\|d |"]
-
-
-def test_a_table_shows_every_value(capsys: pytest.CaptureFixture[str]) -> None:
-    """Cells are plain text: nothing is taken for markup, and in a pipe nothing is cut off."""
-    lines = shown(capsys, QUERY, "table").splitlines()
-    cells = [[cell.strip() for cell in line.strip("│").split("┆")] for line in lines if line[0] == "│"]
-    assert cells == [
-        HEADER,
-        ["vit|b", "1", "0.125", "a, b|c", "True"],
-        ["[red]vit[/x] :smile:", "", "", "", ""],
-        ["", "3", "1e-09", "", "False"],
-    ]
-    assert lines[-1].strip() == "3 rows"
-
-
-def test_a_wide_table_is_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    """The terminal's width does not matter where there is no terminal."""
-    assert f"│ {'x' * 300} │" in shown(capsys, f"select '{'x' * 300}' as wide", "table")
-    assert shown(capsys, "select 1 as x", "table").splitlines()[-1].strip() == "1 row"
-
-
-def test_numbers_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
-    """Numbers go to the right and texts to the left, whatever their script is wide; names that differ by spaces stay."""
-    query = "select * from (values (1, 2.5, '猫'), (100, null, 'cat')) as t(n, \" n\", who)"
-    assert shown(capsys, query, "table").splitlines() == [
-        "┌─────┬──────┬─────┐",
-        "│   n ┆   n  ┆ who │",
-        "╞═════╪══════╪═════╡",
-        "│   1 ┆ 2.5  ┆ 猫  │",
-        "│ 100 ┆      ┆ cat │",
-        "└─────┴──────┴─────┘",
-        "2 rows",
-    ]
-
-
-def test_a_cell_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Escape codes and tabs are spelled out, a line break is one."""
-    text = shown(capsys, "select chr(27) || '[31m' || chr(9) || 'red' || chr(10) || 'next' as x", "table")
-    assert "│ \\x1b[31m\\tred │\n│ next          │\n" in text
-
-
-def test_lines_of_letters_where_nothing_else_can_be_written() -> None:
-    """An output that is ASCII gets a table in ASCII."""
-    code = "import duckdb\nfrom featurestore.cli.render import show\nshow(duckdb.sql('select 1 as x'), 'table')"
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment).stdout
-    assert out.decode("ascii").splitlines() == ["+---+", "| x |", "+===+", "| 1 |", "+---+", "1 row"]
-
-
-@pytest.mark.parametrize("columns", [24, 40, 200])
-def test_a_table_is_no_wider_than_its_terminal(columns: int) -> None:
-    """Headings break at underscores first, then cells."""
-    query = "select 0.123456789::double as mean_auroc_difference, 'relative-mahalanobis' as detector, 7 as left_out"
-    code = f"import duckdb\nfrom featurestore.cli.render import show\nshow(duckdb.sql({query!r}), 'table')"
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    child = pexpect.spawn(
-        sys.executable, ["-c", code], encoding="utf-8", dimensions=(40, columns), timeout=60, env=environment
-    )
-    lines = str(child.read()).splitlines()
-    child.close()
-    assert max(map(len, lines)) <= columns
-    found = ["".join(line.split("┆")[number].strip(" │") for line in lines if "┆" in line) for number in range(3)]
-    assert found == ["mean_auroc_difference0.1235", "detectorrelative-mahalanobis", "left_out7"]
-    assert ("mean_auroc_difference" in "".join(lines)) == (columns == 200)
 
 
 @pytest.mark.parametrize("format_", ["table", "csv", "json", "markdown"])
