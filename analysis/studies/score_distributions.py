@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from analysis.charts.palette import COLOURS, GREY, pick_one, single_panel, tooltips
+from analysis.metrics import threshold_at
 from analysis.studies.command import run
 from analysis.studies.scores import model_scores
 
@@ -45,7 +46,7 @@ def distributions(scores: ModelScores, bins: int = 48) -> pl.DataFrame:
     for (detector,), of_detector in both.group_by("detector", maintain_order=True):
         of_id = of_detector.filter(pl.col("role") == "ID")["score"].to_numpy()
         edges = np.linspace(*_range(of_id, of_detector["score"].to_numpy()), bins + 1)
-        threshold = float(np.quantile(of_id, 0.05))
+        threshold = float(threshold_at(of_id, 0.95))
         for (dataset, role), part in of_detector.group_by("dataset", "role", maintain_order=True):
             counts, _ = np.histogram(np.clip(part["score"].to_numpy(), edges[0], edges[-1]), edges)
             columns = {"low": edges[:-1], "high": edges[1:], "share": counts / len(part)}

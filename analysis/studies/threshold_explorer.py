@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from analysis.charts.palette import COLOURS, GREY, TOLD_APART, by_ood_set, told_apart, tooltips
+from analysis.metrics import threshold_at
 from analysis.studies.command import run
 from analysis.studies.results import leading
 from analysis.studies.scores import model_scores
@@ -47,12 +48,12 @@ def curves(scores: ModelScores) -> pl.DataFrame:
     """The same from scores that are read already."""
     rows = []
     for (detector,), of_id in scores.id.group_by("detector", maintain_order=True):
-        thresholds = np.quantile(of_id["score"].to_numpy(), 1 - TPRS)
+        thresholds = threshold_at(of_id["score"].to_numpy(), TPRS)
         for (dataset,), part in scores.ood.filter(pl.col("detector") == detector).group_by(
             "dataset", maintain_order=True
         ):
             ascending = np.sort(part["score"].to_numpy())
-            fpr = 1 - np.searchsorted(ascending, thresholds, side="left") / len(ascending)
+            fpr = (len(ascending) - np.searchsorted(ascending, thresholds, side="left")) / len(ascending)
             curve = pl.DataFrame({"tpr": TPRS, "threshold": thresholds, "fpr": fpr})
             rows.append(curve.select(pl.lit(scores.model).alias("model"), pl.lit(detector).alias("detector"), pl.lit(dataset).alias("ood_dataset"), pl.all()))  # fmt: skip
     return pl.concat(rows).sort("ood_dataset", "detector", "tpr")

@@ -31,6 +31,7 @@ from analysis.studies import (
 from analysis.studies.command import run
 from analysis.studies.ranks import read_ranks, stored_ensembles
 from analysis.studies.results import leading
+from analysis.studies.scores import ModelScores
 from benchmarks.lakes import put
 from benchmarks.lakes.random_scores import Shape, make
 
@@ -204,6 +205,19 @@ def test_the_curve_at_95_percent_is_the_pooled_metric(lake: Lake) -> None:
     joined = frame.join(metrics, on=["detector", "ood_dataset"])
     assert len(joined) == 6
     assert joined["fpr"].to_list() == pytest.approx(joined["fpr95"].to_list())
+
+
+@pytest.mark.parametrize("n_id", [21, 41, 101, 2001, 50001])
+def test_thresholds_that_are_an_id_score_accept_ood_scores_equal_to_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, n_id: int
+) -> None:
+    """As the stored FPR does: the 5 % quantile of so many scores is one of them, and 1 - 0.95 is a little more than 0.05."""
+    of_id = pl.DataFrame({"detector": "msp", "dataset": "test", "score": np.arange(n_id, dtype=float)})
+    tied = (n_id - 1) / 20
+    of_ood = pl.DataFrame({"detector": "msp", "dataset": "far", "score": [tied, tied, tied - 0.5, tied + 1]})
+    monkeypatch.setattr(threshold_explorer, "model_scores", lambda *_: ModelScores("m", of_id, of_ood))
+    (row,) = threshold_explorer.data(lake).filter(pl.col("tpr") == 0.95).rows(named=True)
+    assert (row["threshold"], row["fpr"]) == (tied, 0.75)
 
 
 def test_soups_stand_beside_their_ingredients(lake: Lake) -> None:
