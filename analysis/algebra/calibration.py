@@ -23,8 +23,6 @@ LOWEST, HIGHEST = 0.01, 100.0
 INVERSE_TEMPERATURES = 2.0 ** np.array([-7, -5, -3, -2, -1, 0, 1, 2, 3, 5, 7])
 """The grid: ascending powers of 2, of which the first and the last lie beyond the bounds."""
 
-_ITERATIONS = 100
-
 
 def guess_inverse_temperature(grid: Arrays) -> float:
     """Where the likelihood that interpolates values and slopes on the grid is best, within the bounds.
@@ -61,15 +59,10 @@ def best_inverse_temperature(taylor: Arrays) -> tuple[float, float]:
     guess, derivatives = float(taylor["inverse_temperature"]), taylor["derivatives"] / float(taylor["rows"])
     terms = np.array([derivative / factorial(order) for order, derivative in enumerate(derivatives)])
     slope = np.polynomial.Polynomial(terms)
-    curvature = slope.deriv()
-    step = 0.0
-    for _ in range(_ITERATIONS):
-        if curvature(step) <= 0:
-            break
-        better = float(np.clip(step - slope(step) / curvature(step), 1 / HIGHEST - guess, 1 / LOWEST - guess))
-        step, last = better, step
-        if abs(step - last) <= 1e-14 * guess:
-            break
+    # Twice as far as where its tangent vanishes, unless a bound is nearer.
+    far = -2 * terms[0] / terms[1] if terms[1] > 0 else 0.0
+    far = float(np.clip(far, 1 / HIGHEST - guess, 1 / LOWEST - guess))
+    step = brentq(slope, 0.0, far, xtol=1e-15 * guess) if slope(0.0) * slope(far) < 0 else far
     best = guess + step
     left_out = abs(terms[-1] * step ** (len(terms) - 1))
     return best, left_out / (terms[1] * best) if terms[1] > 0 else 0.0
