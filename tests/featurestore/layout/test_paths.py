@@ -61,3 +61,31 @@ def test_a_fragment_name_gives_its_number_back(number: int) -> None:
 def test_other_files_are_no_fragments(name: str) -> None:
     """Only what the writer writes counts."""
     assert paths.fragment_number(name) is None
+
+
+PARTITION = "scores/benchmark=main/model=m/dataset=d"
+OF_PARTITION = {
+    f"{PARTITION}/_manifest.1.json": True,
+    f"{PARTITION}/detector=msp/0123456789ab-00000.parquet": True,
+    f"{PARTITION}/detector=msp/_manifest.1.json": False,
+    f"{PARTITION}/0123456789ab-00000.parquet": False,
+    f"{PARTITION}/fit=msp/0123456789ab-00000.parquet": False,
+    f"{PARTITION}/detector=msp/more/0123456789ab-00000.parquet": False,
+    f"{PARTITION}/detector=msp/notes.parquet": False,
+    f"{PARTITION}/notes.txt": False,
+    PARTITION: False,
+    "scores/benchmark=main/model=m/_manifest.1.json": False,
+    "scores/benchmark=main/model=A b/dataset=d/_manifest.1.json": False,
+    "metrics/benchmark=main/model=m/dataset=d/_manifest.1.json": False,
+}
+
+
+@pytest.mark.parametrize("path", OF_PARTITION)
+def test_what_belongs_to_a_partition_is_told_by_its_path(path: str) -> None:
+    """Manifests lie in the partition's folder, fragments in that of their part; nothing else is the lake's."""
+    assert paths.partition_of(TABLES["scores"], path) == (PARTITION if OF_PARTITION[path] else None)
+
+
+def test_fragments_of_a_table_without_parts_lie_in_the_partition_s_folder() -> None:
+    path = "models/model=m/0123456789ab-00000.parquet"
+    assert paths.partition_of(TABLES["models"], path) == "models/model=m"

@@ -1,0 +1,50 @@
+"""What the rows of a lake must satisfy, block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from featurestore.care import row_checks
+from featurestore.partitions.encoding import vector_array
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 50.0])
+@pytest.mark.parametrize("width", [1, 64, 768])
+def test_the_head_tolerance_covers_rounding_and_little_more(dtype: str, scale: float, width: int) -> None:
+    """What float32 computes and the stored precision rounds always passes; a logit off by a few tolerances never does."""
+    generator = np.random.default_rng(width)
+    feature = (scale * generator.normal(size=(200, width))).astype(np.float32)
+    weight = generator.normal(size=(40, width)).astype(np.float32)
+    bias = generator.normal(size=40).astype(np.float32)
+    numbers = np.arange(200)
+    logits = feature @ weight.T + bias
+    stored = [vector_array("x", values, dtype, numbers) for values in (feature, logits)]
+    rows = pa.record_batch([pa.array(numbers), *stored], names=["sample", "feature", "logits"])
+    check = row_checks.computed_by(weight, bias)
+    assert check(rows) is None
+    kept = [array.flatten().to_numpy().reshape(200, -1) for array in stored]
+    tolerance = row_checks.head_tolerance(*kept, weight.astype(np.float64), bias.astype(np.float64))
+    off = kept[1].copy()
+    off[7, 3] += 4 * tolerance[7, 3]
+    assert tolerance[7, 3] < 0.01 * np.linalg.norm(feature[7]) * np.linalg.norm(weight[3]) + 0.01
+    wrong = pa.record_batch(
+        [pa.array(numbers), stored[0], pa.FixedSizeListArray.from_arrays(pa.array(off.ravel()), 40)],
+        names=["sample", "feature", "logits"],
+    )
+    assert "logit 3 of sample 7" in (check(wrong) or "")
+
+
+def test_rows_are_read_in_blocks_and_checks_span_them() -> None:
+    """A sample that a later block has again is found."""
+    check = row_checks.ascending()
+    blocks = [pa.record_batch({"sample": pa.array(samples, pa.int64())}) for samples in ([0, 1], [], [2, 5], [5, 6])]
+    assert [check(block) for block in blocks] == [None, None, None, "sample 5 is there twice"]
+
+
+def test_a_vector_that_is_missing_is_a_fault() -> None:
+    column = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
+    rows = pa.record_batch([pa.array([3, 4]), column], names=["sample", "feature"])
+    assert row_checks.finite(rows) == "the feature of sample 4 is missing"
