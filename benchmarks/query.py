@@ -24,7 +24,7 @@ from benchmarks.measure import Measurement, best, measure
 from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake
 from featurestore.query import catalog
-from featurestore.query.filters import reads
+from featurestore.query.catalog import views_behind as reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
