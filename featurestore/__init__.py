@@ -11,7 +11,7 @@ from featurestore.errors import (
     StorageError,
 )
 from featurestore.lake import Lake
-from featurestore.query.filters import Filters
+from featurestore.query import Filters
 from featurestore.version import __version__
 
 __all__ = [

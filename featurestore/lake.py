@@ -12,7 +12,7 @@ from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_slug, nearest, pick
 from featurestore.partitions import derived_logits, reading, snapshot
-from featurestore.query import catalog
+from featurestore.query import Filters, answer_to, catalog, read_library, statements
 from featurestore.settings import read_settings
 from featurestore.storage import open_storage
 
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.layout.tables import Table
     from featurestore.partitions.derived_logits import Derivation
-    from featurestore.query.filters import Filters
-    from featurestore.query.header import SqlFile, Value
-    from featurestore.query.library import Library
+    from featurestore.query import Library, SqlFile, Value
     from featurestore.storage import Storage
 
 DEFAULT_LOCATION = "lake"
@@ -213,8 +211,6 @@ class Lake:
         Raises:
             InputError: DuckDB refuses the query, it is not one statement, or it returns no rows.
         """
-        from featurestore.query import statements
-
         self.check_exists()
         return statements.result(statements.connect_for(self.storage, query), query, self.location)
 
@@ -230,9 +226,7 @@ class Lake:
         """
         from pathlib import Path
 
-        from featurestore.query.library import library
-
-        return library(self.storage, None if folder is None else Path(folder))
+        return read_library(self.storage, None if folder is None else Path(folder))
 
     def questions(self) -> Mapping[str, SqlFile]:
         """What can be asked: name, title, parameters and columns of each question, the lake's own ones too.
@@ -260,12 +254,9 @@ class Lake:
         Warns:
             UserWarning: Models are left out because what a filter goes by is not known of them.
         """
-        from featurestore.query.answer import answer
-        from featurestore.query.filters import Filters
-
         found = self.library().pick(question)
         self.check_exists()
-        answered = answer(self.storage, found, parameters, filters or Filters(), location=self.location)
+        answered = answer_to(self.storage, found, parameters, filters or Filters(), location=self.location)
         for note in answered.notes:
             warnings.warn(note, stacklevel=2)
         return answered.relation

@@ -70,7 +70,7 @@ def test_the_guide_has_every_column_of_a_pool_and_every_kind_of_unit_test() -> N
 def test_the_example_of_a_question_is_one() -> None:
     """The file that the guide shows parses, binds its defaults, and has the columns that it documents."""
     text = re.findall(r"```sql\n(.*?)```", section("Writing a question"), re.DOTALL)[0]
-    question = library.read(text, "models_by_width", "docs/guide.md")
+    question = library.read_question(text, "models_by_width", "docs/guide.md")
     with Lake(ROOT / "tests" / "compat" / "lake_v1").connect() as connection:
         answer = connection.sql(question.sql, params=question.bind({}))
         assert answer.columns == list(question.columns)

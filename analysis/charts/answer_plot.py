@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from featurestore.query.header import SqlFile
+    from featurestore.query import SqlFile
 
 SUFFIXES = (".html", ".png", ".svg")
 _UNKNOWN = "unknown"

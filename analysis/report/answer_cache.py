@@ -10,8 +10,7 @@ from analysis.rows.memo import Memo
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
-    from featurestore.query.filters import Filters
-    from featurestore.query.header import Value
+    from featurestore.query import Filters, Value
 
 
 class CachingLake(Lake):

@@ -12,10 +12,7 @@ from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, ope
 from featurestore.cli.render import check_format, show_frame
 from featurestore.errors import InputError
 from featurestore.machine import collector_paused
-from featurestore.query.answer import answer, needs_no_lake
-from featurestore.query.filters import Filters
-from featurestore.query.library import Library, library
-from featurestore.query.statements import fetch
+from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from featurestore.lake import Lake
-    from featurestore.query.header import SqlFile
 
 
 def ask(
@@ -72,7 +68,7 @@ def ask(
         parameters = _parameters(param or [])
         check_format(format_)
         # Without a lake, one that needs a lake is found too, and says what it lacks.
-        found = library(asked.storage if asked else None, questions).pick(question)
+        found = read_library(asked.storage if asked else None, questions).pick(question)
         if draw and found.plot is None:
             raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
         frame = _fetch(asked, found, parameters, filters)
@@ -107,8 +103,8 @@ def _list(questions: Library) -> None:
 def _answerable(lake: Lake | None, folder: Path | None) -> Library:
     """The questions that a lake, or the published numbers alone, can answer."""
     if lake:
-        return library(lake.storage, folder)
-    found = library(None, folder)
+        return read_library(lake.storage, folder)
+    found = read_library(None, folder)
     return Library({name: q for name, q in found.questions.items() if needs_no_lake(q)}, found.broken)
 
 
@@ -126,7 +122,7 @@ def _fetch(lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], 
         lake.check_exists()
         storage, location = lake.storage, lake.location
     with collector_paused():
-        answered = answer(storage, question, parameters, filters, location=location)
+        answered = answer_to(storage, question, parameters, filters, location=location)
         frame = fetch(answered.relation, f"the question {question.origin}")
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")

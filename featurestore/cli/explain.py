@@ -9,16 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from featurestore.names import pick
-from featurestore.query import catalog
-from featurestore.query.header import TOPICS
+from featurestore.query import TOPICS, catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from featurestore.query.header import Parameter, SqlFile
-    from featurestore.query.library import Library
+    from featurestore.query import Library, SqlFile
+    from featurestore.query.parameter import Parameter
 
 _NO_TOPIC = "other"
 

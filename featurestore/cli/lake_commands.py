@@ -103,7 +103,9 @@ def catalog(
     """Write a DuckDB file with every view and question, for any DuckDB client."""
     from featurestore.query.duckdb_file import write_catalog
 
-    write_catalog(open_lake(lake), out)
+    opened = open_lake(lake)
+    opened.check_exists()
+    write_catalog(opened.storage, out)
     say(f"{out}: open it with any DuckDB client; make it again to see what is added to the lake later")
 
 

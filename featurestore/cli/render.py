@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.cli.text_table import cell_text, text_table
 from featurestore.errors import InputError
 from featurestore.names import pick
-from featurestore.query.statements import fetch
+from featurestore.query import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

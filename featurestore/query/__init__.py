@@ -1,1 +1,21 @@
 """Questions: SQL files, the views that they read, and their answers."""
+
+from featurestore.query.answer import answer_to, needs_no_lake
+from featurestore.query.filters import Filters
+from featurestore.query.header import TOPICS, SqlFile
+from featurestore.query.library import Library, read_library
+from featurestore.query.parameter import Value
+from featurestore.query.statements import fetch, is_complete
+
+__all__ = [
+    "TOPICS",
+    "Filters",
+    "Library",
+    "SqlFile",
+    "Value",
+    "answer_to",
+    "fetch",
+    "is_complete",
+    "needs_no_lake",
+    "read_library",
+]

@@ -17,7 +17,8 @@ from featurestore.query.statements import question_result
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from featurestore.query.header import SqlFile, Value
+    from featurestore.query.header import SqlFile
+    from featurestore.query.parameter import Value
     from featurestore.storage import Storage
 
 _MADE_BY = {
@@ -91,7 +92,7 @@ class Answer:
             yield "samples", "class_name", f"dataset = {catalog.quote(str(self.parameters.get('ood', '')))}"
 
 
-def answer(
+def answer_to(
     storage: Storage | None,
     question: SqlFile,
     parameters: Mapping[str, Value],

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from featurestore.lake import Lake
     from featurestore.storage import Storage
 
 _READABLE_SINCE = "v1.4.0"
@@ -29,30 +28,28 @@ _SNAPSHOT = (
 )
 
 
-def write_catalog(lake: Lake, out: Path) -> None:
+def write_catalog(storage: Storage, out: Path) -> None:
     """Write a DuckDB file with every view and question over a lake as it is now.
 
     The file holds none of the lake's data. If the lake lies in the file's folder or below it, both may be moved together: the views find
     the lake beside the file, wherever a client opens it from.
 
     Args:
-        lake: The lake.
+        storage: The lake's storage.
         out: The file; an older catalog there is replaced.
 
     Raises:
-        MissingError: There is no lake.
         InputError: The file's folder does not exist, or the file is there and is no catalog.
         StorageError: The lake cannot be read, or the file not be written.
     """
-    lake.check_exists()
     _check_out(out)
     with staged(out.parent) as file:
         try:
-            _fill(file, lake, out)
+            _fill(file, storage, out)
             file.replace(out)
         except (duckdb.Error, OSError) as error:
             raise StorageError(
-                f"Cannot write the catalog {out} of the lake at {lake.location}: {one_line(error)}"
+                f"Cannot write the catalog {out} of the lake at {storage.location}: {one_line(error)}"
             ) from error
         finally:
             _log(file).unlink(missing_ok=True)
@@ -60,11 +57,11 @@ def write_catalog(lake: Lake, out: Path) -> None:
     _log(out).unlink(missing_ok=True)
 
 
-def _fill(file: Path, lake: Lake, out: Path) -> None:
+def _fill(file: Path, storage: Storage, out: Path) -> None:
     with duckdb.connect(file, config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
-        catalog.create(connection, lake.storage, paths=_paths(lake.storage, out))
+        catalog.create(connection, storage, paths=_paths(storage, out))
         connection.execute("create table stored.snapshot (lake varchar, made timestamptz, writer varchar)")
-        row = [lake.location, datetime.now(UTC), f"featurestore {__version__}"]
+        row = [storage.location, datetime.now(UTC), f"featurestore {__version__}"]
         connection.execute("insert into stored.snapshot values (?, ?, ?)", row)
         connection.execute(f"comment on table stored.snapshot is {catalog.quote(_SNAPSHOT)}")
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-__all__ = ["TOPICS", "Argument", "Parameter", "SqlFile", "Value", "parse"]
-
 TOPICS = ("accuracy", "recipes", "detectors", "unit-tests", "samples", "published", "lake")
 """The topics of the questions that come with the package, in the order of the list; a user's own may have others."""
 

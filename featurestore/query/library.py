@@ -47,7 +47,7 @@ class Library:
         return self.questions[pick("question", name, self.questions)]
 
 
-def library(storage: Storage | None = None, folder: Path | None = None) -> Library:
+def read_library(storage: Storage | None = None, folder: Path | None = None) -> Library:
     """All questions: the package's, those of a lake's folder `questions/`, and those of another folder.
 
     A file that is broken, or has another question's name, keeps nobody from asking the others.
@@ -93,7 +93,7 @@ def _of_lake(storage: Storage | None) -> Iterator[tuple[str, str, bytes]]:
         yield key.removeprefix(f"{FOLDER}/").removesuffix(".sql"), storage.uri(key), storage.get(key)
 
 
-def read(text: str, name: str, origin: str) -> SqlFile:
+def read_question(text: str, name: str, origin: str) -> SqlFile:
     """Read a question and check its syntax.
 
     Args:
@@ -122,4 +122,4 @@ def _read(name: str, origin: str, data: bytes) -> SqlFile:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"{origin}, line {line}: expected text in UTF-8.") from error
-    return read(text, name, origin)
+    return read_question(text, name, origin)

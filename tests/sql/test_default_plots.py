@@ -20,7 +20,7 @@ def test_each_default_plot_can_be_drawn(lakes: dict[str, Lake], name: str) -> No
     question = DRAWN[name]
     assert question.plot is not None
     storage = None if answer.needs_no_lake(question) else lakes["whole"].storage
-    frame = answer.answer(storage, question, {}).relation.pl()
+    frame = answer.answer_to(storage, question, {}).relation.pl()
     assert not frame.is_empty()
     found = chart(frame, question).to_dict()
     (rows,) = found["datasets"].values()

@@ -62,7 +62,7 @@ def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
     """Every question on a lake without results names the command that makes them."""
     lake = lakes["none"]
     for name, question in QUESTIONS.items():
-        found: Answer = answer.answer(lake.storage, question, {}, location="here")
+        found: Answer = answer.answer_to(lake.storage, question, {}, location="here")
         if not found.relation.fetchall():
             assert any("yet: `featurestore" in line for line in found.why_empty("here")), name
 
@@ -83,7 +83,7 @@ def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
 def test_an_empty_answer_from_single_scores_says_why(
     lakes: dict[str, Lake], name: str, parameters: dict[str, Any], message: str
 ) -> None:
-    found = answer.answer(lakes["whole"].storage, QUESTIONS[name], parameters)
+    found = answer.answer_to(lakes["whole"].storage, QUESTIONS[name], parameters)
     assert found.relation.fetchall() == []
     (line,) = found.why_empty("here")
     assert message in line

@@ -37,7 +37,7 @@ FRAME = pl.DataFrame(
 def question(plot: str) -> SqlFile:
     columns = "".join(f"-- column {name}: What {name} is\n" for name in FRAME.columns)
     line = f"-- plot: {plot}\n" if plot else ""
-    return library.read(f"-- title: A study\n{line}{columns}select 1", "study", "mine/study.sql")
+    return library.read_question(f"-- title: A study\n{line}{columns}select 1", "study", "mine/study.sql")
 
 
 def drawn(plot: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from featurestore import InputError, Lake, MissingError, StorageError
+from featurestore import InputError, Lake, StorageError
 from featurestore.cli.app import main
 from featurestore.query import catalog, duckdb_file
 from featurestore.query.duckdb_file import write_catalog
@@ -64,7 +64,7 @@ def test_a_catalog_moves_together_with_its_lake(
 ) -> None:
     """Beside, above or inside the lake: after a move, a client in any folder finds the lake beside the file."""
     out = {"beside": "study/lake.duckdb", "above": "lake.duckdb", "inside": "study/lake/lake.duckdb"}[place]
-    write_catalog(filled, tmp_path / out)
+    write_catalog(filled.storage, tmp_path / out)
     moved = tmp_path / name
     moved.mkdir()
     shutil.move(tmp_path / "study", moved / "study")
@@ -78,7 +78,7 @@ def test_a_catalog_moves_together_with_its_lake(
 def test_a_catalog_elsewhere_knows_where_the_lake_is(filled: Lake, elsewhere: Path, tmp_path: Path) -> None:
     """A file that is moved away from its lake alone, or was never beside it, still reads it."""
     (tmp_path / "other").mkdir()
-    write_catalog(filled, tmp_path / "other" / "lake.duckdb")
+    write_catalog(filled.storage, tmp_path / "other" / "lake.duckdb")
     shutil.move(tmp_path / "other" / "lake.duckdb", elsewhere / "moved.duckdb")
     assert ask_elsewhere(tmp_path, elsewhere / "moved.duckdb", QUERY) == [["a", 0.5], ["b", 0.75]]
 
@@ -88,7 +88,7 @@ def test_an_attached_or_renamed_catalog_reads_the_lake_where_it_was(
 ) -> None:
     """What tells a view its file's folder is not there: the folder in which the catalog was made is used."""
     out = tmp_path / "study" / "lake.duckdb"
-    write_catalog(filled, out)
+    write_catalog(filled.storage, out)
     query = "select model, top1 from lake.accuracy order by all"
     assert ask_elsewhere(elsewhere, "", f"attach '{out}' as lake (read_only)", query) == [["a", 0.5], ["b", 0.75]]
     attached = [f"attach '{out}' as lake (read_only)", "use lake", "select count(*) from best_detector()"]
@@ -99,7 +99,7 @@ def test_an_attached_or_renamed_catalog_reads_the_lake_where_it_was(
 
 def test_the_file_holds_what_a_connection_holds(filled: Lake, tmp_path: Path) -> None:
     """Views, their documentation and the questions are the same, in memory and in the file."""
-    write_catalog(filled, tmp_path / "lake.duckdb")
+    write_catalog(filled.storage, tmp_path / "lake.duckdb")
     queries = (
         "select view_name, comment from duckdb_views() where schema_name = 'main' and not internal order by all",
         "select table_name, column_name, data_type, comment from duckdb_columns() where schema_name = 'main' order by all",
@@ -115,7 +115,7 @@ def test_the_file_holds_what_a_connection_holds(filled: Lake, tmp_path: Path) ->
 @pytest.mark.parametrize("name", sorted(catalog.questions()))
 def test_every_question_is_a_macro(filled: Lake, tmp_path: Path, name: str) -> None:
     """A question can be asked from any client, with its documented columns and the same defaults."""
-    write_catalog(filled, tmp_path / "lake.duckdb")
+    write_catalog(filled.storage, tmp_path / "lake.duckdb")
     question = catalog.questions()[name]
     with open_catalog(tmp_path / "lake.duckdb") as file:
         assert [row[0] for row in file.execute(f"describe from {name}()").fetchall()] == list(question.columns)
@@ -128,7 +128,7 @@ def test_a_macro_takes_parameters(filled: Lake, put: Callable[..., Any], tmp_pat
     columns = {"detector": ["msp", "knn"], "id_dataset": ["test"] * 2, "ood_dataset": ["unit-tests"] * 2}
     columns |= {"ood_class": ["black"] * 2, "aggregation": ["class"] * 2, "n_id": [4] * 2, "n_ood": [4] * 2}  # type: ignore[dict-item]
     put(filled, "metrics", {"benchmark": "main", "model": "a"}, columns | {"fpr95": [0.5, 0.25], "auroc": [0.5, 0.75]})
-    write_catalog(filled, tmp_path / "lake.duckdb")
+    write_catalog(filled.storage, tmp_path / "lake.duckdb")
     expected = filled.ask("accuracy_vs_unit_test_fpr", detector="knn").fetchall()
     with open_catalog(tmp_path / "lake.duckdb") as file:
         assert file.execute("from accuracy_vs_unit_test_fpr(detector_ := 'knn')").fetchall() == expected
@@ -138,12 +138,12 @@ def test_a_macro_takes_parameters(filled: Lake, put: Callable[..., Any], tmp_pat
 def test_a_catalog_is_replaced_and_says_what_it_shows(filled: Lake, put: Callable[..., Any], tmp_path: Path) -> None:
     """Made again, it shows what was added; a log that a killed client left does not harm it."""
     out = tmp_path / "lake.duckdb"
-    write_catalog(filled, out)
+    write_catalog(filled.storage, out)
     put(filled, "accuracy", {"model": "c", "dataset": "test"}, {"n": [4], "top1": [0.25], "top5": [1.0]})
     with open_catalog(out) as file:
         assert file.execute("select count(*) from accuracy").fetchall() == [(2,)]
     (tmp_path / "lake.duckdb.wal").write_bytes(b"")
-    write_catalog(filled, out)
+    write_catalog(filled.storage, out)
     with open_catalog(out) as file:
         assert file.execute("select count(*) from accuracy").fetchall() == [(3,)]
         assert file.execute("select lake from stored.snapshot").fetchall() == [(filled.location,)]
@@ -159,17 +159,17 @@ def test_what_is_no_catalog_is_not_overwritten(filled: Lake, tmp_path: Path) -> 
     before = (tmp_path / "other.duckdb").read_bytes()
     for name in ("notes.txt", "folder", "other.duckdb"):
         with pytest.raises(InputError, match="is no catalog"):
-            write_catalog(filled, tmp_path / name)
+            write_catalog(filled.storage, tmp_path / name)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / "other.duckdb").read_bytes() == before
 
 
-def test_a_missing_folder_or_lake_is_one_sentence(filled: Lake, tmp_path: Path) -> None:
+def test_a_missing_folder_or_lake_is_one_sentence(filled: Lake, tmp_path: Path, run: Callable[..., Any]) -> None:
     """Nothing is made where there is nothing."""
     with pytest.raises(InputError, match="There is no folder"):
-        write_catalog(filled, tmp_path / "gone" / "lake.duckdb")
-    with pytest.raises(MissingError, match="There is no lake"):
-        write_catalog(Lake(tmp_path / "nowhere"), tmp_path / "lake.duckdb")
+        write_catalog(filled.storage, tmp_path / "gone" / "lake.duckdb")
+    code, _, err = run("catalog", str(tmp_path / "lake.duckdb"), "--lake", str(tmp_path / "nowhere"))
+    assert (code, "There is no lake" in err) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
 
@@ -178,7 +178,7 @@ def test_a_failure_leaves_no_file_and_keeps_the_old_one(
 ) -> None:
     """The file is made under another name and moved at the end."""
     out = tmp_path / "lake.duckdb"
-    write_catalog(filled, out)
+    write_catalog(filled.storage, out)
     before = out.read_bytes()
 
     def fail(*_: object, **__: object) -> None:
@@ -186,14 +186,14 @@ def test_a_failure_leaves_no_file_and_keeps_the_old_one(
 
     monkeypatch.setattr(duckdb_file.catalog, "create", fail)
     with pytest.raises(StorageError, match="no space left"):
-        write_catalog(filled, out)
+        write_catalog(filled.storage, out)
     assert out.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lake.duckdb", "study"]
 
 
 def test_an_empty_lake_has_an_empty_catalog(lake: Lake, tmp_path: Path) -> None:
     """Every view answers before the first row."""
-    write_catalog(lake, tmp_path / "lake.duckdb")
+    write_catalog(lake.storage, tmp_path / "lake.duckdb")
     with open_catalog(tmp_path / "lake.duckdb") as file:
         for name in catalog.views():
             assert (file.execute(f"from {name}").fetchall() == []) == (name != "published")

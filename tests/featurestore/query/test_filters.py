@@ -25,8 +25,8 @@ QUERIES = {
 
 
 def ask(lake: Lake, query: str, **chosen: Any) -> Answer:
-    question = library.read(f"-- title: Which are left\n{QUERIES[query]} order by 1", "left", "left.sql")
-    return answer.answer(lake.storage, question, {}, Filters(**chosen), location=lake.location)
+    question = library.read_question(f"-- title: Which are left\n{QUERIES[query]} order by 1", "left", "left.sql")
+    return answer.answer_to(lake.storage, question, {}, Filters(**chosen), location=lake.location)
 
 
 def left(lake: Lake, query: str, **chosen: Any) -> list[str]:
@@ -193,11 +193,11 @@ def test_a_question_cannot_reach_beyond_the_lake(four: Lake, tmp_path: Any) -> N
     """A question may be anybody's: it reads no file but the lake's, and changes no setting."""
     (tmp_path / "secret.csv").write_text("a\n1\n")
     for sql in (f"from '{tmp_path}/secret.csv'", "from read_text('/etc/hostname')", f"from glob('{tmp_path}/*')"):
-        question = library.read(f"-- title: x\n{sql}", "x", "mine/x.sql")
+        question = library.read_question(f"-- title: x\n{sql}", "x", "mine/x.sql")
         with pytest.raises(LakeError, match="Cannot access file"):
-            answer.answer(four.storage, question, {}, Filters(), location="here").relation.fetchall()
+            answer.answer_to(four.storage, question, {}, Filters(), location="here").relation.fetchall()
     with pytest.raises(InputError, match=r"mine/x\.sql, line 2: expected one SELECT"):
-        library.read("-- title: x\ncopy (select 1) to 'x.csv'", "x", "mine/x.sql")
+        library.read_question("-- title: x\ncopy (select 1) to 'x.csv'", "x", "mine/x.sql")
 
 
 def test_one_model_alone_and_ties(put: Callable[..., Any], lake: Lake) -> None:

@@ -263,7 +263,7 @@ def test_arguments_of_a_macro_are_read() -> None:
 def test_broken_sql_names_file_and_line(body: str, place: str, message: str) -> None:
     """What does not parse is found when the file is read."""
     with pytest.raises(InputError) as error:
-        library.read(f"-- title: x\n\n{body}", "q", "q.sql")
+        library.read_question(f"-- title: x\n\n{body}", "q", "q.sql")
     assert str(error.value).startswith(place)
     assert message in str(error.value)
 
@@ -271,7 +271,7 @@ def test_broken_sql_names_file_and_line(body: str, place: str, message: str) -> 
 def test_sql_that_cannot_be_bound_names_file_and_line() -> None:
     """A column that is not there is found when the question is asked, and DuckDB's line becomes the file's."""
     text = "-- title: x\n-- param a integer = 1: x\n-- column b: x\nselect\n    nonsense as b\nfrom (select $a as a)"
-    file = library.read(text, "q", "q.sql")
+    file = library.read_question(text, "q", "q.sql")
     with duckdb.connect() as connection, pytest.raises(InputError) as error:
         question_result(connection, file, file.bind({}), "here")
     assert str(error.value).startswith("q.sql, line 5: DuckDB refuses the SQL: Binder Error: Referenced column")

@@ -53,7 +53,7 @@ def test_a_name_is_no_variable_of_a_program(lake: Lake, tmp_path: Path) -> None:
     for name in ("needed", "query", "connection", "text", "storage"):
         with pytest.raises(InputError, match=f"DuckDB refuses the query: there is no table '{name}'"):
             lake.sql(f"from {name}")
-    write_catalog(lake, tmp_path / "catalog.duckdb")
+    write_catalog(lake.storage, tmp_path / "catalog.duckdb")
 
 
 @pytest.mark.parametrize(
