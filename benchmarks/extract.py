@@ -27,13 +27,10 @@ from timm.data.dataset import ImageDataset as TimmImages
 
 from benchmarks.extract_device import Setting, bench_device
 from benchmarks.extract_scale import bench_memory, bench_million
-from extract.datasets import add_dataset, read_dataset
-from extract.datasets.dataset import read_listing
+from extract.datasets import add_dataset, read_dataset, read_listing
 from extract.images.loader import ImageDataset, image_batches
-from extract.job.plan import Options, batches_of
-from extract.job.run import run_job
-from extract.models.network import LoadedModel
-from extract.models.spec import ModelSpec
+from extract.job import Options, batches_of, run_job
+from extract.models import LoadedModel, ModelSpec
 from featurestore import Lake
 
 if TYPE_CHECKING:

@@ -20,13 +20,11 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.data import Dataset
 
-from extract.datasets import Listing
-from extract.datasets.dataset import DatasetRow
+from extract.datasets import DatasetRow, Listing
 from extract.images.loader import Item
 from extract.job.loop import FragmentMaker, Times, extract_fragments
 from extract.job.plan import Options, Task, activations_target
-from extract.models.network import LoadedModel
-from extract.models.spec import ModelSpec
+from extract.models import LoadedModel, ModelSpec
 from featurestore import Lake
 from featurestore.partitions import writing
 

@@ -15,9 +15,8 @@ from safetensors.torch import save_file
 
 from benchmarks.measure import measure
 from extract.datasets import add_dataset
-from extract.job.plan import Options
-from extract.job.run import run_job
-from extract.models.spec import ModelSpec
+from extract.job import Options, run_job
+from extract.models import ModelSpec
 from featurestore import Lake
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ NETWORK = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_h
 PER_CLASS, FRAGMENT_ROWS, SAMPLES = 1_000, 1_024, 8_000
 STOPWATCH = """
 import os, sys
-from extract.datasets.formats.format import FileReader
+from extract.datasets.formats import FileReader
 FileReader.open = lambda *_: os._exit(0)
 sys.argv = ["featurestore", *sys.argv[1:]]
 from featurestore.cli.app import main

@@ -29,7 +29,7 @@ from featurestore.query.catalog import views_behind as reads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extract.pools.entry import PoolEntry
+    from extract.pools import PoolEntry
 
 SHAPE = Shape(
     detectors=("max-logit", "mahalanobis", "relative-mahalanobis"),

@@ -1,7 +1,7 @@
 """Datasets: ordered lists of samples, from how images lie on disk to rows of the lake."""
 
-from extract.datasets.dataset import DatasetRow, add_dataset, check_unchanged, read_dataset
-from extract.datasets.formats.format import FileReader, Format, FormatOptions, Found, Reader
+from extract.datasets.dataset import DatasetRow, add_dataset, check_unchanged, read_dataset, read_listing
+from extract.datasets.formats import FileReader, FormatOptions, Reader
 from extract.datasets.listing import Listing
 from extract.datasets.origin import Origin
 from extract.datasets.registry import formats, list_samples, open_reader
@@ -9,9 +9,7 @@ from extract.datasets.registry import formats, list_samples, open_reader
 __all__ = [
     "DatasetRow",
     "FileReader",
-    "Format",
     "FormatOptions",
-    "Found",
     "Listing",
     "Origin",
     "Reader",
@@ -21,4 +19,5 @@ __all__ = [
     "list_samples",
     "open_reader",
     "read_dataset",
+    "read_listing",
 ]

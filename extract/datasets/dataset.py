@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.datasets.formats.format import NO_OPTIONS, FormatOptions
+from extract.datasets.formats import NO_OPTIONS, FormatOptions
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin
 from extract.datasets.registry import is_untouched, list_samples, needs_labels, open_reader, stamp
@@ -20,7 +20,7 @@ from featurestore.partitions import writing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from extract.datasets.formats.format import Reader
+    from extract.datasets.formats import Reader
     from featurestore.lake import Lake
 
 ROLES = ("fit", "id", "ood", "val")

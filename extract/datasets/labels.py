@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from extract.datasets.formats.format import Found
+    from extract.datasets.formats import Found
 
 _LARGEST = 2**31 - 1
 

@@ -18,7 +18,7 @@ from featurestore.layout.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from extract.datasets.formats.format import FormatOptions
+    from extract.datasets.formats import FormatOptions
 
 _ROWS_AT_ONCE = 100_000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from extract.datasets.formats.format import NO_OPTIONS, FormatOptions
+from extract.datasets.formats import NO_OPTIONS, FormatOptions
 from featurestore.errors import FormatError
 
 if TYPE_CHECKING:

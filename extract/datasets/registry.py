@@ -9,8 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats.format import FileReader, Format
-from extract.datasets.formats.walk import file_sizes
+from extract.datasets.formats import FileReader, Format, file_sizes
 from extract.datasets.labels import label_of_class
 from extract.datasets.listing import Listing, check_paths
 from extract.datasets.origin import option_name
@@ -20,7 +19,7 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from extract.datasets.formats.format import Found, Reader
+    from extract.datasets.formats import Found, Reader
     from extract.datasets.origin import Origin
 
 _FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})

@@ -3,7 +3,10 @@
 `extract.images.loader` and `extract.images.preprocessing` are imported on their own, because they need torch.
 """
 
-from extract.images.decoding import error_text, read_rgb
+from extract.images.decoding import read_rgb
 from extract.images.pictures import image_opener
 
-__all__ = ["error_text", "image_opener", "read_rgb"]
+__all__ = [
+    "image_opener",
+    "read_rgb",
+]

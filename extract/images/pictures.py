@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from extract.datasets.dataset import read_dataset, read_listing
+from extract.datasets import read_dataset, read_listing
 from extract.images.decoding import read_rgb
 
 if TYPE_CHECKING:

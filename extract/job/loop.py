@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from extract.datasets import Listing
     from extract.images.loader import ImageBatch, Item
     from extract.job.plan import Options, Task
-    from extract.models.network import Launched, LoadedModel
+    from extract.models import Launched, LoadedModel
     from featurestore.layout.manifest import Fragment
     from featurestore.storage import Storage
 

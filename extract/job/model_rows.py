@@ -14,7 +14,7 @@ from featurestore.partitions import writing
 from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
-    from extract.models.network import LoadedModel
+    from extract.models import LoadedModel
     from featurestore.storage import Storage
 
 

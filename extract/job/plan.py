@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from extract.datasets import DatasetRow
-    from extract.models.spec import ModelSpec
+    from extract.models import ModelSpec
     from featurestore.lake import Lake
 
 FRAGMENT_ROWS = 16_384

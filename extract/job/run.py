@@ -13,13 +13,12 @@ import pyarrow as pa
 import timm
 import torch
 
-from extract.datasets import check_unchanged, read_dataset
-from extract.datasets.dataset import read_listing
+from extract.datasets import check_unchanged, read_dataset, read_listing
 from extract.job.loop import Times
 from extract.job.plan import fragment_ranges, passes, plan
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit
-from extract.models.devices import split_devices
+from extract.models import split_devices
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from extract.job.plan import Options, Task
     from extract.job.runners import Runner
     from extract.job.unit import Written
-    from extract.models.spec import ModelSpec
+    from extract.models import ModelSpec
     from featurestore.lake import Lake
 
 _FRAGMENTS_PER_UNIT = 2

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from extract.datasets.dataset import read_listing
+from extract.datasets import read_listing
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments
 from extract.job.model_rows import write_model
-from extract.models.devices import choose_device
-from extract.models.network import LoadedModel
-from extract.models.sources.checkpoints import sha256_of
+from extract.models import LoadedModel, choose_device
+from extract.models.sources import sha256_of
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from extract.datasets import DatasetRow, Listing
     from extract.job.loop import Failure
     from extract.job.plan import Options, Task
-    from extract.models.spec import ModelSpec
+    from extract.models import ModelSpec
     from featurestore.layout.manifest import Fragment
 
 _MODELS_KEPT = 8

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from extract.models.sources.checkpoints import plain_arrays
+from extract.models.sources import plain_arrays
 from featurestore.errors import InputError, NumericalError, first_line
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from timm.data import create_transform, resolve_data_config
 
 from extract.images.preprocessing import in_two
 from extract.models.heads import read_head
-from extract.models.sources import Weights, as_json, source_of
-from extract.models.sources.checkpoints import sha256_of
+from extract.models.sources import Weights, as_json, sha256_of, source_of
 from featurestore.layout import head_input
 
 if TYPE_CHECKING:

@@ -1,5 +1,14 @@
-"""Pools that are shipped: published models by name, with where each is published and how it was trained."""
+"""Pools: which models a job is about, and published models by name, with where each is published and how it was trained."""
 
+from extract.pools.entry import PoolEntry
 from extract.pools.registry import POOLS, NamedPool, named_pool
+from extract.pools.selection import Selection, select
 
-__all__ = ["POOLS", "NamedPool", "named_pool"]
+__all__ = [
+    "POOLS",
+    "NamedPool",
+    "PoolEntry",
+    "Selection",
+    "named_pool",
+    "select",
+]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from extract.models.spec import ModelSpec
+    from extract.models import ModelSpec
 
 _LISTED = 4
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from extract.models import ModelSpec
 from extract.models.sources import published_facts, source_of_file
-from extract.models.spec import ModelSpec
 from extract.pools.recipe_file import recipes_beside
 from featurestore.errors import InputError
 from featurestore.names import suggest_slug

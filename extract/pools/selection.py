@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from extract.pools import POOLS, named_pool
 from extract.pools.entry import PoolEntry, missing_lines, own_place, present
 from extract.pools.file import read_entries
 from extract.pools.naming import specs_from_options
 from extract.pools.recipe_file import read_recipes
+from extract.pools.registry import POOLS, named_pool
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from extract.models.spec import ModelSpec
+    from extract.models import ModelSpec
 
 Item = TypeVar("Item")
 

@@ -10,9 +10,8 @@ import csv
 import itertools
 from importlib import resources
 
-from extract.models.sources.augreg import named_facts
+from extract.models.sources import Facts, named_facts
 from extract.models.sources.clip import ARCHITECTURES
-from extract.models.sources.source import Facts
 from extract.pools.entry import PoolEntry
 from extract.pools.recipe_file import soups_recipe
 from featurestore.names import suggest_slug

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from extract.datasets import check_unchanged, read_dataset
-from extract.datasets.dataset import read_listing
+from extract.datasets import check_unchanged, read_dataset, read_listing
 from extract.images.loader import ImageDataset, decoders, image_batches
-from extract.job.plan import batches_of
-from extract.job.unit import check_labels
-from extract.models.devices import choose_device
-from extract.models.network import LoadedModel
+from extract.job import batches_of, check_labels
+from extract.models import LoadedModel, choose_device
 from featurestore.errors import InputError
 from featurestore.progress import progress
 
@@ -21,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from extract.datasets import DatasetRow, Listing
-    from extract.job.plan import Options
-    from extract.models.spec import ModelSpec
+    from extract.job import Options
+    from extract.models import ModelSpec
     from featurestore.lake import Lake
 
 _AT_ONCE = 8

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from extract.models.sources.checkpoints import read_state_dict
+from extract.models.sources import read_state_dict
 from featurestore.errors import InputError, NumericalError
 from featurestore.staging import staged
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from extract.models.spec import ModelSpec
+    from extract.models import ModelSpec
 
 _NOTE = "soup"
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from extract.models.devices import split_devices
+from extract.models import split_devices
 from extract.models.sources import as_json
 from extract.soups.accuracy import Evaluation
 from extract.soups.averaging import Average, read_note, weights_of, write_soup
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from extract.job.plan import Options
-    from extract.models.spec import ModelSpec
+    from extract.job import Options
+    from extract.models import ModelSpec
     from featurestore.lake import Lake
 
     Report: TypeAlias = Callable[[str], None]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from extract.datasets.formats.walk import IMAGE_SUFFIXES, images_below, sizes_below
+from extract.datasets.formats import IMAGE_SUFFIXES, images_below, sizes_below
 from extract.images import read_rgb
 from extract.unit_tests.kinds import KINDS, render, require_kind
 from extract.unit_tests.plan import FOLDER, HEADER, TABLE, PlannedImage, pixel_generator, plan

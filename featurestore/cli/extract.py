@@ -67,10 +67,9 @@ def extract(
     """Write the activations of models on datasets, each once."""
     opened = open_lake(lake)
     opened.check_exists()  # before torch is imported: a lake that is not there is said at once
-    from extract.job.plan import Options
-    from extract.job.run import run_job
-    from extract.pools.selection import Selection, select
-    from extract.soups.soup import make_soup, soup_options
+    from extract.job import Options, run_job
+    from extract.pools import Selection, select
+    from extract.soups import make_soup, soup_options
 
     averaged = soup_options(soup, soup_name, soup_on, soup_out)
     chosen = Selection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)

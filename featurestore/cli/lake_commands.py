@@ -129,7 +129,7 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
     """What opens a sample's image; nothing does where images cannot be decoded."""
     try:
-        from extract.images.pictures import image_opener
+        from extract.images import image_opener
     except ModuleNotFoundError:
         return None
     return image_opener(lake)

@@ -1,1 +1,17 @@
 """Formats of datasets: one file for each way in which images lie."""
+
+from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, FormatOptions, Found, Reader
+from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, sizes_below
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "NO_OPTIONS",
+    "FileReader",
+    "Format",
+    "FormatOptions",
+    "Found",
+    "Reader",
+    "file_sizes",
+    "images_below",
+    "sizes_below",
+]
