@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING
 
+from extract.datasets.formats import read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,11 +52,9 @@ def _checked(labels: Mapping[str, int], where: str) -> Mapping[str, int]:
 
 
 def _read(file: Path) -> dict[str, int]:
+    text = read_text(file, "labels")
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.reader(lines))[1:]
+        rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
         return {name: int(label) for name, label in rows}
-    except OSError as error:
-        raise InputError(f"Cannot read the labels {file}: {error.strerror}.") from error
     except ValueError as error:
         raise InputError(f"{file} must be a CSV with a header and two columns, class_name,label: {error}.") from error

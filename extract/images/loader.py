@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import time
 from contextlib import closing
@@ -10,10 +12,10 @@ from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from extract.images.decoding import error_text, read_rgb
-from extract.images.worker_memory import explained, handed_over
+from featurestore.errors import InputError
 from featurestore.machine import cores
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 _FEW, _MOST_DECODERS = 4_000, 16
 _READ_WHOLE = 64 << 20
 """A file up to this size is read in one go; what is larger is hardly an image, and is left to the decoder."""
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EAGAIN})
+_REMEDY = "Decode in fewer processes (--workers 2; --workers 0 needs none), or take a smaller --batch-size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def image_batches(
     loader = DataLoader(
         dataset, batch_sampler=map(list, batches), collate_fn=_collate, num_workers=workers, pin_memory=pin
     )
-    with explained(workers):
+    with worker_errors(workers):
         for batch in loader:
             yield ImageBatch(*batch)
 
@@ -149,7 +155,7 @@ def _opened(reader: Reader, path: str) -> IO[bytes]:
 
 def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float]:
     good = [(item.sample, item.image) for item in items if isinstance(item.image, torch.Tensor)]
-    images = handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
+    images = _handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
     return (
         [sample for sample, _ in good],
         images,
@@ -157,3 +163,50 @@ def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]
         sum(item.read for item in items),
         sum(item.decode for item in items),
     )
+
+
+def _handed_over(batch: Tensor) -> Tensor:
+    """A worker's batch, in shared memory; in the job's own process, the batch as it is.
+
+    The queue to the job would share it a moment later, in a thread whose errors nobody sees: the job would wait forever.
+
+    Raises:
+        RuntimeError: There is no room for it.
+    """
+    return batch if get_worker_info() is None else batch.share_memory_()  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def worker_errors(workers: int) -> Iterator[None]:
+    """Turn what happens to workers that lack memory into a sentence: containers often have little that is shared.
+
+    Args:
+        workers: How many there are; with 0, errors pass as they are.
+
+    Raises:
+        InputError: There was no room for a worker or for its batch, or a worker was killed.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        reason = _reason(error) if workers else None
+        if reason is None:
+            raise
+        raise InputError(reason) from error
+
+
+def _reason(error: Exception) -> str | None:
+    text = str(error)
+    if "shared memory" in text or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+        return (
+            "There is no room in shared memory (/dev/shm) for the batches of the processes that decode images. "
+            f"{_REMEDY}, or give the container more (docker run --shm-size=8g)."
+        )
+    if "DataLoader worker" in text:
+        return (
+            "A process that decodes images was killed, most likely because memory ran out, or shared memory (/dev/shm). "
+            f"{_REMEDY}."
+        )
+    if "ancdata" in text or (isinstance(error, OSError) and error.errno == errno.EMFILE):
+        return f"The limit of open files is too low for the processes that decode images: raise it (ulimit -n 65536). {_REMEDY}."
+    return None

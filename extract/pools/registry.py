@@ -24,13 +24,11 @@ class NamedPool:
 
     Attributes:
         name: What `--pool` takes.
-        title: What it is.
         entries: Makes its models.
         unmapped: Models that it should have and that nobody publishes in a form that can be loaded, each with a remark.
     """
 
     name: str
-    title: str
     entries: Callable[[], Sequence[PoolEntry]]
     unmapped: Callable[[], Mapping[str, str]] = _none
 
@@ -38,10 +36,8 @@ class NamedPool:
 POOLS = {
     pool.name: pool
     for pool in (
-        NamedPool("vit-ood-2024", "the 296 ViTs of arXiv 2405.17447", vit_ood_2024.entries),
-        NamedPool(
-            "maha-pp-2025", "the 44 ImageNet models of arXiv 2505.18032", maha_pp_2025.entries, maha_pp_2025.unmapped
-        ),
+        NamedPool("vit-ood-2024", vit_ood_2024.entries),
+        NamedPool("maha-pp-2025", maha_pp_2025.entries, maha_pp_2025.unmapped),
     )
 }
 

@@ -72,7 +72,7 @@ def soup_options(kind: str | None, name: str | None, on: str | None, folder: Pat
 def make_soup(lake: Lake, members: Sequence[ModelSpec], soup: SoupOptions, options: Options, say: Report) -> ModelSpec:
     """Average models into one of its own, unless its file holds that soup already.
 
-    Members are added in the order of their checksums, so that equal members make an equal file.
+    Members are taken in the order of their checksums, so that equal members make an equal file and an equal model.
 
     Args:
         lake: Holds the dataset that judges a greedy soup.
@@ -98,7 +98,7 @@ def make_soup(lake: Lake, members: Sequence[ModelSpec], soup: SoupOptions, optio
     else:
         say(f"{soup.name}: {soup.file} holds it already")
     kept = set(json.loads(note)["chosen"])
-    return soup_spec([spec for spec in members if spec.weights_sha256 in kept], soup)
+    return soup_spec([spec for spec in ordered if spec.weights_sha256 in kept], soup)
 
 
 def check_members(members: Sequence[ModelSpec]) -> None:

@@ -42,23 +42,13 @@ class UnitTestSummary:
 
     Attributes:
         folder: the folder, a NINCO root.
-        csv: its list of images.
         written: how many images this run drew.
         reused: how many were there already.
-        kinds: the kinds in the folder.
-        per_kind: how many images each kind has.
-        seed: the seed of the pixels.
-        images: how many source images there were to draw from.
     """
 
     folder: Path
-    csv: Path
     written: int
     reused: int
-    kinds: tuple[str, ...]
-    per_kind: int
-    seed: int
-    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +111,7 @@ def write_unit_tests(
         _write(out / UNFINISHED, record.to_json().encode())
         _draw_all(partial(_draw, out, sources, seed), missing, len(planned), progress)
         _finish(out, record, planned)
-    return UnitTestSummary(
-        folder=out,
-        csv=out / TABLE,
-        written=len(missing),
-        reused=len(planned) - len(missing),
-        kinds=record.kinds,
-        per_kind=per_kind,
-        seed=seed,
-        images=record.images,
-    )
+    return UnitTestSummary(out, written=len(missing), reused=len(planned) - len(missing))
 
 
 def list_images(root: Path) -> SourceImages:

@@ -1,7 +1,7 @@
 """Formats of datasets: one file for each way in which images lie."""
 
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, FormatOptions, Found, Reader
-from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, sizes_below
+from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, read_text, sizes_below
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -13,5 +13,6 @@ __all__ = [
     "Reader",
     "file_sizes",
     "images_below",
+    "read_text",
     "sizes_below",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import FileReader, Format, Found
-from extract.datasets.formats.walk import file_sizes, is_image
+from extract.datasets.formats.walk import file_sizes, is_image, read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def read_rows(file: Path) -> list[tuple[str, str | None]]:
         InputError: The file cannot be read, has no header, no image, or another number of columns.
     """
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            header, *rows = [row for row in csv.reader(lines) if row] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"Cannot read the file list {file}: {getattr(error, 'strerror', None) or error}.") from error
+        lines = io.StringIO(read_text(file, "file list"), newline="")
+        header, *rows = [row for row in csv.reader(lines) if row] or [[]]
+    except csv.Error as error:
+        raise InputError(f"Cannot read the file list {file}: {error}.") from error
     if header and is_image(header[0]):
         raise InputError(f"{file} has no header: its first line names the image {header[0]}. Put {_HEADER} above it.")
     if not rows or len(header) > 2:
@@ -106,7 +107,6 @@ def _root(location: str, options: FormatOptions) -> Path:
 
 CSV = Format(
     "csv",
-    "a CSV file image_location,class",
     list_csv,
     lambda location, options: FileReader(_root(location, options)),
     frozenset({"root", "label_kind"}),

@@ -56,7 +56,6 @@ def _class_of(path: str, folder: Path, role: str) -> str:
 
 FOLDER = Format(
     "folder",
-    "a folder with one folder of images per class",
     list_folder,
     names=lambda location: images_below(Path(location)),
 )

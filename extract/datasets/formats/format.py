@@ -96,7 +96,6 @@ class Format:
 
     Attributes:
         name: What `--format` takes.
-        title: What it is, in a line.
         listing: From location, role and options to the images; for the role `ood`, no labels are needed.
         reader: From location and options to the reader of its addresses.
         takes: The options that it knows, of `FormatOptions`.
@@ -105,7 +104,6 @@ class Format:
     """
 
     name: str
-    title: str
     listing: Callable[[str, str, FormatOptions], Found]
     reader: Callable[[str, FormatOptions], Reader] = read_below
     takes: frozenset[str] = frozenset()

@@ -115,7 +115,6 @@ def _files(location: str) -> list[Path]:
 
 HUB = Format(
     "hf",
-    "hf:NAME@split, a dataset of the Hugging Face hub",
     list_hub,
     lambda location, _: HubReader(location),
     frozenset({"label_column"}),

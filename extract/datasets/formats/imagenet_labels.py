@@ -1,4 +1,4 @@
-"""Labels of ImageNet's validation images. A wrong map is a model with 0.1 % accuracy, so what is in doubt is refused.
+"""Labels of ImageNet's validation images, and the wnids of its 1,000 classes. A wrong map is a model with 0.1 % accuracy, so what is in doubt is refused.
 
 Three integers are in use for a class: its place among the 1,000 wnids in lexical order, from 0 (what models have), the
 devkit's id, from 1, in an order of its own, and places in lexical order from 1. Only the wnid says which is meant.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats.imagenet_synsets import CLASSES, WNID, read_synsets
+from extract.datasets.formats.walk import read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from extract.datasets.formats.format import FormatOptions
 
+CLASSES = 1_000
+WNID = re.compile(r"n\d{8}")
 _KINDS = ("wnid", "devkit", "index")
 _FIRST_BY_DEVKIT = (490, 361, 171, 822, 297)  # of images 1 to 5, in ILSVRC2012_validation_ground_truth.txt
 _FIRST_BY_INDEX = (65, 970, 230, 809, 516)
@@ -64,10 +66,7 @@ def _in_doubt(file: Path, values: Sequence[str], kind: str | None) -> str:
 
 def _by_image(file: Path, stems: Sequence[str]) -> list[str]:
     """The label of each image, still as text: from lines `name label`, or from line n for image n."""
-    try:
-        lines = [line.split() for line in file.read_text("utf-8-sig").replace(",", " ").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read the labels {file}: {getattr(error, 'strerror', None) or error}.") from error
+    lines = [line.split() for line in read_text(file, "labels").replace(",", " ").splitlines()]
     rows = [line for line in lines if line]
     if all(len(row) == 1 for row in rows):
         return _by_number(file, [row[0] for row in rows], stems)
@@ -159,3 +158,53 @@ def _check_range(file: Path, integers: Sequence[int], expected: range, what: str
 
 def _index_of(wnids: Sequence[str]) -> Mapping[str, int]:
     return {wnid: index for index, wnid in enumerate(wnids)}
+
+
+def read_synsets(file: Path, *, by_devkit_id: bool = False) -> dict[int, str]:
+    """Read wnids by id: from the devkit's `meta.mat`, or from text with a wnid per line and its id before or after it.
+
+    Args:
+        file: The file.
+        by_devkit_id: Whether the ids must be the devkit's; else the wnids are numbered by line.
+
+    Raises:
+        InputError: The file does not hold 1,000 wnids, or their ids are not the devkit's.
+    """
+    pairs = _read_devkit(file) if file.suffix == ".mat" else _read_text(file)
+    wnids = [wnid for _, wnid in pairs]
+    if len(set(wnids)) != CLASSES or len(wnids) != CLASSES:
+        raise InputError(f"{file} must hold ImageNet's {CLASSES:,} wnids, each once: it holds {len(set(wnids)):,}.")
+    if not by_devkit_id:
+        return dict(enumerate(wnids))
+    found = {number: wnid for number, wnid in pairs if number is not None}
+    if sorted(found) != list(range(1, CLASSES + 1)):
+        raise InputError(
+            f"{file} must give each wnid its devkit id, 1 to {CLASSES}: take the devkit's meta.mat, or lines `id wnid`."
+        )
+    if [found[number] for number in sorted(found)] == sorted(wnids):
+        raise InputError(
+            f"The ids in {file} are places in lexical order, which devkit ids are not: take the devkit's meta.mat."
+        )
+    return found
+
+
+def _read_text(file: Path) -> list[tuple[int | None, str]]:
+    lines = [re.split(r"[\s,;]+", line.strip()) for line in read_text(file, "synsets").splitlines()]
+    pairs: list[tuple[int | None, str]] = []
+    for line in lines:
+        wnid = next((word for word in line[:2] if WNID.fullmatch(word)), None)
+        number = next((word for word in line[:2] if word.isdecimal()), None)
+        if wnid is not None:
+            pairs.append((None if number is None else int(number), wnid))
+    return pairs
+
+
+def _read_devkit(file: Path) -> list[tuple[int | None, str]]:
+    from scipy.io import loadmat
+
+    try:
+        synsets = loadmat(file, squeeze_me=True)["synsets"]
+        pairs = [(int(entry["ILSVRC2012_ID"]), str(entry["WNID"])) for entry in synsets]
+    except (OSError, KeyError, ValueError, IndexError, TypeError, NotImplementedError) as error:
+        raise InputError(f"{file} is not the devkit's meta.mat, with ILSVRC2012_ID and WNID: {error}.") from error
+    return [(number, wnid) for number, wnid in pairs if number <= CLASSES]

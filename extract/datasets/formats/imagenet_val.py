@@ -49,7 +49,6 @@ def _check_names(folder: Path, paths: list[str]) -> None:
 
 IMAGENET_VAL = Format(
     "imagenet-val",
-    "the flat folder of ILSVRC2012_val_*.JPEG",
     list_imagenet_val,
     takes=frozenset({"labels", "label_kind", "synsets"}),
 )

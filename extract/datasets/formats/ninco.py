@@ -70,4 +70,4 @@ def _check_rows(file: Path, rows: int, expected: int) -> None:
         )
 
 
-NINCO = Format("ninco", "NINCO's root folder", list_ninco, takes=frozenset({"part", "subset"}))
+NINCO = Format("ninco", list_ninco, takes=frozenset({"part", "subset"}))

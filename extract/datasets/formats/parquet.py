@@ -151,7 +151,6 @@ def _row_group(path: str, _size: int, _time: int, group: int) -> Any:
 
 PARQUET = Format(
     "parquet",
-    "a Parquet file, or a folder or glob of them, with the images' bytes",
     list_parquet,
     lambda location, _: ParquetReader(location),
     frozenset({"label_column"}),

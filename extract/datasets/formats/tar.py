@@ -113,7 +113,6 @@ def _split(location: str, path: str) -> tuple[Path, str]:
 
 TAR = Format(
     "tar",
-    "a tar file, or a folder or glob of WebDataset shards",
     list_tar,
     lambda location, _: TarReader(location),
     frozenset({"inside"}),

@@ -1,4 +1,4 @@
-"""Files on this machine: which of them are images, those below a folder or at a place, and their sizes."""
+"""Files on this machine: which of them are images, those below a folder or at a place, their sizes, and their text."""
 
 from __future__ import annotations
 
@@ -130,3 +130,16 @@ def version(file: Path) -> tuple[str, int, int]:
     """A file as a key of a cache: its path, size and time."""
     stat = file.stat()
     return str(file), stat.st_size, stat.st_mtime_ns
+
+
+def read_text(file: Path, what: str) -> str:
+    """The text of a file as it is, but without the mark that some programs put before it.
+
+    Raises:
+        InputError: The file cannot be read, or is no text; the message calls it what it should be.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as opened:
+            return opened.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the {what} {file}: {getattr(error, 'strerror', None) or error}.") from error

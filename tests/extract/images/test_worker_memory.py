@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from extract.datasets import add_dataset
-from extract.images.worker_memory import explained
+from extract.images.loader import worker_errors
 from featurestore import InputError, Lake
 from tests.extract.conftest import ARCHITECTURE, KWARGS, write_images
 
@@ -62,9 +62,9 @@ def test_a_job_whose_batches_do_not_fit_says_so(tmp_path: Path, lake: Lake, chec
 )
 def test_what_happens_to_workers_is_a_sentence_with_a_remedy(error: Exception, message: str) -> None:
     """Only theirs: without workers, and for anything else, the error is what it was."""
-    with pytest.raises(InputError, match=message), explained(2):
+    with pytest.raises(InputError, match=message), worker_errors(2):
         raise error
-    with pytest.raises(type(error)), explained(0):
+    with pytest.raises(type(error)), worker_errors(0):
         raise error
-    with pytest.raises(RuntimeError, match="CUDA"), explained(2):
+    with pytest.raises(RuntimeError, match="CUDA"), worker_errors(2):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")

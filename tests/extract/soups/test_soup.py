@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     Quiet = Callable[[str], None]
 
+TAG = "augreg_in21k_ft_in1k"
 OPTIONS = Options(device="cpu", batch_size=4, workers=0)
 
 
@@ -67,6 +68,19 @@ def test_its_checksum_does_not_depend_on_order_or_place(
     second = make_soup(lake, members[::-1], _uniform(tmp_path / "elsewhere"), OPTIONS, quiet)
     assert first.weights_sha256 == second.weights_sha256
     assert first.recipe == second.recipe
+    renamed = [dataclasses.replace(spec, name=f"x{9 - number}") for number, spec in enumerate(members)]
+    assert (
+        make_soup(lake, renamed, _uniform(tmp_path / "renamed"), OPTIONS, quiet).weights_sha256 == first.weights_sha256
+    )
+
+
+def test_a_soup_s_architecture_does_not_depend_on_order(
+    tmp_path: Path, lake: Lake, members: list[ModelSpec], quiet: Quiet
+) -> None:
+    """Members may call it with timm's tag or without: the model's fingerprint holds whichever it is."""
+    tagged = [*members[:1], *(dataclasses.replace(spec, architecture=f"{ARCHITECTURE}.{TAG}") for spec in members[1:])]
+    soups = [make_soup(lake, chosen, _uniform(tmp_path), OPTIONS, quiet) for chosen in (tagged, tagged[::-1])]
+    assert soups[0].identity == soups[1].identity
 
 
 def test_a_soup_that_is_there_is_not_made_again_and_another_is_not_overwritten(
