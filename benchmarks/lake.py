@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from analysis.detectors import detectors
 from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.targets import accuracy_target, fit_targets, metrics_target, score_target
+from analysis.lineage.targets import accuracy_target, metrics_target, score_target, statistic_targets
 from benchmarks.lakes import activations, put, put_dataset, put_rows
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake
@@ -226,7 +226,7 @@ def put_manifests(
         dataset: [score_target(benchmark, model, dataset, detector, activations) for detector in known]
         for dataset in (benchmark.id, *benchmark.oods)
     }
-    for targets in (list(fit_targets(model, "train", known, activations).values()), *scores.values()):
+    for targets in (list(statistic_targets(model, "train", known, activations).values()), *scores.values()):
         first = targets[0]
         made = tuple(one.part([Fragment(one.fragment_path(0), 8, 1000, "0" * 64)]) for one in targets)
         manifest = Manifest(first.table.name, dict(first.key), 1, made)

@@ -1,4 +1,4 @@
-"""What the lake should hold: the parts that fits, scores, accuracy and metrics make, each named by all that determines it.
+"""What the lake should hold: the parts that statistics, scores, accuracy and metrics make, each named by all that determines it.
 
 Pure: `score` makes what these name and the lake does not hold, and `status` compares them with what it holds.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.rows.head import normalizes
 from analysis.statistics.statistic import FIT, VALIDATION, with_earlier
+from featurestore.layout.fingerprint import fingerprint
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
@@ -87,23 +88,10 @@ def statistic_target(model: str, source: Source, statistic: Statistic) -> Target
     return Target(TABLES["fits"], {"model": model, "dataset": source.dataset}, ingredients, {"fit": statistic.name})
 
 
-def fit_target(benchmark: Benchmark, model: str, detector: Detector[Any], activations: Mapping[str, Part]) -> Target:
-    """The part that holds what a detector learned.
-
-    Args:
-        benchmark: The benchmark.
-        model: The model.
-        detector: A detector with `fit`, whose sources all exist.
-        activations: The model's activations by dataset.
-    """
-    sources = sources_of(benchmark, detector, activations)
-    return _fit_target(model, detector, tuple(source for source in sources.values() if source), normalizes(activations))
-
-
-def fit_targets(
+def statistic_targets(
     model: str, dataset: str, detectors: Iterable[Detector[Any]], activations: Mapping[str, Part]
 ) -> dict[str, Target]:
-    """All parts that detectors ask of a fit dataset: their statistics, and what they learned from those alone.
+    """The parts that hold the statistics which detectors ask of a fit dataset, by the statistics' names.
 
     Args:
         model: The model.
@@ -112,13 +100,14 @@ def fit_targets(
         activations: The model's activations by dataset.
     """
     source = Source(dataset, tenth=False, activations=activations[dataset].fingerprint)
-    found: dict[str, Target] = {}
-    for detector in detectors:
-        needs = [need.of(normalizes=normalizes(activations)) for need in detector.needs if need.source == FIT]
-        found |= {need.name: statistic_target(model, source, need) for need in with_earlier(needs)}
-        if detector.fit and len(needs) == len(detector.needs):
-            found[detector.name] = _fit_target(model, detector, (source,), normalizes(activations))
-    return found
+    unit = normalizes(activations)
+    needs = {need.of(normalizes=unit) for d in detectors for need in d.needs if need.source == FIT}
+    return {need.name: statistic_target(model, source, need) for need in with_earlier(needs)}
+
+
+def learned_by_detector(part: Part) -> bool:
+    """Whether a part of `fits` is what a detector learned, as earlier versions stored it beside the statistics."""
+    return "detector_version" in part.ingredients
 
 
 def score_target(
@@ -275,7 +264,8 @@ def _hyperparameters(detector: Detector[Any]) -> list[Ingredient]:
 
 
 @lru_cache(maxsize=65536)
-def _fit_target(model: str, detector: Detector[Any], sources: tuple[Source, ...], normalizes: bool) -> Target:
+def _fit(model: str, detector: Detector[Any], sources: tuple[Source, ...], normalizes: bool) -> str:
+    """Fingerprint of what a detector learned, which is computed and never stored; the scores of all datasets share it."""
     kinds = sorted({need.source for need in detector.needs})
     by_kind = dict(zip(kinds, sources, strict=True))
     needs = [(by_kind[need.source], need.of(normalizes=normalizes)) for need in detector.needs]
@@ -284,13 +274,7 @@ def _fit_target(model: str, detector: Detector[Any], sources: tuple[Source, ...]
         "hyperparameters": _hyperparameters(detector),
         "statistics": [_statistic(model, source, need) for source, need in needs],
     }
-    return Target(TABLES["fits"], {"model": model, "dataset": sources[0].dataset}, ingredients, {"fit": detector.name})
-
-
-@lru_cache(maxsize=65536)
-def _fit(model: str, detector: Detector[Any], sources: tuple[Source, ...], normalizes: bool) -> str:
-    """Fingerprint of a fit, which the scores of all datasets share."""
-    return _fit_target(model, detector, sources, normalizes).fingerprint
+    return fingerprint("fits", {"model": model, "dataset": sources[0].dataset, "fit": detector.name}, ingredients)
 
 
 @lru_cache(maxsize=65536)

@@ -17,6 +17,7 @@ from analysis.lineage.consistency import check_same_model
 from analysis.lineage.targets import (
     accuracy_target,
     current_scores,
+    learned_by_detector,
     leaves_out_tenth,
     score_target,
     source_of,
@@ -29,7 +30,7 @@ from analysis.rows.head import read_head
 from analysis.rows.shares import in_tenth
 from analysis.rows.source import Rows
 from analysis.scoring.blocks import compare_rows, score_rows
-from analysis.scoring.fits import ModelFits
+from analysis.scoring.fits import ModelFits, commit_statistics
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
 from analysis.scoring.summary import Summary
@@ -167,6 +168,7 @@ class _ModelScorer:
         wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations and self._has_rows(name)]
         learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
+        self._drop_detector_fits()
         # ID first, whatever was asked for: ranks of OOD scores refer to it.
         for dataset in wanted:
             if not datasets or dataset in datasets or dataset == benchmark.id:
@@ -176,6 +178,12 @@ class _ModelScorer:
         write_metrics(self.lake, benchmark, self.model, self._current())
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
+
+    def _drop_detector_fits(self) -> None:
+        """Let go of what earlier versions stored and this one computes; `gc` collects it."""
+        for manifest in self.lake.partitions("fits", model=self.model):
+            if any(map(learned_by_detector, manifest.parts)):
+                commit_statistics(self.lake, self.model, manifest.key["dataset"])
 
     def _has_rows(self, dataset: str) -> bool:
         if self.activations[dataset].rows:

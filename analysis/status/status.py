@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.ensembles.ensemble import is_ensemble
 from analysis.lineage.benchmark import scorable
 from analysis.lineage.stages import Stage, differing, joined, metrics_stage, stage_of
-from analysis.lineage.targets import current_scores, fit_targets, score_target
+from analysis.lineage.targets import current_scores, score_target, statistic_targets
 from analysis.status.ensembles import ensemble_stages
 from featurestore.machine import collector_paused
 from featurestore.names import pick
@@ -124,16 +124,16 @@ def _fits(
     if manifest is None or dataset not in sources:
         return Stage() if manifest is None else stage_of(manifest, [_GONE])
     parts = {name: source.parts[0] for name, source in sources.items()}
-    expected = fit_targets(model, dataset, detectors.values(), parts)
+    expected = statistic_targets(model, dataset, detectors.values(), parts)
     reasons: list[str] = []
     for part in manifest.parts:
         target = expected.get(part.key["fit"])
         if target and part.ingredients != target.ingredients:
             names = differing(part.ingredients, target.ingredients)
-            changed = "changed" if "statistics" in names else "changed its version"
-            reasons.append(_EXTRACTED if "activations" in names else f"the fit {part.key['fit']} {changed}")
-    again = [reason for reason in reasons if reason == _EXTRACTED]
-    return stage_of(manifest, again or reasons or activations.reasons)
+            again = "activations" in names
+            reasons.append(_EXTRACTED if again else f"the fit {part.key['fit']} changed its version")
+    extracted = [reason for reason in reasons if reason == _EXTRACTED]
+    return stage_of(manifest, extracted or reasons or activations.reasons)
 
 
 class _Judge:

@@ -14,7 +14,7 @@ from featurestore.layout.fingerprint import Ingredient, differences
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FORMAT_VERSION = 1
 _SEGMENT = re.compile(r"(?=.*[^.])[a-z0-9._=-]+")
@@ -110,7 +110,13 @@ def title(table: str, key: Mapping[str, str]) -> str:
 
 
 def merged(
-    current: Manifest | None, table: str, key: Mapping[str, str], parts: Sequence[Part], *, replacing: bool
+    current: Manifest | None,
+    table: str,
+    key: Mapping[str, str],
+    parts: Sequence[Part],
+    *,
+    replacing: bool,
+    dropping: Callable[[Part], bool] | None = None,
 ) -> Manifest | None:
     """Plan the next commit: `current` with `parts` added or swapped in.
 
@@ -120,15 +126,17 @@ def merged(
         key: The partition's key.
         parts: What to commit.
         replacing: Whether a part with another fingerprint may be swapped.
+        dropping: Which parts of `current` are to go; none by default.
 
     Returns:
-        The manifest to create, or None if `current` holds all parts already.
+        The manifest to create, or None if `current` holds all parts already and none is to go.
 
     Raises:
         ConflictError: A part exists with another fingerprint and `replacing` is false.
     """
-    kept = {tuple(part.key.items()): part for part in current.parts} if current else {}
-    changed = False
+    held = current.parts if current else ()
+    kept = {tuple(part.key.items()): part for part in held if not (dropping and dropping(part))}
+    changed = len(kept) < len(held)
     for part in parts:
         existing = kept.get(tuple(part.key.items()))
         if existing and existing.fingerprint == part.fingerprint:

@@ -20,7 +20,7 @@ from featurestore.partitions import snapshot
 from featurestore.partitions.encoding import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from featurestore.layout.tables import Table
     from featurestore.storage import Storage
@@ -144,9 +144,15 @@ def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[s
 
 
 def commit(
-    storage: Storage, table: Table, key: Mapping[str, str], parts: Sequence[Part], *, replacing: bool
+    storage: Storage,
+    table: Table,
+    key: Mapping[str, str],
+    parts: Sequence[Part],
+    *,
+    replacing: bool,
+    dropping: Callable[[Part], bool] | None = None,
 ) -> Manifest:
-    """Make parts visible, all at once, beside what the partition already holds.
+    """Make parts visible, all at once, beside what the partition already holds, but for the parts that are to be dropped.
 
     Losing a race against equal parts is success; against other parts of the same partition the commit is tried again.
 
@@ -157,7 +163,7 @@ def commit(
     folder = paths.partition_path(table, key)
     for _ in range(_ATTEMPTS):
         current = snapshot.latest(storage, table, key)
-        planned = manifests.merged(current, table.name, key, parts, replacing=replacing)
+        planned = manifests.merged(current, table.name, key, parts, replacing=replacing, dropping=dropping)
         if planned is None and current is not None:
             return current
         _check_there(storage, folder, parts)

@@ -10,7 +10,6 @@ import numpy as np
 
 from analysis.detectors import FitInputs, get, score_checked
 from analysis.rows.activations import Activations, Block
-from analysis.scoring.fit_arrays import from_arrays, to_arrays
 from analysis.statistics.statistic import SweepContext
 from analysis.statistics.sweep import columns_of, gather, gather_lane
 
@@ -78,15 +77,11 @@ def gathered(
 
 
 def fitted(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> Any:
-    """What a detector learns from some rows, as it comes back from being stored."""
+    """What a detector learns from some rows."""
     detector = get(name)
     normalizes = rows.head is not None and rows.head.normalizes
     needs = [need.of(normalizes=normalizes) for need in detector.needs]
-    if detector.fit is None or detector.fit_type is None:
-        return None
-    fit = detector.fit(FitInputs(gathered(needs, rows, labels, **how), rows.head))
-    stored = {key: np.array(value) for key, value in to_arrays(fit).items()}
-    return from_arrays(detector.fit_type, stored)
+    return detector.fit(FitInputs(gathered(needs, rows, labels, **how), rows.head)) if detector.fit else None
 
 
 def scored(name: str, rows: Activations, labels: NDArray[Any], queries: Activations, **how: Any) -> NDArray[np.float64]:

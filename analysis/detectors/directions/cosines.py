@@ -28,12 +28,16 @@ class ClassDirections:
 
 
 def fit(inputs: FitInputs) -> ClassDirections:
-    """Take the directions of the class means.
+    """Take the directions of the class means, once for all detectors that share `inputs`.
 
     Raises:
         InputError: The statistics hold no samples.
         NumericalError: A class has mean zero.
     """
+    return inputs.memo.get("class-directions", lambda: _of_means(inputs))
+
+
+def _of_means(inputs: FitInputs) -> ClassDirections:
     statistics = inputs.class_statistics(CLASS_STATISTICS)
     require_samples(statistics)
     seen = np.flatnonzero(statistics.counts)

@@ -107,6 +107,22 @@ def test_lists_are_compressed_as_other_columns_are() -> None:
     assert read_back(pa.table(rows)).to_pydict() == rows
 
 
+def test_lists_take_no_more_than_the_precision_they_came_from(tmp_path: Path) -> None:
+    """Zstd and statistics as all columns but vectors have; doubles by byte, which DuckDB and polars read as well."""
+    values = np.random.default_rng(0).normal(size=(200, 768)).astype(np.float16)
+    table = pa.table({"values": pa.array(list(values.astype(np.float64)))})
+    file = tmp_path / "x.parquet"
+    file.write_bytes(encode(table))
+    assert file.stat().st_size < values.nbytes
+    column = pq.read_metadata(file).row_group(0).column(0)
+    assert (column.compression, column.is_stats_set) == ("ZSTD", True)
+    assert pq.read_table(file).equals(table)
+    assert pl.read_parquet(file)["values"].to_list() == table["values"].to_pylist()
+    with duckdb.connect() as connection:
+        found = connection.execute("select values from read_parquet(?)", [str(file)]).fetchall()
+    assert [row[0] for row in found] == table["values"].to_pylist()
+
+
 def test_row_groups_are_bounded(activations: Callable[..., pa.Table]) -> None:
     """A reader needs the memory of one row group, whatever the fragment's size."""
     metadata = pq.read_metadata(pa.BufferReader(encode(activations(ROW_GROUP_ROWS + 5))))

@@ -1,0 +1,108 @@
+"""What one model's scores are made from, and what judges them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from analysis.lineage.targets import learned_by_detector
+from analysis.rows.source import in_tenth
+from analysis.scoring.job import Selection, score
+from analysis.scoring.stored_statistics import read_statistic
+from benchmarks.lakes import put
+from featurestore.care.garbage import collect
+from tests.analysis.synthetic import ROLES, write_datasets, write_model
+
+if TYPE_CHECKING:
+    from featurestore import Lake
+
+TENTH = np.flatnonzero(in_tenth(np.arange(ROLES["test"][1])))
+REST = np.flatnonzero(~in_tenth(np.arange(ROLES["test"][1])))
+
+
+@pytest.fixture
+def scored(lake: Lake) -> Lake:
+    write_datasets(lake)
+    write_model(lake, "m")
+    run(lake)
+    return lake
+
+
+def run(lake: Lake, *detectors: str) -> int:
+    """Score, and return how many score partitions were made."""
+    return score(lake, Selection(detectors=detectors or ("msp", "mahalanobis")), lambda _: None).scored
+
+
+def scores(lake: Lake, detector: str, dataset: str = "test") -> dict[str, np.ndarray]:
+    rows = lake.read("scores", benchmark="main", model="m", dataset=dataset, detector=detector)
+    return {name: rows.column(name).to_numpy() for name in rows.column_names}
+
+
+def fits(lake: Lake) -> set[str]:
+    return {part.key["fit"] for manifest in lake.partitions("fits") for part in manifest.parts}
+
+
+def test_samples_that_tune_a_detector_do_not_judge_it(scored: Lake) -> None:
+    """Without a dataset to tune on, a seeded tenth of the ID test set is: it is left out of scores, ranks and metrics."""
+    run(scored, "temp-scaling.openood")
+    assert 0 < len(TENTH) < len(REST)
+    assert_array_equal(scores(scored, "msp")["sample"], np.arange(ROLES["test"][1]))
+    tuned = scores(scored, "temp-scaling.openood")
+    assert_array_equal(tuned["sample"], REST)
+    above = (tuned["score"][:, None] > tuned["score"]) + (tuned["score"][:, None] == tuned["score"]) / 2
+    assert tuned["id_rank"] == pytest.approx(above.mean(axis=1))
+    assert len(scores(scored, "temp-scaling.openood", "far")["sample"]) == ROLES["far"][1]
+    counts = scored.sql("select distinct detector, n_id from metrics order by detector").fetchall()
+    assert counts == [("mahalanobis", 60), ("msp", 60), ("temp-scaling.openood", len(REST))]
+
+
+def test_only_that_tenth_tunes(scored: Lake) -> None:
+    """Statistics of validation data are of its samples alone, and those of the fit dataset of all."""
+    run(scored, "temp-scaling.openood", "temp-scaling")
+    assert read_statistic(scored, "m", "test", "temperature-grid-val")["rows"] == len(TENTH)
+    assert read_statistic(scored, "m", "train", "temperature-grid")["rows"] == ROLES["train"][1]
+
+
+def test_a_dataset_to_tune_on_takes_the_place_of_the_tenth(scored: Lake) -> None:
+    """All of it tunes, all of the ID test set judges, and scores that the tenth had tuned are stale."""
+    run(scored, "temp-scaling.openood")
+    roles = {"val": ("val", 30), **ROLES}
+    write_datasets(scored, roles)
+    write_model(scored, "m", {"val": ("val", 30)})
+    assert run(scored, "temp-scaling.openood") == 2
+    assert read_statistic(scored, "m", "val", "temperature-grid-val")["rows"] == 30
+    assert len(scores(scored, "temp-scaling.openood")["sample"]) == ROLES["test"][1]
+
+
+def test_only_statistics_are_stored(scored: Lake) -> None:
+    """What detectors learn is computed again, and gives the same scores to the last bit from what the lake holds."""
+    assert fits(scored) == {"class-statistics", "feature-norms", "within-class-kurtosis"}
+    first = scores(scored, "mahalanobis", "far")["score"]
+    key = {"benchmark": "main", "model": "m", "dataset": "far", "detector": "mahalanobis"}
+    put(scored, "scores", key, {"sample": [0], "score": [0.0]}, replacing=True)
+    (before,) = scored.partitions("fits")
+    assert run(scored) == 1
+    assert_array_equal(scores(scored, "mahalanobis", "far")["score"], first)
+    assert [before] == scored.partitions("fits")
+
+
+def test_what_earlier_versions_stored_of_detectors_is_let_go(scored: Lake) -> None:
+    """Scores stay current, the manifest drops it, and the garbage collector deletes it."""
+    key = {"model": "m", "dataset": "train", "fit": "mahalanobis"}
+    columns = {"array": ["shift"], "row": [0], "values": [[1.0]]}
+    put(scored, "fits", key, columns, {"detector_version": 1, "statistics": ["x"]})
+    statistics = fits(scored) - {"mahalanobis"}
+    assert run(scored) == 0
+    assert fits(scored) == statistics
+    (manifest,) = scored.partitions("fits")
+    assert not any(map(learned_by_detector, manifest.parts))
+    version = manifest.version
+    assert run(scored) == 0
+    (manifest,) = scored.partitions("fits")
+    assert manifest.version == version
+    deleted = collect(scored.storage, timedelta(0)).deleted
+    assert any("fit=mahalanobis" in entry.key for entry in deleted)
