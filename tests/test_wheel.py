@@ -1,4 +1,4 @@
-"""The wheel, installed into a clean environment without torch, answers from any folder."""
+"""The wheel, installed into a clean environment without torch, answers from any folder, also beside modules of our names."""
 
 from __future__ import annotations
 
@@ -47,12 +47,16 @@ def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None
     command = tmp_path / "venv" / "bin" / "featurestore"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    for name in ("analysis.py", "extract.py", "sql.py"):
+        (elsewhere / name).write_text("raise SystemExit('not to be run')")
     query = [command, "sql", "select model, top1 from accuracy", "--format", "csv", "--lake", lake.location]
     assert _run(*query, cwd=elsewhere) == "model,top1\nm,0.5\n"
     published = [command, "sql", "select count(*) as n from published", "--format", "csv", "--lake", lake.location]
     assert _run(*published, cwd=elsewhere) == "n\n704\n"
     assert "accuracy_vs_unit_test_fpr" in _run(command, "ask", cwd=elsewhere)
     assert _run(command, "ask", "accuracy_vs_unit_test_fpr", "--format", "csv", "--lake", lake.location, cwd=elsewhere)
+    status = ["status", "--lake", lake.location]
+    assert _run(command, *status, cwd=elsewhere) == _run(python, "-m", "featurestore", *status, cwd=elsewhere)
     failed = subprocess.run(
         [command, "extract", "--model", "m", "--dataset", "d", "--lake", lake.location],
         cwd=elsewhere,
