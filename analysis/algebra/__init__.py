@@ -1,1 +1,1 @@
-"""Algebra: what follows from arrays alone, such as class means, Gaussians and subspaces."""
+"""Algebra: class scatter, Gaussians, subspaces and fits of curves, as functions of arrays. All of it stands on SciPy: import by file."""

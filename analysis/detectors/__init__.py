@@ -1,8 +1,8 @@
-"""Detectors: one file each, found by looking; see `base.Detector` for what such a file defines."""
+"""Detectors: rules that score activations, those of one kind in a file, found by looking; see `detector.Detector` for what one says."""
 
 from __future__ import annotations
 
-from analysis.detectors.detector import Detector, FitInputs, score_checked
-from analysis.detectors.registry import detectors, get
+from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
+from analysis.detectors.registry import default_detectors, detectors, get
 
-__all__ = ["Detector", "FitInputs", "detectors", "get", "score_checked"]
+__all__ = ["Detector", "FitInputs", "default_detectors", "detectors", "finite_scores", "get", "score_checked"]

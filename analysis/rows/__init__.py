@@ -1,1 +1,11 @@
-"""Rows: what is read of the lake to learn from and to score."""
+"""Rows: what is read of the lake to learn from and to score, and what every number must satisfy before it counts."""
+
+from __future__ import annotations
+
+from analysis.rows.activations import Activations, Block
+from analysis.rows.head import Head, normalizes, read_head
+from analysis.rows.memo import Memo
+from analysis.rows.shares import hashed, in_tenth
+from analysis.rows.source import Rows
+
+__all__ = ["Activations", "Block", "Head", "Memo", "Rows", "hashed", "in_tenth", "normalizes", "read_head"]

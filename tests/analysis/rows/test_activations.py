@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
 from analysis.rows.activations import Activations
-from analysis.rows.head import Head
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
@@ -80,10 +79,3 @@ def test_blocks_that_do_not_fit_are_refused(feature: NDArray[Any], logits: NDArr
     """Shapes and dtypes are checked when the block is made."""
     with pytest.raises(InputError, match=message):
         Activations(feature, logits)
-
-
-def test_a_head_has_one_bias_per_class() -> None:
-    """Misshapen heads are refused."""
-    assert Head(np.ones((3, 2)), np.zeros(3)).weight.shape == (3, 2)
-    with pytest.raises(InputError, match=r"\[3, 2\] and \[2\]"):
-        Head(np.ones((3, 2)), np.zeros(2))

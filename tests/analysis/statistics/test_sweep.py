@@ -4,10 +4,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.testing import assert_array_equal
 
 from analysis.geometry.projections import WITHIN_KURTOSIS
-from analysis.rows.shares import hashed, in_tenth
 from analysis.rows.source import Rows
 from analysis.statistics.statistic import SweepContext
 from analysis.statistics.sweep import LANES, gather, lanes_of
@@ -49,13 +47,3 @@ def test_each_sweep_is_told_each_row_once(tmp_path: Path) -> None:
 
     gather(Rows(lake, "m", "train"), [WITHIN_KURTOSIS], SweepContext(classes=2, dim=3, rows=50), bar)
     assert told == [50, 50]
-
-
-def test_a_tenth_of_the_samples_is_a_tenth_wherever_it_is_looked_at() -> None:
-    """About a tenth of any stretch, the same samples whatever else is in the block."""
-    samples = np.arange(50_000)
-    kept = in_tenth(samples)
-    assert 4_700 < kept.sum() < 5_300
-    assert_array_equal(kept[1234:1240], in_tenth(samples[1234:1240]))
-    assert len(np.unique(hashed(samples, 3))) == len(samples)
-    assert (hashed(samples, 3) != hashed(samples, 4)).all()

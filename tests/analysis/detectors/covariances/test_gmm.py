@@ -9,10 +9,9 @@ from scipy.stats import multivariate_normal
 
 from analysis.detectors.covariances import gmm
 from analysis.rows.activations import Activations
-from analysis.statistics.class_statistics import CLASS_COUNTS
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import NumericalError
 from tests.analysis.conftest import clustered
-from tests.analysis.gathered import gathered, scored
+from tests.analysis.gathered import scored
 from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
@@ -120,14 +119,3 @@ def test_a_class_of_one_sample_is_named() -> None:
     features = np.random.default_rng(0).normal(size=(9, 2))
     with pytest.raises(NumericalError, match="Class 2 has one sample"):
         scored("gmm", Activations(features), np.array([0, 0, 0, 0, 1, 1, 1, 1, 2]), Activations(features))
-
-
-def test_counts_are_those_of_the_labels() -> None:
-    """Whatever the shards; a label outside the classes is refused."""
-    labels = np.array([2, 0, 2, 2, 1, 0])
-    rows = Activations(np.ones((6, 1)))
-    for shards in (1, 3):
-        found = gathered([CLASS_COUNTS], rows, labels, classes=5, shards=shards, rows_per_block=2)
-        assert found[CLASS_COUNTS.name]["counts"].tolist() == [2, 1, 3, 0, 0]
-    with pytest.raises(InputError, match=r"outside 0\.\.1"):
-        gathered([CLASS_COUNTS], rows, labels, classes=2)

@@ -7,16 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
-from analysis.algebra.class_scatter import class_statistics
-from analysis.algebra.residual_space import axes, head_origin, ninco_dimensions
-from analysis.algebra.subspace import norms_inside, subspace
 from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations, normalise
-from analysis.rows.head import Head
-from featurestore.errors import MissingError, NumericalError
-from tests.analysis.conftest import Labelled, clustered
+from featurestore.errors import NumericalError
+from tests.analysis.conftest import clustered
 from tests.analysis.gathered import gathered, scored
-from tests.analysis.modelled import Modelled, activations_of, modelled
+from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,24 +73,6 @@ def test_a_common_shift_of_the_logits_moves_vim_only_through_its_energy_and_alph
         assert_allclose(scored(name, model.rows, model.labels, moved, classes=4), before + shift, rtol=1e-12)
 
 
-def test_weights_that_sum_to_zero_over_the_classes_leave_the_origin_alone() -> None:
-    """With C <= D and sum_c w_c = 0, the last singular value is rounding: float32 noise in it must not move u."""
-    rng = np.random.default_rng(0)
-    weight = rng.normal(size=(10, 32)).astype(np.float32)
-    weight -= weight.mean(axis=0)
-    bias = rng.normal(size=10)
-    noisy = (weight.astype(float) * (1 + 1e-8 * rng.normal(size=weight.shape))).astype(float)
-    origin = head_origin(Head(weight.astype(float), bias))
-    assert np.linalg.norm(origin) < 10
-    assert_allclose(head_origin(Head(noisy, bias)), origin, atol=1e-5)
-    assert_allclose(weight @ origin, -(bias - bias.mean()), atol=1e-5)
-
-
-def test_dimensions_follow_ninco() -> None:
-    """1000 of 2048 and more, 512 of 768 and more, else half."""
-    assert [ninco_dimensions(dim) for dim in (10, 767, 768, 2047, 2048, 4096)] == [5, 383, 512, 512, 1000, 1000]
-
-
 @pytest.mark.parametrize(
     ("name", "dim", "warned"), [("vim.openood", 256, 128), ("vim", 256, 0), ("residual", 512, 256)]
 )
@@ -116,56 +94,3 @@ def test_features_within_their_principal_axes_are_an_error(name: str) -> None:
     model = modelled(case)
     with pytest.raises(NumericalError, match=r"lie in 20 principal dimensions.*more samples"):
         scored(name, model.rows, case.labels, model.queries)
-
-
-def test_a_model_without_head_is_told_so() -> None:
-    """The origin is the head's."""
-    statistics = class_statistics(np.ones((4, 2)), np.zeros(4, int), 1).to_arrays()
-    with pytest.raises(MissingError, match="no linear head"):
-        axes(statistics, None)
-
-
-@pytest.mark.parametrize("inside", [0, 3, 5, 8, 10])
-def test_norms_inside_a_subspace_keep_their_digits(inside: int) -> None:
-    """By basis or complement, also where nearly all of a row lies outside."""
-    rng = np.random.default_rng(inside)
-    vectors, _ = np.linalg.qr(rng.normal(size=(10, 10)))
-    weights = np.where(np.arange(10) < inside, 1e-7, 1.0) * rng.normal(size=(50, 10))
-    rows = np.concatenate([weights, rng.normal(size=(50, 10))]) @ vectors.T
-    direct = np.linalg.norm(rows @ vectors[:, :inside], axis=1)
-    found = norms_inside(subspace(vectors, 0, inside), rows, np.einsum("nd,nd->n", rows, rows))
-    assert_allclose(found, direct, rtol=1e-8, atol=1e-15)
-    assert subspace(vectors, 0, inside).basis.shape[1] <= 5
-
-
-def naive_neco(model: Modelled) -> Float64:
-    """Z-score, principal components by SVD, ratio of norms, one query at a time."""
-    features = model.rows.feature.astype(float)
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    deviation[deviation <= 1e-12 * np.abs(mean)] = 1
-    _, values, axes = np.linalg.svd((features - mean) / deviation, full_matrices=False)
-    kept = int(np.argmax(np.cumsum(values**2) / np.sum(values**2) >= 0.9)) + 1
-    scores = []
-    assert model.queries.logits is not None
-    for query, logits in zip(model.queries.feature.astype(float), model.queries.logits, strict=True):
-        standard = (query - mean) / deviation
-        scores.append(np.linalg.norm(axes[:kept] @ standard) / np.linalg.norm(standard) * logits.max())
-    return np.array(scores)
-
-
-def test_neco_equals_the_formula(labelled: Labelled) -> None:
-    """The correlation matrix out of class statistics gives the axes that the rows themselves give."""
-    model = modelled(labelled)
-    fast = scored("neco", model.rows, model.labels, model.queries, classes=labelled.num_classes)
-    assert_allclose(fast, naive_neco(model), rtol=1e-6)
-    other = model.shuffled()
-    again = scored("neco", other.rows, other.labels, model.queries, classes=labelled.num_classes, shards=3)
-    assert_allclose(again, fast, rtol=1e-6)
-
-
-def test_neco_needs_features_that_vary() -> None:
-    """Equal rows have no principal axes."""
-    head = Head(np.ones((2, 3)), np.zeros(2))
-    rows = activations_of(np.ones((5, 3)), head)
-    with pytest.raises(NumericalError, match="No feature varies"):
-        scored("neco", rows, np.zeros(5, int), rows, classes=2)

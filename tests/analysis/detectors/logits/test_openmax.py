@@ -10,9 +10,8 @@ from numpy.testing import assert_allclose
 from scipy.optimize import brentq
 
 from analysis.rows.activations import Activations
-from analysis.statistics.group_means import LOGIT_TAILS
 from featurestore.errors import NumericalError
-from tests.analysis.gathered import gathered, scored
+from tests.analysis.gathered import scored
 from tests.analysis.headed import headed
 
 if TYPE_CHECKING:
@@ -68,19 +67,6 @@ def test_fewer_classes_than_ranks() -> None:
     """With two classes the weights are 1 and 1/2."""
     case = headed(3, classes=2, nonnegative=False)
     assert_allclose(scored("openmax", case.fit, case.labels, case.queries), naive_scores(case, alpha=2), rtol=1e-8)
-
-
-def test_the_tail_holds_the_largest_distances(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each class, in descending order, also if they are sorted out again and again; -1 where there are fewer."""
-    monkeypatch.setattr("analysis.statistics.group_means._WAITING", 50)
-    case = headed(5, rows=300, classes=9, nonnegative=False)
-    logits, right = case.fit.logits64, case.fit.predicted == case.labels
-    tails = gathered([LOGIT_TAILS], case.fit, case.labels, shards=3, rows_per_block=20)[LOGIT_TAILS.name]["distances"]
-    assert tails.shape == (9, 20)
-    for c, tail in enumerate(tails):
-        own = logits[right & (case.labels == c)]
-        slow = np.sort(np.linalg.norm(own - own.mean(axis=0), axis=1))[::-1][:20]
-        assert_allclose(tail, np.pad(slow, (0, 20 - len(slow)), constant_values=-1), rtol=1e-10)
 
 
 def test_extreme_logits_stay_within_the_bounds() -> None:
