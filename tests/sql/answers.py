@@ -47,6 +47,17 @@ def mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def t_interval(values: Any) -> tuple[float | None, float | None]:
+    if len(values) < 2:
+        return None, None
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return np.mean(values) - half, np.mean(values) + half
+
+
+def sign_test(negative: int, positive: int) -> float:
+    return float(stats.binomtest(negative, negative + positive).pvalue) if negative + positive else 1.0
+
+
 def accuracy_vs_ninco_fpr(
     pool: Pool, ood: str = "ninco", benchmark: str = "main", aggregation: str = "class_mean", detector: str = "all"
 ) -> list[Row]:
@@ -80,7 +91,7 @@ def clip_gap(
         by_model = grouped(group, lambda r: (r["model"],))
         both = [{r["detector"]: r["fpr95"] for r in of} for of in by_model.values() if len(of) == 2]
         gaps = np.array([of[feature_based] - of[logit_based] for of in both])
-        half = stats.t.ppf(0.975, len(gaps) - 1) * np.std(gaps, ddof=1) / len(gaps) ** 0.5 if len(gaps) > 1 else None
+        low, high = t_interval(gaps)
         wins, losses = int((gaps < 0).sum()), int((gaps > 0).sum())
         answer.append(
             {
@@ -90,11 +101,11 @@ def clip_gap(
                 "feature_fpr95": mean(of[feature_based] for of in both),
                 "logit_fpr95": mean(of[logit_based] for of in both),
                 "gap": mean(gaps),
-                "low": None if half is None else gaps.mean() - half,
-                "high": None if half is None else gaps.mean() + half,
+                "low": low,
+                "high": high,
                 "feature_wins": wins,
                 "logit_wins": losses,
-                "p": float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
+                "p": sign_test(wins, losses),
                 "left_out": len(by_model) - len(both),
             }
         )

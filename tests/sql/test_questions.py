@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,10 @@ from scipy import stats
 
 from featurestore.query import catalog
 from tests.sql import answers, sample_answers
-from tests.sql.conftest import ALIKE
+from tests.sql.answers import grouped, interval, of_model, selected, sign_test, t_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import duckdb
 
@@ -46,22 +46,8 @@ PAIRS = [
     ("input_size", "strong", "large-strong"),
     ("input_size", "b-224", "b-384"),
 ]
+EFFECT_ORDER = "ood_dataset mean_difference detector from_value to_value"
 POOLS = ["whole", "one model", "no recipe", "two pairs", "ties", "none"]
-
-
-def model_row(pool: Pool, name: str) -> Row:
-    return next(model for model in pool.models if model["model"] == name)
-
-
-def selected(pool: Pool, **values: Any) -> list[Row]:
-    return [row for row in pool.metrics if all(row[key] == value for key, value in values.items())]
-
-
-def grouped(rows: Iterable[Row], key: Callable[[Row], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Row]]:
-    groups = defaultdict(list)
-    for row in rows:
-        groups[key(row)].append(row)
-    return groups
 
 
 def accuracy_vs_unit_test_fpr(
@@ -71,9 +57,9 @@ def accuracy_vs_unit_test_fpr(
     return [
         {
             "model": model,
-            "pretraining": model_row(pool, model)["pretraining"],
+            "pretraining": of_model(pool, model)["pretraining"],
             "detector": name,
-            "accuracy": model_row(pool, model)["accuracy"],
+            "accuracy": of_model(pool, model)["accuracy"],
             "mean_fpr95": np.mean([row["fpr95"] for row in group]),
             "failed": sum(row["fpr95"] > 0.1 for row in group),
             "unit_tests": len(group),
@@ -87,39 +73,18 @@ def accuracy_fpr_correlation(pool: Pool, benchmark: str = "main", aggregation: s
     rows = selected(pool, benchmark=benchmark, aggregation=aggregation)
     answer = []
     cells = grouped(rows, lambda r: (r["ood_dataset"], "all", r["detector"]))
-    cells |= grouped(rows, lambda r: (r["ood_dataset"], model_row(pool, r["model"])["pretraining"], r["detector"]))
+    cells |= grouped(rows, lambda r: (r["ood_dataset"], of_model(pool, r["model"])["pretraining"], r["detector"]))
     for (ood, pretraining, detector), every in cells.items():
-        group = [r for r in every if model_row(pool, r["model"])["accuracy"] is not None]
-        accuracy = [model_row(pool, r["model"])["accuracy"] for r in group]
+        group = [r for r in every if of_model(pool, r["model"])["accuracy"] is not None]
+        accuracy = [of_model(pool, r["model"])["accuracy"] for r in group]
         fpr = [r["fpr95"] for r in group]
         defined = len(set(accuracy)) > 1 and len(set(fpr)) > 1
         pearson = np.corrcoef(accuracy, fpr)[0, 1] if defined else None
         spearman = stats.spearmanr(accuracy, fpr).statistic if defined else None
-        pearson_low, pearson_high = fisher(pearson, len(group), 0.0)
-        spearman_low, spearman_high = fisher(spearman, len(group), (spearman or 0.0) ** 2 / 2)
-        answer.append(
-            {
-                "ood_dataset": ood,
-                "pretraining": pretraining,
-                "detector": detector,
-                "models": len(group),
-                "left_out": len(every) - len(group),
-                "pearson": pearson,
-                "pearson_low": pearson_low,
-                "pearson_high": pearson_high,
-                "spearman": spearman,
-                "spearman_low": spearman_low,
-                "spearman_high": spearman_high,
-            }
-        )
+        row = {"ood_dataset": ood, "pretraining": pretraining, "detector": detector, "models": len(group)}
+        row |= {"left_out": len(every) - len(group), "pearson": pearson, "spearman": spearman}
+        answer.append(row | interval("pearson", pearson, len(group)) | interval("spearman", spearman, len(group)))
     return answer
-
-
-def fisher(r: float | None, n: int, excess: float) -> tuple[float | None, float | None]:
-    if r is None or n <= 3:
-        return None, None
-    half = stats.norm.ppf(0.975) * np.sqrt((1 + excess) / (n - 3))
-    return np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)
 
 
 def best_detector(pool: Pool, benchmark: str = "main", aggregation: str = "class_mean") -> list[Row]:
@@ -128,7 +93,7 @@ def best_detector(pool: Pool, benchmark: str = "main", aggregation: str = "class
         key: min(r["fpr95"] for r in group)
         for key, group in grouped(rows, lambda r: (r["ood_dataset"], r["model"])).items()
     }
-    by = grouped(rows, lambda r: (r["ood_dataset"], model_row(pool, r["model"])["pretraining"], r["detector"]))
+    by = grouped(rows, lambda r: (r["ood_dataset"], of_model(pool, r["model"])["pretraining"], r["detector"]))
     return [
         {
             "ood_dataset": ood,
@@ -147,7 +112,7 @@ def high_accuracy_failures(
     pool: Pool, benchmark: str = "main", unit_tests: str = "unit-tests", top: int = 5, threshold: float = 0.1
 ) -> list[Row]:
     rows = selected(pool, benchmark=benchmark, ood_dataset=unit_tests, aggregation="class")
-    accuracies = {r["model"]: model_row(pool, r["model"])["accuracy"] for r in rows}
+    accuracies = {r["model"]: of_model(pool, r["model"])["accuracy"] for r in rows}
     ranked = [name for name, accuracy in accuracies.items() if accuracy is not None]
     leaders = sorted(ranked, key=lambda name: (-accuracies[name], name))[:top]
     failing = [r for r in rows if r["model"] in leaders and r["fpr95"] > threshold]
@@ -181,7 +146,7 @@ def unit_test_heatmap(
 
 def known(pool: Pool, name: str, ingredient: str) -> str | None:
     """A model's value of an ingredient as text, joined by + where it is two."""
-    values = [(ALIKE | model_row(pool, name)).get(part) for part in ingredient.split("+")]
+    values = [of_model(pool, name).get(part) for part in ingredient.split("+")]
     return None if None in values else "+".join(str(value) for value in values)
 
 
@@ -229,24 +194,13 @@ def summary(key: tuple[Any, ...], group: list[Row]) -> Row:
     }
 
 
-def t_interval(values: Any) -> tuple[float | None, float | None]:
-    if len(values) < 2:
-        return None, None
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return np.mean(values) - half, np.mean(values) + half
-
-
-def sign_test(negative: int, positive: int) -> float:
-    return float(stats.binomtest(negative, negative + positive).pvalue) if negative + positive else 1.0
-
-
 # By question: the golden answer, and the columns that order it (those with a minus sign: largest first).
 GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "accuracy_fpr_correlation": (accuracy_fpr_correlation, "ood_dataset pretraining spearman detector"),
     "accuracy_vs_unit_test_fpr": (accuracy_vs_unit_test_fpr, "mean_fpr95 model detector"),
     "best_detector": (best_detector, "ood_dataset pretraining mean_fpr95 detector"),
     "accuracy_vs_ninco_fpr": (answers.accuracy_vs_ninco_fpr, "fpr95 model detector"),
-    "augmentation_effect": (effect("augmentation"), "ood_dataset mean_difference detector from_value to_value"),
+    "augmentation_effect": (effect("augmentation"), EFFECT_ORDER),
     "best_recipe": (answers.best_recipe, answers.RECIPE_ORDER),
     "clip_gap": (answers.clip_gap, "ood_dataset pretraining"),
     "confused_with": (sample_answers.confused_with, "-accepted ood_class place"),
@@ -259,17 +213,17 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "published_accuracy_vs_fpr": (answers.published_accuracy_vs_fpr, "-accuracy model detector"),
     "published_best_detector": (answers.published_best_detector, "pretraining mean_fpr95 detector"),
     "published_comparison": (answers.published_comparison, "model published_model detector ood_dataset"),
-    "resolution_effect": (effect("input_size"), "ood_dataset mean_difference detector from_value to_value"),
+    "resolution_effect": (effect("input_size"), EFFECT_ORDER),
     "soup_vs_ingredients": (answers.soup_vs_ingredients, "soup ood_dataset detector"),
     "dropout_effect": (
         effect("dropout", "dropout+stochastic_depth"),
-        "ood_dataset mean_difference detector from_value to_value",
+        EFFECT_ORDER,
     ),
-    "finetune_lr_effect": (effect("finetune_lr"), "ood_dataset mean_difference detector from_value to_value"),
+    "finetune_lr_effect": (effect("finetune_lr"), EFFECT_ORDER),
     "high_accuracy_failures": (high_accuracy_failures, "-accuracy model -failed detector"),
-    "pretraining_effect": (effect("pretraining"), "ood_dataset mean_difference detector from_value to_value"),
+    "pretraining_effect": (effect("pretraining"), EFFECT_ORDER),
     "unit_test_heatmap": (unit_test_heatmap, "model -fpr95 unit_test"),
-    "weight_decay_effect": (effect("weight_decay"), "ood_dataset mean_difference detector from_value to_value"),
+    "weight_decay_effect": (effect("weight_decay"), EFFECT_ORDER),
 }
 OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "accuracy_vs_ninco_fpr": [{"detector": "knn", "aggregation": "pooled"}, {"ood": "unit-tests"}],
