@@ -141,3 +141,21 @@ def test_a_field_of_another_shape_is_no_manifest(change: Callable[[dict[str, Any
     """Missing, added or mistyped fields are found when the manifest is read, not somewhere later."""
     with pytest.raises(CorruptionError, match="is not a manifest"):
         from_json(altered(change), "p")
+
+
+def test_a_fragment_says_what_contradicts_it() -> None:
+    """A size or a number of rows that is not its own, and that there is nothing."""
+    (fragment,) = part("msp").fragments
+    assert (fragment.size_problem(100), fragment.rows_problem(3)) == ("", "")
+    assert fragment.size_problem(None) == "it is missing"
+    assert fragment.size_problem(0) == "it has 0 bytes instead of 100"
+    assert fragment.rows_problem(4) == "it has 4 rows instead of 3"
+
+
+def test_a_manifest_says_where_it_and_its_fragments_lie() -> None:
+    manifest = commit(None, part("msp"), part("gen"))
+    assert manifest is not None
+    folder = "scores/benchmark=main/model=m/dataset=d"
+    assert manifest.path == f"{folder}/_manifest.1.json"
+    ((path, fragment),) = manifest.files(part("gen"))
+    assert (path, fragment) == (f"{folder}/detector=gen/000000000000-00000.parquet", part("gen").fragments[0])

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from featurestore import CorruptionError, Lake, MissingError
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import snapshot
+from featurestore.partitions import reading, snapshot
+from featurestore.partitions.encoding import ROW_GROUP_ROWS
 from featurestore.partitions.writing import Target, commit, write_fragment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
@@ -141,3 +142,36 @@ def test_a_lake_that_moved_still_reads(filled: Lake, tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, wanted)
     assert copy.sql("select count(*) from activations").fetchall() == [(41,)]
     assert copy.scan("activations").collect().height == 41
+
+
+def test_pieces_hold_what_blocks_hold(filled: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function for each small fragment, and for each row group of a large one; in any order."""
+    expected = joined(blocks(filled))
+    for hashed in (1 << 30, 0):
+        monkeypatch.setattr(snapshot, "HASHED_BYTES", hashed)
+        pieces = filled.pieces(**KEY, columns=COLUMNS)
+        found = [piece() for piece in reversed(pieces)]
+        for column, wanted in zip(joined(found[::-1]), expected, strict=True):
+            np.testing.assert_array_equal(column, wanted)
+        assert len(pieces) == 2
+
+
+def test_few_row_groups_are_read_ahead(
+    lake: Lake, activations: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: memory is bounded. A reader that stops early leaves the others alone."""
+    write(lake, activations(9 * ROW_GROUP_ROWS))
+    begun: list[int] = []
+    groups = reading._row_groups
+
+    def counted(*part: Any) -> Iterator[Any]:
+        for number, group in enumerate(groups(*part)):
+            begun.append(number)
+            yield group
+
+    monkeypatch.setattr(reading, "_row_groups", counted)
+    found = lake.batches(**KEY, columns=["sample"])
+    next(found)
+    found.close()
+    assert begun == [0, 1, 2]
+    assert sum(len(samples) for (samples,) in lake.batches(**KEY, columns=["sample"])) == 9 * ROW_GROUP_ROWS

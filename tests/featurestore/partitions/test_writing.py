@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from featurestore.errors import ConflictError
+from featurestore.errors import ConflictError, StorageError
 from featurestore.layout.manifest import from_json
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
-from featurestore.partitions.writing import Target, commit, find, resume, write_fragment, write_part
+from featurestore.partitions.writing import Target, commit, find, find_all, resume, write_fragment, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,3 +190,36 @@ def test_the_writer_leaves_no_other_files(lake: Lake, put: Callable[..., Target]
     put(lake, "accuracy", {"model": "m", "dataset": "d"}, {"n": [1], "top1": [0.5], "top5": [1.0]})
     suffixes = sorted(path.suffix for path in tmp_path.rglob("*") if path.is_file())
     assert suffixes == [".json", ".parquet"]
+
+
+def test_what_is_held_of_many_targets_is_found_at_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of another fingerprint count as missing, and each partition's manifest is read once."""
+    for detector in ("msp", "gen"):
+        write_part(lake.storage, target(detector), rows(1.0), replacing=False)
+    read: list[str] = []
+    get = lake.storage.get
+    monkeypatch.setattr(lake.storage, "get", lambda key: read.append(key) or get(key))
+    elsewhere = Target(SCORES, {**KEY, "model": "n"}, {"seed": 0}, {"detector": "msp"})
+    wanted = [target("msp"), target("gen", seed=1), target("gen"), target("knn"), elsewhere]
+    found = find_all(lake.storage, wanted)
+    assert [part and part.key["detector"] for part in found] == ["msp", None, "gen", None, None]
+    assert len(read) == 1
+
+
+def test_a_fragment_that_vanished_is_not_committed(lake: Lake) -> None:
+    """Garbage collection may have taken what an earlier attempt left: nothing becomes visible."""
+    fragments = [write_fragment(lake.storage, target(), number, rows(1.0)) for number in range(2)]
+    lake.storage.delete([f"{target().folder}/{fragments[1].path}"])
+    with pytest.raises(StorageError, match=r"00001\.parquet vanished before it was committed: run the job again"):
+        commit(lake.storage, SCORES, KEY, [target().part(fragments)], replacing=False)
+    assert lake.partitions("scores") == []
+
+
+def test_a_commit_that_always_loses_gives_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other writers cannot keep a job busy for ever."""
+    part = target().part([write_fragment(lake.storage, target(), 0, rows(1.0))])
+    tries: list[str] = []
+    monkeypatch.setattr(lake.storage, "create", lambda key, _: bool(tries.append(key)))
+    with pytest.raises(StorageError, match=r"other jobs kept changing it\. Try again"):
+        commit(lake.storage, SCORES, KEY, [part], replacing=False)
+    assert len(tries) == 100
