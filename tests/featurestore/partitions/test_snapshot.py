@@ -137,3 +137,11 @@ def test_a_fragment_is_compared_before_it_counts(filled: Lake, monkeypatch: pyte
             snapshot.check(filled.storage, [(path, altered)])
     with pytest.raises(CorruptionError, match="it is missing"):
         snapshot.check(filled.storage, [(f"{path}-not", fragment)])
+
+
+def test_a_fragment_of_other_rows_than_its_manifest_says_is_not_read(filled: Lake) -> None:
+    """Rows are never missing in silence."""
+    path = folder(filled) / "_manifest.1.json"
+    path.write_text(path.read_text().replace('"rows": 41', '"rows": 40'))
+    with pytest.raises(CorruptionError, match="it has 41 rows instead of 40"):
+        rows(filled)
