@@ -19,8 +19,8 @@ from sklearn.covariance import EmpiricalCovariance
 from analysis.algebra.class_scatter import ClassStatistics
 from analysis.detectors.registry import default_detectors, get
 from analysis.geometry.measures import mean_measures, principal_axes, scatter_measures
-from analysis.lineage.benchmark import benchmarks
-from analysis.lineage.targets import source_of
+from analysis.lineage.benchmark import read_benchmarks
+from analysis.lineage.learning_set import learning_set_of
 from analysis.rows.head import Head, read_head
 from analysis.rows.source import Rows
 from analysis.scoring.blocks import score_rows
@@ -55,7 +55,7 @@ JUDGED = tuple(name for name, role in DATASETS.items() if role != "fit")
 def fits_of(location: str) -> ModelFits:
     """The fits of the lake's one model."""
     lake = Lake(location)
-    (benchmark,) = benchmarks(lake)
+    (benchmark,) = read_benchmarks(lake)
     activations = {m.key["dataset"]: m.parts[0] for m in lake.partitions("activations", model=MODEL)}
     return ModelFits(lake, benchmark, MODEL, activations, CLASSES, read_head(lake, MODEL, activations), print)
 
@@ -75,7 +75,7 @@ def sweep_of(location: str, names: Sequence[str]) -> float:
     """One sweep for some statistics."""
     known = {s.name: s for s in (CLASS_STATISTICS, UNIT_CLASS_STATISTICS)}
     fits = fits_of(location)
-    source = source_of(fits.benchmark, FIT, fits.activations)
+    source = learning_set_of(fits.benchmark, FIT, fits.activations)
     assert source
     start = time.perf_counter()
     gather(fits.rows(source), [known[name] for name in names], fits.context(source))
@@ -139,7 +139,7 @@ def timed(statistic: Statistic, times: dict[str, float]) -> Statistic:
 def fit_all(location: str) -> None:
     """Everything that the default detectors learn, in as few sweeps as it takes; what is shared counts for whoever came first."""
     fits = fits_of(location)
-    source = source_of(fits.benchmark, FIT, fits.activations)
+    source = learning_set_of(fits.benchmark, FIT, fits.activations)
     assert source
     times: dict[str, float] = {}
     needs = {need.name: timed(need, times) for d in default_detectors() for need in d.needs if need.source == FIT}

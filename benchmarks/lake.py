@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from analysis.detectors import detectors
 from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.targets import accuracy_target, metrics_target, score_target, statistic_targets
+from analysis.lineage.ingredients import accuracy_target, metrics_target, score_target, statistic_targets
 from benchmarks.lakes import activations, put, put_dataset, put_rows
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake

@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.lineage.benchmark import benchmarks
+from analysis.lineage.benchmark import read_benchmarks
 from analysis.metrics.table import write_metrics
 from benchmarks.lakes.random_scores import Shape, make
 from benchmarks.measure import Measurement, best, measure
@@ -83,7 +83,7 @@ def rebuild_metrics(location: str) -> float:
     shutil.rmtree(Path(location) / "metrics")
     lake = Lake(location)
     start = time.perf_counter()
-    (benchmark,) = benchmarks(lake)
+    (benchmark,) = read_benchmarks(lake)
     prints: dict[str, dict[str, dict[str, str]]] = {}
     for manifest in lake.partitions("scores"):
         of = {part.key["detector"]: part.fingerprint for part in manifest.parts}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,9 @@ from analysis.detectors import registry
 from analysis.ensembles import combining
 from analysis.ensembles.combining import MEAN_RANK, WEIGHTED
 from analysis.ensembles.ensemble import SOURCE, Ensemble, Member, current_ensemble_scores, ensemble_target, is_ensemble
-from analysis.lineage.benchmark import benchmarks
-from analysis.lineage.targets import current_scores
-from analysis.metrics.id_rank import id_rank
-from analysis.metrics.table import write_metrics
-from analysis.scoring.summary import Summary
+from analysis.lineage.benchmark import read_benchmarks
+from analysis.lineage.current_scores import current_scores
+from analysis.metrics import id_rank, write_metrics
 from featurestore.errors import InputError, LakeError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.names import nearest, pick
@@ -34,25 +31,27 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest
 
 
-def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, report: Callable[[str], None]) -> Summary:
+def combine(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable[[str], None]) -> tuple[int, int, int]:
     """Combine the members' scores on every dataset where they are missing or stale, and compute the metrics.
 
     Args:
         lake: The lake.
         ensemble: The ensemble; one of its name must have the same members.
         benchmark: Only this benchmark.
-        report: Is told each benchmark in a line.
+        say: Is told each benchmark in a line.
+
+    Returns:
+        How many score partitions were made and found, and in how many benchmarks a member has no scores.
 
     Raises:
-        MissingError: A member has no scores.
+        MissingError: A member has no scores in any benchmark.
         InputError: The name is that of a model or of another ensemble; a member's scores are stale, or of other samples
             than another's; or the weights cannot be tuned so.
         NumericalError: A member's ID scores are all equal, or no member tells ID from OOD.
     """
-    start = time.monotonic()
     lake.check_exists()
     _check_name(lake, ensemble)
-    found = benchmarks(lake, benchmark)
+    found = read_benchmarks(lake, benchmark)
     made = reused = 0
     refused: list[MissingError] = []
     for one in found:
@@ -64,14 +63,14 @@ def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, report
             refused.append(error)
             continue
         made, reused = made + scorer.made, reused + scorer.reused
-        report(scorer.said())
+        say(scorer.said())
     if len(refused) == len(found):
         raise refused[0]
-    return Summary(made, reused, len(refused), time.monotonic() - start)
+    return made, reused, len(refused)
 
 
 def refresh_ensembles(
-    lake: Lake, names: Sequence[str], benchmark: str | None, report: Callable[[str], None]
+    lake: Lake, names: Sequence[str], benchmark: str | None, say: Callable[[str], None]
 ) -> tuple[int, int, int]:
     """Combine again what a change made stale; return how many score partitions were made, found and not possible.
 
@@ -79,20 +78,18 @@ def refresh_ensembles(
         lake: The lake.
         names: Only these ensembles; all if empty.
         benchmark: Only this benchmark.
-        report: Is told each benchmark in a line, and each ensemble that stays as it is.
+        say: Is told each benchmark in a line, and each ensemble that stays as it is.
     """
     counts = np.zeros(3, int)
     for name, recipe in ensembles_of(lake).items():
         members = tuple(Member(*one.split("/", 1)) for one in recipe["ensemble_of"])
-        for combine in recipe["combine"] if not names or name in names else ():
-            tuned_on = recipe["tuned_on"] if combine == WEIGHTED else None
+        for combination in recipe["combine"] if not names or name in names else ():
+            tuned_on = recipe["tuned_on"] if combination == WEIGHTED else None
             try:
-                done = score_ensemble(lake, Ensemble(name, members, combine, tuned_on), benchmark, report)
+                counts += combine(lake, Ensemble(name, members, combination, tuned_on), benchmark, say)
             except LakeError as error:
-                report(f"{name} stays as it is: {error}")
+                say(f"{name} stays as it is: {error}")
                 counts += (0, 0, 1)
-            else:
-                counts += (done.scored, done.reused, done.skipped)
     made, reused, skipped = map(int, counts)
     return made, reused, skipped
 

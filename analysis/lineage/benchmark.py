@@ -44,7 +44,7 @@ class Dataset:
     digest: str
 
 
-def benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
+def read_benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
     """The benchmarks of a lake that can be scored: those with an ID test dataset.
 
     Args:
@@ -55,7 +55,7 @@ def benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
         MissingError: There is none, or none of that name.
     """
     known = datasets(lake)
-    found = scorable(known)
+    found = benchmarks_of(known)
     if name is not None:
         pick("benchmark", name, {benchmark for dataset in known for benchmark in dataset.benchmarks})
         found = [benchmark for benchmark in found if benchmark.name == name]
@@ -75,7 +75,7 @@ def datasets(lake: Lake) -> list[Dataset]:
     return found
 
 
-def scorable(known: Iterable[Dataset]) -> list[Benchmark]:
+def benchmarks_of(known: Iterable[Dataset]) -> list[Benchmark]:
     """The benchmarks that datasets make up, in order of name; those without an ID test dataset are left out."""
     roles: dict[str, dict[str, list[str]]] = {}
     for dataset in known:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from analysis.lineage.targets import metrics_target
+from analysis.lineage.ingredients import metrics_target
 from analysis.metrics.groups import IdReference
 from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
 from featurestore.layout.tables import TABLES

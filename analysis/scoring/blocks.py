@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.detectors import Detector
-    from analysis.lineage.targets import Source
+    from analysis.lineage.learning_set import LearningSet
     from analysis.rows.activations import Block
     from analysis.rows.source import Read, Rows
     from analysis.scoring.fits import ModelFits
@@ -77,14 +77,14 @@ def score_rows(
     return samples, whole, failed
 
 
-def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits, source: Source) -> Scores:
+def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits, learning_set: LearningSet) -> Scores:
     """Score a dataset against every sample of the fit dataset; as many samples at once as memory allows.
 
     Args:
         rows: Which activations.
         detectors: Detectors that compare.
         fits: The model's fits.
-        source: The fit dataset.
+        learning_set: The fit dataset.
 
     Returns:
         Scores by detector, float64, shape [n], in row order.
@@ -92,14 +92,14 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
     Raises:
         NumericalError: A score is NaN or infinite.
     """
-    context = fits.context(source)
+    context = fits.context(learning_set)
     blocks = [read() for read in rows.read(["feature", "logits"])]
     at_once = max(1, context.memory // (8 * 8 * max(context.dim + context.classes, 1)))
     parts: list[Scores] = []
     for queries in _chunks(blocks, at_once):
         statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
-        bar = partial(progress, f"{rows.model}: {rows.dataset} against {source.dataset}", context.rows)
-        done = gather(fits.rows(source), statistics.values(), context, bar, run=fits.run)
+        bar = partial(progress, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
+        done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.run)
         parts.append(
             {
                 name: finite_scores(name, np.asarray(done[statistic.name]["score"]), len(queries))

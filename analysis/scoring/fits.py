@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from analysis.detectors import FitInputs
-from analysis.lineage.targets import learned_by_detector, source_of, statistic_target
+from analysis.lineage.ingredients import learned_by_detector, statistic_target
+from analysis.lineage.learning_set import learning_set_of
 from analysis.rows.source import Rows
 from analysis.scoring.stored_statistics import read_statistic, write_statistic
 from analysis.statistics.statistic import FIT, SweepContext, with_earlier
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from analysis.detectors import Detector
     from analysis.lineage.benchmark import Benchmark
-    from analysis.lineage.targets import Source
+    from analysis.lineage.learning_set import LearningSet
     from analysis.rows.head import Head
     from analysis.statistics.statistic import Arrays, Statistic
     from analysis.statistics.sweep import Runner
@@ -74,9 +75,9 @@ class ModelFits:
             NumericalError: Activations are NaN or infinite.
         """
         fits: dict[str, Any] = {detector.name: None for detector in detectors if not detector.fit}
-        source = source_of(self.benchmark, FIT, self.activations)
+        learning_set = learning_set_of(self.benchmark, FIT, self.activations)
         # Without a fit dataset nothing is learned from its features.
-        dtype = self.context(source).dtype if source else "float64"
+        dtype = self.context(learning_set).dtype if learning_set else "float64"
         inputs = FitInputs(self._needed(detectors), self.head, dtype)
         for detector in detectors:
             try:
@@ -90,13 +91,13 @@ class ModelFits:
             self.say(f"{self.model}: {warning}")
         return fits
 
-    def rows(self, source: Source) -> Rows:
-        """The rows of a source."""
-        return Rows(self.lake, self.model, source.dataset, source.tenth, self.head)
+    def rows(self, learning_set: LearningSet) -> Rows:
+        """The rows of a learning set."""
+        return Rows(self.lake, self.model, learning_set.dataset, learning_set.tenth, self.head)
 
-    def context(self, source: Source, results: Mapping[str, Arrays] | None = None) -> SweepContext:
-        """What is known of the model and a source."""
-        part = self.activations[source.dataset]
+    def context(self, learning_set: LearningSet, results: Mapping[str, Arrays] | None = None) -> SweepContext:
+        """What is known of the model and a learning set."""
+        part = self.activations[learning_set.dataset]
         # Whoever has no linear head may still have features: their width stands in the rows.
         dim = self.head.weight.shape[1] if self.head else self._width("feature_dim")
         dtype = str(part.ingredients.get("dtype", "float32"))
@@ -112,25 +113,27 @@ class ModelFits:
         needs |= {need for need in self.also if any(other.source == need.source for other in needs)}
         found: dict[str, Arrays] = {}
         for kind in sorted({need.source for need in needs}):
-            source = source_of(self.benchmark, kind, self.activations)
-            if source:
-                found |= self.statistics(source, [need for need in needs if need.source == kind])
+            learning_set = learning_set_of(self.benchmark, kind, self.activations)
+            if learning_set:
+                found |= self.statistics(learning_set, [need for need in needs if need.source == kind])
         return found
 
-    def statistics(self, source: Source, needs: Sequence[Statistic]) -> dict[str, Arrays]:
-        """Statistics of a source by name, with those that they come after: from the lake, else gathered now and stored."""
-        targets = {need.name: statistic_target(self.model, source, need) for need in with_earlier(needs)}
+    def statistics(self, learning_set: LearningSet, needs: Sequence[Statistic]) -> dict[str, Arrays]:
+        """Statistics of a learning set by name, with those that they come after: from the lake, else gathered now and stored."""
+        targets = {need.name: statistic_target(self.model, learning_set, need) for need in with_earlier(needs)}
         held = zip(targets, writing.find_all(self.lake.storage, targets.values()), strict=True)
         found: dict[str, Arrays] = {
-            name: read_statistic(self.lake, self.model, source.dataset, name) for name, part in held if part
+            name: read_statistic(self.lake, self.model, learning_set.dataset, name) for name, part in held if part
         }
         missing = [need for need in needs if need.name not in found]
         if not missing:
             return found
-        bar = partial(progress, f"{self.model}: statistics of {source.dataset}", self.activations[source.dataset].rows)
-        fresh = gather(self.rows(source), missing, self.context(source, found), bar, run=self.run)
+        bar = partial(
+            progress, f"{self.model}: statistics of {learning_set.dataset}", self.activations[learning_set.dataset].rows
+        )
+        fresh = gather(self.rows(learning_set), missing, self.context(learning_set, found), bar, run=self.run)
         parts = [write_statistic(self.lake, targets[name], arrays) for name, arrays in fresh.items()]
-        commit_statistics(self.lake, self.model, source.dataset, parts)
+        commit_statistics(self.lake, self.model, learning_set.dataset, parts)
         return found | fresh
 
 

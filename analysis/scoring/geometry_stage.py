@@ -11,7 +11,7 @@ from analysis.algebra.class_scatter import ClassStatistics
 from analysis.geometry.feature_norms import FEATURE_NORMS
 from analysis.geometry.measures import mean_measures, norm_measures, principal_axes, scatter_measures
 from analysis.geometry.projections import WITHIN_KURTOSIS
-from analysis.lineage.targets import geometry_target
+from analysis.lineage.ingredients import geometry_target
 from analysis.rows.source import Rows
 from analysis.statistics.class_statistics import CLASS_STATISTICS
 from featurestore.layout.tables import TABLES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.lineage.targets import Source
+    from analysis.lineage.learning_set import LearningSet
     from analysis.scoring.fits import ModelFits
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
@@ -32,40 +32,40 @@ NEEDS = (CLASS_STATISTICS, FEATURE_NORMS, WITHIN_KURTOSIS)
 
 
 def missing_geometry(
-    lake: Lake, model: str, source: Source, activations: Mapping[str, Part], datasets: Iterable[str]
+    lake: Lake, model: str, learning_set: LearningSet, activations: Mapping[str, Part], datasets: Iterable[str]
 ) -> list[writing.Target]:
     """The partitions of a model's geometry that are missing or stale.
 
     Args:
         lake: The lake.
         model: The model.
-        source: The fit dataset.
+        learning_set: The fit dataset.
         activations: The model's activations by dataset.
         datasets: ID test and OOD datasets among them.
     """
-    names = (source.dataset, *datasets)
-    targets = [geometry_target(model, name, source, activations[name].fingerprint) for name in names]
+    names = (learning_set.dataset, *datasets)
+    targets = [geometry_target(model, name, learning_set, activations[name].fingerprint) for name in names]
     held = writing.find_all(lake.storage, targets)
     return [target for target, part in zip(targets, held, strict=True) if part is None]
 
 
-def write_geometry(fits: ModelFits, source: Source, targets: Iterable[writing.Target]) -> None:
+def write_geometry(fits: ModelFits, learning_set: LearningSet, targets: Iterable[writing.Target]) -> None:
     """Measure and store the geometry of a model's features.
 
     Args:
         fits: The model's fits.
-        source: The fit dataset.
+        learning_set: The fit dataset.
         targets: What to make, by `missing_geometry`.
     """
-    gathered = fits.statistics(source, NEEDS)
+    gathered = fits.statistics(learning_set, NEEDS)
     statistics = ClassStatistics.from_arrays(gathered[CLASS_STATISTICS.name])
     axes = principal_axes(statistics)
     for target in targets:
         name = target.key["dataset"]
         found: dict[str, object] = {"role": _role(fits, name)}
-        if name == source.dataset:
+        if name == learning_set.dataset:
             found |= norm_measures(gathered[FEATURE_NORMS.name])
-            found |= scatter_measures(statistics, fits.context(source).dtype)
+            found |= scatter_measures(statistics, fits.context(learning_set).dtype)
             found |= mean_measures(statistics, fits.head)
             kurtosis = gathered[WITHIN_KURTOSIS.name]["kurtosis"]
             found |= {

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from analysis.lineage.stages import STAGES
+from analysis.status.stage import STAGES
 from featurestore.quantities import age_text, bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from analysis.lineage.stages import Stage
-    from analysis.status.status import Row
+    from analysis.status.graph import Row
+    from analysis.status.stage import Stage
 
 _LONG = pa.schema(
     [

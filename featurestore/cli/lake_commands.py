@@ -29,11 +29,9 @@ def status(
     import polars as pl
 
     from analysis.detectors.registry import default_detectors, detectors
-    from analysis.lineage.holdings import read_holdings
-    from analysis.status.status import status as judge
-    from analysis.status.table import long, summary, wide
+    from analysis.status import long, read_lake_index, status_rows, summary, wide
 
-    rows = judge(read_holdings(open_lake(lake)), detectors(), model or (), dataset or ())
+    rows = status_rows(read_lake_index(open_lake(lake)), detectors(), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
     table = wide(rows, usual, now) if format_ in {"table", "markdown"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():

@@ -41,15 +41,14 @@ def score(
 ) -> None:
     """Fit detectors, score activations and compute metrics, where they are missing or stale."""
     from analysis.detectors import registry
-    from analysis.scoring.job import Means, Selection, score
+    from analysis.scoring import Means, Selection, score, score_ensemble
     from featurestore.quantities import parse_bytes
 
     for name in plugin or ():
         say(f"{name}: {', '.join(registry.load_plugin(name))}")
     opened = open_lake(lake)
     if ensemble:
-        from analysis.ensembles.ensemble import parse
-        from analysis.ensembles.job import score_ensemble
+        from analysis.ensembles import parse
 
         summary = score_ensemble(opened, parse(ensemble, detector or (), combine, tune_on), benchmark, say)
     else:

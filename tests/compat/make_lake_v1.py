@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from analysis.scoring.job import Selection, score
+from analysis.scoring import Selection, score
 from benchmarks.lakes import activations, put, put_head, put_rows
 from featurestore import Lake
 from featurestore.layout.tables import TABLES

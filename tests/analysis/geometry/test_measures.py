@@ -13,7 +13,7 @@ from analysis.geometry.feature_norms import FEATURE_NORMS
 from analysis.geometry.measures import mean_measures, norm_measures, principal_axes, scatter_measures
 from analysis.geometry.projections import DIRECTIONS, WITHIN_KURTOSIS
 from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.targets import source_of
+from analysis.lineage.learning_set import learning_set_of
 from analysis.rows.activations import Activations
 from analysis.rows.head import Head
 from analysis.scoring.fits import ModelFits
@@ -140,7 +140,7 @@ def test_each_fit_dataset_measures_by_itself(lake: Lake) -> None:
         parts = {m.key["dataset"]: m.parts[0] for m in lake.partitions("activations", model="m")}
         for fit in ("train", "other"):
             fits = ModelFits(lake, Benchmark(fit, fit, "test", ("far",)), "m", parts, 2, None, print)
-            source = source_of(fits.benchmark, FIT, parts)
+            source = learning_set_of(fits.benchmark, FIT, parts)
             assert source
             missing = missing_geometry(lake, "m", source, parts, ["far"])
             made.append(len(missing))

@@ -9,7 +9,8 @@ import pytest
 
 from analysis.detectors import get
 from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.targets import score_target, source_of, statistic_target
+from analysis.lineage.ingredients import score_target, statistic_target
+from analysis.lineage.learning_set import learning_set_of
 from analysis.statistics.statistic import FIT, VALIDATION
 from featurestore.layout import head_input
 from featurestore.layout.manifest import Part
@@ -86,8 +87,8 @@ def test_scores_do_not_depend_on_what_they_do_not_read() -> None:
 
 def test_a_tenth_and_the_whole_are_different_statistics() -> None:
     """Of one dataset, that is: the ID test set, which is somebody's validation data elsewhere."""
-    tenth = source_of(replace(BENCHMARK, val=None), VALIDATION, ACTIVATIONS)
-    whole = source_of(replace(BENCHMARK, val="test"), VALIDATION, ACTIVATIONS)
+    tenth = learning_set_of(replace(BENCHMARK, val=None), VALIDATION, ACTIVATIONS)
+    whole = learning_set_of(replace(BENCHMARK, val="test"), VALIDATION, ACTIVATIONS)
     assert tenth
     assert whole
     assert (tenth.dataset, tenth.tenth, whole.dataset, whole.tenth) == ("test", True, "test", False)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from analysis.lineage.targets import learned_by_detector
+from analysis.lineage.ingredients import learned_by_detector
 from analysis.rows.source import in_tenth
-from analysis.scoring.job import Selection, score
+from analysis.scoring import Selection, score
 from analysis.scoring.stored_statistics import read_statistic
 from benchmarks.lakes import put
 from featurestore.care.garbage import collect

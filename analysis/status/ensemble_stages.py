@@ -6,18 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.ensembles.ensemble import current_ensemble_scores, ensemble_target, stored
-from analysis.lineage.stages import Stage, joined, metrics_stage, stage_of
+from analysis.status.stage import Stage, joined, metrics_stage, stage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from analysis.ensembles.ensemble import CurrentScores, Ensemble, Member
     from analysis.lineage.benchmark import Benchmark
-    from analysis.lineage.holdings import Holdings
+    from analysis.status.lake_index import LakeIndex
 
 
 def ensemble_stages(
-    held: Holdings,
+    index: LakeIndex,
     benchmarks: Sequence[Benchmark],
     name: str,
     current: Callable[[Benchmark, str], Mapping[str, Mapping[str, str]]],
@@ -26,27 +26,27 @@ def ensemble_stages(
     """The stages of an ensemble, by dataset and name, in the benchmarks in which it was made.
 
     Args:
-        held: What the lake holds.
+        index: What the lake holds.
         benchmarks: The benchmarks.
         name: The ensemble.
         current: The current scores of a model in a benchmark, by dataset and detector.
         stages_of: The stages of a model, by dataset and name.
     """
     found: dict[str, dict[str, Stage]] = {}
-    for benchmark in (one for one in benchmarks if (one.name, name) in held.scores):
-        judge = _Judge(held, benchmark, name, partial(current, benchmark))
-        for dataset, stage, one in judge.stages(stages_of):
+    for benchmark in (one for one in benchmarks if (one.name, name) in index.scores):
+        found_in = _InBenchmark(index, benchmark, name, partial(current, benchmark))
+        for dataset, stage, one in found_in.stages(stages_of):
             of = found.setdefault(dataset, {})
             of[stage] = joined(of[stage], one) if stage in of else one
     return found
 
 
-class _Judge:
+class _InBenchmark:
     """One ensemble in one benchmark."""
 
-    def __init__(self, held: Holdings, benchmark: Benchmark, name: str, current: CurrentScores) -> None:
-        self._held, self._benchmark, self._name, self._current = held, benchmark, name, current
-        self._scores = held.scores[benchmark.name, name]
+    def __init__(self, index: LakeIndex, benchmark: Benchmark, name: str, current: CurrentScores) -> None:
+        self._index, self._benchmark, self._name, self._current = index, benchmark, name, current
+        self._scores = index.scores[benchmark.name, name]
         self._own = current_ensemble_scores(benchmark, name, self._scores.values(), current)
 
     def stages(self, stages_of: Callable[[str], Mapping[str, Mapping[str, Stage]]]) -> Iterator[tuple[str, str, Stage]]:
@@ -57,7 +57,7 @@ class _Judge:
             if dataset in self._scores or self._may_be_made(dataset):
                 scores[dataset] = self._of_scores(dataset, stages_of)
                 yield dataset, "scores", scores[dataset]
-        metrics = self._held.metrics.get((benchmark.name, self._name))
+        metrics = self._index.metrics.get((benchmark.name, self._name))
         yield benchmark.id, "metrics", metrics_stage(benchmark, self._name, metrics, self._own, scores)
 
     def _may_be_made(self, dataset: str) -> bool:
@@ -85,7 +85,7 @@ class _Judge:
 
     def _read(self, member: Member, dataset: str) -> list[str]:
         """The datasets whose activations a member's scores come from."""
-        held = self._held.scores.get((self._benchmark.name, member.model), {}).get(dataset)
+        held = self._index.scores.get((self._benchmark.name, member.model), {}).get(dataset)
         part = held.part({"detector": member.detector}) if held else None
         fit = self._benchmark.fit if part and part.ingredients.get("learnt_from") else None
         return [name for name in (dataset, self._benchmark.id, fit) if name]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis.detectors.registry import default_detectors, detectors
-from analysis.lineage.benchmark import scorable
-from analysis.lineage.holdings import Holdings, read_holdings
-from analysis.lineage.targets import current_scores, score_target
-from analysis.status.status import status
+from analysis.lineage.benchmark import benchmarks_of
+from analysis.lineage.current_scores import current_scores
+from analysis.lineage.ingredients import score_target
+from analysis.status import status_rows
+from analysis.status.lake_index import LakeIndex, read_lake_index
 from tests.pipeline import Commands, make_lake, write_images, write_pool
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     return Commands(tmp_path, capsys, monkeypatch)
 
 
-def stages(held: Holdings, known: Mapping[str, Any] | None = None) -> dict[tuple[str, str, str], str]:
+def stages(held: LakeIndex, known: Mapping[str, Any] | None = None) -> dict[tuple[str, str, str], str]:
     """State or reason by model, dataset and stage."""
-    rows = status(held, detectors() if known is None else known)
+    rows = status_rows(held, detectors() if known is None else known)
     return {
         (row.model, row.dataset, name): " and ".join(stage.reasons) or stage.state
         for row in rows
@@ -53,7 +54,7 @@ def stages(held: Holdings, known: Mapping[str, Any] | None = None) -> dict[tuple
 
 def changed(commands: Commands, known: Mapping[str, Any] | None = None) -> dict[tuple[str, str], str]:
     """What is not fresh of model a, by dataset and stage; model b is fresh."""
-    found = stages(read_holdings(commands.lake), known)
+    found = stages(read_lake_index(commands.lake), known)
     assert {state for (model, _, _), state in found.items() if model == "b"} <= {"fresh"}
     return {
         (dataset, stage): state for (model, dataset, stage), state in found.items() if model == "a" and state != "fresh"
@@ -62,7 +63,7 @@ def changed(commands: Commands, known: Mapping[str, Any] | None = None) -> dict[
 
 def test_each_role_has_its_stages_and_all_are_fresh_once_scored(commands: Commands) -> None:
     """Fit datasets are fitted, ID and OOD datasets scored, and metrics belong to the ID dataset."""
-    found = stages(read_holdings(commands.lake))
+    found = stages(read_lake_index(commands.lake))
     assert set(found.values()) == {"fresh"}
     assert {(dataset, stage) for _, dataset, stage in found} == {
         ("train", "activations"), ("train", "fits"),
@@ -74,7 +75,7 @@ def test_each_role_has_its_stages_and_all_are_fresh_once_scored(commands: Comman
 
 def test_rows_and_bytes_are_those_of_the_manifests(commands: Commands) -> None:
     """Every stored partition of the four tables counts once."""
-    rows = [stage for row in status(read_holdings(commands.lake), detectors()) for stage in row.stages.values()]
+    rows = [stage for row in status_rows(read_lake_index(commands.lake), detectors()) for stage in row.stages.values()]
     parts = [
         p for t in ("activations", "fits", "scores", "metrics") for m in commands.lake.partitions(t) for p in m.parts
     ]
@@ -84,7 +85,7 @@ def test_rows_and_bytes_are_those_of_the_manifests(commands: Commands) -> None:
 
 def test_a_detector_that_changed_makes_its_scores_and_the_metrics_stale(commands: Commands) -> None:
     """A new version or hyperparameter is named; several detectors are counted."""
-    held, known = read_holdings(commands.lake), dict(detectors())
+    held, known = read_lake_index(commands.lake), dict(detectors())
     known["msp"] = replace(known["msp"], version=99)
     found = stages(held, known)
     assert found["a", "far", "scores"] == "detector msp changed its version"
@@ -98,14 +99,14 @@ def test_a_detector_that_changed_makes_its_scores_and_the_metrics_stale(commands
     assert "detector msp changed its hyperparameters" in stages(held, known)["b", "test", "scores"]
 
 
-def _scored(held: Holdings) -> set[str]:
+def _scored(held: LakeIndex) -> set[str]:
     """The detectors that have scores of model a on the OOD set."""
     return {part.key["detector"] for part in held.scores["main", "a"]["far"].parts}
 
 
 def test_a_new_detector_is_counted_and_a_removed_one_keeps_what_it_has(commands: Commands) -> None:
     """Neither makes what is there stale; scores of a detector that is not known here are judged by their activations."""
-    held, known = read_holdings(commands.lake), dict(detectors())
+    held, known = read_lake_index(commands.lake), dict(detectors())
     known["new"] = replace(known["msp"], name="new")
     assert set(stages(held, known).values()) == {"fresh"}
     del known["energy"]
@@ -117,7 +118,7 @@ def test_a_new_detector_is_counted_and_a_removed_one_keeps_what_it_has(commands:
     held = replace(held, activations={**held.activations, "a": sources})
     del known["mahalanobis"]
     current = current_scores(
-        *scorable(held.datasets.values()),
+        *benchmarks_of(held.datasets.values()),
         "a",
         {name: manifest.parts[0] for name, manifest in sources.items()},
         held.scores["main", "a"].values(),
@@ -128,7 +129,7 @@ def test_a_new_detector_is_counted_and_a_removed_one_keeps_what_it_has(commands:
 
 def test_a_dataset_that_changed_makes_all_that_came_from_it_stale(commands: Commands) -> None:
     """The reason travels down the graph, and only down."""
-    held = read_holdings(commands.lake)
+    held = read_lake_index(commands.lake)
     other = replace(held.datasets["far"], digest="0" * 64)
     found = stages(replace(held, datasets={**held.datasets, "far": other}))
     stale = {key[1:] for key, state in found.items() if state == "dataset far changed"}
@@ -147,7 +148,7 @@ def test_a_dataset_that_changed_makes_all_that_came_from_it_stale(commands: Comm
 
 def test_a_dataset_in_two_benchmarks_is_missing_where_one_lacks_it(commands: Commands) -> None:
     """The worst of its stages counts."""
-    held = read_holdings(commands.lake)
+    held = read_lake_index(commands.lake)
     two = {name: replace(dataset, benchmarks=("main", "second")) for name, dataset in held.datasets.items()}
     found = stages(replace(held, datasets=two))
     assert {found["a", "far", "scores"], found["a", "test", "metrics"]} == {"missing"}
@@ -217,7 +218,7 @@ def test_the_command_answers_in_every_format(commands: Commands) -> None:
     rows = list(csv.DictReader(io.StringIO(commands.ok("status", "--format", "csv"))))
     assert len(rows) == 18
     assert {row["state"] for row in rows} == {"fresh"}
-    scored = len(_scored(read_holdings(commands.lake)))
+    scored = len(_scored(read_lake_index(commands.lake)))
     only = json.loads(commands.ok("status", "--format", "json", "--model", "a", "--dataset", "far"))
     assert [(row["stage"], row["rows"], row["detectors"]) for row in only] == [
         ("activations", 17, None),
@@ -235,13 +236,13 @@ def test_no_fragment_is_opened_but_those_of_datasets(fresh: Commands, commands: 
     for fragment in fresh.location.rglob("*.parquet"):
         if "datasets" not in fragment.parts:
             fragment.unlink()
-    assert set(stages(read_holdings(fresh.lake)).values()) == {"fresh"}
+    assert set(stages(read_lake_index(fresh.lake)).values()) == {"fresh"}
 
 
 def test_scores_are_current_where_their_fingerprint_is_the_one_wanted(commands: Commands) -> None:
     """Ingredients are compared in the place of fingerprints; each that differs is noticed."""
-    held, known = read_holdings(commands.lake), detectors()
-    (benchmark,) = scorable(held.datasets.values())
+    held, known = read_lake_index(commands.lake), detectors()
+    (benchmark,) = benchmarks_of(held.datasets.values())
     parts = {name: manifest.parts[0] for name, manifest in held.activations["a"].items()}
     manifests = list(held.scores["main", "a"].values())
     changed = {

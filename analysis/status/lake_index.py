@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class LakeIndex:
     """The partitions of a lake, where `status` looks for them.
 
     Attributes:
@@ -37,7 +37,7 @@ class Holdings:
     metrics: Mapping[tuple[str, str], Manifest]
 
 
-def read_holdings(lake: Lake) -> Holdings:
+def read_lake_index(lake: Lake) -> LakeIndex:
     """Read what a lake holds.
 
     Raises:
@@ -50,7 +50,7 @@ def read_holdings(lake: Lake) -> Holdings:
     scores: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
     for manifest in lake.partitions("scores"):
         scores[manifest.key["benchmark"], manifest.key["model"]][manifest.key["dataset"]] = manifest
-    return Holdings(
+    return LakeIndex(
         datasets={dataset.name: dataset for dataset in datasets(lake)},
         models={manifest.key["model"]: manifest.parts[0] for manifest in lake.partitions("models")},
         activations=activations,

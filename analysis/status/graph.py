@@ -10,10 +10,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from analysis.ensembles.ensemble import is_ensemble
-from analysis.lineage.benchmark import scorable
-from analysis.lineage.stages import Stage, differing, joined, metrics_stage, stage_of
-from analysis.lineage.targets import current_scores, score_target, statistic_targets
-from analysis.status.ensembles import ensemble_stages
+from analysis.lineage.benchmark import benchmarks_of
+from analysis.lineage.current_scores import current_scores
+from analysis.lineage.ingredients import score_target, statistic_targets
+from analysis.status.ensemble_stages import ensemble_stages
+from analysis.status.stage import Stage, differing, joined, metrics_stage, stage_of
 from featurestore.machine import collector_paused
 from featurestore.names import pick
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from analysis.detectors import Detector
     from analysis.lineage.benchmark import Benchmark, Dataset
-    from analysis.lineage.holdings import Holdings
+    from analysis.status.lake_index import LakeIndex
     from featurestore.layout.manifest import Part
 
 _GONE = "the activations are gone"
@@ -47,16 +48,16 @@ class Row:
     stages: Mapping[str, Stage]
 
 
-def status(
-    held: Holdings, detectors: Mapping[str, Detector[Any]], models: Sequence[str] = (), datasets: Sequence[str] = ()
+def status_rows(
+    index: LakeIndex, detectors: Mapping[str, Detector[Any]], models: Sequence[str] = (), datasets: Sequence[str] = ()
 ) -> list[Row]:
-    """Judge every stage of every model on every dataset.
+    """The stages of every model on every dataset.
 
     A dataset's role says which stages it has: one to fit has fits, one to score has scores, and the ID test dataset has
     the metrics of the benchmark.
 
     Args:
-        held: What the lake holds.
+        index: What the lake holds.
         detectors: The detectors that there are, by name.
         models: Only these models; all if empty.
         datasets: Only these datasets; all if empty.
@@ -64,21 +65,21 @@ def status(
     Raises:
         MissingError: The lake has no model or dataset of that name.
     """
-    known = sorted(held.models.keys() | held.activations.keys())
+    known = sorted(index.models.keys() | index.activations.keys())
     chosen = [pick("model", name, known) for name in models] or known
-    wanted = {pick("dataset", name, held.datasets) for name in datasets} or set(held.datasets)
-    judges = _Judges(held, detectors)
+    wanted = {pick("dataset", name, index.datasets) for name in datasets} or set(index.datasets)
+    every = _AllModels(index, detectors)
     with collector_paused():
-        return [row for model in chosen for row in judges.rows(model) if row.dataset in wanted]
+        return [row for model in chosen for row in every.rows(model) if row.dataset in wanted]
 
 
-class _Judges:
+class _AllModels:
     """The stages of all models, each model's once."""
 
-    def __init__(self, held: Holdings, detectors: Mapping[str, Detector[Any]]) -> None:
-        self._held, self._detectors = held, detectors
-        self._benchmarks = scorable(held.datasets.values())
-        self._judge = cache(partial(_Judge, held, detectors))
+    def __init__(self, index: LakeIndex, detectors: Mapping[str, Detector[Any]]) -> None:
+        self._index, self._detectors = index, detectors
+        self._benchmarks = benchmarks_of(index.datasets.values())
+        self._scored = cache(partial(_OneModel, index, detectors))
         self._stages = cache(self._stages_of)
 
     def rows(self, model: str) -> list[Row]:
@@ -86,41 +87,43 @@ class _Judges:
         stages = self._stages(model)
         return [
             Row(model, name, dataset.role, stages[name])
-            for name, dataset in self._held.datasets.items()
+            for name, dataset in self._index.datasets.items()
             if name in stages
         ]
 
     def _stages_of(self, model: str) -> dict[str, dict[str, Stage]]:
-        held = self._held
-        if model in held.models and is_ensemble(held.models[model].ingredients):
-            return ensemble_stages(held, self._benchmarks, model, lambda b, m: self._judge(b, m).current, self._stages)
+        index = self._index
+        if model in index.models and is_ensemble(index.models[model].ingredients):
+            return ensemble_stages(
+                index, self._benchmarks, model, lambda b, m: self._scored(b, m).current, self._stages
+            )
         stages: dict[str, dict[str, Stage]] = {}
-        for name, dataset in held.datasets.items():
-            stages[name] = {"activations": _activations(held, model, dataset)}
+        for name, dataset in index.datasets.items():
+            stages[name] = {"activations": _activations(index, model, dataset)}
             if dataset.role == "fit":
-                stages[name]["fits"] = _fits(held, self._detectors, model, name, stages[name]["activations"])
+                stages[name]["fits"] = _fits(index, self._detectors, model, name, stages[name]["activations"])
         for benchmark in self._benchmarks:
-            for name, stage, found in self._judge(benchmark, model).stages(stages):
+            for name, stage, found in self._scored(benchmark, model).stages(stages):
                 stages[name][stage] = joined(stages[name][stage], found) if stage in stages[name] else found
         return stages
 
 
-def _activations(held: Holdings, model: str, dataset: Dataset) -> Stage:
-    manifest = held.activations.get(model, {}).get(dataset.name)
+def _activations(index: LakeIndex, model: str, dataset: Dataset) -> Stage:
+    manifest = index.activations.get(model, {}).get(dataset.name)
     if manifest is None:
         return Stage()
     stored = manifest.parts[0].ingredients
-    now = held.models[model].ingredients if model in held.models else {}
+    now = index.models[model].ingredients if model in index.models else {}
     reasons = [f"dataset {dataset.name} changed"] if stored.get("dataset_digest") != dataset.digest else []
     changed = sorted(name for name in stored.keys() & now.keys() if stored[name] != now[name])
     return stage_of(manifest, [*reasons, *(f"the {_MODEL_WORDS.get(name, name)} changed" for name in changed)])
 
 
 def _fits(
-    held: Holdings, detectors: Mapping[str, Detector[Any]], model: str, dataset: str, activations: Stage
+    index: LakeIndex, detectors: Mapping[str, Detector[Any]], model: str, dataset: str, activations: Stage
 ) -> Stage:
-    manifest = held.fits.get((model, dataset))
-    sources = held.activations.get(model, {})
+    manifest = index.fits.get((model, dataset))
+    sources = index.activations.get(model, {})
     if manifest is None or dataset not in sources:
         return Stage() if manifest is None else stage_of(manifest, [_GONE])
     parts = {name: source.parts[0] for name, source in sources.items()}
@@ -129,25 +132,24 @@ def _fits(
     for part in manifest.parts:
         target = expected.get(part.key["fit"])
         if target and part.ingredients != target.ingredients:
-            names = differing(part.ingredients, target.ingredients)
-            again = "activations" in names
+            again = "activations" in differing(part.ingredients, target.ingredients)
             reasons.append(_EXTRACTED if again else f"the fit {part.key['fit']} changed its version")
     extracted = [reason for reason in reasons if reason == _EXTRACTED]
     return stage_of(manifest, extracted or reasons or activations.reasons)
 
 
-class _Judge:
+class _OneModel:
     """The scores and metrics of one model in one benchmark."""
 
     def __init__(
-        self, held: Holdings, detectors: Mapping[str, Detector[Any]], benchmark: Benchmark, model: str
+        self, index: LakeIndex, detectors: Mapping[str, Detector[Any]], benchmark: Benchmark, model: str
     ) -> None:
         self._benchmark, self._detectors, self._model = benchmark, detectors, model
-        activations = {name: manifest.parts[0] for name, manifest in held.activations.get(model, {}).items()}
+        activations = {name: manifest.parts[0] for name, manifest in index.activations.get(model, {}).items()}
         # Without activations on the ID test dataset nothing in the benchmark can be scored.
         self._activations: Mapping[str, Part] = activations if benchmark.id in activations else {}
-        self._scores = held.scores.get((benchmark.name, model), {})
-        self._metrics = held.metrics.get((benchmark.name, model))
+        self._scores = index.scores.get((benchmark.name, model), {})
+        self._metrics = index.metrics.get((benchmark.name, model))
         self.current = current_scores(benchmark, model, self._activations, self._scores.values(), detectors.values())
 
     def stages(self, earlier: Mapping[str, Mapping[str, Stage]]) -> Iterator[tuple[str, str, Stage]]:

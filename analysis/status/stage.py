@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.lineage.targets import judged_dataset, metrics_target
+from analysis.lineage.ingredients import judged_dataset, metrics_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,0 +1,191 @@
+"""What the lake should hold: the parts that statistics, scores, accuracy and metrics make, each named by all that determines it.
+
+Pure: `score` makes what these name and the lake does not hold, and `status` compares them with what it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from analysis.lineage.learning_set import LearningSet, learning_sets_of
+from analysis.rows.head import normalizes
+from analysis.statistics.statistic import FIT, with_earlier
+from featurestore.layout.fingerprint import fingerprint
+from featurestore.layout.tables import TABLES
+from featurestore.partitions.writing import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from analysis.detectors import Detector
+    from analysis.lineage.benchmark import Benchmark
+    from analysis.statistics.statistic import Statistic
+    from featurestore.layout.fingerprint import Ingredient, Ingredients
+    from featurestore.layout.manifest import Part
+
+# Raised whenever a metric's numbers change, so that stored metrics become stale.
+_METRICS_VERSION = 1
+# Raised whenever a measure's numbers change, so that stored geometry becomes stale.
+_GEOMETRY_VERSION = 2
+_SCORES_OF = "scores of "
+
+
+def statistic_target(model: str, learning_set: LearningSet, statistic: Statistic) -> Target:
+    """The part that holds one statistic of a model."""
+    earlier: list[Ingredient] = [f"{before.name} {before.version}" for before in statistic.after]
+    ingredients: Ingredients = {
+        "activations": learning_set.activations,
+        "version": statistic.version,
+        **({"rows": "a seeded tenth"} if learning_set.tenth else {}),
+        **({"after": earlier} if earlier else {}),
+    }
+    return Target(
+        TABLES["fits"], {"model": model, "dataset": learning_set.dataset}, ingredients, {"fit": statistic.name}
+    )
+
+
+def statistic_targets(
+    model: str, dataset: str, detectors: Iterable[Detector[Any]], activations: Mapping[str, Part]
+) -> dict[str, Target]:
+    """The parts that hold the statistics which detectors ask of a fit dataset, by the statistics' names.
+
+    Args:
+        model: The model.
+        dataset: The fit dataset; the model has activations of it.
+        detectors: The detectors.
+        activations: The model's activations by dataset.
+    """
+    learning_set = LearningSet(dataset, tenth=False, activations=activations[dataset].fingerprint)
+    unit = normalizes(activations)
+    needs = {need.of(normalizes=unit) for d in detectors for need in d.needs if need.source == FIT}
+    return {need.name: statistic_target(model, learning_set, need) for need in with_earlier(needs)}
+
+
+def learned_by_detector(part: Part) -> bool:
+    """Whether a part of `fits` is what a detector learned, as earlier versions stored it beside the statistics."""
+    return "detector_version" in part.ingredients
+
+
+def score_target(
+    benchmark: Benchmark, model: str, dataset: str, detector: Detector[Any], activations: Mapping[str, Part]
+) -> Target:
+    """The part that holds one detector's scores.
+
+    Args:
+        benchmark: The benchmark.
+        model: The model.
+        dataset: The dataset.
+        detector: The detector.
+        activations: The model's activations by dataset; those on the dataset and on the ID test dataset are among them.
+    """
+    own = detector_ingredients(benchmark, model, detector, activations)
+    key = {"benchmark": benchmark.name, "model": model, "dataset": dataset}
+    return Target(
+        TABLES["scores"],
+        key,
+        {**own, **dataset_ingredients(benchmark, dataset, activations)},
+        {"detector": detector.name},
+    )
+
+
+def detector_ingredients(
+    benchmark: Benchmark, model: str, detector: Detector[Any], activations: Mapping[str, Part]
+) -> Ingredients:
+    """The ingredients of a detector's scores that are the same on all datasets."""
+    sources = learning_sets_of(benchmark, detector, activations)
+    complete = None not in sources.values()
+    found = tuple(learning_set for learning_set in sources.values() if learning_set)
+    fits: list[Ingredient] = []
+    if detector.fit and complete:
+        fits = [_fit(model, detector, found, normalizes(activations))]
+    return {
+        "detector_version": detector.version,
+        "hyperparameters": _hyperparameters(detector),
+        "fits": fits,
+        "learnt_from": [learning_set.activations for learning_set in found],
+    }
+
+
+def dataset_ingredients(benchmark: Benchmark, dataset: str, activations: Mapping[str, Part]) -> dict[str, str]:
+    """The ingredients of scores that are the same for all detectors."""
+    return {
+        "activations": activations[dataset].fingerprint,
+        "id_activations": activations[benchmark.id].fingerprint,
+    }
+
+
+def accuracy_target(model: str, dataset: str, activations: str) -> Target:
+    """The partition of a model's accuracy, from the activations of that fingerprint."""
+    return Target(TABLES["accuracy"], {"model": model, "dataset": dataset}, {"activations": activations}, {})
+
+
+def geometry_target(model: str, dataset: str, learning_set: LearningSet, activations: str) -> Target:
+    """The part that holds a dataset's geometry as one fit dataset measures it.
+
+    Args:
+        model: The model.
+        dataset: The dataset.
+        learning_set: The fit dataset, whose statistics everything is measured by.
+        activations: Fingerprint of the model's activations on the dataset.
+    """
+    ingredients: Ingredients = {
+        "version": _GEOMETRY_VERSION,
+        "activations": activations,
+        "fit_activations": learning_set.activations,
+    }
+    return Target(
+        TABLES["geometry"], {"model": model, "dataset": dataset}, ingredients, {"fit_dataset": learning_set.dataset}
+    )
+
+
+def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> Target:
+    """The partition of a model's metrics.
+
+    Args:
+        benchmark: The benchmark.
+        model: The model.
+        scores: Fingerprints of the scores to judge, by dataset and detector.
+    """
+    ingredients: Ingredients = {
+        "version": _METRICS_VERSION,
+        "id_dataset": benchmark.id,
+        **{f"{_SCORES_OF}{name}": _digest(of) for name, of in scores.items()},
+    }
+    return Target(TABLES["metrics"], {"benchmark": benchmark.name, "model": model}, ingredients, {})
+
+
+def judged_dataset(ingredient: str) -> str | None:
+    """The dataset whose scores an ingredient of metrics stands for; None if it stands for something else."""
+    return ingredient.removeprefix(_SCORES_OF) if ingredient.startswith(_SCORES_OF) else None
+
+
+@lru_cache(maxsize=1024)
+def _hyperparameters(detector: Detector[Any]) -> list[Ingredient]:
+    return [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())]
+
+
+@lru_cache(maxsize=65536)
+def _fit(model: str, detector: Detector[Any], sources: tuple[LearningSet, ...], normalizes: bool) -> str:
+    """Fingerprint of what a detector learned, which is computed and never stored; the scores of all datasets share it."""
+    kinds = sorted({need.source for need in detector.needs})
+    by_kind = dict(zip(kinds, sources, strict=True))
+    needs = [(by_kind[need.source], need.of(normalizes=normalizes)) for need in detector.needs]
+    ingredients: Ingredients = {
+        "detector_version": detector.version,
+        "hyperparameters": _hyperparameters(detector),
+        "statistics": [_statistic(model, learning_set, need) for learning_set, need in needs],
+    }
+    return fingerprint("fits", {"model": model, "dataset": sources[0].dataset, "fit": detector.name}, ingredients)
+
+
+@lru_cache(maxsize=65536)
+def _statistic(model: str, learning_set: LearningSet, statistic: Statistic) -> str:
+    """Fingerprint of a statistic, which several detectors share."""
+    return statistic_target(model, learning_set, statistic).fingerprint
+
+
+def _digest(fingerprints: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(dict(fingerprints), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,235 @@
+"""One model in one benchmark: its scores, geometry, accuracy and metrics, each made only where it is missing or stale."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.detectors import registry
+from analysis.lineage.current_scores import current_scores
+from analysis.lineage.ingredients import accuracy_target, learned_by_detector, score_target
+from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
+from analysis.lineage.same_model import check_same_model
+from analysis.metrics import Accuracy, accuracy, id_rank, write_metrics
+from analysis.rows.head import read_head
+from analysis.rows.shares import in_tenth
+from analysis.rows.source import Rows
+from analysis.scoring.blocks import compare_rows, score_rows
+from analysis.scoring.fits import ModelFits, commit_statistics
+from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
+from analysis.scoring.geometry_stage import missing_geometry, write_geometry
+from analysis.statistics.statistic import FIT
+from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import snapshot, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.detectors import Detector
+    from analysis.lineage.benchmark import Benchmark
+    from analysis.scoring.options import Means
+    from featurestore.lake import Lake
+    from featurestore.layout.manifest import Part
+
+
+class ModelScorer:
+    """One model in one benchmark."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        benchmark: Benchmark,
+        model: str,
+        extracted: Mapping[str, Part],
+        say: Callable[[str], None],
+        *,
+        means: Means,
+        asked: Sequence[str],
+    ) -> None:
+        self.lake, self.benchmark, self.model, self.say = lake, benchmark, model, say
+        self.activations, self.means = extracted, means
+        self.fitted: dict[str, Any] = {}
+        self.asked = asked
+        self.failed: set[str] = set()
+        self.made = self.reused = self.skipped = 0
+
+    @cached_property
+    def fits(self) -> ModelFits:
+        """What the model's detectors learned; reads the head, which nothing needs where all scores are there."""
+        lake, model, means = self.lake, self.model, self.means
+        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
+        head = read_head(lake, model, self.activations)
+        return ModelFits(
+            *(lake, self.benchmark, model, self.activations, classes, head, self.say, means.memory, means.run),
+            also=GEOMETRY_NEEDS,
+        )
+
+    @cached_property
+    def has_head(self) -> bool:
+        """Whether the lake holds a linear head of the model."""
+        return bool(self.lake.partitions("heads", model=self.model))
+
+    def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
+        """Score the model; return how many score partitions were made, found and not possible."""
+        benchmark = self.benchmark
+        if benchmark.id not in self.activations:
+            self.say(f"{self.model}: skipped, it has no activations on the ID test dataset {benchmark.id}")
+            return 0, 0, 1
+        usable = self._usable(chosen)
+        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations and self._has_rows(name)]
+        learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
+        check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
+        self._drop_detector_fits()
+        # ID first, whatever was asked for: ranks of OOD scores refer to it.
+        for dataset in wanted:
+            if not datasets or dataset in datasets or dataset == benchmark.id:
+                self._score_dataset(dataset, usable)
+        self._write_geometry(usable, wanted)
+        self._write_accuracy()
+        write_metrics(self.lake, benchmark, self.model, self._current())
+        self._summarise(wanted)
+        return self.made, self.reused, self.skipped
+
+    def _drop_detector_fits(self) -> None:
+        """Let go of what earlier versions stored and this one computes; `gc` collects it."""
+        for manifest in self.lake.partitions("fits", model=self.model):
+            if any(map(learned_by_detector, manifest.parts)):
+                commit_statistics(self.lake, self.model, manifest.key["dataset"])
+
+    def _has_rows(self, dataset: str) -> bool:
+        if self.activations[dataset].rows:
+            return True
+        said = f"The activations of {self.model} on {dataset} hold no sample"
+        if dataset == self.benchmark.id:
+            raise InputError(f'{said}: `featurestore sql "from failures"` tells why, then extract it again.')
+        self.say(f"{said}: {dataset} is left out")
+        return False
+
+    def _usable(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
+        """The detectors that have all that they need; the others are said to be left out."""
+        lacking: dict[str, list[str]] = {}
+        usable = []
+        for detector in chosen:
+            what = self._lacks(detector)
+            if what:
+                lacking.setdefault(what, []).append(detector.name)
+            else:
+                usable.append(detector)
+        for what, names in lacking.items():
+            self.say(f"{self.model}: without {', '.join(names)}, which need {what}")
+            self.skipped += len(names)
+        return usable
+
+    def _lacks(self, detector: Detector[Any]) -> str:
+        if detector.needs_head and not self.has_head:
+            return "a linear head, and the model has none"
+        for kind, learning_set in learning_sets_of(self.benchmark, detector, self.activations).items():
+            if learning_set is None:
+                dataset = self.benchmark.fit if kind == FIT else self.benchmark.val
+                return f"activations on the {kind} dataset {dataset or 'of the benchmark, which has none'}"
+        return ""
+
+    def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
+        return score_target(self.benchmark, self.model, dataset, detector, self.activations)
+
+    def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
+        chosen = [detector for detector in chosen if detector.name not in self.failed]
+        targets = {detector.name: self._target(dataset, detector) for detector in chosen}
+        held = self._held(dataset)
+        stale = [d for d in chosen if held.get(d.name) != targets[d.name].fingerprint]
+        self.reused += len(chosen) - len(stale)
+        if not stale:
+            return
+        samples, scores = self._scores(dataset, stale)
+        stale = [detector for detector in stale if detector.name in scores]
+        if not stale:
+            return
+        tenth = in_tenth(samples)
+        parts = []
+        for detector in stale:
+            # Samples that tuned a detector do not judge it.
+            judged = (
+                ~tenth if dataset == self.benchmark.id and leaves_out_tenth(self.benchmark, detector) else slice(None)
+            )
+            own = scores[detector.name][judged]
+            reference = own if dataset == self.benchmark.id else self._id_scores(detector.name)
+            columns = {"sample": samples[judged], "score": own, "id_rank": id_rank(own, np.sort(reference))}
+            target = targets[detector.name]
+            parts.append(target.part([writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))]))
+        target = targets[stale[0].name]
+        writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
+        self.made += len(stale)
+
+    def _held(self, dataset: str) -> dict[str, str]:
+        """Fingerprints of the scores that the lake holds of a dataset, by detector."""
+        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
+        manifest = snapshot.latest(self.lake.storage, TABLES["scores"], key)
+        return {part.key["detector"]: part.fingerprint for part in manifest.parts} if manifest else {}
+
+    def _scores(
+        self, dataset: str, chosen: Sequence[Detector[Any]]
+    ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+        """Scores of a dataset's samples, in their order."""
+        self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
+        rows = Rows(self.lake, self.model, dataset, head=self.fits.head)
+        by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
+        samples, scores, failed = score_rows(rows, by_block, self.fitted, self.activations[dataset].rows)
+        comparing = [detector for detector in chosen if detector.compare]
+        learning_set = learning_set_of(self.benchmark, FIT, self.activations)
+        unable: dict[str, LakeError] = {**self.fits.failed, **failed}
+        for detector in comparing:
+            try:
+                scores |= compare_rows(rows, [detector], self.fits, learning_set) if learning_set else {}
+            except (InputError, NumericalError) as error:
+                unable[detector.name] = error
+        self._leave_out(unable)
+        return samples, scores
+
+    def _leave_out(self, failed: Mapping[str, LakeError]) -> None:
+        """Say which detectors cannot score this model; those that were asked for by name raise what ails them."""
+        for name in sorted(failed.keys() - self.failed):
+            if name in self.asked:
+                raise failed[name]
+            self.say(f"{self.model}: without {name}: {failed[name]}")
+            self.failed.add(name)
+            self.skipped += 1
+
+    def _id_scores(self, detector: str) -> NDArray[np.float64]:
+        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
+        scores = self.lake.read("scores", detector=detector, **key).column("score")
+        return scores.to_numpy()  # type: ignore[no-any-return]
+
+    def _write_geometry(self, usable: Sequence[Detector[Any]], datasets: Sequence[str]) -> None:
+        """Measure the feature space where detectors have learned from the fit dataset, whose statistics it needs."""
+        learning_set = learning_set_of(self.benchmark, FIT, self.activations)
+        if learning_set and any(need.source == FIT for detector in usable for need in detector.needs):
+            missing = missing_geometry(self.lake, self.model, learning_set, self.activations, datasets)
+            if missing:
+                write_geometry(self.fits, learning_set, missing)
+
+    def _write_accuracy(self) -> None:
+        dataset = self.benchmark.id
+        target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
+        if writing.find(self.lake.storage, target, replacing=True):
+            return
+        total = Accuracy(0, 0, 0)
+        for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):
+            total += accuracy(logits[label >= 0], label[label >= 0])
+        rows = pa.table({"n": [total.n], "top1": [total.top1], "top5": [total.top5]}, schema=TABLES["accuracy"].columns)
+        writing.write_part(self.lake.storage, target, rows, replacing=True)
+
+    def _current(self) -> dict[str, dict[str, str]]:
+        held = self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model)
+        return current_scores(self.benchmark, self.model, self.activations, held, registry.detectors().values())
+
+    def _summarise(self, wanted: Sequence[str]) -> None:
+        absent = sorted(set(self.benchmark.oods) - set(wanted))
+        made = f"{self.made} score partitions made, {self.reused} in the lake already"
+        note = f"; no activations yet on {', '.join(absent)}" if absent else ""
+        self.say(f"{self.model} in {self.benchmark.name}: {made}{note}")
