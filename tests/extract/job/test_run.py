@@ -229,17 +229,6 @@ def test_changed_files_stop_the_job(lake: Lake, images: Path, spec: ModelSpec, q
         run_job(lake, [spec], ["val"], FULL, quiet)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:0,1,2,3"])
-def test_a_gpu_where_there_is_none_is_a_sentence(
-    lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], device: str
-) -> None:
-    add_dataset(lake, "val", images, role="id")
-    with pytest.raises(InputError, match="this machine has 0 CUDA devices; use --device cpu"):
-        run_job(lake, [spec], ["val"], dataclasses.replace(FULL, device=device), quiet)
-    assert not lake.partitions("models")
-
-
 def test_a_checkpoint_is_loaded_and_hashed_once_per_job(  # fixtures
     lake: Lake, images: Path, spec: ModelSpec, quiet: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

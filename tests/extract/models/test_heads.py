@@ -34,6 +34,7 @@ TINY = {
     "vit_base_patch16_clip_224": TINY_VIT,
     "vit_base_patch16_siglip_224": TINY_VIT,
     "levit_128s": {},
+    "mixer_s32_224": {},
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,26 +50,6 @@ def test_every_layout_of_the_same_weights_gives_the_network_s_own_outputs(paths:
         penultimate = model.forward_head(model.forward_features(_images()), pre_logits=True).numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-6)
     np.testing.assert_allclose(feature, penultimate, atol=1e-6)
-
-
-def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
-    class Payload:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return open, (str(tmp_path / "ran"), "w")
-
-    path = tmp_path / "evil.pth"
-    torch.save({"weight": Payload()}, path)
-    with pytest.raises(InputError, match="would run code"):
-        _load(path)
-    arrays = np.empty(1, dtype=object)
-    arrays[0] = Payload()
-    np.savez(tmp_path / "evil.npz", weight=arrays)
-    with pytest.raises(InputError, match=r"plain \.npz arrays"):
-        _load(tmp_path / "evil.npz")
-    (tmp_path / "raw.pth").write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(InputError):
-        _load(tmp_path / "raw.pth")
-    assert not (tmp_path / "ran").exists()
 
 
 def test_a_checkpoint_of_another_architecture_names_what_does_not_fit(checkpoint: Path, tmp_path: Path) -> None:
