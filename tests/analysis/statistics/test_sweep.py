@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.geometry.projections import WITHIN_KURTOSIS
 from analysis.rows.source import Rows
-from analysis.statistics.statistic import SweepContext
+from analysis.statistics.statistic import Statistic, SweepContext, with_earlier
 from analysis.statistics.sweep import LANES, gather, lanes_of
 from benchmarks.lakes import activations, put
 from featurestore import Lake
@@ -47,3 +47,13 @@ def test_each_sweep_is_told_each_row_once(tmp_path: Path) -> None:
 
     gather(Rows(lake, "m", "train"), [WITHIN_KURTOSIS], SweepContext(classes=2, dim=3, rows=50), bar)
     assert told == [50, 50]
+
+
+def test_what_is_known_is_not_gathered_again_nor_what_it_came_after() -> None:
+    """Each statistic stands once, behind what it comes after."""
+    first, second = Statistic("first", WITHIN_KURTOSIS.start), Statistic("second", WITHIN_KURTOSIS.start)
+    both = Statistic("both", first.start, after=(second, first))
+    last = Statistic("last", first.start, after=(both, first))
+    assert [s.name for s in with_earlier([last, second])] == ["second", "first", "both", "last"]
+    assert [s.name for s in with_earlier([last], {"both"})] == ["first", "last"]
+    assert [s.name for s in with_earlier([last], {"both", "first"})] == ["last"]
