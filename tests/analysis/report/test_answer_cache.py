@@ -9,9 +9,8 @@ from polars.testing import assert_frame_equal
 
 from analysis.report import write_report
 from analysis.report.answer_cache import CachingLake
+from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
-
-from .lakes import Shape, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
