@@ -87,7 +87,7 @@ class Detector(Generic[Fit]):
         source: Where it was proposed.
         score: Maps (fit, activations) to scores, float64, shape [n]; the fit is None where `fit` is None.
         fit: Learns from what was gathered; None where there is nothing to learn.
-        fit_type: The dataclass that `fit` returns, of arrays and numbers.
+        fit_type: What `fit` returns; need not be said any more, and keeps its place for the plugins that say it.
         fitted_on: What `fit` sees, in words.
         needs: The statistics that `fit` reads.
         compare: In place of `score`, for detectors that compare samples with every fit sample: given the samples to score,

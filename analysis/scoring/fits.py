@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analysis.lineage.learning_set import LearningSet
     from analysis.rows.head import Head
     from analysis.statistics.statistic import Arrays, Statistic
-    from analysis.statistics.sweep import Runner
+    from analysis.statistics.sweep import Gatherer
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
 
@@ -59,7 +59,7 @@ class ModelFits:
     head: Head | None
     say: Callable[[str], None]
     memory: int = _MEMORY
-    run: Runner | None = None
+    run: Gatherer | None = None
     also: tuple[Statistic, ...] = ()
     failed: dict[str, LakeError] = field(default_factory=dict, init=False, repr=False)
 

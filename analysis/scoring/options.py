@@ -11,7 +11,7 @@ from featurestore.quantities import bytes_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.statistics.sweep import Runner
+    from analysis.statistics.sweep import Gatherer
 
 SMALLEST_MEMORY = 64_000_000
 """Bytes below which not even a few blocks of rows and their products fit."""
@@ -32,7 +32,7 @@ class Means:
     """What a job works with: the bytes that gathering should stay below, and who gathers (by default threads here)."""
 
     memory: int = 1 << 30
-    run: Runner | None = None
+    run: Gatherer | None = None
 
     def __post_init__(self) -> None:
         if self.memory < SMALLEST_MEMORY:

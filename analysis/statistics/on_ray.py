@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from analysis.statistics.statistic import Accumulator, Statistic, SweepContext
-    from analysis.statistics.sweep import Advance, Blocks, Runner
+    from analysis.statistics.sweep import Advance, Blocks, Gatherer
 
 _RETRIES = 5
 """How often Ray starts a lane again whose node died."""
 
 
-def on_ray(address: str | None, plugins: Sequence[ModuleType] = ()) -> Runner:
+def on_ray(address: str | None, plugins: Sequence[ModuleType] = ()) -> Gatherer:
     """A runner whose lanes are Ray tasks; lanes and their order are those of threads, and so are the numbers.
 
     Args:

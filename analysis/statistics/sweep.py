@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LANES = 16
 
 Advance: TypeAlias = "Callable[[int], None]"
-Runner: TypeAlias = "Callable[[Blocks, Sequence[Statistic], SweepContext, Advance], Iterable[list[Accumulator]]]"
+Gatherer: TypeAlias = "Callable[[Blocks, Sequence[Statistic], SweepContext, Advance], Iterable[list[Accumulator]]]"
 """Gathers the lanes, each a list with one accumulator per statistic, and returns them in row order."""
 
 
@@ -57,7 +57,7 @@ def gather(
     context: SweepContext,
     bar: Callable[[], AbstractContextManager[Advance]] = _unseen,
     *,
-    run: Runner | None = None,
+    run: Gatherer | None = None,
 ) -> dict[str, Arrays]:
     """Gather statistics of one dataset in as few sweeps as their order allows.
 
@@ -90,7 +90,7 @@ def gather(
 
 
 def sweep(
-    rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Advance, *, run: Runner
+    rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Advance, *, run: Gatherer
 ) -> dict[str, Arrays]:
     """Gather statistics in one sweep."""
     total: list[Accumulator] | None = None

@@ -79,7 +79,6 @@ NECO = Detector(
     source="Ben Ammar et al. 2024, arXiv 2310.06823",
     score=score,
     fit=fit,
-    fit_type=NecoFit,
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
     needs_logits=True,

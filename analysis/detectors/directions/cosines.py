@@ -95,7 +95,6 @@ COSINE = Detector(
     source="Bitterwolf, Mueller & Hein 2023, arXiv 2306.00826",
     score=cosine,
     fit=fit,
-    fit_type=ClassDirections,
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
 )

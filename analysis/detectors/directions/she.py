@@ -63,7 +63,6 @@ SHE = Detector(
     source="Zhang et al. 2023, ICLR, Out-of-Distribution Detection based on In-Distribution Data Patterns Memorization",
     score=score,
     fit=fit,
-    fit_type=PatternFit,
     fitted_on="fit features, logits and labels of samples that are classified correctly",
     needs=(CORRECT_FEATURES,),
     needs_logits=True,

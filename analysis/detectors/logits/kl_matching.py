@@ -51,7 +51,6 @@ KL_MATCHING = Detector(
     source="Hendrycks et al. 2022, arXiv 1911.11132",
     score=score,
     fit=partial(fit, statistic=PREDICTED_PROBABILITIES),
-    fit_type=TemplateFit,
     fitted_on="fit logits",
     needs=(PREDICTED_PROBABILITIES,),
     needs_logits=True,

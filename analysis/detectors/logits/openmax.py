@@ -101,7 +101,6 @@ OPENMAX = Detector(
     source="Bendale & Boult 2016, arXiv 1511.06233",
     score=score,
     fit=fit,
-    fit_type=OpenMaxFit,
     fitted_on="fit logits and labels of samples that are classified correctly",
     needs=(CORRECT_LOGITS, LOGIT_TAILS),
     needs_logits=True,

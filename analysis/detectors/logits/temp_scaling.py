@@ -58,7 +58,6 @@ TEMP_SCALING = Detector(
     source="Guo et al. 2017, arXiv 1706.04599",
     score=score,
     fit=partial(fit, statistic=TEMPERATURE_TAYLOR),
-    fit_type=TemperatureFit,
     fitted_on="fit logits and labels",
     needs=(TEMPERATURE_TAYLOR,),
     needs_logits=True,

@@ -105,7 +105,6 @@ CFOOD = Detector(
     source="Angiulli 2020, arXiv 1901.04992, on unit features",
     score=score,
     fit=fit,
-    fit_type=CfoodFit,
     fitted_on="a seeded 10 % of the fit features",
     needs=(TEN_PERCENT,),
     hyperparameters=MappingProxyType({"alpha": 0.1, "k": _SHARE}),

@@ -85,7 +85,6 @@ SAMPLED = Detector(
     source=_SOURCE,
     score=score,
     fit=fit,
-    fit_type=SampledBank,
     fitted_on="a seeded 1 % of the fit features",
     needs=(ONE_PERCENT,),
     hyperparameters=MappingProxyType({"share": 0.01, "neighbours": _SAMPLED_NEIGHBOURS}),

@@ -64,7 +64,6 @@ def _nnguide(name: str, neighbours: int, convention: str) -> Detector[NnguideFit
         source="Park, Jung & Teoh 2023, arXiv 2309.14888",
         score=score,
         fit=partial(_fit, neighbours=neighbours, name=name),
-        fit_type=NnguideFit,
         fitted_on="a seeded 1 % of the fit features and logits",
         needs=(ONE_PERCENT,),
         needs_logits=True,

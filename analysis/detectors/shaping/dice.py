@@ -58,7 +58,6 @@ DICE = Detector(
     source="Sun & Li 2022, arXiv 2111.09805",
     score=score,
     fit=fit,
-    fit_type=ContributionFit,
     fitted_on="fit features",
     needs=(HEAD_CLASS_STATISTICS,),
     needs_head=True,

@@ -49,7 +49,7 @@ def test_descriptions_are_complete(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9._-]+", name)
     assert all([detector.title, detector.formula, detector.source, detector.version >= 1])
     assert detector.learns != (detector.fitted_on == "none")
-    assert (detector.fit is None) == (not detector.needs) == (detector.fit_type is None)
+    assert (detector.fit is None) == (not detector.needs)
     assert (detector.score is None) != (detector.compare is None)
     assert detector.convention == ("openood" if name.endswith(".openood") else "ninco")
 
