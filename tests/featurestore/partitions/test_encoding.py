@@ -127,6 +127,13 @@ def test_row_groups_are_bounded(activations: Callable[..., pa.Table]) -> None:
     """A reader needs the memory of one row group, whatever the fragment's size."""
     metadata = pq.read_metadata(pa.BufferReader(encode(activations(ROW_GROUP_ROWS + 5))))
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP_ROWS, 5]
+    narrow = pq.read_metadata(pa.BufferReader(encode(pa.table({"sample": range((1 << 16) + 1)}))))
+    assert [narrow.row_group(i).num_rows for i in range(narrow.num_row_groups)] == [1 << 16, 1]
+
+
+def test_no_vector_may_lack_a_value() -> None:
+    """The type says so: its values are required, as the format has it."""
+    assert not vector_array("feature", np.ones((2, 3)), "float16", np.arange(2)).type.value_field.nullable
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
