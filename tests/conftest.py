@@ -55,9 +55,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """The command line on a lake that is not there yet."""
+    from tests.pipeline import Commands  # slow to import, and few tests ask for it
+
+    return Commands(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
 def commands(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
     """The command line on that lake."""
-    from tests.pipeline import Commands, make_lake  # slow to import, and few tests ask for it
+    from tests.pipeline import Commands, make_lake
 
     commands = Commands(made, capsys, monkeypatch)
     if not (made / "done").exists():

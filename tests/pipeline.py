@@ -6,23 +6,17 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import timm
-import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from analysis.detectors.registry import default_detectors
 from featurestore import Lake
 from featurestore.cli.app import main
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-
-KWARGS = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
-ARCHITECTURE = "vit_tiny_patch16_224"
 
 
 @dataclass(frozen=True)
@@ -73,25 +67,12 @@ class Commands:
         return outcome.err
 
 
-def write_images(root: Path, classes: dict[str, int], seed: int = 0) -> Path:
-    """Noise around a mean colour per class: something that a network can tell apart."""
-    generator = np.random.default_rng(seed)
-    for number, (name, count) in enumerate(classes.items()):
-        (root / name).mkdir(parents=True, exist_ok=True)
-        for index in range(count):
-            pixels = np.clip(generator.normal(40 + 60 * number, 40, (32, 32, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{index:03d}.png")
-    return root
-
-
 def write_pool(folder: Path, seeds: dict[str, int]) -> Path:
     """Checkpoints of random ViTs, and the pool file that names them."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = ["model,checkpoint,architecture,model_kwargs,weight_decay,pretraining"]
     for name, seed in seeds.items():
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            save_file(timm.create_model(ARCHITECTURE, **KWARGS).state_dict(), folder / f"{name}.safetensors")
+        save_file(tiny_vit(seed).state_dict(), folder / f"{name}.safetensors")
         kwargs = str(KWARGS).replace("'", '""')
         rows.append(f'{name},{name}.safetensors,{ARCHITECTURE},"{kwargs}",0.{seed},scratch')
     (folder / "pool.csv").write_text("\n".join(rows) + "\n")

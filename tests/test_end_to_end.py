@@ -14,16 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from .pipeline import KWARGS, Commands, make_lake, scored, write_images, write_pool
+from tests.pipeline import Commands, make_lake, scored, write_pool
+from tests.tiny import KWARGS, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    return Commands(tmp_path, capsys, monkeypatch)
 
 
 def test_the_headline_question_has_one_row_per_model_and_detector(commands: Commands) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from .pipeline import Commands, scored
+from tests.pipeline import Commands, scored
 
 if TYPE_CHECKING:
     from featurestore import Lake

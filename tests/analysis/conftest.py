@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.pipeline import Commands, make_lake
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from tests.pipeline import Commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +87,8 @@ def other_digits() -> np.ndarray:
     return bunch.data[bunch.target >= 7].astype(np.float32)
 
 
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a lake of all stages, and the images and models that it was made of; made when first copied."""
-    return tmp_path_factory.mktemp("whole")
-
-
 @pytest.fixture
-def scored(
-    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Commands:
+def scored(commands: Commands, fresh: Commands) -> Commands:
     """A scored lake of the test's own."""
-    if not (whole / "done").exists():
-        make_lake(Commands(whole, capsys, monkeypatch))
-        (whole / "done").touch()
-    shutil.copytree(whole / "lake", tmp_path / "lake")
-    return Commands(tmp_path, capsys, monkeypatch)
+    shutil.copytree(commands.location, fresh.location)
+    return fresh

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from featurestore import Lake
+from tests.tiny import tiny_vit, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-ARCHITECTURE = "vit_tiny_patch16_224"
-KWARGS = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
-
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 
@@ -37,25 +33,6 @@ def assert_same_rows(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -
         assert vectors.dtype == others.dtype == np.float32
         largest = np.abs(others).max(axis=1, keepdims=True)
         assert (np.abs(vectors - others) <= tolerance * largest).all()
-
-
-def write_images(root: Path, classes: dict[str, int], seed: int = 0, size: int = 40) -> Path:
-    generator = np.random.default_rng(seed)
-    for name, count in classes.items():
-        (root / name).mkdir(parents=True, exist_ok=True)
-        for index in range(count):
-            pixels = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{index:03d}.png")
-    return root
-
-
-def tiny_vit(seed: int = 0, **overrides: Any) -> Any:
-    import timm
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return timm.create_model(ARCHITECTURE, pretrained=False, **{**KWARGS, **overrides}).eval()
 
 
 @pytest.fixture(scope="session")

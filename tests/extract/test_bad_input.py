@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from tests.pipeline import ARCHITECTURE, KWARGS, Commands
+from tests.pipeline import Commands
+from tests.tiny import ARCHITECTURE, KWARGS
 
 from .conftest import tiny_vit, write_images
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from analysis.ensembles.combining import fitted_weights, tunes, tuning_classes
-from tests.pipeline import Commands, write_images, write_pool
+from tests.pipeline import Commands, write_pool
+from tests.tiny import write_images
 
 MEMBERS = ("a/msp", "b/energy", "b/mahalanobis")
 TRIO = f"trio={','.join(MEMBERS)}"

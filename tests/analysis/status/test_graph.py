@@ -7,39 +7,17 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from analysis.detectors.registry import default_detectors, detectors
 from analysis.lineage.benchmark import benchmarks_of
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.ingredients import score_target
 from analysis.status import status_rows
 from analysis.status.lake_index import LakeIndex, read_lake_index
-from tests.pipeline import Commands, make_lake, write_images, write_pool
+from tests.pipeline import Commands, write_pool
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("status")
-
-
-@pytest.fixture
-def commands(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A finished lake that no test changes."""
-    commands = Commands(made, capsys, monkeypatch)
-    if not (made / "done").exists():
-        make_lake(commands)
-        (made / "done").touch()
-    return commands
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    return Commands(tmp_path, capsys, monkeypatch)
 
 
 def stages(held: LakeIndex, known: Mapping[str, Any] | None = None) -> dict[tuple[str, str, str], str]:

@@ -14,7 +14,7 @@ from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged
 from extract.datasets.dataset import read_listing
 from extract.datasets.listing import Listing, changes
 from featurestore import ConflictError, FormatError, InputError, Lake, MissingError
-from tests.extract.conftest import write_images
+from tests.tiny import write_images
 
 
 def test_samples_are_ordered_by_path_and_labelled_by_class_in_lexical_order(images: Path) -> None:

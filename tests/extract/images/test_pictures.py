@@ -8,7 +8,7 @@ from extract.datasets import add_dataset
 from extract.images.decoding import read_rgb
 from extract.images.pictures import image_opener
 from featurestore import Lake
-from tests.extract.conftest import write_images
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path

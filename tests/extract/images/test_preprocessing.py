@@ -15,7 +15,7 @@ from extract.datasets import FileReader
 from extract.images.loader import ImageDataset, image_batches
 from extract.images.preprocessing import in_two
 from extract.models.spec import ModelSpec
-from tests.extract.conftest import ARCHITECTURE, KWARGS, write_images
+from tests.tiny import ARCHITECTURE, KWARGS, write_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 from extract.datasets import add_dataset
 from extract.images.loader import worker_errors
 from featurestore import InputError, Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS, write_images
+from tests.tiny import ARCHITECTURE, KWARGS, write_images
 
 ROOT = Path(__file__).parents[3]
 PRIVATE = ["unshare", "--mount", "sh", "-c"]

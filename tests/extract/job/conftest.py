@@ -12,7 +12,7 @@ from extract.images import read_rgb
 from extract.job.plan import Options
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
-from tests.extract.conftest import ARCHITECTURE, KWARGS
+from tests.tiny import ARCHITECTURE, KWARGS
 
 if TYPE_CHECKING:
     from pathlib import Path

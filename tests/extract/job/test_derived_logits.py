@@ -16,9 +16,9 @@ from extract.models.spec import ModelSpec
 from featurestore import ConflictError, Lake, MissingError, NumericalError
 from featurestore.care.row_checks import head_tolerance
 from featurestore.care.verify import verify
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
 from tests.extract.job.conftest import FULL
 from tests.pipeline import Commands, make_lake
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,9 @@ from extract.job.run import run_job
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows, tiny_vit
+from tests.extract.conftest import assert_same_rows
 from tests.extract.job.conftest import FULL, expected, paths, read
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

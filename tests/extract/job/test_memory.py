@@ -35,7 +35,7 @@ from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from extract.job.plan import Options
 from featurestore import Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit, write_images
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 
 torch.set_num_threads(1)
 folder, kwargs = Path(sys.argv[1]), {{**KWARGS, "num_classes": {CLASSES}}}

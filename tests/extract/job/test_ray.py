@@ -15,9 +15,10 @@ from extract.datasets import add_dataset
 from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows, write_images
+from tests.extract.conftest import assert_same_rows
 from tests.extract.job.conftest import FULL
 from tests.pipeline import Commands
+from tests.tiny import ARCHITECTURE, KWARGS, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,8 +17,8 @@ from extract.job.run import run_job
 from extract.models import spec as spec_module
 from extract.models.spec import ModelSpec
 from featurestore import ConflictError, InputError, Lake, NumericalError
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit, write_images
 from tests.extract.job.conftest import FULL, expected, paths, read
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from extract.job.unit import Unit, check_weights
 from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
 from featurestore.machine import cores
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path

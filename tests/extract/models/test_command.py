@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.extract import clip_names
-from tests.extract.conftest import write_images
 from tests.pipeline import Commands
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path

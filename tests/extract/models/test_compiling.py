@@ -15,7 +15,8 @@ from extract.datasets import add_dataset
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS, stated_tolerance, write_images
+from tests.extract.conftest import stated_tolerance
+from tests.tiny import ARCHITECTURE, KWARGS, write_images
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[3]

@@ -17,7 +17,8 @@ from extract.models.devices import is_out_of_memory, on_device, split_devices
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS, assert_same_rows
+from tests.extract.conftest import assert_same_rows
+from tests.tiny import ARCHITECTURE, KWARGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

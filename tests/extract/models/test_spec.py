@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path

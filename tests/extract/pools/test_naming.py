@@ -9,7 +9,7 @@ import pytest
 from extract.pools.naming import parse_model_kwargs, specs_from_options
 from extract.pools.recipe_file import read_recipes
 from featurestore import InputError
-from tests.extract.conftest import ARCHITECTURE
+from tests.tiny import ARCHITECTURE
 
 if TYPE_CHECKING:
     from pathlib import Path

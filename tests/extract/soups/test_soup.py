@@ -22,8 +22,8 @@ from extract.soups.accuracy import Evaluation
 from extract.soups.soup import SoupOptions, make_soup, soup_options
 from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
 from tests.extract import clip_names
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_vit
 from tests.extract.jax_arrays import augreg_arrays
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

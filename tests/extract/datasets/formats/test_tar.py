@@ -18,7 +18,7 @@ from extract.job.plan import Options
 from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import ConflictError, InputError, Lake
-from tests.extract.conftest import ARCHITECTURE, KWARGS
+from tests.tiny import ARCHITECTURE, KWARGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ from extract.datasets import add_dataset
 from extract.images.decoding import read_rgb
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
-from tests.extract.conftest import write_images
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path
