@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,3 +73,11 @@ def commands(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         make_lake(commands)
         (made / "done").touch()
     return commands
+
+
+@pytest.fixture
+def copied(commands: Commands, fresh: Commands) -> Commands:
+    """The command line on a copy of that lake and its models, which the test may change."""
+    for name in ("lake", "models"):
+        shutil.copytree(commands.folder / name, fresh.folder / name)
+    return fresh

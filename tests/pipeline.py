@@ -57,6 +57,15 @@ class Commands:
         assert outcome.code == 0, outcome.err
         return outcome.out
 
+    def add(self, name: str, role: str, classes: dict[str, int], seed: int = 0) -> None:
+        """Write images, so many per class, and add them as a dataset."""
+        self.ok("dataset", "add", name, write_images(self.folder / name, classes, seed), "--role", role)
+
+    def extract(self, models: dict[str, int], *datasets: str, options: tuple[str, ...] = ()) -> Outcome:
+        """Extract random models, given by their seeds."""
+        pool = write_pool(self.folder / "models", models)
+        return self("extract", "--pool", pool, *(text for name in datasets for text in ("--dataset", name)), *options)
+
     def refused(self, *arguments: object) -> str:
         """One sentence on standard error, exit code 1, no traceback."""
         outcome = self(*arguments)
@@ -81,17 +90,14 @@ def write_pool(folder: Path, seeds: dict[str, int]) -> Path:
 
 def make_lake(commands: Commands) -> None:
     """Two models, a fit, an ID and two OOD datasets, all stages."""
-    folder = commands.folder
-    train = write_images(folder / "train", {"ant": 30, "bee": 30, "cat": 30})
-    test = write_images(folder / "test", {"ant": 12, "bee": 12, "cat": 12}, seed=1)
-    far = write_images(folder / "far", {"dog": 9, "elk": 8}, seed=2)
-    commands.ok("unit-tests", folder / "unit-tests", "--images", test, "--per-kind", 4, "--kinds", "black,uni")
-    locations = {"train": (train, "fit"), "test": (test, "id"), "far": (far, "ood")}
-    locations["unit-tests"] = (folder / "unit-tests" / "NINCO_OOD_unit_tests", "ood")
-    for name, (path, role) in locations.items():
-        commands.ok("dataset", "add", name, path, "--role", role)
-    pool = write_pool(folder / "models", {"a": 1, "b": 2})
-    commands.ok("extract", "--pool", pool, *(text for name in locations for text in ("--dataset", name)))
+    commands.add("train", "fit", {"ant": 30, "bee": 30, "cat": 30})
+    commands.add("test", "id", {"ant": 12, "bee": 12, "cat": 12}, seed=1)
+    commands.add("far", "ood", {"dog": 9, "elk": 8}, seed=2)
+    made = commands.folder / "unit-tests"
+    commands.ok("unit-tests", made, "--images", commands.folder / "test", "--per-kind", 4, "--kinds", "black,uni")
+    commands.ok("dataset", "add", "unit-tests", made / "NINCO_OOD_unit_tests", "--role", "ood")
+    outcome = commands.extract({"a": 1, "b": 2}, "train", "test", "far", "unit-tests")
+    assert outcome.code == 0, outcome.err
     commands.ok("score")
 
 

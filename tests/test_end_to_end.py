@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.pipeline import Commands, make_lake, scored, write_pool
+from tests.pipeline import Commands, scored, write_pool
 from tests.tiny import KWARGS, write_images
 
 if TYPE_CHECKING:
@@ -90,12 +90,9 @@ def test_pictures_that_are_gone_leave_the_table_and_a_reason(commands: Commands,
 
 def test_a_new_detector_run_adds_to_what_is_there(fresh: Commands) -> None:
     """Scoring in two steps ends where scoring in one does."""
-    write_images(fresh.folder / "test", {"ant": 6, "bee": 6, "cat": 6})
-    write_images(fresh.folder / "far", {"dog": 5})
-    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
-    fresh.ok("dataset", "add", "far", fresh.folder / "far", "--role", "ood")
-    pool = write_pool(fresh.folder / "models", {"a": 1})
-    fresh.ok("extract", "--pool", pool, "--dataset", "test", "--dataset", "far")
+    fresh.add("test", "id", {"ant": 6, "bee": 6, "cat": 6})
+    fresh.add("far", "ood", {"dog": 5})
+    assert fresh.extract({"a": 1}, "test", "far").code == 0
     fresh.ok("score", "--detector", "msp")
     count = "select count(distinct detector) from metrics"
     assert fresh.lake.sql(count).fetchall() == [(1,)]
@@ -106,13 +103,11 @@ def test_a_new_detector_run_adds_to_what_is_there(fresh: Commands) -> None:
 
 def test_float16_takes_half_the_room_and_what_its_rounding_hides_is_left_out(fresh: Commands) -> None:
     """Features behind a LayerNorm do not vary along one direction; what float16 makes of that is not divided by."""
-    folder = write_images(fresh.folder / "train", {"ant": 20, "bee": 20, "cat": 20})
-    fresh.ok("dataset", "add", "train", folder, "--role", "fit")
-    fresh.ok("dataset", "add", "test", write_images(fresh.folder / "test", {"ant": 6, "bee": 6}), "--role", "id")
-    pool = write_pool(fresh.folder / "models", {"a": 1})
+    fresh.add("train", "fit", {"ant": 20, "bee": 20, "cat": 20})
+    fresh.add("test", "id", {"ant": 6, "bee": 6})
     sizes = {}
     for dtype in ("float32", "float16"):
-        fresh.ok("extract", "--pool", pool, "--dataset", "train", "--dataset", "test", "--dtype", dtype, "--replace")
+        assert fresh.extract({"a": 1}, "train", "test", options=("--dtype", dtype, "--replace")).code == 0
         feature = fresh.lake.scan("activations", model="a", dataset="train").collect()["feature"].to_numpy()
         assert feature.dtype == dtype
         sizes[dtype] = feature.nbytes
@@ -123,15 +118,12 @@ def test_float16_takes_half_the_room_and_what_its_rounding_hides_is_left_out(fre
 
 def test_another_model_leaves_what_is_there_untouched(fresh: Commands) -> None:
     """Neither fits, scores nor metrics of the first model are written again, or read as anything but cache hits."""
-    write_images(fresh.folder / "test", {"ant": 6, "bee": 6, "cat": 6})
-    write_images(fresh.folder / "far", {"dog": 5})
-    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
-    fresh.ok("dataset", "add", "far", fresh.folder / "far", "--role", "ood")
-    extract = ["--dataset", "test", "--dataset", "far"]
-    fresh.ok("extract", "--pool", write_pool(fresh.folder / "models", {"a": 1}), *extract)
+    fresh.add("test", "id", {"ant": 6, "bee": 6, "cat": 6})
+    fresh.add("far", "ood", {"dog": 5})
+    assert fresh.extract({"a": 1}, "test", "far").code == 0
     fresh.ok("score")
     before = {path: path.stat().st_mtime_ns for path in fresh.location.rglob("*model=a/**/*") if path.is_file()}
-    fresh.ok("extract", "--pool", write_pool(fresh.folder / "more", {"c": 3}), *extract)
+    assert fresh.extract({"c": 3}, "test", "far").code == 0
     assert "a in main: 0 score partitions made" in fresh.ok("score")
     after = {path: path.stat().st_mtime_ns for path in fresh.location.rglob("*model=a/**/*") if path.is_file()}
     assert before == after
@@ -141,11 +133,9 @@ def test_another_model_leaves_what_is_there_untouched(fresh: Commands) -> None:
 
 def test_a_detector_that_cannot_learn_is_left_out(fresh: Commands) -> None:
     """The others are scored, and it is an error only where it was asked for by name; none of it is stored."""
-    classes = {"ant": 1, "bee": 1, "cat": 1}
     for name, role in {"train": "fit", "test": "id", "far": "ood"}.items():
-        fresh.ok("dataset", "add", name, write_images(fresh.folder / name, classes), "--role", role)
-    pool = write_pool(fresh.folder / "models", {"a": 1})
-    fresh.ok("extract", "--pool", pool, "--dataset", "train", "--dataset", "test", "--dataset", "far")
+        fresh.add(name, role, {"ant": 1, "bee": 1, "cat": 1})
+    assert fresh.extract({"a": 1}, "train", "test", "far").code == 0
     assert "fewer than two distinct distances" in fresh.refused("score", "--detector", "msp", "--detector", "openmax")
     said = fresh.ok("score")
     assert "a: without openmax: Fitting openmax of a: Class 0 has fewer than two" in said
@@ -154,23 +144,24 @@ def test_a_detector_that_cannot_learn_is_left_out(fresh: Commands) -> None:
     assert not {"openmax", "mahalanobis"} & stored  # one sample per class varies in no direction, either
 
 
-def test_replaced_weights_make_scores_stale_and_score_makes_them_again(fresh: Commands) -> None:
-    make_lake(fresh)
-    before = fresh.lake.sql("select * from scores where model = 'a' order by all").fetchall()
+def test_replaced_weights_make_scores_stale_and_score_makes_them_again(copied: Commands) -> None:
+    before = copied.lake.sql("select * from scores where model = 'a' order by all").fetchall()
     shapes = {
-        m: fresh.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"
+        m: copied.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"
     }
-    kept = fresh.lake.sql("select * from scores where model = 'b' order by all").fetchall()
-    write_pool(fresh.folder / "models", {"a": 7})
-    extract = ["extract", "--pool", fresh.folder / "models" / "pool.csv"]
-    assert "weights_sha256" in fresh.refused(*extract, "--dataset", "test")
-    fresh.ok(*extract, "--dataset", "test", "--replace")
-    assert "extract the older ones again" in fresh.refused("score")
-    fresh.ok(*extract, "--replace", *(text for name in ("train", "far", "unit-tests") for text in ("--dataset", name)))
-    assert f" {3 * len(scored(fresh, 'b'))} cache hits" in fresh.ok("score")
-    assert fresh.lake.sql("select * from scores where model = 'a' order by all").fetchall() != before
-    assert fresh.lake.sql("select * from scores where model = 'b' order by all").fetchall() == kept
-    again = {m: fresh.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"}
+    kept = copied.lake.sql("select * from scores where model = 'b' order by all").fetchall()
+    write_pool(copied.folder / "models", {"a": 7})
+    extract = ["extract", "--pool", copied.folder / "models" / "pool.csv"]
+    assert "weights_sha256" in copied.refused(*extract, "--dataset", "test")
+    copied.ok(*extract, "--dataset", "test", "--replace")
+    assert "extract the older ones again" in copied.refused("score")
+    copied.ok(*extract, "--replace", *(text for name in ("train", "far", "unit-tests") for text in ("--dataset", name)))
+    assert f" {3 * len(scored(copied, 'b'))} cache hits" in copied.ok("score")
+    assert copied.lake.sql("select * from scores where model = 'a' order by all").fetchall() != before
+    assert copied.lake.sql("select * from scores where model = 'b' order by all").fetchall() == kept
+    again = {
+        m: copied.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"
+    }
     assert again["b"] == shapes["b"]
     assert [row[:5] for row in again["a"]] == [row[:5] for row in shapes["a"]]
     assert all(new[5] != old[5] for new, old in zip(again["a"], shapes["a"], strict=True)), "another norm_mean"
@@ -180,9 +171,8 @@ def test_broken_images_exit_with_3_and_the_rest_is_scored(fresh: Commands) -> No
     write_images(fresh.folder / "test", {"ant": 4, "bee": 4, "cat": 4})
     (fresh.folder / "test" / "bee" / "000.png").write_bytes(b"\x89PNG")
     fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
-    pool = write_pool(fresh.folder / "models", {"a": 1})
     for _ in range(2):
-        outcome = fresh("extract", "--pool", pool, "--dataset", "test")
+        outcome = fresh.extract({"a": 1}, "test")
         assert outcome.code == 3
         assert "from failures" in outcome.err
     fresh.ok("score", "--detector", "msp")
@@ -229,16 +219,15 @@ def test_mistyped_commands_exit_with_2(fresh: Commands) -> None:
     assert fresh("ask", "--nonsense").code == 2
 
 
-def test_nan_in_stored_features_is_an_error_that_names_the_sample(fresh: Commands) -> None:
+def test_nan_in_stored_features_is_an_error_that_names_the_sample(copied: Commands) -> None:
     """A lake that something else wrote to is not trusted."""
-    make_lake(fresh)
     import hashlib
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    (manifest,) = fresh.lake.partitions("activations", model="a", dataset="far")
-    folder = fresh.location / "activations" / "model=a" / "dataset=far"
+    (manifest,) = copied.lake.partitions("activations", model="a", dataset="far")
+    folder = copied.location / "activations" / "model=a" / "dataset=far"
     fragment = folder / manifest.parts[0].fragments[0].path
     rows = pq.read_table(fragment)
     values = rows.column("feature").combine_chunks().flatten().to_numpy().copy()
@@ -251,12 +240,11 @@ def test_nan_in_stored_features_is_an_error_that_names_the_sample(fresh: Command
     text = text.replace(old.sha256, hashlib.sha256(fragment.read_bytes()).hexdigest())
     # Another fingerprint, so that its scores count as stale.
     (folder / "_manifest.1.json").write_text(text.replace(manifest.parts[0].fingerprint, "0" * 64))
-    assert "feature of sample 5 of far by a is NaN" in fresh.refused("score")
+    assert "feature of sample 5 of far by a is NaN" in copied.refused("score")
 
 
 def test_a_lake_of_a_newer_format_is_not_guessed_at(fresh: Commands) -> None:
-    write_images(fresh.folder / "test", {"ant": 2})
-    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    fresh.add("test", "id", {"ant": 2})
     for manifest in fresh.location.rglob("_manifest.1.json"):
         manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
     assert "upgrade featurestore" in fresh.refused("sql", "from datasets")
@@ -271,8 +259,7 @@ def _obey_permissions() -> None:
 
 @pytest.fixture
 def read_only(fresh: Commands) -> Iterator[Commands]:
-    write_images(fresh.folder / "test", {"ant": 2})
-    fresh.ok("dataset", "add", "test", fresh.folder / "test", "--role", "id")
+    fresh.add("test", "id", {"ant": 2})
     folders = [path for path in (fresh.location, *fresh.location.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o555)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,6 @@ from sklearn.datasets import load_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.pipeline import Commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +82,3 @@ def seven_digits() -> Labelled:
 def other_digits() -> np.ndarray:
     bunch = load_digits()
     return bunch.data[bunch.target >= 7].astype(np.float32)
-
-
-@pytest.fixture
-def scored(commands: Commands, fresh: Commands) -> Commands:
-    """A scored lake of the test's own."""
-    shutil.copytree(commands.location, fresh.location)
-    return fresh

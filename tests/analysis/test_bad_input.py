@@ -11,18 +11,18 @@ import pytest
 from analysis.detectors import detectors, registry
 from benchmarks.lakes import put
 from tests.analysis.synthetic import CLASSES, DIM, ROLES, write_datasets, write_model
-from tests.pipeline import Commands
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.pipeline import Commands
+
 
 @pytest.fixture
-def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(fresh: Commands) -> Commands:
     """A lake with datasets and no model."""
-    commands = Commands(tmp_path, capsys, monkeypatch)
-    write_datasets(commands.lake)
-    return commands
+    write_datasets(fresh.lake)
+    return fresh
 
 
 def contents(commands: Commands, *tables: str) -> list[Path]:

@@ -13,14 +13,15 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from tests.pipeline import Commands
 from tests.tiny import ARCHITECTURE, KWARGS
 
-from .conftest import tiny_vit, write_images
+from .conftest import tiny_vit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.pipeline import Commands
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (36, 48, 3), dtype=np.uint8)
 PHOTOGRAPH = Image.fromarray(PIXELS)
@@ -89,17 +90,16 @@ BROKEN = {
 
 
 @pytest.fixture
-def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(fresh: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     monkeypatch.chdir(tmp_path)
-    return Commands(tmp_path, capsys, monkeypatch)
+    return fresh
 
 
 @pytest.fixture
 def labelled(commands: Commands, checkpoint: Path, tmp_path: Path) -> Commands:
     """A lake with three labelled images of three classes, and a checkpoint."""
     shutil.copy(checkpoint, tmp_path / "tiny.safetensors")
-    write_images(tmp_path / "val", {"ant": 1, "bee": 1, "cat": 1})
-    commands.ok("dataset", "add", "val", tmp_path / "val", "--role", "id")
+    commands.add("val", "id", {"ant": 1, "bee": 1, "cat": 1})
     return commands
 
 

@@ -23,11 +23,11 @@ PAGE = ROOT / "docs" / "detectors.md"
 
 
 @pytest.fixture
-def commands(scored: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A scored lake, and a registry that forgets its plugins after the test."""
+def commands(copied: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """A copied lake, and a registry that forgets its plugins after the test."""
     monkeypatch.setattr(registry, "_plugins", {})
     monkeypatch.setattr(registry, "_modules", {})
-    return scored
+    return copied
 
 
 def mean_distance(folder: Path) -> Path:

@@ -11,15 +11,14 @@ import pytest
 
 from analysis.ensembles.combining import fitted_weights, tunes, tuning_classes
 from tests.pipeline import Commands, write_pool
-from tests.tiny import write_images
 
 MEMBERS = ("a/msp", "b/energy", "b/mahalanobis")
 TRIO = f"trio={','.join(MEMBERS)}"
 
 
 @pytest.fixture
-def commands(scored: Commands) -> Commands:
-    return scored
+def commands(copied: Commands) -> Commands:
+    return copied
 
 
 def stored(commands: Commands, model: str, detector: str, dataset: str) -> dict[int, tuple[float, float]]:
@@ -153,8 +152,7 @@ def test_an_ensemble_follows_its_members(commands: Commands) -> None:
     assert "trio in main: 3 score partitions made" in commands.ok("score")
     assert set(stages(commands, "trio").values()) == {"fresh"}
 
-    near = write_images(commands.folder / "near", {"fox": 3, "gnu": 3}, seed=5)
-    commands.ok("dataset", "add", "near", near, "--role", "ood")
+    commands.add("near", "ood", {"fox": 3, "gnu": 3}, seed=5)
     commands.ok("extract", "--pool", pool, "--dataset", "near")
     assert ("near", "scores") not in stages(commands, "trio")
     commands.ok("score", "--model", "a", "--model", "b")
@@ -165,13 +163,12 @@ def test_an_ensemble_follows_its_members(commands: Commands) -> None:
 
 def test_members_of_other_samples_are_refused(commands: Commands) -> None:
     """Broken images, say: nothing is joined by position."""
-    near = write_images(commands.folder / "near", {"fox": 3, "gnu": 3}, seed=5)
-    commands.ok("dataset", "add", "near", near, "--role", "ood")
-    image = (near / "fox" / "001.png").read_bytes()
+    commands.add("near", "ood", {"fox": 3, "gnu": 3}, seed=5)
+    picture = commands.folder / "near" / "fox" / "001.png"
+    image = picture.read_bytes()
     for name, data in (("a", b"\x89PNG" + bytes(len(image) - 4)), ("b", image)):
-        (near / "fox" / "001.png").write_bytes(data)
-        pool = write_pool(commands.folder / name, {name: {"a": 1, "b": 2}[name]})
-        commands("extract", "--pool", pool, "--dataset", "near")
+        picture.write_bytes(data)
+        commands.extract({name: {"a": 1, "b": 2}[name]}, "near")
     commands.ok("score", "--detector", "msp")
     said = commands.refused("score", "--ensemble", "two=a/msp,b/msp")
     assert "a/msp and b/msp were scored on different samples of near (5 and 6, 5 in common)" in said
@@ -180,9 +177,8 @@ def test_members_of_other_samples_are_refused(commands: Commands) -> None:
 def test_every_mistake_is_one_sentence(commands: Commands) -> None:
     """And leaves the lake as it is."""
     commands.ok("score", "--ensemble", TRIO)
-    one = write_images(commands.folder / "one", {"fox": 3})
-    commands.ok("dataset", "add", "one", one, "--role", "ood")
-    commands.ok("extract", "--pool", write_pool(commands.folder / "models", {"a": 1, "b": 2}), "--dataset", "one")
+    commands.add("one", "ood", {"fox": 3})
+    commands.extract({"a": 1, "b": 2}, "one")
     commands.ok("score", "--detector", "msp", "--model", "b", "--model", "a")
     before = sorted(commands.location.rglob("*"))
     weighted = ("--combine", "weighted", "--tune-on")

@@ -17,11 +17,12 @@ from featurestore import ConflictError, Lake, MissingError, NumericalError
 from featurestore.care.row_checks import head_tolerance
 from featurestore.care.verify import verify
 from tests.extract.job.conftest import FULL
-from tests.pipeline import Commands, make_lake
 from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.pipeline import Commands
 
 DERIVED = dataclasses.replace(FULL, logits="derived")
 COLUMNS = ("logits", "sample", "feature", "label")
@@ -123,22 +124,17 @@ def test_logits_that_float16_cannot_hold_can_be_derived(
 
 
 def test_detectors_score_alike_from_derived_logits(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    commands: Commands, fresh: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All stages by command: fit on derived logits, then score."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "stored").mkdir()
-    stored, derived = Commands(tmp_path / "stored", capsys, monkeypatch), Commands(tmp_path, capsys, monkeypatch)
-    make_lake(stored)
-    for name in ("train", "test", "far"):
-        role = {"train": "fit", "test": "id", "far": "ood"}[name]
-        derived.ok("dataset", "add", name, tmp_path / "stored" / name, "--role", role)
+    for name, role in {"train": "fit", "test": "id", "far": "ood"}.items():
+        fresh.ok("dataset", "add", name, commands.folder / name, "--role", role)
     names = [text for name in ("train", "test", "far") for text in ("--dataset", name)]
-    derived.ok("extract", "--pool", tmp_path / "stored" / "models" / "pool.csv", *names, "--logits", "derived")
-    derived.ok("score")
+    fresh.ok("extract", "--pool", commands.folder / "models" / "pool.csv", *names, "--logits", "derived")
+    fresh.ok("score")
     frames = [
-        commands.lake.scan("scores", dataset="far").sort("model", "detector", "sample").collect()
-        for commands in (derived, stored)
+        of.lake.scan("scores", dataset="far").sort("model", "detector", "sample").collect() for of in (fresh, commands)
     ]
     assert frames[0].select("model", "detector", "sample").equals(frames[1].select("model", "detector", "sample"))
     by_detector = (

@@ -17,12 +17,13 @@ from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
 from tests.extract.conftest import assert_same_rows
 from tests.extract.job.conftest import FULL
-from tests.pipeline import Commands
 from tests.tiny import ARCHITECTURE, KWARGS, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.pipeline import Commands
 
 pytestmark = [
     pytest.mark.ray,
@@ -98,16 +99,15 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
 
 
 def test_ray_alone_starts_a_cluster_on_this_machine(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fresh: Commands, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The option needs no value, and what follows it is still read."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.chdir(tmp_path)
-    commands = Commands(tmp_path, capsys, monkeypatch)
-    commands.ok("dataset", "add", "val", write_images(tmp_path / "val", {"ant": 2, "bee": 2, "cat": 2}), "--role", "id")
+    fresh.add("val", "id", {"ant": 2, "bee": 2, "cat": 2})
     network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
     try:
-        out = commands.ok(
+        out = fresh.ok(
             "extract", "--ray", "--model", checkpoint, "--architecture", ARCHITECTURE, *network, "--dataset", "val"
         )
     finally:

@@ -10,25 +10,23 @@ import pytest
 import torch
 
 from tests.extract import clip_names
-from tests.pipeline import Commands
-from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.pipeline import Commands
+
 
 @pytest.fixture
-def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(fresh: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """A lake with a labelled dataset, and three CLIP finetunes with their recipes beside them."""
-    commands = Commands(tmp_path, capsys, monkeypatch)
-    write_images(tmp_path / "val", {"ant": 5, "bee": 6, "cat": 4})
-    commands.ok("dataset", "add", "val", tmp_path / "val", "--role", "id")
+    fresh.add("val", "id", {"ant": 5, "bee": 6, "cat": 4})
     monkeypatch.chdir(tmp_path)
     for seed in range(3):
         torch.save(clip_names.openai_state(*clip_names.tower(seed)), tmp_path / f"model_{seed}.pt")
     table = {f"model_{seed}": {"aug": "rand-m1-n1", "wd": 0.1, "lr": seed / 10, "epochs": 4} for seed in range(3)}
     (tmp_path / "hparam_info.json").write_text(json.dumps(table))
-    return commands
+    return fresh
 
 
 def _network() -> list[str]:
