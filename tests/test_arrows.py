@@ -1,20 +1,85 @@
-"""Which package may import which: the arrows of the house."""
+"""Which room may import which: the floor plan of the house, held against the code."""
 
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-ROOF = "featurestore/cli/"
+from tests import floor_plan
+from tests.floor_plan import PACKAGES, ROOT
+
+ROOF = "featurestore.cli"
 HEAVY = {"torch", "torchvision", "timm", "PIL", "safetensors"}
 FORBIDDEN = {
-    "featurestore": {"extract", "analysis", "tests", *HEAVY, "altair", "vl_convert", "sklearn"},
-    "analysis": {"extract", "tests", *HEAVY},
-    "extract": {"analysis", "tests"},
+    "featurestore": {"tests", "benchmarks", *HEAVY, "altair", "jinja2", "vl_convert", "sklearn"},
+    "analysis": {"tests", "benchmarks", *HEAVY},
+    "extract": {"tests", "benchmarks"},
 }
+"""Packages of others, and the tests, that no module of a package imports."""
+
+# The rooms that each room's files import from. `python -m tests.floor_plan` prints it as the code draws it: a new arrow is
+# added here on purpose, or not at all.
+PLAN = {
+    "analysis": "",
+    "analysis.algebra": "analysis.rows featurestore.errors",
+    "analysis.charts": "featurestore.errors featurestore.names featurestore.query",
+    "analysis.detectors": "analysis.algebra analysis.rows analysis.statistics featurestore.errors featurestore.names",
+    "analysis.detectors.covariances": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
+    "analysis.detectors.directions": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
+    "analysis.detectors.logits": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
+    "analysis.detectors.neighbours": "analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.machine",
+    "analysis.detectors.shaping": "analysis.detectors analysis.rows analysis.statistics",
+    "analysis.ensembles": "analysis.detectors analysis.lineage analysis.metrics analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
+    "analysis.geometry": "analysis.algebra analysis.rows analysis.statistics featurestore.errors",
+    "analysis.lineage": "analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
+    "analysis.metrics": "analysis.lineage analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.partitions",
+    "analysis.report": "analysis.charts analysis.report.sections analysis.rows analysis.studies featurestore.errors featurestore.lake featurestore.names featurestore.query featurestore.version",
+    "analysis.report.sections": "analysis.charts analysis.report analysis.studies featurestore.errors featurestore.query",
+    "analysis.rows": "featurestore.errors featurestore.lake featurestore.layout featurestore.partitions",
+    "analysis.scoring": "analysis.algebra analysis.detectors analysis.ensembles analysis.geometry analysis.lineage analysis.metrics analysis.rows analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.quantities",
+    "analysis.statistics": "analysis.algebra analysis.rows featurestore.errors featurestore.machine featurestore.ray_cluster",
+    "analysis.status": "analysis.detectors analysis.ensembles analysis.lineage featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.quantities",
+    "analysis.studies": "analysis.charts analysis.ensembles analysis.metrics featurestore.errors featurestore.lake featurestore.layout featurestore.names",
+    "extract": "",
+    "extract.datasets": "extract.datasets.formats featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
+    "extract.datasets.formats": "featurestore.errors featurestore.names",
+    "extract.demo": "extract.datasets extract.images featurestore.errors featurestore.staging",
+    "extract.images": "extract.datasets featurestore.errors featurestore.lake featurestore.machine",
+    "extract.job": "extract.datasets extract.images extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.ray_cluster featurestore.storage",
+    "extract.models": "extract.images extract.models.sources featurestore.errors featurestore.layout",
+    "extract.models.sources": "featurestore.errors featurestore.names",
+    "extract.pools": "extract.models extract.models.sources featurestore.errors featurestore.layout featurestore.names featurestore.query",
+    "extract.soups": "extract.datasets extract.images extract.job extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.names featurestore.progress featurestore.staging",
+    "extract.unit_tests": "extract.datasets.formats extract.images featurestore.errors featurestore.machine featurestore.staging",
+    "featurestore": "featurestore.errors featurestore.lake featurestore.query featurestore.version",
+    "featurestore.__main__": "featurestore.cli featurestore.packages",
+    "featurestore.care": "featurestore.errors featurestore.layout featurestore.partitions featurestore.quantities featurestore.storage",
+    "featurestore.cli": "analysis.charts analysis.detectors analysis.ensembles analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.demo extract.images extract.job extract.pools extract.soups extract.unit_tests featurestore.care featurestore.errors featurestore.lake featurestore.machine featurestore.names featurestore.packages featurestore.progress featurestore.quantities featurestore.query",
+    "featurestore.errors": "",
+    "featurestore.lake": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.query featurestore.settings featurestore.storage",
+    "featurestore.layout": "featurestore.errors featurestore.names featurestore.version",
+    "featurestore.machine": "",
+    "featurestore.names": "featurestore.errors",
+    "featurestore.packages": "featurestore.errors",
+    "featurestore.partitions": "featurestore.errors featurestore.layout featurestore.machine featurestore.storage",
+    "featurestore.progress": "",
+    "featurestore.quantities": "featurestore.errors",
+    "featurestore.query": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.staging featurestore.storage featurestore.version",
+    "featurestore.ray_cluster": "featurestore.errors",
+    "featurestore.settings": "featurestore.errors featurestore.names",
+    "featurestore.staging": "",
+    "featurestore.storage": "featurestore.errors featurestore.settings featurestore.staging",
+    "featurestore.version": "",
+}
+LARGE = {
+    "analysis.report.sections",  # one section a file
+    "analysis.studies",  # one study a file
+    "extract.datasets.formats",  # one format a file, and what they share
+    "featurestore.cli",  # one stage a file, and how answers are shown
+    "featurestore.query",  # one step from a SQL file to an answer each
+}
+"""Rooms of more than nine files, and why."""
 
 
 def imported(node: ast.AST) -> set[str]:
@@ -29,39 +94,83 @@ def imported(node: ast.AST) -> set[str]:
     return found
 
 
-def modules(package: str) -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py"))
+@pytest.mark.parametrize("package", PACKAGES)
+def test_only_extract_knows_torch_timm_and_images(package: str) -> None:
+    names = [name for name in floor_plan.modules() if name.partition(".")[0] == package]
+    assert len(names) > 20
+    assert {name: found for name in names if (found := imported(floor_plan.tree(name)) & FORBIDDEN[package])} == {}
 
 
-def tree(module: str) -> ast.Module:
-    return ast.parse((ROOT / module).read_text(encoding="utf-8"), module)
+def test_the_code_is_built_as_the_floor_plan_draws_it() -> None:
+    """Every arrow between rooms is drawn, and every one that is drawn is there; imports for types count."""
+    drawn = {room: set(targets.split()) for room, targets in PLAN.items()}
+    assert floor_plan.arrows() == drawn
 
 
-@pytest.mark.parametrize("module", [m for package in FORBIDDEN for m in modules(package) if not m.startswith(ROOF)])
-def test_no_module_imports_against_the_arrows(module: str) -> None:
-    """extract and analysis know featurestore and not each other; only extract knows torch, timm and images."""
-    assert not imported(tree(module)) & FORBIDDEN[module.partition("/")[0]]
+def test_arrows_between_rooms_lead_downwards_only() -> None:
+    """A room and the rooms in it are one floor: `datasets` knows its formats, and these its listings."""
+
+    def outer(room: str) -> str:
+        parts = room.split(".")
+        return room if parts[0] == "featurestore" else ".".join(parts[:2])
+
+    graph: dict[str, set[str]] = {}
+    for room, targets in floor_plan.arrows().items():
+        graph.setdefault(outer(room), set()).update(outer(target) for target in targets)
+    # The package's own face shows what is in the house.
+    assert floor_plan.circle({room: targets - {room} for room, targets in graph.items()}) == []
 
 
-def test_the_packages_are_there() -> None:
-    """The test above cannot pass for want of files."""
-    assert all(len(modules(package)) > 5 for package in FORBIDDEN)
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert floor_plan.circle(dict(floor_plan.imports())) == []
 
 
-@pytest.mark.parametrize("module", modules(ROOF))
-def test_the_roof_opens_the_other_rooms_only_inside_functions(module: str) -> None:
+def test_extract_and_analysis_do_not_know_each_other_and_only_the_roof_knows_both() -> None:
+    for room, targets in floor_plan.arrows().items():
+        others = {target.partition(".")[0] for target in targets} - {room.partition(".")[0]}
+        assert others <= {"featurestore"} or room == ROOF, room
+        assert ROOF not in targets or room == "featurestore.__main__"
+
+
+def test_the_roof_opens_the_other_rooms_only_inside_functions() -> None:
     """`featurestore ask` starts without torch: commands import extract and analysis where they need them."""
-    roof = tree(module)
-    outside = ast.Module([s for s in roof.body if not isinstance(s, ast.FunctionDef)], [])
-    assert not imported(outside) & FORBIDDEN["featurestore"]
-    assert not imported(roof) & HEAVY
+    found = set()
+    for name in floor_plan.modules():
+        if floor_plan.room_of(name) == ROOF:
+            tree = floor_plan.tree(name)
+            outside = [s for s in tree.body if not isinstance(s, ast.FunctionDef | ast.ClassDef | ast.If)]
+            assert not imported(ast.Module(outside, [])) & {"extract", "analysis", "altair"}, name
+            found |= imported(tree)
+    assert found >= {"extract", "analysis"}
 
 
-def test_the_roof_knows_every_room() -> None:
-    """The test above cannot pass for want of imports."""
-    assert set().union(*(imported(tree(module)) for module in modules(ROOF))) >= {"extract", "analysis"}
+def test_rooms_have_a_face_and_are_small() -> None:
+    """A room's `__init__` is a docstring, imports and `__all__`; of more than nine files beside it a room has a reason."""
+    files: dict[str, int] = {}
+    for name, path in floor_plan.modules().items():
+        if path.name == "__init__.py":
+            body = floor_plan.tree(name).body
+            assert ast.get_docstring(floor_plan.tree(name)), name
+            for statement in body[1:]:
+                is_list = isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
+                assert is_list or isinstance(statement, ast.ImportFrom), f"{name}, line {statement.lineno}"
+        elif floor_plan.room_of(name) != name:
+            files[floor_plan.room_of(name)] = files.get(floor_plan.room_of(name), 0) + 1
+    assert {room for room, count in files.items() if count > 9} == set(LARGE)
+
+
+def test_the_page_on_architecture_has_every_room_and_names_files_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = {path.parent for path in floor_plan.modules().values() if path.name == "__init__.py"}
+    for folder in sorted(folders):
+        assert f"{folder.relative_to(ROOT).as_posix()}/" in page
+    named = {
+        word.strip("`") for word in page.replace("`", " ` ").split() if "/" in word and word.endswith((".py", ".sql"))
+    }
+    assert len(named) > 10
+    assert {name for name in named if not (ROOT / name).is_file()} == set()
 
 
 def test_sql_has_no_code() -> None:
-    """What is in sql/ is data, found by its path."""
-    assert modules("sql") == []
+    """The folder sql/ is data, found by its path."""
+    assert list((ROOT / "sql").rglob("*.py")) == []
