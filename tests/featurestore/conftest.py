@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from benchmarks.lakes import put_rows, put_scores
 from featurestore import Lake
 from featurestore.cli.app import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     Run = Callable[..., tuple[int, str, str]]
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What Python says in a process of its own that finds these packages."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environ, timeout=120)
 
 
 @pytest.fixture
@@ -35,6 +48,16 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return ended.value.code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Where a server in this process plays S3."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
 
 
 @pytest.fixture(scope="session")

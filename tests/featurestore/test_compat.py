@@ -89,19 +89,16 @@ def lake() -> Lake:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_documented_way_gives_the_golden_rows(table: str) -> None:
-    """What the page says is enough to read every table."""
     check_golden(table, read_as_documented(table))
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_scan_gives_the_golden_rows(lake: Lake, table: str) -> None:
-    """polars reads what was written then."""
     check_golden(table, lake.scan(table).collect().to_dicts())
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_sql_gives_the_golden_rows(lake: Lake, table: str) -> None:
-    """DuckDB reads what was written then."""
     relation = lake.sql(f"from {table}")
     check_golden(table, [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()])
 
@@ -152,8 +149,6 @@ def test_the_lake_covers_what_can_differ(lake: Lake) -> None:
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_every_table_is_on_the_page(table: Table) -> None:
-    """Keys, part keys and columns with their types, in the order of the file."""
-
     def names(columns: tuple[str, ...]) -> str:
         return ", ".join(f"`{name}`" for name in columns) or "—"
 

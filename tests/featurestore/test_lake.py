@@ -58,14 +58,6 @@ def test_a_scan_opens_only_what_the_key_allows(three_detectors: Lake, key: dict[
     assert all(rows[name].unique().to_list() == [value] for name, value in key.items())
 
 
-def test_a_filter_on_a_scan_prunes_before_any_file_is_opened(three_detectors: Lake) -> None:
-    """Files that the filter's path columns exclude may even be gone."""
-    for path in Path(three_detectors.location).rglob("detector=knn/*.parquet"):
-        path.unlink()
-    rows = three_detectors.scan("scores").filter(pl.col("detector") == "gen").collect()
-    assert rows["detector"].to_list() == ["gen"] * 4
-
-
 @pytest.mark.parametrize("table", TABLES)
 def test_a_scan_has_the_table_s_columns(lake: Lake, put: Put, table: str) -> None:
     """An empty table is a typed empty frame, and rows of that table have the same columns and types."""
@@ -120,19 +112,6 @@ def test_a_lake_below_a_folder_that_reads_as_a_column_is_refused(tmp_path: Path,
     """There, hive-style readers would take the folder's value for the column's: wrong answers without a word."""
     with pytest.raises(InputError, match=f"its folder '{folder}' would be read as the column"):
         Lake(tmp_path / folder / "lake")
-
-
-def test_the_location_is_a_file(tmp_path: Path) -> None:
-    """A file is no lake, and the error says what to do."""
-    (tmp_path / "f").write_text("x")
-    with pytest.raises(InputError, match="f is a file: give a folder with --lake"):
-        Lake(tmp_path / "f")
-
-
-def test_an_unknown_scheme_is_refused() -> None:
-    """A URL that no store knows is the caller's mistake."""
-    with pytest.raises(InputError, match="gopher"):
-        Lake("gopher://hole/lake")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from featurestore.names import check_slug, nearest, pick, suggest_slug
 
 @given(st.text(alphabet="abz019._-", min_size=1).filter(lambda name: name.strip("._-")))
 def test_slugs_pass_unchanged(name: str) -> None:
-    """Any mix of the allowed characters with at least one letter or digit is a name."""
     assert check_slug("model", name) == name
 
 
@@ -36,7 +35,6 @@ def test_what_could_leave_a_path_is_refused(name: str) -> None:
 
 
 def test_the_nearest_name_is_suggested() -> None:
-    """A typo gets the name that was meant; anything else gets what there is."""
     with pytest.raises(MissingError, match="There is no detector 'mahalanobi': did you mean 'mahalanobis'"):
         pick("detector", "mahalanobi", ["msp", "mahalanobis"])
     assert nearest("zzz", ["b", "a"]) == "there are a, b."

@@ -334,7 +334,6 @@ def test_the_header_names_the_answer_s_columns(lakes: dict[str, Lake], name: str
 
 @pytest.mark.parametrize("name", [name for name in GOLDEN if not name.startswith("published_")])
 def test_an_empty_lake_answers_with_no_rows(connections: Connections, name: str) -> None:
-    """Nothing to say is no error."""
     assert asked(connections["none"], name) == []
 
 
@@ -348,7 +347,6 @@ def test_without_pairs_there_is_no_effect(connections: Connections, name: str) -
 
 
 def test_a_single_pair_has_no_interval(connections: Connections) -> None:
-    """One difference has a mean and no spread."""
     rows = asked(connections["two pairs"], "weight_decay_effect")
     assert rows
     assert {(row["pairs"], row["low"], row["high"]) for row in rows} == {(1, None, None)}

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +11,12 @@ import pytest
 
 from featurestore import CorruptionError, Lake
 from featurestore.care import garbage, verify
-from featurestore.cli.app import main
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 from featurestore.quantities import parse_duration
+
+if TYPE_CHECKING:
+    from tests.featurestore.conftest import Run
 
 DAY = timedelta(days=1)
 NOTHING = timedelta(0)
@@ -201,28 +202,22 @@ def test_a_superseded_manifest_that_cannot_be_read_is_garbage_too(lake: Lake) ->
     assert len(collect(lake)) == 2
 
 
-def test_the_command_says_what_it_does(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_what_it_does(lake: Lake, run: Run) -> None:
     """Counts and bytes by table and in all; a bad duration is one sentence."""
     write(lake, 1)
     write(lake, 2)
     orphan(lake, 1, 0, "scores", detector="msp")
 
-    def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["featurestore", "gc", "--lake", lake.location, *arguments])
-        with pytest.raises(SystemExit):
-            main()
-        captured = capsys.readouterr()
-        return captured.out + captured.err
+    def said(*arguments: str) -> str:
+        return "".join(run("gc", "--lake", lake.location, *arguments)[1:])
 
-    assert "0 objects, 0 B deleted; 3 objects" in run()
-    planned = run("--older-than", "0s", "--dry-run")
+    assert "0 objects, 0 B deleted; 3 objects" in said()
+    planned = said("--older-than", "0s", "--dry-run")
     assert "accuracy: 2 objects" in planned
     assert "scores: 1 object" in planned
     assert "would be deleted" in planned
-    assert run("--older-than", "0s") == planned.replace("would be deleted", "deleted")
-    assert "Error: '1 day' is no duration" in run("--older-than", "1 day")
+    assert said("--older-than", "0s") == planned.replace("would be deleted", "deleted")
+    assert "Error: '1 day' is no duration" in said("--older-than", "1 day")
 
 
 def test_a_grace_period_longer_than_the_calendar_keeps_everything(lake: Lake) -> None:

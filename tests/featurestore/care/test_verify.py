@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,14 @@ import pytest
 
 from featurestore import Lake
 from featurestore.care import verify
-from featurestore.cli.app import main
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.partitions.encoding import encode, vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.featurestore.conftest import Run
 
     Change = Callable[[pa.Table], pa.Table]
 
@@ -343,26 +343,19 @@ def test_stale_is_not_faulty(sound: Lake) -> None:
     assert faults(sound) == []
 
 
-def test_the_command_prints_each_fault_and_exits_with_1(
-    sound: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_each_fault_and_exits_with_1(sound: Lake, run: Run) -> None:
     """A line each, then a summary; 0 where nothing is wrong, 1 on any fault."""
 
-    def run(*arguments: str) -> tuple[int, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["featurestore", "verify", "--lake", sound.location, *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), capsys.readouterr().out.splitlines()
-
-    code, lines = run("--deep")
-    assert (code, len(lines)) == (0, 1)
-    assert lines[0].startswith("8 partitions, 10 fragments, ")
-    assert lines[0].endswith(": no fault")
+    asked = ("verify", "--lake", sound.location)
+    code, out, _ = run(*asked, "--deep")
+    assert (code, out.count("\n")) == (0, 1)
+    assert out.startswith("8 partitions, 10 fragments, ")
+    assert out.endswith(": no fault\n")
     flip_bit(fragment(sound))
-    assert run()[0] == 0
-    code, lines = run("--deep")
-    assert (code, len(lines)) == (1, 2)
-    assert lines[1].endswith(": 1 fault")
+    assert run(*asked)[0] == 0
+    code, out, _ = run(*asked, "--deep")
+    assert (code, out.count("\n")) == (1, 2)
+    assert out.endswith(": 1 fault\n")
 
 
 def test_a_column_that_a_later_version_added_is_no_fault(sound: Lake) -> None:

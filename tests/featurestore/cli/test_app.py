@@ -1,26 +1,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.featurestore.conftest import ROOT, python
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from featurestore import Lake
-
-    Run = Callable[..., tuple[int, str, str]]
-
-ROOT = Path(__file__).parents[3]
-
-
-def subprocess_run(code_or_module: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run([sys.executable, *code_or_module], check=False, capture_output=True, text=True, env=environ)
+    from tests.featurestore.conftest import Run
 
 
 MISTAKES = {
@@ -90,7 +81,6 @@ def test_wrong_usage_exits_with_two(run: Run, arguments: list[str]) -> None:
 
 
 def test_help_exits_with_zero(run: Run) -> None:
-    """Help is no error, and names every command."""
     code, out, _ = run("--help")
     assert code == 0
     assert all(name in out for name in ("dataset", "unit-tests", "extract", "score", "ask", "sql", "report", "demo"))
@@ -99,7 +89,7 @@ def test_help_exits_with_zero(run: Run) -> None:
 def test_debug_shows_the_traceback() -> None:
     """Who looks for a bug sees where it happened; anyone else one line."""
     arguments = ["-m", "featurestore", "ask", "nope"]
-    plain, debug = subprocess_run(arguments), subprocess_run([*arguments, "--debug"])
+    plain, debug = python(*arguments), python(*arguments, "--debug")
     assert (plain.returncode, debug.returncode) == (1, 1)
     assert "Traceback" not in plain.stderr
     assert len(plain.stderr.splitlines()) == 1
@@ -118,7 +108,7 @@ sys.argv = ["featurestore", *{arguments!r}]
 from featurestore.cli.app import main
 main()
 """
-    done = subprocess_run(["-c", code], FEATURESTORE_LAKE=lake.location)
+    done = python("-c", code, FEATURESTORE_LAKE=lake.location)
     assert done.returncode == 0
     assert done.stderr.splitlines()[-1].split() == ["heavy:"]
 
@@ -128,7 +118,7 @@ def test_a_missing_extra_is_named(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None\n")
     path = os.pathsep.join([str(tmp_path / "blocked"), str(ROOT)])
-    arguments = ["-m", "featurestore", "extract", "--model", "vit", "--dataset", "d", "--lake", lake.location]
-    done = subprocess_run(arguments, PYTHONPATH=path)
-    assert done.returncode == 1
-    assert done.stderr == "Error: This command needs torch: pip install 'featurestore[extract]'.\n"
+    arguments = ["extract", "--model", "vit", "--dataset", "d", "--lake", lake.location]
+    done = python("-m", "featurestore", *arguments, PYTHONPATH=path)
+    needs = "Error: This command needs torch: pip install 'featurestore[extract]'.\n"
+    assert (done.returncode, done.stderr) == (1, needs)

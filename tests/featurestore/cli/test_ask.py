@@ -6,11 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from featurestore import Lake
-
-    Run = Callable[..., tuple[int, str, str]]
+    from tests.featurestore.conftest import Run
 
 
 def test_ask_lists_all_questions(run: Run, lake: Lake) -> None:

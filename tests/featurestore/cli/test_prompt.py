@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from featurestore import Lake
 
-    Run = Callable[..., tuple[int, str, str]]
-
 ROOT = Path(__file__).parents[3]
 LINES, COLUMNS = 40, 120
 
@@ -125,7 +123,6 @@ def test_tab_completes(terminal: Terminal) -> None:
 
 
 def test_quit_leaves(terminal: Terminal) -> None:
-    """`.quit` ends it as Ctrl-D does."""
     assert terminal.end(".quit\r") == 0
 
 

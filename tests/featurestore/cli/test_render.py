@@ -102,14 +102,12 @@ def test_parquet_has_the_values() -> None:
 
 
 def test_parquet_is_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes on a terminal help nobody."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     with duckdb.connect() as connection, pytest.raises(InputError, match=r"--format parquet > answer\.parquet"):
         show(connection.sql("select 1"), "parquet")
 
 
 def test_an_unknown_format_suggests() -> None:
-    """A typo gets the format that was meant, before anything runs."""
     with duckdb.connect() as connection, pytest.raises(MissingError, match="no format 'jsn': did you mean 'json'"):
         show(connection.sql("select 1"), "jsn")
 

@@ -12,11 +12,8 @@ import polars as pl
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from featurestore import Lake
-
-    Run = Callable[..., tuple[int, str, str]]
+    from tests.featurestore.conftest import Run
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,7 +45,6 @@ def test_sql_comes_through_a_pipe(run: Run, four: Lake, monkeypatch: pytest.Monk
 
 
 def test_parquet_goes_through_a_pipe(one_metric: Lake, tmp_path: Path) -> None:
-    """`--format parquet > answer.parquet` is a file that any tool reads."""
     with (tmp_path / "answer.parquet").open("wb") as file:
         arguments = ["sql", "select model, fpr95 from metrics order by fpr95", "--format", "parquet"]
         command = [sys.executable, "-m", "featurestore", *arguments, "--lake", one_metric.location]

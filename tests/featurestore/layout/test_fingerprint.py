@@ -19,7 +19,6 @@ ingredients = st.dictionaries(st.sampled_from(["weights", "dtype", "digest"]), v
 
 @given(ingredients, st.randoms())
 def test_the_order_of_ingredients_does_not_matter(made_of: dict[str, Any], random: Any) -> None:
-    """The same ingredients in another order are the same partition."""
     shuffled = list(made_of.items())
     random.shuffle(shuffled)
     again = fingerprint("fits", {"b": "2", "a": "1"}, dict(shuffled))
@@ -34,7 +33,6 @@ def test_fingerprints_differ_exactly_where_an_ingredient_does(old: dict[str, Any
 
 
 def test_table_key_and_ingredients_all_count() -> None:
-    """The same ingredients in another partition are another fingerprint."""
     made = {
         fingerprint("fits", {"model": "a"}, {"x": 1}),
         fingerprint("scores", {"model": "a"}, {"x": 1}),

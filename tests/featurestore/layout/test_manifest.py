@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from featurestore.errors import ConflictError, CorruptionError, FormatError
+from featurestore.errors import CorruptionError, FormatError
 from featurestore.layout.manifest import Fragment, Manifest, Part, from_json, merged, to_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def commit(current: Manifest | None, *parts: Part, replacing: bool = False) -> M
 
 
 def test_the_first_commit_is_version_one() -> None:
-    """A partition begins with its first part."""
     first = commit(None, part("msp"))
     assert first is not None
     assert (first.version, [dict(p.key) for p in first.parts]) == (1, [{"detector": "msp"}])
@@ -45,16 +44,7 @@ def test_a_new_part_stands_beside_the_old_ones() -> None:
     assert (second.version, second.parts) == (2, (part("msp"), part("gen")))
 
 
-def test_a_conflict_names_the_ingredient() -> None:
-    """Another fingerprint under the same key is an error with what differs, and the way out."""
-    with pytest.raises(
-        ConflictError, match=r"detector msp\), made with another seed \(in the lake: 0, now: 1\).*--replace"
-    ):
-        commit(commit(None, part("msp")), part("msp", 1))
-
-
 def test_replacing_swaps_only_what_differs() -> None:
-    """The replaced part is gone, its neighbour stays."""
     second = commit(commit(None, part("msp"), part("gen")), part("msp", 1), replacing=True)
     assert second is not None
     assert {p.fingerprint for p in second.parts} == {f"{0:064x}", f"{1:064x}"}
@@ -81,7 +71,6 @@ def altered(change: Callable[[dict[str, Any]], Any]) -> bytes:
 
 
 def test_a_newer_format_is_refused() -> None:
-    """A lake of a later version says so, and what to do."""
     with pytest.raises(FormatError, match=r"_manifest.1.json has format version 2, .*upgrade featurestore"):
         from_json(altered(lambda d: d.update(format=2, later="field")), "a/_manifest.1.json")
 
@@ -113,7 +102,6 @@ def test_a_fragment_outside_its_partition_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1", b'"x"', b"null", b"{}", b"\xff\xfe", b"[" * 100_000])
 def test_garbage_is_no_manifest(data: bytes) -> None:
-    """Whatever the bytes, the error names the file."""
     with pytest.raises(CorruptionError, match=r"p/_manifest\.1\.json is not a manifest"):
         from_json(data, "p/_manifest.1.json")
 

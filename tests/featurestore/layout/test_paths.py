@@ -14,7 +14,6 @@ tables = st.sampled_from(list(TABLES.values()))
 
 @given(tables, st.data())
 def test_a_partition_path_gives_its_key_back(table: object, data: st.DataObject) -> None:
-    """Building and parsing are inverse, for every table and key."""
     key = {name: data.draw(slugs) for name in table.keys}
     assert paths.partition_key(table, paths.partition_path(table, key)) == key
 
@@ -32,14 +31,12 @@ def test_a_value_that_is_no_slug_makes_no_path(value: str) -> None:
     "folder", ["models", "models/model=a/model=b", "models/dataset=a", "activations/dataset=d/model=m", "x/model=a"]
 )
 def test_other_folders_are_no_partitions(folder: str) -> None:
-    """A folder of another table, order or depth is not a partition."""
     table = TABLES["activations" if folder.startswith("activations") else "models"]
     assert paths.partition_key(table, folder) is None
 
 
 @given(st.integers(1, 10**6))
 def test_a_manifest_name_gives_its_version_back(version: int) -> None:
-    """Building and parsing are inverse."""
     assert paths.manifest_version(f"a/b=c/{paths.manifest_name(version)}") == version
 
 
@@ -47,19 +44,16 @@ def test_a_manifest_name_gives_its_version_back(version: int) -> None:
     "name", ["_manifest.0.json", "_manifest.01.json", "_manifest.x.json", "_manifest.1.json~", "x"]
 )
 def test_other_files_are_no_manifests(name: str) -> None:
-    """Only what the writer writes counts."""
     assert paths.manifest_version(name) is None
 
 
 @given(st.integers(0, 10**6))
 def test_a_fragment_name_gives_its_number_back(number: int) -> None:
-    """Building and parsing are inverse."""
     assert paths.fragment_number(f"a/{paths.fragment_name('0123456789abcdef', number)}") == number
 
 
 @pytest.mark.parametrize("name", ["0123456789ab-1.parquet", "0123456789ab-00001", "0123456789ab-²²²²².parquet", "x"])
 def test_other_files_are_no_fragments(name: str) -> None:
-    """Only what the writer writes counts."""
     assert paths.fragment_number(name) is None
 
 

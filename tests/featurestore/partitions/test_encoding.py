@@ -140,7 +140,6 @@ def test_no_vector_may_lack_a_value() -> None:
 def test_duckdb_and_polars_read_the_same_values(
     activations: Callable[..., pa.Table], tmp_path: Path, dtype: str
 ) -> None:
-    """Any Parquet tool reads a fragment and gets equal numbers."""
     table = activations(20, dtype=dtype)
     file = tmp_path / "x.parquet"
     file.write_bytes(encode(table))
@@ -161,6 +160,5 @@ def test_a_missing_label_is_minus_one() -> None:
 
 
 def test_texts_and_numbers_read_as_they_are() -> None:
-    """Other columns come as numpy gives them."""
     assert to_numpy(pa.array(["a", None])).tolist() == ["a", None]
     np.testing.assert_array_equal(to_numpy(pa.array([1.5, None])), [1.5, np.nan])

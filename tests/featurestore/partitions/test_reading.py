@@ -66,37 +66,13 @@ def test_blocks_of_any_size_hold_the_same_rows(filled: Lake, activations: Callab
 
 
 def test_columns_come_in_the_order_asked_for(filled: Lake) -> None:
-    """Each block is a tuple in the caller's order."""
     (label, sample), *_ = filled.batches(**KEY, columns=("label", "sample"))
     assert (sample[:3].tolist(), label[:3].tolist()) == ([0, 1, 2], [0, 1, -1])
 
 
 def test_an_unknown_column_is_missing(filled: Lake) -> None:
-    """The error lists the columns that there are."""
     with pytest.raises(MissingError, match="has no column features: it has sample, label, feature, logits"):
         list(filled.batches(**KEY, columns=("features",)))
-
-
-def test_a_missing_fragment_is_named(filled: Lake) -> None:
-    """A fragment that is gone is corruption: its rows are not silently left out."""
-    fragment(filled, 1).unlink()
-    with pytest.raises(CorruptionError, match=rf"{TARGET.fragment_path(1)} .*missing"):
-        blocks(filled)
-
-
-def test_a_truncated_fragment_is_named(filled: Lake) -> None:
-    """So is one that lost its end."""
-    data = fragment(filled).read_bytes()
-    fragment(filled).write_bytes(data[: len(data) // 2])
-    with pytest.raises(CorruptionError, match=rf"{TARGET.fragment_path(0)} .*bytes instead of {len(data)}"):
-        blocks(filled)
-
-
-def test_a_fragment_of_another_partition_is_named(filled: Lake) -> None:
-    """So is one that was overwritten by another."""
-    shutil.copy(fragment(filled, 1), fragment(filled, 0))
-    with pytest.raises(CorruptionError, match=TARGET.fragment_path(0)):
-        blocks(filled)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,6 +106,21 @@ def test_a_flipped_bit_in_the_pages_of_a_large_fragment_is_found(
     data[chunk.data_page_offset + chunk.total_compressed_size // 2 + 5] ^= 1
     fragment(filled).write_bytes(data)
     with pytest.raises(CorruptionError, match=TARGET.fragment_path(0)):
+        blocks(filled)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path, _: path.unlink(), "missing"),
+        (lambda path, _: path.write_bytes(path.read_bytes()[:-99]), "bytes instead of"),
+        (lambda path, other: shutil.copy(other, path), ""),
+    ],
+)
+def test_a_fragment_that_is_not_whole_is_named(filled: Lake, spoil: Callable[[Path, Path], Any], said: str) -> None:
+    """Gone, cut off, or overwritten by another: its rows are not silently left out."""
+    spoil(fragment(filled), fragment(filled, 1))
+    with pytest.raises(CorruptionError, match=rf"{TARGET.fragment_path(0)} .*{said}"):
         blocks(filled)
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from featurestore import Filters, InputError, Lake
 from featurestore.query import catalog
 from tests.s3.server import environment, new_lake, use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    Run = Callable[..., tuple[int, str, str]]
+    from tests.featurestore.conftest import Run
 
 OWN = """\
 -- title: Models of mine
@@ -224,7 +222,6 @@ def test_a_broken_file_names_itself_and_the_line(run: Run, four: Lake, own: Path
 
 
 def test_text_that_is_no_text_names_the_line(run: Run, own: Path) -> None:
-    """A file in another encoding is refused like any broken file."""
     (own / "latin.sql").write_bytes("-- title: x\n-- column a: Schärfe\nselect 1 as a".encode("latin-1"))
     assert "latin.sql, line 2: expected text in UTF-8." in run("ask", "latin", "--questions", str(own))[2]
 
@@ -248,19 +245,12 @@ def test_questions_in_the_lake_are_everybodys(run: Run, lake: Lake, put: Callabl
         lake.ask("broken")
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    use(monkeypatch, environment(f"http://{host}:{port}"))
-    yield new_lake(f"http://{host}:{port}")
-    server.stop()
-
-
-def test_a_lake_in_a_bucket_is_asked_alike(run: Run, bucket: str, put: Callable[..., object]) -> None:
+def test_a_lake_in_a_bucket_is_asked_alike(
+    run: Run, endpoint: str, put: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Own questions, filters, and no way out of the lake, on S3."""
+    use(monkeypatch, environment(endpoint))
+    bucket = new_lake(endpoint)
     lake = Lake(bucket)
     put(lake, "models", {"model": "a"}, {"params": [1], "weight_decay": [0.5]})
     put(lake, "models", {"model": "b"}, {"params": [2]})

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,13 +8,14 @@ import pytest
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.query import catalog
+from tests.featurestore.conftest import ROOT, python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import duckdb
 
-ROOT = Path(__file__).parents[3]
 FILES = sorted(file.stem for file in (ROOT / "sql" / "views").glob("*.sql"))
 
 
@@ -57,7 +54,6 @@ def test_every_view_is_there_and_no_other(connection: duckdb.DuckDBPyConnection)
 
 @pytest.mark.parametrize("name", FILES)
 def test_documented_columns_are_the_real_ones(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """The header names exactly the view's columns, in their order."""
     assert list(catalog.views()[name].columns) == columns(connection, name)
 
 
@@ -123,7 +119,6 @@ def test_a_view_alone_brings_what_it_reads(lake: Lake, name: str) -> None:
 
 
 def test_partitions_without_rows_are_no_error(lake: Lake, put: Callable[..., object]) -> None:
-    """An empty partition (no sample failed) is an empty view."""
     put(lake, "failures", {"model": "m", "dataset": "d"}, {"sample": [], "path": [], "error": []})
     assert lake.sql("from failures").fetchall() == []
     assert lake.scan("failures").collect().is_empty()
@@ -132,10 +127,6 @@ def test_partitions_without_rows_are_no_error(lake: Lake, put: Callable[..., obj
 def test_a_module_sql_of_the_user_is_in_nobody_s_way(lake: Lake, tmp_path: Path) -> None:
     """A script with a file `sql.py` beside it asks as any other does."""
     (tmp_path / "sql.py").touch()
-    script = tmp_path / "study.py"
-    script.write_text(
-        f"import sql\nfrom featurestore import Lake\nprint(len(Lake({lake.location!r}).ask('best_detector')))\n"
-    )
-    command = [sys.executable, str(script)]
-    done = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.stdout.split() == [b"0"]
+    text = f"import sql\nfrom featurestore import Lake\nprint(len(Lake({lake.location!r}).ask('best_detector')))\n"
+    (tmp_path / "study.py").write_text(text)
+    assert python(tmp_path / "study.py").stdout.split() == ["0"]

@@ -12,12 +12,13 @@ import duckdb
 import pytest
 
 from featurestore import InputError, Lake, StorageError
-from featurestore.cli.app import main
 from featurestore.query import catalog, duckdb_file
 from featurestore.query.duckdb_file import write_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.featurestore.conftest import Run
 
 QUERY = "select model, top1 from accuracy order by all"
 CLIENT = """
@@ -151,7 +152,6 @@ def test_a_catalog_is_replaced_and_says_what_it_shows(filled: Lake, put: Callabl
 
 
 def test_what_is_no_catalog_is_not_overwritten(filled: Lake, tmp_path: Path) -> None:
-    """Another file, another database and a folder are refused and left as they are."""
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "folder").mkdir()
     with duckdb.connect(tmp_path / "other.duckdb") as other:
@@ -164,7 +164,7 @@ def test_what_is_no_catalog_is_not_overwritten(filled: Lake, tmp_path: Path) -> 
     assert (tmp_path / "other.duckdb").read_bytes() == before
 
 
-def test_a_missing_folder_or_lake_is_one_sentence(filled: Lake, tmp_path: Path, run: Callable[..., Any]) -> None:
+def test_a_missing_folder_or_lake_is_one_sentence(filled: Lake, tmp_path: Path, run: Run) -> None:
     """Nothing is made where there is nothing."""
     with pytest.raises(InputError, match="There is no folder"):
         write_catalog(filled.storage, tmp_path / "gone" / "lake.duckdb")
@@ -192,29 +192,18 @@ def test_a_failure_leaves_no_file_and_keeps_the_old_one(
 
 
 def test_an_empty_lake_has_an_empty_catalog(lake: Lake, tmp_path: Path) -> None:
-    """Every view answers before the first row."""
     write_catalog(lake.storage, tmp_path / "lake.duckdb")
     with open_catalog(tmp_path / "lake.duckdb") as file:
         for name in catalog.views():
             assert (file.execute(f"from {name}").fetchall() == []) == (name != "published")
 
 
-def test_the_command_writes_it(
-    filled: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_it(filled: Lake, tmp_path: Path, run: Run) -> None:
     """`featurestore catalog OUT`: exit code 0 and a line that says how to go on; 1 and a sentence if it fails."""
-
-    def run(out: Path) -> int:
-        monkeypatch.setattr(sys, "argv", ["featurestore", "catalog", str(out), "--lake", filled.location])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    assert run(tmp_path / "lake.duckdb") == 0
-    assert "any DuckDB client" in capsys.readouterr().out
-    assert run(tmp_path / "study") == 1
-    assert "is no catalog" in capsys.readouterr().err
+    code, out, _ = run("catalog", str(tmp_path / "lake.duckdb"), "--lake", filled.location)
+    assert (code, "any DuckDB client" in out) == (0, True)
+    code, _, err = run("catalog", str(tmp_path / "study"), "--lake", filled.location)
+    assert (code, "is no catalog" in err) == (1, True)
 
 
 def _rounded(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

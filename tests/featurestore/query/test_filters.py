@@ -53,7 +53,6 @@ def test_models_are_chosen_in_every_view(four: Lake) -> None:
 
 
 def test_detectors_are_chosen_in_every_view_that_has_them(four: Lake) -> None:
-    """--detector acts on metrics and scores."""
     for view in ("metrics", "results"):
         assert left(four, view, detectors=["vim"]) == crossed("abc", ["vim"], OOD, KINDS)
     assert left(four, "scores", detectors=["msp"], models=["b"]) == crossed("b", ["msp"], SETS)
@@ -106,7 +105,6 @@ def test_a_condition_on_results_chooses_rows(four: Lake) -> None:
 
 
 def test_all_filters_together(four: Lake) -> None:
-    """Each narrows what the others leave."""
     found = left(four, "results", models=["a", "b"], detectors=["vim"], where="accuracy < 0.75 and ood_dataset = 'far'")
     assert found == crossed("a", ["vim"], ["far"], KINDS)
 
@@ -127,7 +125,6 @@ def test_published_numbers_are_narrowed_where_they_are_all_that_is_read(four: La
     ],
 )
 def test_models_of_which_nothing_is_known_are_counted(four: Lake, where: str, note: str) -> None:
-    """A recipe column that is null for some models leaves them out, and says so."""
     (found,) = ask(four, "results", where=where).notes
     assert found.startswith(note)
 

@@ -98,13 +98,11 @@ def test_a_broken_header_names_file_and_line(header: str, line: int, message: st
     ],
 )
 def test_header_and_sql_have_the_same_parameters(text: str, names: str) -> None:
-    """A parameter that only one of them knows is an error that names it."""
     with pytest.raises(InputError, match=rf"sql/q\.sql: the parameters .* these differ: {names}\."):
         parse(text, "q", "sql/q.sql")
 
 
 def test_a_header_alone_is_no_question() -> None:
-    """There must be something to run."""
     with pytest.raises(InputError, match="expected a SELECT after the header"):
         parse("-- title: x\n\n  -- nothing\n", "q", "sql/q.sql")
 
@@ -133,7 +131,6 @@ def test_a_value_of_another_type_is_refused(value: Any) -> None:
 
 
 def test_an_unknown_parameter_suggests_the_nearest() -> None:
-    """A typo gets the name that was meant."""
     with pytest.raises(MissingError, match="no parameter of best 'benchmrk': did you mean 'benchmark'"):
         good().bind({"benchmrk": "x"})
 
@@ -197,14 +194,12 @@ def test_allowed_values_are_read_and_told() -> None:
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused(given: dict[str, Any], message: str) -> None:
-    """The sentence says what is allowed, or what was meant."""
     with pytest.raises(InputError) as error:
         limited().bind(given)
     assert message in str(error.value)
 
 
 def test_limits_belong_to_the_allowed_values() -> None:
-    """A range is closed."""
     bound = limited().bind({"share": 1, "top": "1", "most": "2.5", "way": "pooled"})
     assert bound == {"share": 1.0, "top": 1, "most": 2.5, "way": "pooled", "size": 2, "any": "main"}
 
@@ -239,7 +234,6 @@ def test_a_plot_is_read() -> None:
     ],
 )
 def test_a_broken_key_names_file_and_line(line: str, message: str) -> None:
-    """As for the other keys."""
     with pytest.raises(InputError) as error:
         parse(f"-- title: x\n-- column dataset: x\n-- column model: x\n{line}\nselect $a", "q", "q.sql")
     assert str(error.value).startswith("q.sql, line 4: ")
@@ -247,7 +241,6 @@ def test_a_broken_key_names_file_and_line(line: str, message: str) -> None:
 
 
 def test_arguments_of_a_macro_are_read() -> None:
-    """With a default, which is a SQL literal, or without."""
     arguments = parse("-- title: x\n-- argument a: A\n-- argument b = 'main': B\na || b", "m", "m.sql").arguments
     assert arguments == {"a": Argument("a", None, "A"), "b": Argument("b", "'main'", "B")}
 
@@ -261,7 +254,6 @@ def test_arguments_of_a_macro_are_read() -> None:
     ],
 )
 def test_broken_sql_names_file_and_line(body: str, place: str, message: str) -> None:
-    """What does not parse is found when the file is read."""
     with pytest.raises(InputError) as error:
         library.read_question(f"-- title: x\n\n{body}", "q", "q.sql")
     assert str(error.value).startswith(place)

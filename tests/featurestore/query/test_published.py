@@ -34,7 +34,6 @@ def test_a_model_that_timm_lacks_has_no_names_of_timm() -> None:
 
 
 def test_every_lake_has_it(lake: Lake) -> None:
-    """The view is there before anything is in the lake, and in a lake's whole catalog."""
     query = "select fpr95 from published where model = 'ResNet50' and detector = 'gmn'"
     (row,) = [row for row in published.rows() if row["published_name"] == "ResNet50"]
     assert lake.sql(query).fetchall() == [(pytest.approx(float(row["GMN"]) / 100),)]
@@ -43,5 +42,4 @@ def test_every_lake_has_it(lake: Lake) -> None:
 
 
 def test_the_view_has_the_tables_columns() -> None:
-    """Each column of the table is documented under its name."""
     assert list(catalog.views()["published"].columns) == published.SCHEMA.names

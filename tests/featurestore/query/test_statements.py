@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     ],
 )
 def test_where_a_statement_ends(text: str, complete: bool) -> None:
-    """At a semicolon that is one."""
     assert is_complete(text) == complete
 
 

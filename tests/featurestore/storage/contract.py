@@ -112,12 +112,10 @@ class StorageContract:
         assert [keys(storage, prefix) for prefix in ("a/b/1", "z", "nothing", "nothing/at/all")] == [[], [], [], []]
 
     def test_a_new_lake_lists_nothing(self, storage: Storage) -> None:
-        """Nothing there is an answer, not an error."""
         assert (list(storage.list("")), list(storage.list("a/b")), storage.size("a")) == ([], [], None)
         storage.delete(["a/b"])
 
     def test_many_objects_are_all_listed(self, storage: Storage) -> None:
-        """Nothing twice, and nothing left out."""
         wanted = [f"many/k={number:04}/x" for number in range(self.many)]
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda key: storage.put(key, b"x"), wanted))
@@ -161,7 +159,6 @@ class StorageContract:
             assert file.read_at(4, 100) == LARGE[100:104]
 
     def test_an_empty_input_is_read(self, storage: Storage) -> None:
-        """Nothing, and no error."""
         storage.put("empty", b"")
         with storage.open_input("empty") as file:
             assert (file.size(), file.read()) == (0, b"")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
-import sys
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,14 +16,15 @@ import pytest
 from featurestore import Lake
 from featurestore.errors import InputError, MissingError, StorageError
 from featurestore.storage import open_storage
+from tests.featurestore.conftest import python
 from tests.s3.server import environment, new_lake, real_endpoint, use
 
 from .writer_job import Job, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
 SECONDS = 15
 COMMANDS = {
     "sql": ["sql", "from metrics"],
@@ -47,14 +46,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refused(command: str, lake: str) -> str:
     """Run a command in a process of its own; it must fail with one sentence, in time, without a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "featurestore", *COMMANDS[command], "--lake", lake],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    start = time.monotonic()
+    done = python("-m", "featurestore", *COMMANDS[command], "--lake", lake)
+    assert time.monotonic() - start < SECONDS
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert done.stderr.startswith("Error: Cannot ")
     assert done.stderr.count("\n") == 1
@@ -70,7 +64,6 @@ def all_refused(lake: str, *commands: str) -> set[str]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
@@ -116,14 +109,12 @@ def test_a_command_on_a_full_disk_says_so(small_disk: Path) -> None:
             file.write(b"x" * 4096)
     assert "No space left on device" in refused("dataset add", str(small_disk / "lake"))
     filler.unlink()
-    command = [sys.executable, "-m", "featurestore", *COMMANDS["dataset add"], "--lake", str(small_disk / "lake")]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert python("-m", "featurestore", *COMMANDS["dataset add"], "--lake", small_disk / "lake").returncode == 0
     assert Lake(small_disk / "lake").sql("select dataset from datasets").fetchall() == [("d",)]
 
 
 @pytest.fixture
 def closed_port() -> str:
-    """A loopback address where nobody listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -163,7 +154,6 @@ def test_no_credentials_at_all(closed_port: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("wrong", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_wrong_credentials(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store's refusal, and the variables to check."""
     lake = new_lake(real_endpoint())
     use(monkeypatch, {**environment(real_endpoint()), wrong: "wrong"})
     assert all_refused(lake, "sql", "dataset add") == {
@@ -239,7 +229,6 @@ def test_settings_that_make_no_sense(mistake: str, workplace: Path) -> None:
 
 
 def test_settings_that_are_not_there(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is named must exist."""
     monkeypatch.setenv("FEATURESTORE_CONFIG", str(workplace / "nowhere.toml"))
     with pytest.raises(InputError, match=r"Cannot read the settings .*nowhere\.toml"):
         open_storage("s3://bucket/lake")

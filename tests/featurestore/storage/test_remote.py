@@ -1,29 +1,12 @@
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
-
 import pytest
-from moto.server import ThreadedMotoServer
 
 from featurestore.errors import StorageError
 from featurestore.storage import ObjectStorage
 from tests.s3.server import environment, new_lake, use
 
 from .contract import StorageContract
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 class TestMoto(StorageContract):
