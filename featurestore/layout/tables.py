@@ -39,116 +39,76 @@ class Table:
         return pa.schema([pa.field(name, pa.string()) for name in self.path_columns] + list(self.columns))
 
 
-def _columns(**types: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, type_) for name, type_ in types.items()])
-
-
-_TEXT, _INTEGER, _NUMBER, _VECTOR = pa.string(), pa.int64(), pa.float64(), pa.list_(pa.float32())
-
-RECIPE_COLUMNS = {
-    "pretraining": _TEXT,
-    "pretrain_epochs": _NUMBER,
-    "pretrain_lr": _NUMBER,
-    "weight_decay": _NUMBER,
-    "dropout": _NUMBER,
-    "stochastic_depth": _NUMBER,
-    "augmentation": _TEXT,
-    "finetune_dataset": _TEXT,
-    "finetune_lr": _NUMBER,
-    "finetune_steps": _INTEGER,
-    "finetune_epochs": _NUMBER,
-    "soup_of": pa.list_(_TEXT),
+_TYPES = {
+    "text": pa.string(),
+    "texts": pa.list_(pa.string()),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "numbers": pa.list_(pa.float64()),
+    "single": pa.float32(),
+    "vector": pa.list_(pa.float32()),
 }
 
-_GEOMETRY_COLUMNS = (
-    *("norm_mean", "norm_sd", "norm_sd_within", "norm_sd_between"),
-    *("scatter_within", "scatter_between", "scatter_ratio"),
-    *("nc1", "nc2_norms", "nc2_angles", "nc3"),
-    *("class_cosine_mean", "class_cosine_sd"),
-    *("effective_rank_within", "effective_rank_between", "effective_rank_total"),
-    *("participation_within", "participation_between", "participation_total"),
-    *("rank_within", "condition_within", "kurtosis_within"),
-    *("principal_dim", "energy_outside"),
-)
 
-_METRIC_COLUMNS = ("fpr95", "auroc", "aupr_in", "aupr_out", "fpr95_ood_positive")
+def _types(written: str) -> dict[str, pa.DataType]:
+    """Names and types of columns, from a text such as `sample integer, path text`."""
+    return {name: _TYPES[type_] for name, type_ in map(str.split, written.split(","))}
+
+
+def _table(name: str, keys: str, columns: str, part_keys: str = "") -> Table:
+    return Table(name, tuple(keys.split()), pa.schema(_types(columns)), tuple(part_keys.split()))
+
+
+_RECIPE = """
+    pretraining text, pretrain_epochs number, pretrain_lr number, weight_decay number, dropout number,
+    stochastic_depth number, augmentation text, finetune_dataset text, finetune_lr number, finetune_steps integer,
+    finetune_epochs number, soup_of texts
+"""
+RECIPE_COLUMNS = _types(_RECIPE)
 
 TABLES = {
     table.name: table
     for table in (
-        Table(
+        _table(
             "models",
-            ("model",),
-            _columns(
-                architecture=_TEXT,
-                params=_INTEGER,
-                feature_dim=_INTEGER,
-                num_classes=_INTEGER,
-                input_size=_INTEGER,
-                source=_TEXT,
-                weights_sha256=_TEXT,
-                **RECIPE_COLUMNS,
-                recipe=_TEXT,
-                model_kwargs=_TEXT,
-                preprocessing=_TEXT,
-            ),
+            "model",
+            f"""
+            architecture text, params integer, feature_dim integer, num_classes integer, input_size integer, source text,
+            weights_sha256 text, {_RECIPE}, recipe text, model_kwargs text, preprocessing text
+            """,
         ),
-        Table(
+        _table(
             "datasets",
-            ("dataset",),
-            _columns(
-                role=_TEXT,
-                benchmarks=pa.list_(_TEXT),
-                samples=_INTEGER,
-                classes=_INTEGER,
-                digest=_TEXT,
-                format=_TEXT,
-                location=_TEXT,
-            ),
+            "dataset",
+            "role text, benchmarks texts, samples integer, classes integer, digest text, format text, location text",
         ),
-        Table(
-            "samples",
-            ("dataset",),
-            _columns(sample=_INTEGER, path=_TEXT, bytes=_INTEGER, label=_INTEGER, class_name=_TEXT),
-        ),
-        Table(
-            "activations",
-            ("model", "dataset"),
-            _columns(sample=_INTEGER, label=_INTEGER, feature=_VECTOR, logits=_VECTOR),
-        ),
-        Table(
-            "heads",
-            ("model",),
-            pa.schema([pa.field("class", _INTEGER), pa.field("weight", _VECTOR), pa.field("bias", pa.float32())]),
-        ),
-        Table("failures", ("model", "dataset"), _columns(sample=_INTEGER, path=_TEXT, error=_TEXT)),
-        Table("fits", ("model", "dataset"), _columns(array=_TEXT, row=_INTEGER, values=pa.list_(_NUMBER)), ("fit",)),
-        Table(
-            "scores",
-            ("benchmark", "model", "dataset"),
-            _columns(sample=_INTEGER, score=_NUMBER, id_rank=_NUMBER),
-            ("detector",),
-        ),
-        Table(
+        _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),
+        _table("activations", "model dataset", "sample integer, label integer, feature vector, logits vector"),
+        _table("heads", "model", "class integer, weight vector, bias single"),
+        _table("failures", "model dataset", "sample integer, path text, error text"),
+        _table("fits", "model dataset", "array text, row integer, values numbers", "fit"),
+        _table("scores", "benchmark model dataset", "sample integer, score number, id_rank number", "detector"),
+        _table(
             "metrics",
-            ("benchmark", "model"),
-            _columns(
-                detector=_TEXT,
-                id_dataset=_TEXT,
-                ood_dataset=_TEXT,
-                ood_class=_TEXT,
-                aggregation=_TEXT,
-                n_id=_INTEGER,
-                n_ood=_INTEGER,
-                **dict.fromkeys(_METRIC_COLUMNS, _NUMBER),
-            ),
+            "benchmark model",
+            """
+            detector text, id_dataset text, ood_dataset text, ood_class text, aggregation text, n_id integer, n_ood integer,
+            fpr95 number, auroc number, aupr_in number, aupr_out number, fpr95_ood_positive number
+            """,
         ),
-        Table("accuracy", ("model", "dataset"), _columns(n=_INTEGER, top1=_NUMBER, top5=_NUMBER)),
-        Table(
+        _table("accuracy", "model dataset", "n integer, top1 number, top5 number"),
+        _table(
             "geometry",
-            ("model", "dataset"),
-            _columns(role=_TEXT, rows=_INTEGER, **dict.fromkeys(_GEOMETRY_COLUMNS, _NUMBER)),
-            ("fit_dataset",),
+            "model dataset",
+            """
+            role text, rows integer, norm_mean number, norm_sd number, norm_sd_within number, norm_sd_between number,
+            scatter_within number, scatter_between number, scatter_ratio number, nc1 number, nc2_norms number,
+            nc2_angles number, nc3 number, class_cosine_mean number, class_cosine_sd number, effective_rank_within number,
+            effective_rank_between number, effective_rank_total number, participation_within number,
+            participation_between number, participation_total number, rank_within number, condition_within number,
+            kurtosis_within number, principal_dim number, energy_outside number
+            """,
+            "fit_dataset",
         ),
     )
 }
