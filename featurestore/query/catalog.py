@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -94,7 +95,7 @@ def create(
     if storage:
         storage.register(connection)
     connection.execute("create schema stored")
-    builder = _Builder(connection, storage, paths, checking=checking, commenting=names is None)
+    builder = _Builder(connection, storage, paths, checking, names is None)
     for name in sorted(_files() if names is None else names):
         builder.create(name)
 
@@ -160,27 +161,22 @@ def parser() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
+@dataclass(frozen=True, slots=True)
 class _Builder:
     """Creates views, macros and questions in a database, each once and after those that it reads."""
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        storage: Storage | None,
-        paths: PathsAsSql | None,
-        *,
-        checking: bool,
-        commenting: bool,
-    ) -> None:
-        self._connection, self._storage, self._paths = connection, storage, paths
-        self._checking, self._commenting = checking, commenting
-        self._done: set[str] = set()
+    connection: duckdb.DuckDBPyConnection
+    storage: Storage | None
+    paths: PathsAsSql | None
+    checking: bool
+    commenting: bool
+    done: set[str] = field(default_factory=set)
 
     def create(self, name: str) -> None:
         """Create one with its comments, after those that it reads."""
-        if name in self._done:
+        if name in self.done:
             return
-        self._done.add(name)
+        self.done.add(name)
         for source in sorted(_sources(name)):
             self.create(source)
         if name in views():
@@ -194,21 +190,21 @@ class _Builder:
         if view.name in TABLES:
             self._create_stored(view.name)
         elif view.name == "published":
-            self._connection.from_arrow(published.table()).create("stored.published")
-        self._connection.execute(f"create view {view.name} as {view.sql}")
-        if self._commenting:
-            self._connection.execute(f"comment on view {view.name} is {quote(view.title)}")
+            self.connection.from_arrow(published.table()).create("stored.published")
+        self.connection.execute(f"create view {view.name} as {view.sql}")
+        if self.commenting:
+            self.connection.execute(f"comment on view {view.name} is {quote(view.title)}")
             for column, text in view.columns.items():
-                self._connection.execute(f"comment on column {view.name}.{column} is {quote(text)}")
+                self.connection.execute(f"comment on column {view.name}.{column} is {quote(text)}")
 
     def _create_macro(self, macro: SqlFile) -> None:
         arguments = ", ".join(
             a.name if a.default is None else f"{a.name} := {a.default}" for a in macro.arguments.values()
         )
         kind, body = ("table", macro.sql) if macro.columns else ("", f"({macro.body})")
-        self._connection.execute(f"create macro {macro.name}({arguments}) as {kind} {body}")
-        if self._commenting:
-            self._connection.execute(f"comment on macro {kind} {macro.name} is {quote(macro.title)}")
+        self.connection.execute(f"create macro {macro.name}({arguments}) as {kind} {body}")
+        if self.commenting:
+            self.connection.execute(f"comment on macro {kind} {macro.name} is {quote(macro.title)}")
 
     def _create_question(self, question: SqlFile) -> None:
         """Create a question as a table macro.
@@ -217,28 +213,29 @@ class _Builder:
         """
         parameters = ", ".join(f"{p.name}_ := {_literal(p)}" for p in question.parameters.values())
         body = header.PARAMETER_USE.sub(r"\1_", question.sql)
-        self._connection.execute(f"create macro {question.name}({parameters}) as table {body}")
-        if self._commenting:
-            self._connection.execute(f"comment on macro table {question.name} is {quote(question.question)}")
+        self.connection.execute(f"create macro {question.name}({parameters}) as table {body}")
+        if self.commenting:
+            self.connection.execute(f"comment on macro table {question.name} is {quote(question.question)}")
 
     def _create_stored(self, name: str) -> None:
         """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
         found = [
             (path, fragment)
-            for manifest in (snapshot.current(self._storage, TABLES[name]) if self._storage else ())
+            for manifest in (snapshot.current(self.storage, TABLES[name]) if self.storage else ())
             for part in manifest.parts
             for path, fragment in manifest.files(part)
             if fragment.rows
         ]
-        if self._checking and self._storage:
-            snapshot.check(self._storage, found)
-        if found and self._storage:
-            paths = (self._paths or partial(_uris, self._storage))([path for path, _ in found])
+        if self.checking and self.storage:
+            snapshot.check(self.storage, found)
+        if found and self.storage:
+            paths = (self.paths or partial(_uris, self.storage))([path for path, _ in found])
             options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
-            scan = f"from read_parquet({paths}, {options})"
-            self._connection.execute(f"create view stored.{name} as {scan}")
+            columns = ", ".join(f'"{column}"' for column in TABLES[name].sql_schema.names)
+            scan = f"from read_parquet({paths}, {options}) select {columns}"
+            self.connection.execute(f"create view stored.{name} as {scan}")
         else:
-            self._connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
+            self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
 
 
 def sql_list(texts: Iterable[str]) -> str:

@@ -3,12 +3,7 @@
 -- argument y: A number
 
 -- Pearson's correlation of the ranks, ties at their mean. For groups of more than some thousand rows see ranks.
-case
-    when
-        min(x) filter (where y is not null) < max(x) filter (where y is not null)
-        and min(y) filter (where x is not null) < max(y) filter (where x is not null)
-        then list_correlation(
-            ranks(list_transform(list({'x': x, 'y': y}) filter (where x is not null and y is not null), lambda row: row.x)),
-            ranks(list_transform(list({'x': x, 'y': y}) filter (where x is not null and y is not null), lambda row: row.y))
-        )
-end
+list_correlation(
+    ranks(list_transform(list({'x': x, 'y': y}) filter (where x is not null and y is not null), lambda row: row.x)),
+    ranks(list_transform(list({'x': x, 'y': y}) filter (where x is not null and y is not null), lambda row: row.y))
+)

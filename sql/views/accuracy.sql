@@ -4,5 +4,4 @@
 -- column n: Samples
 -- column top1: Share of samples whose label has the largest logit
 -- column top5: Share of samples whose label is among the five largest logits
-select model, dataset, n, top1, top5
 from stored.accuracy

@@ -5,5 +5,4 @@
 -- column label: Index of the class; null for OOD samples
 -- column feature: Penultimate feature, before any normalisation
 -- column logits: Output of the head; null where a fit set's are not stored (extract --logits derived)
-select model, dataset, sample, label, feature, logits
 from stored.activations

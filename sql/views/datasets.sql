@@ -7,5 +7,4 @@
 -- column digest: sha256 of the ordered paths, sizes and labels
 -- column format: How the images lie on disk
 -- column location: Where they lay when the dataset was added
-select dataset, role, benchmarks, samples, classes, digest, format, location
 from stored.datasets

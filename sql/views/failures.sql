@@ -4,5 +4,4 @@
 -- column sample: Position in the dataset
 -- column path: Path of the image below the dataset's location
 -- column error: What went wrong
-select model, dataset, sample, path, error
 from stored.failures

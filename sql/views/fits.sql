@@ -5,5 +5,4 @@
 -- column array: Name of the array
 -- column row: Row of the array; 0 for a vector
 -- column values: Values of the row
-select model, dataset, fit, "array", "row", "values"
 from stored.fits

@@ -28,9 +28,4 @@
 -- column kurtosis_within: Mean absolute excess kurtosis along the 32 leading directions within classes; 0 if Gaussian
 -- column principal_dim: Dimensions of the principal subspace: the fewest that hold 95 % of the fit dataset's variance
 -- column energy_outside: Share of the squared distance from the fit mean that lies outside the principal subspace
-select
-    model, dataset, fit_dataset, role, "rows", norm_mean, norm_sd, norm_sd_within, norm_sd_between, scatter_within,
-    scatter_between, scatter_ratio, nc1, nc2_norms, nc2_angles, nc3, class_cosine_mean, class_cosine_sd,
-    effective_rank_within, effective_rank_between, effective_rank_total, participation_within, participation_between,
-    participation_total, rank_within, condition_within, kurtosis_within, principal_dim, energy_outside
 from stored.geometry

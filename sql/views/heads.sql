@@ -3,5 +3,4 @@
 -- column class: Index of the class
 -- column weight: Weights of the class
 -- column bias: Bias of the class
-select model, class, weight, bias
 from stored.heads

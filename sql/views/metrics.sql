@@ -13,7 +13,4 @@
 -- column aupr_in: Area under the precision-recall curve, ID positive
 -- column aupr_out: Area under the precision-recall curve, OOD positive
 -- column fpr95_ood_positive: Share of ID rejected when 95 % of OOD is rejected (OOD positive)
-select
-    benchmark, model, detector, id_dataset, ood_dataset, ood_class, aggregation,
-    n_id, n_ood, fpr95, auroc, aupr_in, aupr_out, fpr95_ood_positive
 from stored.metrics

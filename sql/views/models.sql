@@ -22,8 +22,4 @@
 -- column recipe: The rest of the recipe, as JSON
 -- column model_kwargs: Arguments of the architecture, as JSON
 -- column preprocessing: Resolved preprocessing, as JSON
-select
-    model, architecture, params, feature_dim, num_classes, input_size, source, weights_sha256,
-    pretraining, pretrain_epochs, pretrain_lr, weight_decay, dropout, stochastic_depth, augmentation,
-    finetune_dataset, finetune_lr, finetune_steps, finetune_epochs, soup_of, recipe, model_kwargs, preprocessing
 from stored.models

@@ -8,5 +8,4 @@
 -- column fpr95: Share of OOD accepted when 95 % of ID is accepted, as printed
 -- column accuracy: Top-1 on the ImageNet validation set, as printed
 -- column source: Where the numbers were published
-select model, timm_name, architecture, pretraining, detector, dataset, fpr95, accuracy, source
 from stored.published

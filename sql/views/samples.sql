@@ -5,5 +5,4 @@
 -- column bytes: Size of the file
 -- column label: Index of the class in the heads; null for OOD samples
 -- column class_name: Name of the class, or of the OOD class
-select dataset, sample, path, bytes, label, class_name
 from stored.samples

@@ -6,5 +6,4 @@
 -- column sample: Position in the dataset
 -- column score: The detector's score
 -- column id_rank: Share of the benchmark's ID test scores below this one, ties half; AUROC is 1 - avg(id_rank) over OOD
-select benchmark, model, dataset, detector, sample, score, id_rank
 from stored.scores

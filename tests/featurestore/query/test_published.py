@@ -36,7 +36,7 @@ def test_a_model_that_timm_lacks_has_no_names_of_timm() -> None:
 def test_every_lake_has_it(lake: Lake) -> None:
     query = "select fpr95 from published where model = 'ResNet50' and detector = 'gmn'"
     (row,) = [row for row in published.rows() if row["published_name"] == "ResNet50"]
-    assert lake.sql(query).fetchall() == [(pytest.approx(float(row["GMN"]) / 100),)]
+    assert lake.sql(query).fetchall() == [(pytest.approx(float(row["gmn"]) / 100),)]
     with lake.connect() as connection:
         assert connection.sql(query).fetchall() == lake.sql(query).fetchall()
 
