@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, CONFIG, SHAPES
+from analysis.charts.palette import COLOURS, CONFIG, SHAPES, UNKNOWN
 from featurestore.errors import InputError, StorageError
 from featurestore.names import pick
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from featurestore.query import SqlFile
 
 SUFFIXES = (".html", ".png", ".svg")
-_UNKNOWN = "unknown"
 _CELL = 22
+_AXES = {"x": alt.X, "y": alt.Y}
 
 
 def check_file(file: Path) -> None:
@@ -49,11 +49,9 @@ def write_plot(frame: pl.DataFrame, question: SqlFile, file: Path) -> None:
     if frame.is_empty():
         raise InputError(f"The answer to {question.name} has no rows: there is nothing to draw.")
     drawn = chart(frame, question)
+    options = {"inline": True} if file.suffix == ".html" else {"scale_factor": 2}
     try:
-        if file.suffix == ".html":
-            drawn.save(str(file), inline=True)
-        else:
-            drawn.save(str(file), scale_factor=2)
+        drawn.save(str(file), **options)
     except OSError as error:
         raise StorageError(f"Cannot write {file}: {error.strerror}.") from error
 
@@ -62,54 +60,53 @@ def chart(frame: pl.DataFrame, question: SqlFile) -> alt.TopLevelMixin:
     """The chart of an answer: a point per row, or a coloured cell per row, with one panel for each value of what is left over."""
     if question.plot is None:
         raise InputError(f"The header of {question.origin} names no plot.")
-    channels = question.plot.channels
-    known = frame.with_columns(pl.col(pl.String).fill_null(_UNKNOWN))
-    marks = _heatmap(known, channels) if question.plot.kind == "heatmap" else _scatter(known, channels, question)
-    panels = _panels(known, [channels[name] for name in ("x", "y")]) if question.plot.kind == "heatmap" else None
+    channels, heatmap = question.plot.channels, question.plot.kind == "heatmap"
+    known = frame.with_columns(pl.col(pl.String).fill_null(UNKNOWN))
+    marks = _heatmap(known, channels) if heatmap else _scatter(known, channels, question)
+    panels = _panels(known, [channels[name] for name in _AXES]) if heatmap else None
     whole = marks.facet(facet=alt.Facet(f"{_escaped(panels)}:N", title=None), columns=3) if panels else marks
     drawn: alt.TopLevelMixin = whole.properties(title=question.title).configure(**{**CONFIG, "background": "white"})
     return drawn
 
 
 def _scatter(frame: pl.DataFrame, channels: Mapping[str, str], question: SqlFile) -> alt.Chart:
-    encodings = {name: _axis(name, frame, channels[name], question) for name in ("x", "y")}
+    encodings = {name: _axis(channel, frame, channels[name], question) for name, channel in _AXES.items()}
     if "color" in channels:
         encodings["color"] = _colour(frame, channels["color"])
     if "shape" in channels:
         shapes = alt.Scale(range=_cycled(SHAPES, frame[channels["shape"]].n_unique()))
-        encodings["shape"] = alt.Shape(f"{_escaped(channels['shape'])}:N", title=channels["shape"], scale=shapes)
+        encodings["shape"] = _encoding(alt.Shape, channels["shape"], "N", scale=shapes)
     size = {"width": 480, "height": 360 if _is_number(frame, channels["y"]) else {"step": _CELL}}
     drawn: alt.Chart = alt.Chart(frame).mark_point(filled=True, size=60, opacity=0.8)
     return drawn.encode(**encodings, tooltip=_tooltips(frame)).properties(**size)
 
 
 def _heatmap(frame: pl.DataFrame, channels: Mapping[str, str]) -> alt.Chart:
-    encodings = {
-        name: channel(f"{_escaped(channels[name])}:N", title=channels[name], sort=None)
-        for name, channel in (("x", alt.X), ("y", alt.Y))
-    }
+    encodings = {name: _encoding(channel, channels[name], "N", sort=None) for name, channel in _AXES.items()}
     lowest = frame[channels["color"]].drop_nulls().min()
     diverging = isinstance(lowest, int | float) and lowest < 0
     scale = alt.Scale(scheme="blueorange", domainMid=0) if diverging else alt.Scale(scheme="blues")
-    colour = alt.Color(f"{_escaped(channels['color'])}:Q", title=channels["color"], scale=scale)
+    colour = _encoding(alt.Color, channels["color"], "Q", scale=scale)
     drawn: alt.Chart = alt.Chart(frame).mark_rect().encode(**encodings, color=colour, tooltip=_tooltips(frame))
     return drawn.properties(width={"step": _CELL}, height={"step": _CELL})
 
 
-def _axis(name: str, frame: pl.DataFrame, column: str, question: SqlFile) -> Any:
-    channel = {"x": alt.X, "y": alt.Y}[name]
+def _axis(channel: Any, frame: pl.DataFrame, column: str, question: SqlFile) -> Any:
+    text = question.columns.get(column, "")
+    title = f"{column}: {text}" if text and len(text) <= 60 else column
     if _is_number(frame, column):
-        return channel(
-            f"{_escaped(column)}:Q", title=_title(column, question), scale=alt.Scale(zero=False, padding=12, nice=False)
-        )
-    return channel(f"{_escaped(column)}:N", title=_title(column, question), sort=None)
+        return _encoding(channel, column, "Q", title=title, scale=alt.Scale(zero=False, padding=12, nice=False))
+    return _encoding(channel, column, "N", title=title, sort=None)
 
 
-def _colour(frame: pl.DataFrame, column: str) -> alt.Color:
+def _colour(frame: pl.DataFrame, column: str) -> Any:
     if _is_number(frame, column):
-        return alt.Color(f"{_escaped(column)}:Q", title=column, scale=alt.Scale(scheme="viridis"))
-    colours = _cycled(COLOURS, frame[column].n_unique())
-    return alt.Color(f"{_escaped(column)}:N", title=column, scale=alt.Scale(range=colours))
+        return _encoding(alt.Color, column, "Q", scale=alt.Scale(scheme="viridis"))
+    return _encoding(alt.Color, column, "N", scale=alt.Scale(range=_cycled(COLOURS, frame[column].n_unique())))
+
+
+def _encoding(channel: Any, column: str, kind: str, **options: Any) -> Any:
+    return channel(f"{_escaped(column)}:{kind}", **{"title": column, **options})
 
 
 def _panels(frame: pl.DataFrame, cell: Sequence[str]) -> str | None:
@@ -123,20 +120,10 @@ def _panels(frame: pl.DataFrame, cell: Sequence[str]) -> str | None:
 
 def _tooltips(frame: pl.DataFrame) -> list[alt.Tooltip]:
     return [
-        alt.Tooltip(
-            _escaped(name),
-            type="quantitative" if dtype.is_numeric() else "nominal",
-            format=".4g" if dtype.is_float() else "",
-            title=name,
-        )
+        _encoding(alt.Tooltip, name, "Q" if dtype.is_numeric() else "N", format=".4g" if dtype.is_float() else "")
         for name, dtype in frame.schema.items()
         if not dtype.is_nested()
     ]
-
-
-def _title(column: str, question: SqlFile) -> str:
-    text = question.columns.get(column, "")
-    return f"{column}: {text}" if text and len(text) <= 60 else column
 
 
 def _is_number(frame: pl.DataFrame, column: str) -> bool:

@@ -68,13 +68,9 @@ def by_ood_set(panel: Any) -> alt.FacetChart:
     return figure
 
 
-def pick_one(name: str, field: str, values: Iterable[str], default: str) -> alt.Parameter:
-    """A drop-down list that keeps the rows of one value of a field; without the default, the first."""
-    names = sorted(set(values))
-    default = default if default in names else names[0]
-    return alt.selection_point(
-        name=name,
-        fields=[field],
-        bind=alt.binding_select(options=names, name=f"{field.replace('_', ' ').capitalize()} "),
-        value=[{field: default}],
-    )
+def pick_detector(detectors: Iterable[str], default: str) -> alt.Parameter:
+    """A drop-down list that keeps the rows of one detector; without the default, the first."""
+    names = sorted(set(detectors))
+    chosen = [{"detector": default if default in names else names[0]}]
+    listed = alt.binding_select(options=names, name="Detector ")
+    return alt.selection_point(name="judged_by", fields=["detector"], bind=listed, value=chosen)

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import duckdb
 import polars as pl
 
 from analysis.charts.palette import TOLD_APART, UNKNOWN
 from analysis.report.section_items import Figure, Provenance, TableView
+from analysis.rows.memo import Memo
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
+from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-    from featurestore.lake import Lake
+    from featurestore.query import Filters, Value
 
 # From a dataset and a sample to a picture (of Pillow's kind, with `thumbnail` and `save`), or None if it cannot be read.
 OpenImage: TypeAlias = "Callable[[str, int], Any | None]"
@@ -116,3 +119,30 @@ class Context:
     def _given(self, options: Mapping[str, str]) -> Mapping[str, str]:
         """The options of a command, and the benchmark where it is not the default."""
         return options if self.benchmark == DEFAULT_BENCHMARK else {"benchmark": self.benchmark, **options}
+
+
+class CachingLake(Lake):
+    """A lake that executes each query or question once; whoever asks it again reads the rows that were found.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        vars(self).update(vars(lake))
+        self._answers = Memo()
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The result of a SQL query, as it was when it was first asked."""
+        ask = super().sql
+        return self._answers.get(query, lambda: _in_memory(ask(query)))
+
+    def ask(self, question: str, filters: Filters | None = None, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
+        """The answer to a question, as it was when it was first asked."""
+        ask = super().ask
+        key = (question, filters, *sorted(parameters.items()))
+        return self._answers.get(key, lambda: _in_memory(ask(question, filters, **parameters)))
+
+
+def _in_memory(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    return duckdb.connect().from_arrow(answer.to_arrow_table())

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts.vega import bundle
-from analysis.report.answer_cache import CachingLake
-from analysis.report.context import DEFAULT_BENCHMARK, Context
+from analysis.report.context import DEFAULT_BENCHMARK, CachingLake, Context
 from analysis.report.figures import write_figures
-from analysis.report.rendering import rendered
+from analysis.report.rendering import bundle, rendered
 from analysis.report.section_items import Figure, SectionBody
 from analysis.report.sections import sections
 from featurestore.errors import LakeError, MissingError, StorageError

@@ -114,8 +114,3 @@ class SectionBody:
     items: Sequence[Item] = ()
     not_shown: Sequence[str] = ()
     intro: str = ""
-
-    @classmethod
-    def missing(cls, why: str) -> SectionBody:
-        """Of a section that cannot be shown."""
-        return cls(not_shown=[why])

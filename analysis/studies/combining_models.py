@@ -15,7 +15,8 @@ import polars as pl
 from analysis.charts.palette import COLOURS, by_ood_set, tooltips
 from analysis.ensembles.rank_selection import forward_selection, halves, mean_of, separation_weights, weighted
 from analysis.studies.command import run
-from analysis.studies.ranks import best_detector, read_ranks, stored_ensembles
+from analysis.studies.ranks import read_ranks, stored_ensembles
+from analysis.studies.results import best_detector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

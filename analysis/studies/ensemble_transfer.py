@@ -13,7 +13,8 @@ import polars as pl
 from analysis.charts.palette import COLOURS, FPR, GREY, single_panel, tooltips
 from analysis.ensembles.rank_selection import forward_selection, mean_of
 from analysis.studies.command import run
-from analysis.studies.ranks import best_detector, read_ranks
+from analysis.studies.ranks import read_ranks
+from analysis.studies.results import best_detector
 
 if TYPE_CHECKING:
     from analysis.studies.ranks import ModelRanks

@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 
 from analysis.ensembles.rank_selection import Ranks
-from analysis.studies.results import leading, results
-from featurestore.errors import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,18 +37,6 @@ class ModelRanks:
     models: Sequence[str]
     params: NDArray[np.float64]
     ranks: dict[str, Ranks]
-
-
-def best_detector(lake: Lake, benchmark: str) -> str:
-    """The detector with the lowest mean FPR over models and OOD sets.
-
-    Raises:
-        MissingError: The benchmark has no metrics.
-    """
-    frame = results(lake, benchmark)
-    if frame.is_empty():
-        raise MissingError(f"There are no metrics of benchmark {benchmark!r} yet: run `featurestore score` first.")
-    return leading(frame)[0]
 
 
 def read_ranks(lake: Lake, benchmark: str, detector: str) -> ModelRanks:
@@ -110,9 +96,8 @@ def stored_ensembles(lake: Lake, benchmark: str) -> list[StoredEnsemble]:
     """Read the ensembles of a lake."""
     models: pl.DataFrame = lake.sql(_MODELS).pl()
     params: dict[str, float | None] = dict(models.select("model", "params").iter_rows())
-    recipes: dict[str, str | None] = dict(
-        models.filter(pl.col("source") == ENSEMBLE).select("model", "recipe").iter_rows()
-    )
+    ensembles = models.filter(pl.col("source") == ENSEMBLE)
+    recipes: dict[str, str | None] = dict(ensembles.select("model", "recipe").iter_rows())
     scored = _scored(lake, benchmark).filter(pl.col("model").is_in(list(recipes)))
     found = []
     for part in scored.partition_by("model", "detector", maintain_order=True):
@@ -155,11 +140,8 @@ def _matrix(
     lake: Lake, benchmark: str, detector: str, dataset: str, models: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The ranks, float32 [models, samples], and the samples that all models have."""
-    frame = (
-        lake.scan("scores", benchmark=benchmark, dataset=dataset, detector=detector)
-        .select("model", "sample", "id_rank")
-        .collect()
-    )
+    scores = lake.scan("scores", benchmark=benchmark, dataset=dataset, detector=detector)
+    frame = scores.select("model", "sample", "id_rank").collect()
     parts = {name: part for (name,), part in frame.group_by("model")}
     samples = parts[models[0]]["sample"].to_numpy()
     for name in models:

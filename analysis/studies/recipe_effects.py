@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one, tooltips
+from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_detector, tooltips
 from analysis.studies.command import run
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
         frame: What `data` returns.
         detector: The one that is picked at first.
     """
-    chosen = pick_one("judged_by", "detector", frame["detector"], detector)
+    chosen = pick_detector(frame["detector"], detector)
     scale = alt.Scale(domain=[_BETTER, _WORSE, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY])
     base = alt.Chart(frame).transform_filter(chosen).encode(
         y=alt.Y("change:N", title=None, axis=alt.Axis(labelLimit=260, grid=True)),

@@ -1,12 +1,15 @@
-"""What most studies begin with: the metrics of one benchmark, with recipe and accuracy."""
+"""What studies begin with: the metrics of one benchmark, with recipe and accuracy, or the scores of one model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
 from analysis.charts.palette import UNKNOWN
+from featurestore.errors import MissingError
+from featurestore.names import pick
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake
@@ -35,6 +38,13 @@ def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean")
     return known.sort("ood_dataset", "detector", "model", "ood_class")
 
 
+def _some_results(lake: Lake, benchmark: str) -> pl.DataFrame:
+    frame = results(lake, benchmark)
+    if frame.is_empty():
+        raise MissingError(f"There are no metrics of benchmark {benchmark!r} yet: run `featurestore score` first.")
+    return frame
+
+
 def leading(frame: pl.DataFrame) -> list[str]:
     """The detectors, those with the lowest mean FPR first, and last those that have scored less than half as many models.
 
@@ -46,7 +56,46 @@ def leading(frame: pl.DataFrame) -> list[str]:
     return means.sort(rare, pl.col("fpr95").round(9), "detector")["detector"].to_list()
 
 
+def best_detector(lake: Lake, benchmark: str) -> str:
+    """The detector with the lowest mean FPR over models and OOD sets.
+
+    Raises:
+        MissingError: The benchmark has no metrics.
+    """
+    return leading(_some_results(lake, benchmark))[0]
+
+
 def most_accurate(frame: pl.DataFrame) -> str:
     """The model with the highest accuracy; where none is known, the one with the lowest FPR."""
     means = frame.group_by("model").agg(pl.col("accuracy").max(), pl.col("fpr95").mean())
     return str(means.sort(["accuracy", "fpr95", "model"], descending=[True, False, False], nulls_last=True)["model"][0])
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScores:
+    """The scores of one model by every detector.
+
+    Attributes:
+        model: The model.
+        id: Columns detector, dataset, score: the ID test set.
+        ood: The same of the OOD sets.
+    """
+
+    model: str
+    id: pl.DataFrame
+    ood: pl.DataFrame
+
+
+def model_scores(lake: Lake, benchmark: str, model: str = "") -> ModelScores:
+    """Read the scores of a model; without a name, of the most accurate.
+
+    Raises:
+        MissingError: The benchmark has no metrics, or no such model.
+    """
+    frame = _some_results(lake, benchmark)
+    chosen = pick("model", model, sorted(set(frame["model"]))) if model else most_accurate(frame)
+    roles: pl.DataFrame = lake.sql("select dataset, role from datasets").pl()
+    scores = lake.scan("scores", benchmark=benchmark, model=chosen).select("detector", "dataset", "score").collect()
+    judged = scores.join(roles, on="dataset")
+    of = {role: judged.filter(pl.col("role") == role).drop("role") for role in ("id", "ood")}
+    return ModelScores(chosen, of["id"], of["ood"])

@@ -11,15 +11,15 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from analysis.charts.palette import COLOURS, GREY, pick_one, single_panel, tooltips
+from analysis.charts.palette import COLOURS, GREY, pick_detector, single_panel, tooltips
 from analysis.metrics import threshold_at
 from analysis.studies.command import run
-from analysis.studies.scores import model_scores
+from analysis.studies.results import model_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.studies.scores import ModelScores
+    from analysis.studies.results import ModelScores
     from featurestore.lake import Lake
 
 
@@ -75,7 +75,7 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.TopLevelMix
         frame: What `data` returns.
         detector: The one that is picked at first.
     """
-    chosen = pick_one("judged_by", "detector", frame["detector"], detector)
+    chosen = pick_detector(frame["detector"], detector)
     names = [
         *frame.filter(pl.col("role") == "ID")["dataset"].unique(),
         *frame.filter(pl.col("role") == "OOD")["dataset"].unique().sort(),

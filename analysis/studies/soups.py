@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_one, tooltips
+from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_detector, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import leading, results
 
@@ -48,7 +48,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.FacetChart:
         frame: What `data` returns.
         detector: The one that is picked at first; by default that with the lowest mean FPR.
     """
-    chosen = pick_one("judged_by", "detector", frame["detector"], detector or leading(frame)[0])
+    chosen = pick_detector(frame["detector"], detector or leading(frame)[0])
     numbers = ("accuracy", "fpr95", "auroc", "gain")
     points = (
         alt.Chart(frame)

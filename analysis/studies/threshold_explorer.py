@@ -14,13 +14,12 @@ import polars as pl
 from analysis.charts.palette import COLOURS, GREY, TOLD_APART, by_ood_set, told_apart, tooltips
 from analysis.metrics import threshold_at
 from analysis.studies.command import run
-from analysis.studies.results import leading
-from analysis.studies.scores import model_scores
+from analysis.studies.results import leading, model_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.studies.scores import ModelScores
+    from analysis.studies.results import ModelScores
     from featurestore.lake import Lake
 
 TPRS = np.round(np.concatenate([np.arange(0.5, 0.9, 0.02), np.arange(0.9, 0.9999, 0.005)]), 3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import FAILS_ABOVE, FAILURE_SCALE, pick_one, single_panel, tooltips
+from analysis.charts.palette import FAILS_ABOVE, FAILURE_SCALE, pick_detector, single_panel, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import UNIT_TESTS, leading, results
 
@@ -46,7 +46,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.TopLevelMixin:
         frame: What `data` returns.
         detector: The one that is picked at first; by default that with the lowest mean FPR.
     """
-    chosen = pick_one("judged_by", "detector", frame["detector"], detector or leading(frame)[0])
+    chosen = pick_detector(frame["detector"], detector or leading(frame)[0])
     labelled = frame["model"].n_unique() <= _LABELLED_MODELS
     hardest = (
         frame.group_by("unit_test").agg(pl.col("fpr95").mean()).sort("fpr95", "unit_test", descending=[True, False])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def build(context: Context) -> SectionBody:
     """Gain against cost, and transfer between OOD sets."""
     if context.results["model"].n_unique() < 2:
-        return SectionBody.missing("Combining models: it takes two models, the lake has one.")
+        return SectionBody(not_shown=["Combining models: it takes two models, the lake has one."])
     ranks = read_ranks(context.lake, context.benchmark, context.best_detector)
     gains = combining_models.gains(ranks, stored_ensembles(context.lake, context.benchmark))
     transfer = ensemble_transfer.transfers(ranks)

@@ -30,9 +30,8 @@ _MOST = 2
 def build(context: Context) -> SectionBody:
     """The measures by pretraining, their correlation with FPR, and the measures of each model."""
     if not context.lake.partitions("geometry"):
-        return SectionBody.missing(
-            "Geometry: the lake holds no measures of its feature spaces; `featurestore score` makes them."
-        )
+        none = "Geometry: the lake holds no measures of its feature spaces; `featurestore score` makes them."
+        return SectionBody(not_shown=[none])
     table = context.table(
         "geometry-measures",
         "Measures of the feature spaces",

@@ -25,7 +25,7 @@ def build(context: Context) -> SectionBody:
     scored = {manifest.key["dataset"] for manifest in held}
     hardest = {dataset: _hardest(context, dataset) for dataset in context.ood[:_SETS] if dataset in scored}
     if not hardest:
-        return SectionBody.missing(f"Hardest OOD samples: the lake holds no scores of {context.model}.")
+        return SectionBody(not_shown=[f"Hardest OOD samples: the lake holds no scores of {context.model}."])
     shown = {dataset: _pictures(context, part) for dataset, part in hardest.items()}
     caption = "ID rank: the share of ID test samples that score lower."
     table = context.table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
 from analysis.studies import score_distributions, threshold_explorer
-from analysis.studies.scores import model_scores
+from analysis.studies.results import model_scores
 
 if TYPE_CHECKING:
     from analysis.report.context import Context
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def build(context: Context) -> SectionBody:
     """Distributions and curves of the most accurate model."""
     if not context.lake.partitions("scores", benchmark=context.benchmark, model=context.model):
-        return SectionBody.missing(f"Scores of {context.model}: the lake holds its metrics, and no scores of it.")
+        return SectionBody(not_shown=[f"Scores of {context.model}: the lake holds its metrics, and no scores of it."])
     scores = model_scores(context.lake, context.benchmark, context.model)
     distributions = context.figure(
         score_distributions,

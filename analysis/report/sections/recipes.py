@@ -23,9 +23,8 @@ def build(context: Context) -> SectionBody:
     """The dumbbells, and a sentence for the largest effects."""
     frame = recipe_effects.data(context.lake, context.benchmark)
     if frame.is_empty():
-        return SectionBody.missing(
-            "Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."
-        )
+        why = "Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."
+        return SectionBody(not_shown=[why])
     figure = context.figure(
         recipe_effects,
         "Effect of each ingredient, all else equal",

@@ -21,7 +21,8 @@ def build(context: Context) -> SectionBody:
     """The soups that have scored ingredients."""
     frame = soups.data(context.lake, context.benchmark).filter(pl.col("part").n_unique().over("soup") == 2)
     if frame.is_empty():
-        return SectionBody.missing("Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients.")  # fmt: skip
+        why = "Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients."
+        return SectionBody(not_shown=[why])
     figure = context.figure(
         soups,
         "Soups and their ingredients",

@@ -29,7 +29,7 @@ from analysis.studies import (
     unit_test_heatmap,
 )
 from analysis.studies.command import run
-from analysis.studies.scores import ModelScores
+from analysis.studies.results import ModelScores
 from benchmarks.lakes import put
 from benchmarks.lakes.random_scores import Shape, make
 

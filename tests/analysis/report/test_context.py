@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from polars.testing import assert_frame_equal
 
 from analysis.report import write_report
-from analysis.report.answer_cache import CachingLake
+from analysis.report.context import CachingLake
 from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
 
