@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +19,20 @@ if TYPE_CHECKING:
     Pool = Any
     Row = dict[str, Any]
 
-_RECIPE = (
+RECIPE = (
     "architecture", "pretraining", "augmentation", "weight_decay", "dropout", "stochastic_depth", "finetune_lr",
     "input_size",
 )  # fmt: skip
-RECIPE_ORDER = " ".join(("place", *_RECIPE))
+# The pairs of the pool that differ in one ingredient alone, by hand.
+PAIRS = {
+    "weight_decay": [("base", "wd"), ("drop", "wd-drop"), ("lr", "lr-wd"), ("strong", "strong-wd")],
+    "dropout": [("base", "drop"), ("wd", "wd-drop")],
+    "dropout+stochastic_depth": [("no-depth", "drop-depth")],
+    "finetune_lr": [("base", "lr"), ("wd", "lr-wd")],
+    "pretraining": [("scratch", "base"), ("base", "published"), ("scratch", "published")],
+    "augmentation": [("base", "strong"), ("wd", "strong-wd"), ("large", "large-strong")],
+    "input_size": [("base", "large"), ("strong", "large-strong"), ("b-224", "b-384")],
+}
 
 
 def of_model(pool: Pool, name: str) -> Row:
@@ -31,15 +40,24 @@ def of_model(pool: Pool, name: str) -> Row:
     return next((ALIKE | model for model in pool.models if model["model"] == name), {})
 
 
-def selected(pool: Pool, **values: Any) -> list[Row]:
-    return [row for row in pool.metrics if all(row[key] == value for key, value in values.items())]
+def selected(
+    pool: Pool, benchmark: str = "main", aggregation: str = "class_mean", ood: str = "all", detector: str = "all"
+) -> list[Row]:
+    """Metrics, each with the row of its model."""
+    asked = {"benchmark": benchmark, "aggregation": aggregation, "ood_dataset": ood, "detector": detector}
+    rows = [row for row in pool.metrics if all(value in {"all", row[name]} for name, value in asked.items())]
+    return [dict.fromkeys((*RECIPE, "source")) | of_model(pool, row["model"]) | row for row in rows]
 
 
-def grouped(rows: Iterable[Row], key: Callable[[Row], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Row]]:
+def grouped(rows: Iterable[Row], *names: str) -> list[tuple[Row, list[Row]]]:
     groups = defaultdict(list)
     for row in rows:
-        groups[key(row)].append(row)
-    return groups
+        groups[tuple(row[name] for name in names)].append(row)
+    return [(dict(zip(names, key, strict=True)), group) for key, group in groups.items()]
+
+
+def picked(rows: Iterable[Row], names: str) -> list[Row]:
+    return [{name: row[name] for name in names.split()} for row in rows]
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -47,298 +65,281 @@ def mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def t_interval(values: Any) -> tuple[float | None, float | None]:
-    if len(values) < 2:
-        return None, None
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return np.mean(values) - half, np.mean(values) + half
+def spread(differences: Any, negative: str, positive: str) -> Row:
+    """The t-interval of their mean, how many have which sign, and the sign test."""
+    less, more, n = int((differences < 0).sum()), int((differences > 0).sum()), len(differences)
+    half = stats.t.ppf(0.975, n - 1) * np.std(differences, ddof=1) / np.sqrt(n) if n > 1 else None
+    low, high = (None, None) if half is None else (np.mean(differences) - half, np.mean(differences) + half)
+    p = float(stats.binomtest(less, less + more).pvalue) if less + more else 1.0
+    return {"low": low, "high": high, negative: less, positive: more, "p": p}
 
 
-def sign_test(negative: int, positive: int) -> float:
-    return float(stats.binomtest(negative, negative + positive).pvalue) if negative + positive else 1.0
+def correlation(kind: str, x: Any, y: Any) -> Row:
+    """With Fisher's interval, by scipy's normal distribution; for ranks with the variance of Bonett and Wright."""
+    n, r = len(x), None
+    if len(set(x)) > 1 and len(set(y)) > 1:
+        r = float(stats.spearmanr(x, y).statistic if kind == "spearman" else np.corrcoef(x, y)[0, 1])
+    if r is None or n <= 3:
+        return {kind: r, f"{kind}_low": None, f"{kind}_high": None}
+    variance = (1 + (r**2 / 2 if kind == "spearman" else 0)) / (n - 3)
+    low, high = np.tanh(stats.norm.interval(0.95, np.arctanh(r), np.sqrt(variance)))
+    return {kind: r, f"{kind}_low": low, f"{kind}_high": high}
 
 
-def accuracy_vs_ninco_fpr(
-    pool: Pool, ood: str = "ninco", benchmark: str = "main", aggregation: str = "class_mean", detector: str = "all"
-) -> list[Row]:
+def accuracy_vs_unit_test_fpr(pool: Pool, unit_tests: str = "unit-tests", **chosen: Any) -> list[Row]:
     return [
-        {
-            "model": r["model"],
-            "pretraining": of_model(pool, r["model"])["pretraining"],
-            "detector": r["detector"],
-            "accuracy": of_model(pool, r["model"])["accuracy"],
-            "fpr95": r["fpr95"],
-            "auroc": r["auroc"],
-            "n_ood": r["n_ood"],
+        key
+        | {
+            "mean_fpr95": mean(r["fpr95"] for r in group),
+            "failed": sum(r["fpr95"] > 0.1 for r in group),
+            "unit_tests": len(group),
         }
-        for r in selected(pool, benchmark=benchmark, ood_dataset=ood, aggregation=aggregation)
-        if detector in {"all", r["detector"]}
+        for key, group in grouped(
+            selected(pool, aggregation="class", ood=unit_tests, **chosen),
+            "model",
+            "pretraining",
+            "detector",
+            "accuracy",
+        )
     ]
 
 
-def clip_gap(
-    pool: Pool,
-    feature_based: str = "mahalanobis",
-    logit_based: str = "max-logit",
-    benchmark: str = "main",
-    aggregation: str = "class_mean",
-) -> list[Row]:
-    rows = selected(pool, benchmark=benchmark, aggregation=aggregation)
-    rows = [r for r in rows if r["detector"] in {feature_based, logit_based}]
+def accuracy_vs_ninco_fpr(pool: Pool, ood: str = "ninco", **chosen: Any) -> list[Row]:
+    return picked(selected(pool, ood=ood, **chosen), "model pretraining detector accuracy fpr95 auroc n_ood")
+
+
+def accuracy_fpr_correlation(pool: Pool, **chosen: Any) -> list[Row]:
+    rows = selected(pool, **chosen)
+    rows += [r | {"pretraining": "all"} for r in rows]
     answer = []
-    cells = grouped(rows, lambda r: (r["ood_dataset"], of_model(pool, r["model"])["pretraining"]))
-    for (ood, pretraining), group in cells.items():
-        by_model = grouped(group, lambda r: (r["model"],))
-        both = [{r["detector"]: r["fpr95"] for r in of} for of in by_model.values() if len(of) == 2]
-        gaps = np.array([of[feature_based] - of[logit_based] for of in both])
-        low, high = t_interval(gaps)
-        wins, losses = int((gaps < 0).sum()), int((gaps > 0).sum())
-        answer.append(
-            {
-                "ood_dataset": ood,
-                "pretraining": pretraining,
-                "models": len(both),
-                "feature_fpr95": mean(of[feature_based] for of in both),
-                "logit_fpr95": mean(of[logit_based] for of in both),
-                "gap": mean(gaps),
-                "low": low,
-                "high": high,
-                "feature_wins": wins,
-                "logit_wins": losses,
-                "p": sign_test(wins, losses),
-                "left_out": len(by_model) - len(both),
-            }
+    for key, every in grouped(rows, "ood_dataset", "pretraining", "detector"):
+        group = [r for r in every if r["accuracy"] is not None]
+        pair = [[r[name] for r in group] for name in ("accuracy", "fpr95")]
+        row = key | {"models": len(group), "left_out": len(every) - len(group)}
+        answer.append(row | correlation("pearson", *pair) | correlation("spearman", *pair))
+    return answer
+
+
+def best_detector(pool: Pool, **chosen: Any) -> list[Row]:
+    rows = selected(pool, **chosen)
+    best = {(r["ood_dataset"], r["model"]): r["fpr95"] for r in sorted(rows, key=lambda r: -r["fpr95"])}
+    return [
+        key
+        | {
+            "models": len(group),
+            "wins": sum(r["fpr95"] == best[r["ood_dataset"], r["model"]] for r in group),
+            "mean_fpr95": mean(r["fpr95"] for r in group),
+            "mean_auroc": mean(r["auroc"] for r in group),
+        }
+        for key, group in grouped(rows, "ood_dataset", "pretraining", "detector")
+    ]
+
+
+def high_accuracy_failures(
+    pool: Pool, unit_tests: str = "unit-tests", top: int = 5, threshold: float = 0.1
+) -> list[Row]:
+    rows = selected(pool, aggregation="class", ood=unit_tests)
+    accuracies = {r["model"]: r["accuracy"] for r in rows}
+    ranked = [name for name, accuracy in accuracies.items() if accuracy is not None]
+    leaders = sorted(ranked, key=lambda name: (-accuracies[name], name))[:top]
+    failing = [r for r in rows if r["model"] in leaders and r["fpr95"] > threshold]
+    answer = []
+    for key, group in grouped(failing, "model", "accuracy", "detector"):
+        worst_first = sorted(group, key=lambda r: (-r["fpr95"], r["ood_class"]))
+        failures = [r["ood_class"] for r in worst_first]
+        row = {"failed": len(group), "worst": failures[0], "worst_fpr95": worst_first[0]["fpr95"]}
+        answer.append(key | row | {"failures": failures, "left_out": len(accuracies) - len(ranked)})
+    return answer
+
+
+def unit_test_heatmap(pool: Pool, unit_tests: str = "unit-tests", detector: str = "mahalanobis") -> list[Row]:
+    rows = selected(pool, aggregation="class", ood=unit_tests, detector=detector)
+    rows = [r | {"unit_test": r["ood_class"], "failed": r["fpr95"] > 0.1} for r in rows]
+    return picked(rows, "model unit_test fpr95 failed")
+
+
+def known(pool: Pool, name: str, ingredient: str) -> str | None:
+    """A model's value of an ingredient as text, joined by + where it is two."""
+    values = [of_model(pool, name).get(part) for part in ingredient.split("+")]
+    return None if None in values else "+".join(str(value) for value in values)
+
+
+def effect(*ingredients: str) -> Callable[..., list[Row]]:
+    def answer(pool: Pool, **chosen: Any) -> list[Row]:
+        of = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
+        groups = defaultdict(list)
+        for ingredient, (first, second) in ((name, pair) for name in ingredients for pair in PAIRS[name]):
+            for (model, *cell), a in of.items():
+                if model == first and (second, *cell) in of:
+                    values = known(pool, first, ingredient), known(pool, second, ingredient)
+                    groups[*cell, *values].append((a, of[second, *cell]))
+        left_out = Counter(
+            (ood, detector)
+            for model, ood, detector in of
+            if known(pool, model, ingredients[0]) is None and model != "all-in-one"
         )
+        for cell in set(left_out) - {key[:2] for key in groups}:
+            groups[*cell, None, None] = []
+        names = "ood_dataset", "detector", "from_value", "to_value"
+        return [
+            dict(zip(names, key, strict=True)) | summary(group) | {"left_out": left_out[key[:2]]}
+            for key, group in groups.items()
+        ]
+
+    return answer
+
+
+def summary(pairs: list[tuple[Row, Row]]) -> Row:
+    fpr, auroc = (np.array([b[name] - a[name] for a, b in pairs]) for name in ("fpr95", "auroc"))
+    row = {"pairs": len(pairs), "mean_difference": mean(fpr), "mean_auroc_difference": mean(auroc)}
+    return row | spread(fpr, "improved", "worsened")
+
+
+def clip_gap(
+    pool: Pool, feature_based: str = "mahalanobis", logit_based: str = "max-logit", **chosen: Any
+) -> list[Row]:
+    rows = [r for r in selected(pool, **chosen) if r["detector"] in {feature_based, logit_based}]
+    answer = []
+    for key, group in grouped(rows, "ood_dataset", "pretraining"):
+        by_model = [{r["detector"]: r["fpr95"] for r in of} for _, of in grouped(group, "model")]
+        both = [of for of in by_model if len(of) == 2]
+        gaps = np.array([of[feature_based] - of[logit_based] for of in both])
+        row = {"models": len(both), "left_out": len(by_model) - len(both), "gap": mean(gaps)}
+        row |= {"feature_fpr95": mean(of[feature_based] for of in both)}
+        row |= {"logit_fpr95": mean(of[logit_based] for of in both)}
+        answer.append(key | row | spread(gaps, "feature_wins", "logit_wins"))
     return answer
 
 
 def best_recipe(
-    pool: Pool,
-    ood: str = "ninco",
-    detector: str = "mahalanobis",
-    benchmark: str = "main",
-    aggregation: str = "class_mean",
-    top: int = 20,
+    pool: Pool, ood: str = "ninco", detector: str = "mahalanobis", top: int = 20, **chosen: Any
 ) -> list[Row]:
-    rows = selected(pool, benchmark=benchmark, aggregation=aggregation, ood_dataset=ood, detector=detector)
-    known = [r for r in rows if of_model(pool, r["model"])["pretraining"] is not None]
-    recipes = grouped(known, lambda r: tuple(of_model(pool, r["model"]).get(name) for name in _RECIPE))
-    means = {recipe: mean(r["fpr95"] for r in group) for recipe, group in recipes.items()}
+    rows = selected(pool, ood=ood, detector=detector, **chosen)
+    complete = [r for r in rows if r["pretraining"] is not None]
     answer = [
-        {
-            "place": 1 + sum(round(other, 9) < round(means[recipe], 9) for other in means.values()),
-            **dict(zip(_RECIPE, recipe, strict=True)),
-            "models": len(group),
-            "mean_fpr95": means[recipe],
-            "mean_auroc": mean(r["auroc"] for r in group),
-            "mean_accuracy": mean(of_model(pool, r["model"])["accuracy"] for r in group),
-            "left_out": len(rows) - len(known),
-        }
-        for recipe, group in recipes.items()
+        recipe
+        | {"models": len(group), "left_out": len(rows) - len(complete)}
+        | {f"mean_{name}": mean(r[name] for r in group) for name in ("fpr95", "auroc", "accuracy")}
+        for recipe, group in grouped(complete, *RECIPE)
+    ]
+    means = [round(row["mean_fpr95"], 9) for row in answer]
+    answer = [
+        row | {"place": 1 + sum(other < mine for other in means)} for row, mine in zip(answer, means, strict=True)
     ]
     return [row for row in answer if row["place"] <= top]
 
 
-def soup_vs_ingredients(pool: Pool, benchmark: str = "main", aggregation: str = "class_mean") -> list[Row]:
-    rows = selected(pool, benchmark=benchmark, aggregation=aggregation)
-    cells = {(r["model"], r["ood_dataset"], r["detector"]): r for r in rows}
+def soup_vs_ingredients(pool: Pool, **chosen: Any) -> list[Row]:
+    cells = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
     answer = []
-    for (model, ood, detector), whole in cells.items():
-        names = of_model(pool, model)["soup_of"]
+    for (model, *cell), whole in cells.items():
+        names = whole["soup_of"]
         if names is None:
             continue
-        parts = [cells[name, ood, detector] for name in sorted(names) if (name, ood, detector) in cells]
+        parts = [cells[name, *cell] for name in sorted(names) if (name, *cell) in cells]
         best = min(parts, key=lambda r: (r["fpr95"], r["model"]), default=None)
         average = mean(r["fpr95"] for r in parts)
-        answer.append(
-            {
-                "soup": model,
-                "ood_dataset": ood,
-                "detector": detector,
-                "fpr95": whole["fpr95"],
-                "ingredients": len(parts),
-                "missing": len(names) - len(parts),
-                "mean_fpr95": average,
-                "best": best and best["model"],
-                "best_fpr95": best and best["fpr95"],
-                "difference": None if average is None else whole["fpr95"] - average,
-                "auroc": whole["auroc"],
-                "mean_auroc": mean(r["auroc"] for r in parts),
-                "accuracy": of_model(pool, model)["accuracy"],
-                "mean_accuracy": mean(of_model(pool, r["model"])["accuracy"] for r in parts),
-            }
-        )
+        row = {"soup": model, "ingredients": len(parts), "missing": len(names) - len(parts)}
+        row |= {"best": best and best["model"], "best_fpr95": best and best["fpr95"], "mean_fpr95": average}
+        row |= {"difference": None if average is None else whole["fpr95"] - average}
+        row |= {f"mean_{name}": mean(r[name] for r in parts) for name in ("auroc", "accuracy")}
+        answer.append(row | picked([whole], "ood_dataset detector fpr95 auroc accuracy")[0])
     return answer
 
 
-def ensemble_gain(pool: Pool, benchmark: str = "main", aggregation: str = "class_mean") -> list[Row]:
-    rows = selected(pool, benchmark=benchmark, aggregation=aggregation)
-    cells = {(r["model"], r["detector"], r["ood_dataset"]): r for r in rows}
+def ensemble_gain(pool: Pool, **chosen: Any) -> list[Row]:
+    cells = {(r["model"], r["detector"], r["ood_dataset"]): r for r in selected(pool, **chosen)}
     answer = []
     for (model, detector, ood), whole in cells.items():
-        if of_model(pool, model).get("source") != "ensemble":
+        if whole["source"] != "ensemble":
             continue
-        names = [tuple(name.split("/")) for name in json.loads(of_model(pool, model)["recipe"])["ensemble_of"]]
+        names = [tuple(name.split("/")) for name in json.loads(whole["recipe"])["ensemble_of"]]
         parts = [cells[*name, ood] for name in names if (*name, ood) in cells]
         best = min(parts, key=lambda r: (r["fpr95"], f"{r['model']}/{r['detector']}"), default=None)
-        answer.append(
-            {
-                "ensemble": model,
-                "combination": detector,
-                "ood_dataset": ood,
-                "fpr95": whole["fpr95"],
-                "members": len(parts),
-                "missing": len(names) - len(parts),
-                "best": best and f"{best['model']}/{best['detector']}",
-                "best_fpr95": best and best["fpr95"],
-                "gain": best and best["fpr95"] - whole["fpr95"],
-                "mean_fpr95": mean(r["fpr95"] for r in parts),
-                "auroc": whole["auroc"],
-                "best_auroc": max((r["auroc"] for r in parts), default=None),
-            }
-        )
+        row = {"ensemble": model, "combination": detector, "members": len(parts), "missing": len(names) - len(parts)}
+        row |= {"best": best and f"{best['model']}/{best['detector']}", "best_fpr95": best and best["fpr95"]}
+        row |= {"gain": best and best["fpr95"] - whole["fpr95"], "mean_fpr95": mean(r["fpr95"] for r in parts)}
+        row |= {"best_auroc": max((r["auroc"] for r in parts), default=None)}
+        answer.append(row | picked([whole], "ood_dataset fpr95 auroc")[0])
     return answer
 
 
-def per_class_difficulty(
-    pool: Pool, ood: str = "all", detector: str = "all", threshold: float = 0.1, benchmark: str = "main"
-) -> list[Row]:
-    rows = [
-        r
-        for r in selected(pool, benchmark=benchmark, aggregation="class")
-        if ood in {"all", r["ood_dataset"]} and detector in {"all", r["detector"]}
-    ]
+def per_class_difficulty(pool: Pool, threshold: float = 0.1, **chosen: Any) -> list[Row]:
     answer = []
-    for (dataset, name), group in grouped(rows, lambda r: (r["ood_dataset"], r["ood_class"])).items():
+    for key, group in grouped(selected(pool, aggregation="class", **chosen), "ood_dataset", "ood_class"):
         best = min(group, key=lambda r: (r["fpr95"], r["model"], r["detector"]))
-        answer.append(
-            {
-                "ood_dataset": dataset,
-                "ood_class": name,
-                "samples": group[0]["n_ood"],
-                "judged": len(group),
-                "caught": sum(r["fpr95"] <= threshold for r in group),
-                "best_fpr95": best["fpr95"],
-                "best_model": best["model"],
-                "best_detector": best["detector"],
-                "mean_fpr95": mean(r["fpr95"] for r in group),
-            }
-        )
+        row = {"samples": group[0]["n_ood"], "judged": len(group)}
+        row |= {"caught": sum(r["fpr95"] <= threshold for r in group), "mean_fpr95": mean(r["fpr95"] for r in group)}
+        answer.append(key | row | {f"best_{name}": best[name] for name in ("fpr95", "model", "detector")})
     return answer
 
 
-def coverage(pool: Pool, benchmark: str = "main") -> list[Row]:
-    rows = selected(pool, benchmark=benchmark, aggregation="pooled")
+def coverage(pool: Pool, **chosen: Any) -> list[Row]:
+    rows = selected(pool, aggregation="pooled", **chosen)
     answer = []
     for detector in sorted({r["detector"] for r in rows}):
         for dataset in ("ninco", "unit-tests"):
             cell = [r for r in rows if (r["detector"], r["ood_dataset"]) == (detector, dataset)]
             missing = sorted({model["model"] for model in pool.models} - {r["model"] for r in cell})
-            answer.append(
-                {
-                    "detector": detector,
-                    "ood_dataset": dataset,
-                    "models": len(pool.models),
-                    "judged": len(cell),
-                    "missing": len(missing),
-                    "first_missing": missing[0] if missing else None,
-                    "samples": DATASETS[dataset][1],
-                    "least_samples": min((int(r["n_ood"]) for r in cell), default=None),
-                }
-            )
+            row = {"detector": detector, "ood_dataset": dataset, "models": len(pool.models), "judged": len(cell)}
+            row |= {"missing": len(missing), "first_missing": missing[0] if missing else None}
+            row |= {
+                "samples": DATASETS[dataset][1],
+                "least_samples": min((int(r["n_ood"]) for r in cell), default=None),
+            }
+            answer.append(row)
     return answer
 
 
-def geometry_predicts_fpr(
-    pool: Pool,
-    ood: str = "all",
-    detector: str = "mahalanobis",
-    benchmark: str = "main",
-    aggregation: str = "class_mean",
-) -> list[Row]:
-    rows = [
-        r
-        for r in selected(pool, benchmark=benchmark, aggregation=aggregation)
-        if ood in {"all", r["ood_dataset"]} and detector in {"all", r["detector"]} and r["model"] != "all-in-one"
-    ]
+def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", **chosen: Any) -> list[Row]:
+    rows = [r for r in selected(pool, detector=detector, **chosen) if r["model"] != "all-in-one"]
     held = {(g["model"], g["dataset"]): g for g in pool.geometry if g["fit_dataset"] == "fit"}
     answer = []
-    for (dataset, name), group in grouped(rows, lambda r: (r["ood_dataset"], r["detector"])).items():
+    for key, group in grouped(rows, "ood_dataset", "detector"):
         cell = []
         for measure in [*MEASURES, "ood_energy_outside"]:
-            of, column = (dataset, "energy_outside") if measure == "ood_energy_outside" else ("fit", measure)
-            values = [held.get((r["model"], of), {}).get(column) for r in group]
-            x = np.array([value for value in values if value is not None])
-            y = np.array([r["fpr95"] for r, value in zip(group, values, strict=True) if value is not None])
-            defined = len(set(x)) > 1 and len(set(y)) > 1
-            row = {"ood_dataset": dataset, "detector": name, "measure": measure, "models": len(x)}
-            row["left_out"] = len(group) - len(x)
-            # The ranks of ties at their mean, by counting.
-            order = [np.array([np.sum(z < v) + np.sum(z == v) / 2 for v in z]) for z in (x, y)]
-            for kind, pair in (("spearman", order), ("pearson", (x, y))):
-                r = float(np.corrcoef(*pair)[0, 1]) if defined else None
-                row |= {kind: r} | interval(kind, r, len(x))
-            cell.append(row)
-        sizes = [round(abs(row["spearman"]), 9) for row in cell if row["spearman"] is not None]
-        for row in cell:
-            known = row["spearman"] is not None
-            row["place"] = 1 + sum(size > round(abs(row["spearman"]), 9) for size in sizes) if known else None
+            outside = measure == "ood_energy_outside"
+            of, column = (key["ood_dataset"], "energy_outside") if outside else ("fit", measure)
+            pairs = [(held.get((r["model"], of), {}).get(column), r["fpr95"]) for r in group]
+            pairs = [pair for pair in pairs if pair[0] is not None]
+            row = key | {"measure": measure, "models": len(pairs), "left_out": len(group) - len(pairs)}
+            x, y = np.array(pairs, float).reshape(-1, 2).T
+            cell.append(row | correlation("spearman", x, y) | correlation("pearson", x, y))
+        sizes = [None if row["spearman"] is None else round(abs(row["spearman"]), 9) for row in cell]
+        for row, size in zip(cell, sizes, strict=True):
+            row["place"] = None if size is None else 1 + sum(other > size for other in sizes if other is not None)
         answer += cell
     return answer
 
 
-def interval(kind: str, r: float | None, n: int) -> Row:
-    """Fisher's, by scipy's normal distribution; for ranks with the variance of Bonett and Wright."""
-    if r is None or n <= 3:
-        return {f"{kind}_low": None, f"{kind}_high": None}
-    variance = (1 + (r**2 / 2 if kind == "spearman" else 0)) / (n - 3)
-    low, high = np.tanh(stats.norm.interval(0.95, np.arctanh(r), np.sqrt(variance)))
-    return {f"{kind}_low": low, f"{kind}_high": high}
-
-
-def published_comparison(
-    pool: Pool, rows: str = "all", benchmark: str = "main", aggregation: str = "class_mean"
-) -> list[Row]:
-    asked = selected(pool, benchmark=benchmark, aggregation=aggregation)
-    source = {m["model"]: m.get("source") for m in pool.models}
-    by_cell = grouped(asked, lambda r: (source[r["model"]], r["detector"], r["ood_dataset"]))
-    return [
-        {
-            "published_model": theirs["model"],
-            "detector": theirs["detector"],
-            "ood_dataset": theirs["dataset"],
-            "model": own.get("model"),
-            "published_fpr95": theirs["fpr95"],
-            "fpr95": own.get("fpr95"),
-            "difference": own["fpr95"] - theirs["fpr95"] if own else None,
-            "published_accuracy": theirs["accuracy"],
-            "accuracy": of_model(pool, own["model"])["accuracy"] if own else None,
-        }
-        for theirs in published.table().to_pylist()
-        for own in by_cell.get((f"timm:{theirs['timm_name']}", theirs["detector"], theirs["dataset"]), [{}])
-        if own or rows == "all"
-    ]
+def published_comparison(pool: Pool, rows: str = "all", **chosen: Any) -> list[Row]:
+    own = selected(pool, **chosen)
+    answer = []
+    for theirs in published.table().to_pylist():
+        cell = f"timm:{theirs['timm_name']}", theirs["detector"], theirs["dataset"]
+        found = [r for r in own if (r["source"], r["detector"], r["ood_dataset"]) == cell]
+        row = {"published_model": theirs["model"], "detector": cell[1], "ood_dataset": cell[2]}
+        row |= {f"published_{name}": theirs[name] for name in ("fpr95", "accuracy")}
+        for r in found or ([{}] if rows == "all" else []):
+            mine = {name: r.get(name) for name in ("model", "fpr95", "accuracy")}
+            answer.append(row | mine | {"difference": r["fpr95"] - theirs["fpr95"] if r else None})
+    return answer
 
 
 def published_best_detector(_: Pool) -> list[Row]:
     rows = published.table().to_pylist()
-    best = {key: min(r["fpr95"] for r in of) for key, of in grouped(rows, lambda r: (r["model"],)).items()}
-    cells = grouped(rows, lambda r: ("all", r["detector"])) | grouped(rows, lambda r: (r["pretraining"], r["detector"]))
+    best = {r["model"]: r["fpr95"] for r in sorted(rows, key=lambda r: -r["fpr95"])}
     return [
-        {
-            "pretraining": pretraining,
-            "detector": detector,
+        key
+        | {
             "models": len(group),
-            "wins": sum(r["fpr95"] == best[r["model"],] for r in group),
+            "wins": sum(r["fpr95"] == best[r["model"]] for r in group),
             "mean_fpr95": mean(r["fpr95"] for r in group),
         }
-        for (pretraining, detector), group in cells.items()
+        for key, group in grouped(rows + [r | {"pretraining": "all"} for r in rows], "pretraining", "detector")
     ]
 
 
 def published_accuracy_vs_fpr(_: Pool, detector: str = "all") -> list[Row]:
-    return [
-        {name: r[name] for name in ("model", "pretraining", "detector", "accuracy", "fpr95")}
-        for r in published.table().to_pylist()
-        if detector in {"all", r["detector"]}
-    ]
+    rows = [r for r in published.table().to_pylist() if detector in {"all", r["detector"]}]
+    return picked(rows, "model pretraining detector accuracy fpr95")

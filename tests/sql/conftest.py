@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from benchmarks.lakes import activations, put, put_dataset, put_rows
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
 
 HERE = Path(__file__).parent
 MEASURES = [name for name in TABLES["geometry"].columns.names if name not in {"role", "rows"}]
@@ -28,22 +31,9 @@ ALIKE = {
 }
 
 
-def read_csv(name: str) -> list[dict[str, Any]]:
-    """Rows of a CSV file, numbers as numbers and empty cells as None."""
-
-    def value(text: str) -> Any:
-        try:
-            return float(text) if text else None
-        except ValueError:
-            return text
-
-    with (HERE / name).open(encoding="utf-8") as file:
-        return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
-
-
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Models with recipe and accuracy, and their metrics, as rows."""
+    """Models with recipe and accuracy, and what the lake holds of them, as rows."""
 
     models: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
@@ -53,10 +43,8 @@ class Pool:
 
     def of(self, *names: str) -> Pool:
         """The pool of just these models."""
-        return Pool(*([row for row in rows if row["model"] in names] for rows in self._tables()))
-
-    def _tables(self) -> tuple[list[dict[str, Any]], ...]:
-        return self.models, self.metrics, self.scores, self.logits, self.geometry
+        tables = self.models, self.metrics, self.scores, self.logits, self.geometry
+        return Pool(*([row for row in rows if row["model"] in names] for rows in tables))
 
     def levelled(self) -> Pool:
         """The pool with all accuracies and metrics equal: everything is a tie."""
@@ -176,13 +164,8 @@ def drawn_geometry() -> list[dict[str, Any]]:
                 drawn = dict.fromkeys(MEASURES) | {name: generator.integers(1, 99) / 100 for name in names}
                 if dataset == fit:
                     drawn |= {"rank_within": 7.0} | ({"nc3": None} if model == "lr" else {})
-                row = {
-                    "model": model,
-                    "dataset": dataset,
-                    "fit_dataset": fit,
-                    "role": "fit" if dataset == fit else "ood",
-                }
-                found.append(row | {"rows": 9} | drawn)
+                row = {"model": model, "dataset": dataset, "fit_dataset": fit, "rows": 9}
+                found.append(row | {"role": "fit" if dataset == fit else "ood"} | drawn)
     return found
 
 
@@ -218,10 +201,27 @@ def partitions(rows: list[dict[str, Any]], *names: str) -> list[tuple[dict[str, 
     return [(dict(zip(names, key, strict=True)), of_key) for key, of_key in found.items()]
 
 
+@pytest.fixture
+def connection(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """The real views and macros over an empty lake, whose empty tables take rows."""
+    return lake.connect()
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
+    """Put these rows, which have the same columns, in the place of an empty lake's."""
+    connection.execute(f"delete from stored.{table}")
+    if rows:
+        marks = ", ".join("?" for _ in rows[0])
+        statement = f"insert into stored.{table} ({', '.join(rows[0])}) values ({marks})"
+        connection.executemany(statement, [list(row.values()) for row in rows])
+
+
 @pytest.fixture(scope="session")
 def pools() -> dict[str, Pool]:
-    models = read_csv("models.csv")
-    metrics = [row | {"id_dataset": "id"} for row in read_csv("metrics.csv")]
+    models, metrics = (
+        pl.read_csv(HERE / name, infer_schema_length=None).to_dicts() for name in ("models.csv", "metrics.csv")
+    )
+    metrics = [row | {"id_dataset": "id"} for row in metrics]
     more = more_models(models[0])
     of_base = [row for row in metrics if (row["model"], row["benchmark"]) == ("base", "main")]
     metrics += drawn_metrics(of_base, [model["model"] for model in more])

@@ -18,6 +18,7 @@ from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.query import catalog
 from tests.analysis.metrics.oracle import judged_by_class
+from tests.sql.conftest import insert
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,40 +30,23 @@ scores = st.lists(
 TPRS = [0.0, 0.05, 0.5, 0.8, 0.95, 0.99, 1.0]
 
 
-@pytest.fixture
-def connection(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """The real views and macros over an empty lake, whose empty tables take rows."""
-    return lake.connect()
-
-
 def value(connection: duckdb.DuckDBPyConnection, expression: str, *parameters: Any) -> Any:
     return connection.execute(f"select {expression}", list(parameters)).fetchall()[0][0]
 
 
-def insert(connection: duckdb.DuckDBPyConnection, table: str, **columns: Any) -> None:
-    """Add rows to an empty lake's table; a column that is one value is the same in all."""
-    rows = max(len(column) for column in columns.values() if isinstance(column, list))
-    whole = [column if isinstance(column, list) else [column] * rows for column in columns.values()]
-    marks = ", ".join("?" for _ in columns)
-    connection.executemany(
-        f"insert into stored.{table} ({', '.join(columns)}) values ({marks})",
-        [list(row) for row in zip(*whole, strict=True)],
-    )
-
-
 def fill(connection: duckdb.DuckDBPyConnection, id_scores: list[float], ood: list[float], classes: list[str]) -> None:
     """One model and detector, an ID and an OOD set."""
-    for table in ("scores", "samples", "datasets"):
-        connection.execute(f"delete from stored.{table}")
-    ordered = np.sort(id_scores)
+    ordered, tables = np.sort(id_scores), {"datasets": [], "samples": [], "scores": []}
     for name, role, values in (("id", "id", id_scores), ("ood", "ood", ood)):
-        insert(connection, "datasets", dataset=[name], role=role, benchmarks=[["main"]], samples=len(values) + 2)
+        row = {"dataset": name, "role": role, "benchmarks": ["main"], "samples": len(values) + 2}
+        tables["datasets"].append(row)
         names = classes if role == "ood" else ["x"] * len(values)
-        number = list(range(len(values)))
-        insert(connection, "samples", dataset=name, sample=number, class_name=names)
-        ranks = id_rank(values, ordered).tolist()
         key = {"benchmark": "main", "model": "m", "dataset": name, "detector": "d"}
-        insert(connection, "scores", **key, sample=number, score=values, id_rank=ranks)
+        for sample, (score, rank) in enumerate(zip(values, id_rank(values, ordered).tolist(), strict=True)):
+            tables["samples"].append({"dataset": name, "sample": sample, "class_name": names[sample]})
+            tables["scores"].append(key | {"sample": sample, "score": score, "id_rank": rank})
+    for table, rows in tables.items():
+        insert(connection, table, rows)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -198,18 +182,14 @@ def test_a_query_through_a_macro_gets_the_views_that_it_reads(lake: Lake) -> Non
 
 def test_the_paper_s_pool_makes_the_pairs_that_its_design_has(connection: duckdb.DuckDBPyConnection) -> None:
     """224 AugReg models, every combination of seven ingredients: each pair of values meets in each combination of the others."""
-    columns = [
-        "model",
-        "architecture",
-        "input_size",
-        *(n for n in TABLES["models"].columns.names if n in entries()[0].recipe),
-    ]
-    pool = [entry for entry in entries() if entry.name.startswith("b_16")]
+    columns = [name for name in TABLES["models"].columns.names if name in entries()[0].recipe]
     rows = [
-        {"model": e.name, "architecture": e.architecture, "input_size": int(e.architecture[-3:]), **e.recipe}
-        for e in pool
+        {"model": e.name, "architecture": e.architecture, "input_size": int(e.architecture[-3:])}
+        | {name: e.recipe[name] for name in columns}
+        for e in entries()
+        if e.name.startswith("b_16")
     ]
-    insert(connection, "models", **{name: [row[name] for row in rows] for name in columns})
+    insert(connection, "models", rows)
     found = dict(connection.execute("select ingredient, count(*) from pairs group by 1").fetchall())
     assert found == {
         **dict.fromkeys(("pretraining", "weight_decay", "dropout+stochastic_depth", "finetune_lr", "resolution"), 112),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.sql.conftest import insert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,25 +80,11 @@ def naive_pairs(models: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     return found
 
 
-@pytest.fixture
-def connection(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """The real views over an empty lake, whose empty tables take rows."""
-    return lake.connect()
-
-
-def fill(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
-    connection.execute(f"delete from stored.{table}")
-    for row in rows:
-        names = ", ".join(row)
-        marks = ", ".join("?" for _ in row)
-        connection.execute(f"insert into stored.{table} ({names}) values ({marks})", list(row.values()))
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(models=similar_models())
 def test_pairs_are_those_of_a_double_loop(connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]]) -> None:
     """Two models make a pair where exactly one ingredient differs and both know it; the smaller value comes first."""
-    fill(connection, "models", models)
+    insert(connection, "models", models)
     found = connection.execute("select ingredient, first, second from pairs").fetchall()
     assert len(found) == len(set(found))
     assert set(found) == naive_pairs(models)
@@ -124,18 +111,10 @@ def test_differences_are_those_of_a_double_loop(
     """Each pair gives one difference per benchmark, detector, OOD set, class and aggregation that both models have."""
     models = [{"model": f"m{i}", "architecture": "vit", "weight_decay": decay} for i, decay in enumerate(decays)]
     values = {cell: (i * 7 % 11 / 11, i * 5 % 13 / 13) for i, cell in enumerate(cells)}
-    fill(connection, "models", models)
-    fill(
-        connection,
-        "metrics",
-        [
-            {
-                "benchmark": benchmark, "model": model, "detector": detector, "ood_dataset": ood,
-                "aggregation": aggregation, "ood_class": ood_class, "fpr95": fpr95, "auroc": auroc,
-            }
-            for (benchmark, model, detector, ood, (aggregation, ood_class)), (fpr95, auroc) in values.items()
-        ],
-    )  # fmt: skip
+    insert(connection, "models", models)
+    names = "benchmark", "model", "detector", "ood_dataset", "aggregation", "ood_class", "fpr95", "auroc"
+    rows = [dict(zip(names, (*cell[:4], *cell[4], *numbers), strict=True)) for cell, numbers in values.items()]
+    insert(connection, "metrics", rows)
     expected = set()
     for a, b in itertools.permutations(models, 2):
         if None in (a["weight_decay"], b["weight_decay"]) or a["weight_decay"] >= b["weight_decay"]:
