@@ -6,9 +6,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from analysis.detectors import detectors, registry
+from analysis.detectors import detectors
 from benchmarks.lakes import put
 from tests.analysis.synthetic import CLASSES, DIM, ROLES, write_datasets, write_model
 
@@ -30,41 +31,15 @@ def contents(commands: Commands, *tables: str) -> list[Path]:
     return sorted(path for table in tables for path in (commands.location / table).rglob("*.*"))
 
 
-HEADED = """
-from analysis.detectors import Detector
-DETECTOR = Detector("headed", "H", "f", "s", lambda fit, a: a.feature64 @ a.head.weight[0], needs_head=True)
-"""
-
-
-def test_a_model_without_a_head_is_scored_by_what_needs_none(
-    commands: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those that need it are named and skipped, the others scored."""
-    monkeypatch.setattr(registry, "_plugins", {})
-    monkeypatch.setattr(registry, "_modules", {})
-    (commands.folder / "headed.py").write_text(HEADED)
+def test_a_model_without_a_head_is_scored_by_what_needs_none(commands: Commands) -> None:
+    """Every detector that reads the head is named and skipped, the others scored, as are all of another model."""
     write_model(commands.lake, "a")
-    write_model(commands.lake, "b")
-    shutil.rmtree(commands.location / "heads" / "model=b")
-    names = ["msp", "mahalanobis", "headed"]
-    said = commands.ok(
-        "score", "--plugin", commands.folder / "headed.py", *(text for name in names for text in ("--detector", name))
-    )
-    assert "b: without headed, which need a linear head, and the model has none" in said
+    write_model(commands.lake, "b", head=False)
+    needing = sorted(name for name, detector in detectors().items() if detector.needs_head)
+    said = commands.ok("score", *(text for name in ("energy", *needing) for text in ("--detector", name)))
+    assert f"b: without {', '.join(needing)}, which need a linear head, and the model has none" in said
     scored = "select model, list(distinct detector order by detector) from scores group by 1 order by 1"
-    assert commands.lake.sql(scored).fetchall() == [
-        ("a", ["headed", "mahalanobis", "msp"]),
-        ("b", ["mahalanobis", "msp"]),
-    ]
-
-
-@pytest.mark.parametrize("name", sorted(name for name, detector in detectors().items() if detector.needs_head))
-def test_every_detector_that_reads_the_head_is_skipped_without_one(commands: Commands, name: str) -> None:
-    """None breaks the others."""
-    write_model(commands.lake, "a", head=False)
-    said = commands.ok("score", "--detector", name, "--detector", "energy")
-    assert f"a: without {name}, which need a linear head" in said
-    assert commands.lake.sql("select distinct detector from scores").fetchall() == [("energy",)]
+    assert commands.lake.sql(scored).fetchall() == [("a", sorted(["energy", *needing])), ("b", ["energy"])]
 
 
 def test_features_of_another_dimension_than_the_fit_are_refused(commands: Commands) -> None:
@@ -123,12 +98,10 @@ def test_scores_do_not_depend_on_the_memory_given(commands: Commands) -> None:
             other = commands.folder / "other" / "lake" / path.relative_to(commands.location)
             assert np.array_equal(*(_scores(one) for one in (path, other)))
     for little in ("63MB", "1kB", "0"):
-        assert "is too little to fit detectors in: give 64.0 MB or more" in commands.refused(
-            "score", "--memory", little
-        )
+        said = commands.refused("score", "--memory", little)
+        assert "is too little to fit detectors in: give 64.0 MB or more" in said
+    assert "'much' is no size" in commands.refused("score", "--memory", "much")
 
 
 def _scores(path: Path) -> np.ndarray:
-    import pyarrow.parquet as pq
-
     return pq.ParquetFile(path).read().column("score").to_numpy()

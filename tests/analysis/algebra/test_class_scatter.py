@@ -78,16 +78,6 @@ def test_streaming_equals_loops_over_classes_and_samples(labelled: Labelled, row
     assert_allclose(statistics.between, total - within, rtol=0, atol=1e-12 * np.abs(total).max())
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e2, 1e4])
-def test_the_offset_of_the_features_does_not_cancel_the_scatter(offset: float) -> None:
-    """Integers are exact in float64, and so is their scatter up to the rounding of the means, at any offset."""
-    rng = np.random.default_rng(8)
-    features, labels = rng.integers(-9, 9, (5000, 6)).astype(float), rng.integers(0, 3, 5000)
-    centred = streamed(features, labels, 3, 512)
-    moved = streamed(features + offset, labels, 3, 512)
-    assert_allclose(moved.within, centred.within, rtol=0, atol=1e-12 * centred.within.max())
-
-
 def test_tight_clusters_keep_the_precision_of_their_own_scatter() -> None:
     """The within-class scatter is right to 1e-6 of itself even at 1e-17 of the total, where total - between is noise."""
     rng = np.random.default_rng(9)
@@ -116,27 +106,12 @@ def test_order_sharding_and_merging_do_not_matter(seed: int, cuts: list[int], sh
     assert_same(whole.finish(), class_statistics(features, labels, 5))
 
 
-@a_property
-@given(seed=seeds)
-def test_merging_commutes(seed: int) -> None:
-    """merged(a, b) and merged(b, a) agree."""
-    rng = np.random.default_rng(seed)
-    first, second = (class_statistics(rng.normal(size=(30, 3)), rng.integers(0, 4, 30), 4) for _ in range(2))
-    assert_same(merged(first, second), merged(second, first))
-
-
 def test_merging_with_nothing_changes_nothing() -> None:
     """The empty statistics are neutral, bit for bit, on both sides."""
     some = class_statistics(np.random.default_rng(1).normal(size=(30, 3)) + 7, np.arange(30) % 4, 5)
     nothing = empty_statistics(5, 3)
     for result in (merged(some, nothing), merged(nothing, some)):
         assert_same(result, some, tolerance=0)
-
-
-def test_the_same_stream_gives_the_same_bits(seven_digits: Labelled) -> None:
-    """Two passes over the same blocks agree exactly."""
-    first, second = (streamed(seven_digits.features, seven_digits.labels, 7, 100) for _ in range(2))
-    assert_same(first, second, tolerance=0)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -148,16 +123,6 @@ def test_narrow_dtypes_accumulate_in_float64(dtype: type[np.floating[Any]]) -> N
     exact = float(dtype(60_000))
     assert_array_equal(statistics.means, [[exact, (exact + 1) / 2]])
     assert_allclose(statistics.within, [[0, 0], [0, 1024 * (exact - 1) ** 2]], rtol=1e-15)
-
-
-def test_classes_without_samples_have_zero_means_and_no_weight() -> None:
-    """Adding unseen classes leaves mean and scatter as they were."""
-    features, labels = np.random.default_rng(2).normal(size=(40, 3)) + 5, np.arange(40) % 2
-    few, many = class_statistics(features, labels, 2), class_statistics(features, labels, 9)
-    assert_array_equal(many.means[2:], 0)
-    assert_array_equal(many.mean, few.mean)
-    assert_array_equal(many.total, few.total)
-    assert (many.num_classes, many.num_samples, many.dim) == (9, 40, 3)
 
 
 def test_statistics_survive_storage(seven_digits: Labelled) -> None:
@@ -223,21 +188,15 @@ def test_accumulators_of_other_shapes_do_not_merge() -> None:
 def test_normalise_divides_by_the_euclidean_norm(labelled: Labelled) -> None:
     """Each row is h / ||h||_2, one row at a time in extended precision."""
     rows = labelled.features.astype(np.longdouble)
-    expected = np.stack([row / np.sqrt((row**2).sum()) for row in rows])
+    expected, before = np.stack([row / np.sqrt((row**2).sum()) for row in rows]), labelled.features.copy()
     assert_allclose(normalise(labelled.features), expected.astype(float), rtol=1e-14)
+    assert_array_equal(labelled.features, before)
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e200, 1e308])
 def test_normalise_survives_the_ends_of_the_range(scale: float) -> None:
     """Rows whose squares under- or overflow still have a direction."""
     assert_allclose(normalise(np.array([[scale, -scale]])), [[np.sqrt(0.5), -np.sqrt(0.5)]], rtol=1e-15)
-
-
-def test_normalise_leaves_its_input_alone() -> None:
-    """The features of the caller are not changed in place."""
-    features = np.array([[3.0, 4.0]])
-    normalise(features)
-    assert_array_equal(features, [[3.0, 4.0]])
 
 
 def test_a_zero_row_has_no_direction() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from analysis.charts.answer_plot import chart, write_plot
-from featurestore import InputError, MissingError
+from featurestore import InputError
 from featurestore.cli.app import main
 from featurestore.query import library
 
@@ -53,12 +53,8 @@ def test_a_scatter_has_a_point_per_row() -> None:
     assert found["mark"]["type"] == "point"
     assert found["title"] == "A study"
     encoding = found["encoding"]
-    assert {name: encoding[name]["type"] for name in ("x", "y", "color", "shape")} == {
-        "x": "quantitative",
-        "y": "quantitative",
-        "color": "nominal",
-        "shape": "nominal",
-    }
+    types = [encoding[name]["type"] for name in ("x", "y", "color", "shape")]
+    assert types == ["quantitative", "quantitative", "nominal", "nominal"]
     assert encoding["x"]["title"] == "accuracy: What accuracy is"
     assert [tooltip["title"] for tooltip in encoding["tooltip"]] == FRAME.columns[:-1]
 
@@ -93,14 +89,10 @@ def test_no_rows_and_no_plot_are_said(tmp_path: Path) -> None:
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     """`featurestore ask` with a folder of questions, of published numbers."""
     (tmp_path / "mine").mkdir()
-    header = (
-        "-- title: Published\n-- param detector text = vim: The detector\n-- column accuracy: A\n-- column fpr95: F\n"
-    )
-    body = "select accuracy, fpr95 from published where detector = $detector\n"
-    (tmp_path / "mine" / "drawn.sql").write_text(
-        header.replace("-- param", "-- plot: x=accuracy y=fpr95\n-- param") + body
-    )
-    (tmp_path / "mine" / "plain.sql").write_text(header + body)
+    columns = "-- param detector text = vim: The detector\n-- column accuracy: A\n-- column fpr95: F\n"
+    query = f"{columns}select accuracy, fpr95 from published where detector = $detector\n"
+    (tmp_path / "mine" / "drawn.sql").write_text(f"-- title: Published\n-- plot: x=accuracy y=fpr95\n{query}")
+    (tmp_path / "mine" / "plain.sql").write_text(f"-- title: Published\n{query}")
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -156,26 +148,9 @@ def test_a_missing_library_is_named(command: Command, tmp_path: Path) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "sitecustomize.py").write_text("import sys; sys.modules['altair'] = None\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "blocked"), str(ROOT)])}
-    asked = [
-        sys.executable,
-        "-m",
-        "featurestore",
-        "ask",
-        "drawn",
-        "--published",
-        "--questions",
-        "mine",
-        "--plot",
-        "x.png",
-    ]
-    done = subprocess.run(asked, check=False, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    asked = ["-m", "featurestore", "ask", "drawn", "--published", "--questions", "mine", "--plot", "x.png"]
+    done = subprocess.run(
+        [sys.executable, *asked], check=False, capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: This command needs altair: pip install 'featurestore[report]'.\n"
-
-
-def test_an_unknown_suffix_is_refused_before_anything_is_asked() -> None:
-    """A long question is not answered in vain."""
-    from analysis.charts.answer_plot import check_file
-
-    with pytest.raises(MissingError, match="no picture format"):
-        check_file(Path("x.pgn"))

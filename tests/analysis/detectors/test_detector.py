@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from analysis.algebra.class_scatter import class_statistics
 from analysis.detectors import Detector, FitInputs, detectors, get, score_checked
@@ -17,11 +17,6 @@ def a_detector(scores: list[float]) -> Detector[None]:
     return Detector("made-up", "Made up", "none", "none", score=lambda _fit, _activations: np.array(scores))
 
 
-def test_finite_scores_pass() -> None:
-    """What a detector returns is what the caller gets."""
-    assert score_checked(a_detector([1.0, 2.0]), None, Activations(np.ones((2, 1)))).tolist() == [1.0, 2.0]
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_name_detector_and_row(bad: float) -> None:
     """The first bad row is named."""
@@ -29,21 +24,12 @@ def test_scores_that_are_not_finite_name_detector_and_row(bad: float) -> None:
         score_checked(a_detector([1.0, bad, bad]), None, Activations(np.ones((3, 1))))
 
 
-def test_one_score_per_sample() -> None:
-    """A detector that loses rows is caught."""
-    with pytest.raises(NumericalError, match=r"shape \[1\] for 3 samples"):
-        score_checked(a_detector([1.0]), None, Activations(np.ones((3, 1))))
-
-
 def test_overflow_inside_a_detector_is_caught() -> None:
     """Distances too large for float64 are an error naming the sample, not an infinity."""
-    features = np.random.default_rng(0).normal(size=(50, 3))
-    detector = get("mahalanobis")
-    assert detector.fit is not None
-    fit = detector.fit(FitInputs({"class-statistics": class_statistics(features, np.arange(50) % 2, 2).to_arrays()}))
-    features[7] = 1e200
+    rows = Activations(np.random.default_rng(0).normal(size=(50, 3)))
+    far = Activations(np.where(np.arange(50)[:, None] == 7, 1e200, rows.feature))
     with pytest.raises(NumericalError, match="mahalanobis scores row 7"):
-        score_checked(detector, fit, Activations(features))
+        scored("mahalanobis", rows, np.arange(50) % 2, far)
 
 
 def test_logit_detectors_ask_for_logits() -> None:
@@ -61,17 +47,38 @@ def test_absent_statistics_are_named() -> None:
         FitInputs({}).need(CLASS_STATISTICS)
 
 
-LEARNING = [name for name, detector in detectors().items() if detector.fit]
+LEARNING = [name for name, detector in detectors().items() if detector.learns]
 SAMPLING = {"cfood", "knn.sampled", "nnguide", "nnguide.openood"}
 
 
 @pytest.mark.parametrize("name", sorted({*LEARNING} - SAMPLING))
 def test_order_and_shards_of_the_fit_rows_do_not_matter(name: str) -> None:
     """Shuffled rows in three shards give the same scores up to rounding."""
-    case = headed(3, rows=600, nonnegative=False)
-    shuffled = case.part(np.random.default_rng(0).permutation(600))
+    case = headed(3, rows=1200, nonnegative=False)
+    shuffled = case.part(np.random.default_rng(0).permutation(1200))
     again = scored(name, *shuffled, case.queries, shards=3, rows_per_block=9)
     assert_allclose(again, scored(name, case.fit, case.labels, case.queries), rtol=1e-8)
+
+
+MOVED = {"max-logit", "energy", "vim", "vim.openood"}
+SEEING_LOGITS = {"openmax", "neco", "nnguide", "nnguide.openood"}
+
+
+@pytest.mark.parametrize("name", sorted({*detectors()} - SEEING_LOGITS))
+def test_a_common_shift_of_the_logits_is_not_seen(name: str) -> None:
+    """Or moves the score by as much; what reads no logits needs none. Logits and shift are exact in binary."""
+    case = headed(3, rows=1200, dtype="float64", nonnegative=False)
+    fit, queries = (
+        Activations(rows.feature, np.round(rows.logits64 * 1024) / 1024, rows.head) for rows in (case.fit, case.queries)
+    )
+    moved = [Activations(rows.feature, rows.logits64 + 2.0**20, rows.head) for rows in (fit, queries)]
+    before = scored(name, fit, case.labels, queries)
+    again = scored(name, fit if name in MOVED else moved[0], case.labels, moved[1])
+    assert_allclose(again - 2.0**20 * (name in MOVED), before, rtol=1e-9, atol=1e-9)
+    detector = get(name)
+    if detector.score and not detector.needs_logits:
+        bare = Activations(queries.feature, None, queries.head)
+        assert_array_equal(scored(name, fit, case.labels, bare), before)
 
 
 def reads_only_logits(name: str) -> bool:

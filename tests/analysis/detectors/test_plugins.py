@@ -138,10 +138,3 @@ def test_a_plugin_that_cannot_be_used_says_why(commands: Commands, tmp_path: Pat
     assert "takes only a-z" in commands.refused("score", "--plugin", plugin)
     narrow = simple(tmp_path, "narrow", "activations.feature64[:3, 0]")
     assert "scores of shape [3] for" in commands.refused("score", "--plugin", narrow, "--detector", "narrow")
-
-
-def test_memory_is_read_with_its_unit(commands: Commands) -> None:
-    """Too little is refused before anything is read."""
-    assert "1.00 kB of memory is too little" in commands.refused("score", "--memory", "1kB")
-    assert "'much' is no size" in commands.refused("score", "--memory", "much")
-    assert "0 score partitions made" in commands.ok("score", "--memory", "0.1 GB")

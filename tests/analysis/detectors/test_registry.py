@@ -30,11 +30,6 @@ def test_every_file_is_found_and_none_hides_another() -> None:
     assert set(detectors()) >= EXPECTED
 
 
-def test_the_order_is_alphabetical_and_stable() -> None:
-    """Two calls give the same names in the same order."""
-    assert list(detectors()) == sorted(detectors()) == list(detectors())
-
-
 def test_the_registry_is_read_only() -> None:
     """Nobody adds a detector but by adding a file."""
     with pytest.raises(TypeError):

@@ -63,16 +63,6 @@ def test_quantiles_of_unit_features() -> None:
     assert_allclose([quantile(found, q) for q in SHARES], np.quantile(units, SHARES), rtol=2.0**-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_order_and_shards_do_not_matter(dtype: str) -> None:
-    """Counts are counts."""
-    features = some_features(dtype)
-    shuffled = np.random.default_rng(1).permutation(features)
-    whole, parts = histogram(features, shards=1), histogram(shuffled, shards=3, rows_per_block=11)
-    assert_array_equal(whole["values"], parts["values"])
-    assert_array_equal(whole["counts"], parts["counts"])
-
-
 @pytest.mark.parametrize("value", [-3.0, 0.0, 0.1, 65504.0])
 def test_a_constant_is_every_quantile(value: float) -> None:
     """Also one entry alone."""

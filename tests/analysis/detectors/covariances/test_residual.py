@@ -63,16 +63,6 @@ def test_scores_equal_the_formula(name: str, dim: int, normalizes: bool) -> None
     assert_allclose(fast, naive_scores(name, model), rtol=1e-9)
 
 
-def test_a_common_shift_of_the_logits_moves_vim_only_through_its_energy_and_alpha() -> None:
-    """Residuals do not see logits; the head stays as it is."""
-    model = modelled(clustered(1, 200, 12, 4))
-    assert model.queries.logits is not None
-    moved = Activations(model.queries.feature, model.queries.logits + 3, model.head)
-    for name, shift in (("vim", 3.0), ("residual", 0.0)):
-        before = scored(name, model.rows, model.labels, model.queries, classes=4)
-        assert_allclose(scored(name, model.rows, model.labels, moved, classes=4), before + shift, rtol=1e-12)
-
-
 @pytest.mark.parametrize(
     ("name", "dim", "warned"), [("vim.openood", 256, 128), ("vim", 256, 0), ("residual", 512, 256)]
 )

@@ -70,25 +70,6 @@ def test_scores_equal_the_formula(name: str, normalizes: bool, labelled: Labelle
     assert_allclose(fast, naive_scores(name, model), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_common_shift_of_the_logits_does_not_matter(name: str) -> None:
-    """They see at most the order of the logits and their differences."""
-    model = modelled(clustered(2, 100, 8, 5))
-    assert model.queries.logits is not None
-    moved = Activations(model.queries.feature, model.queries.logits + 7, model.head)
-    before = scored(name, model.rows, model.labels, model.queries, classes=5)
-    assert_allclose(scored(name, model.rows, model.labels, moved, classes=5), before, rtol=1e-10)
-
-
-@pytest.mark.parametrize("name", ["cosine", "rcos", "ssc"])
-def test_the_norm_does_not_matter(name: str) -> None:
-    """Rescaling every query leaves its cosines."""
-    model = modelled(clustered(2, 100, 8, 5))
-    scaled = Activations(model.queries.feature * np.linspace(0.1, 10, 30)[:, None], model.queries.logits, model.head)
-    before = scored(name, model.rows, model.labels, model.queries, classes=5)
-    assert_allclose(scored(name, model.rows, model.labels, scaled, classes=5), before, rtol=1e-12)
-
-
 def test_many_classes_give_the_same_boundaries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the matrix of all pairs of classes would be too large, the rows that a block needs are computed."""
     model = modelled(clustered(3, 100, 8, 6))

@@ -77,24 +77,6 @@ def test_the_temperature_is_the_optimum(name: str, classes: int, scale: float, m
     assert slope(logits, labels, (1 - 1e-9) / found) < 0 < slope(logits, labels, (1 + 1e-9) / found)
 
 
-def test_order_and_shards_do_not_matter() -> None:
-    """Shuffled rows in three shards give the same temperature up to rounding."""
-    logits, labels = some_logits(1, 20, 2, 5)
-    order = np.random.default_rng(0).permutation(len(labels))
-    whole = temperature_of(logits, labels)
-    assert_allclose(temperature_of(logits[order], labels[order], shards=3, rows_per_block=7), whole, rtol=1e-12)
-
-
-def test_a_common_shift_changes_nothing() -> None:
-    """Neither the temperature nor the scores know of an offset in each row's logits."""
-    case = headed(3)
-    logits = np.round(case.fit.logits64 * 16) / 16
-    offsets = np.random.default_rng(0).integers(-500, 500, (len(logits), 1))
-    plain, moved = (Activations(case.fit.feature, z) for z in (logits, logits + offsets))
-    scores = [scored("temp-scaling", rows, case.labels, rows) for rows in (plain, moved)]
-    assert_allclose(scores[0], scores[1], rtol=1e-11)
-
-
 def test_scores_are_the_scaled_softmax() -> None:
     """The largest probability at the temperature."""
     case = headed(4)

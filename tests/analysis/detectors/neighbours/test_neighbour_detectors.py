@@ -100,14 +100,6 @@ def test_sampled_knn_equals_sorted_distances_to_its_bank(shards: int) -> None:
     assert_allclose(fast, naive_knn(bank, model.queries.feature, 10), rtol=1e-12)
 
 
-def test_knn_does_not_depend_on_the_order_of_the_rows() -> None:
-    """Nor on where they are cut."""
-    model = modelled(clustered(0, 400, 8, 5))
-    other = model.shuffled()
-    once = scored("knn.openood", model.rows, model.labels, model.queries)
-    assert_allclose(scored("knn.openood", other.rows, other.labels, model.queries, shards=4), once, rtol=1e-13)
-
-
 def naive_nnguide(model: Modelled, neighbours: int) -> Float64:
     chosen = sampled(model, 0.01)
     assert model.rows.logits is not None
@@ -235,13 +227,3 @@ def test_relation_equals_the_formula(
     assert_allclose(
         scored("relation", rows, model.labels, queries, classes=classes, shards=3, rows_per_block=23), slow, rtol=1e-11
     )
-
-
-def test_relation_does_not_see_a_common_shift_of_the_logits() -> None:
-    """Probabilities do not move."""
-    model = modelled(clustered(0, 200, 10, 4))
-    assert model.queries.logits is not None
-    moved = Activations(model.queries.feature, model.queries.logits + 5)
-    before = scored("relation", model.rows, model.labels, model.queries)
-    assert (before > 0).all()
-    assert_allclose(scored("relation", model.rows, model.labels, moved), before, rtol=1e-11)

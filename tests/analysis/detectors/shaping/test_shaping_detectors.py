@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
 from analysis.detectors import get, score_checked
@@ -114,17 +114,6 @@ def test_scores_equal_the_formula_on_signed_features(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_logits_do_not_matter(name: str) -> None:
-    """They are computed anew from the features."""
-    case = headed(4)
-    bare = Activations(case.queries.feature, None, case.queries.head)
-    fit = fitted(name, case.fit, case.labels)
-    detector = get(name)
-    assert not detector.needs_logits
-    assert_array_equal(score_checked(detector, fit, bare), score_checked(detector, fit, case.queries))
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_a_head_is_needed_and_must_fit(name: str) -> None:
     """Without one, or with one for other features, there is no score."""
     case = headed(5)
@@ -135,16 +124,6 @@ def test_a_head_is_needed_and_must_fit(name: str) -> None:
     other = Activations(case.queries.feature, head=Head(np.ones((5, 9)), np.zeros(5)))
     with pytest.raises(InputError, match="fed 9 dimensions; these features have 12"):
         score_checked(detector, fit, other)
-
-
-def test_react_at_the_largest_value_is_energy() -> None:
-    """Clipping what is below every clip changes nothing."""
-    case = headed(6, dtype="float64")
-    small = Activations(case.queries.feature * 1e-3, case.queries.logits, case.queries.head)
-    head = case.queries.head
-    assert head is not None
-    logits = small.feature64 @ head.weight.T + head.bias
-    assert_allclose(scored("react", case.fit, case.labels, small), logsumexp(logits, axis=1), rtol=1e-12)
 
 
 def test_ties_go_to_the_lowest_index() -> None:
