@@ -47,11 +47,6 @@ class ClassStatistics:
         return int(self.counts.sum())
 
     @property
-    def num_classes(self) -> int:
-        """C, counting classes without samples."""
-        return len(self.means)
-
-    @property
     def dim(self) -> int:
         """D, the feature dimension."""
         return len(self.within)

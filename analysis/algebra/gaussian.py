@@ -27,15 +27,13 @@ class GaussianFit:
 
     Attributes:
         shift: Origin of the whitened coordinates, the mean of all samples, float64, shape [D].
-        eigenvalues: Those of S that are kept, ascending, float64, shape [rank].
-        whitening: V / sqrt(lambda) over the kept eigenpairs of S, so that S^+ = A A', float64, shape [D, rank].
+        whitening: V / sqrt(lambda) over the kept, ascending eigenpairs of S, so that S^+ = A A', float64, shape [D, rank].
         centres: Whitened centres, one per class with samples, float64, shape [K, rank].
         rank: Number of kept eigenvalues, those that are more than rounding.
         condition: Largest over smallest kept eigenvalue.
     """
 
     shift: NDArray[np.float64]
-    eigenvalues: NDArray[np.float64]
     whitening: NDArray[np.float64]
     centres: NDArray[np.float64]
     rank: int
@@ -64,7 +62,7 @@ def fit_gaussian(statistics: ClassStatistics, dtype: str = "float64") -> Gaussia
     values, whitening = _whitening(statistics.within / samples, largest, rounding, "within a class")
     shift = statistics.mean
     centres = (statistics.means[statistics.counts > 0] - shift) @ whitening
-    return GaussianFit(shift, values, whitening, centres, len(values), float(values[-1] / values[0]))
+    return GaussianFit(shift, whitening, centres, len(values), float(values[-1] / values[0]))
 
 
 def fit_background(statistics: ClassStatistics, dtype: str = "float64") -> GaussianFit:
@@ -88,7 +86,7 @@ def fit_background(statistics: ClassStatistics, dtype: str = "float64") -> Gauss
     rounding = rounding_variance(statistics, dtype)
     values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), rounding, "over the samples")
     rank = len(values)
-    return GaussianFit(statistics.mean, values, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
+    return GaussianFit(statistics.mean, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
 
 
 def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray[np.float64]:

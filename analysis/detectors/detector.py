@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -121,6 +122,19 @@ class Detector(Generic[Fit]):
     def learns(self) -> bool:
         """Whether it needs activations of the fit dataset, or of validation data."""
         return self.fit is not None or self.compare is not None
+
+
+def on_validation_data(detector: Detector[Fit], statistic: Statistic) -> Detector[Fit]:
+    """OpenOOD's variant of a detector whose `fit` takes a `statistic`: it learns from that of the validation rows."""
+    fits: Any = detector.fit
+    return replace(
+        detector,
+        name=f"{detector.name}.openood",
+        fit=partial(fits, statistic=statistic),
+        fitted_on=detector.fitted_on.replace("fit", "validation", 1),
+        needs=(statistic,),
+        convention=OPENOOD,
+    )
 
 
 def score_checked(detector: Detector[Any], fit: Any, activations: Activations) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,21 +54,15 @@ class _Counts:
         return {"counts": self._counts}
 
 
-def _raw(context: SweepContext) -> _Gathered:
-    return _Gathered(context, unit=False)
-
-
-def _unit(context: SweepContext) -> _Gathered:
-    return _Gathered(context, unit=True)
-
-
 CLASS_COUNTS = Statistic("class-counts", _Counts, reads=(), labelled=True)
 """Samples of each class: `counts`, int64, shape [C]."""
 
-CLASS_STATISTICS = Statistic("class-statistics", _raw, labelled=True, version=2)
+CLASS_STATISTICS = Statistic("class-statistics", partial(_Gathered, unit=False), labelled=True, version=2)
 """`analysis.algebra.class_scatter.ClassStatistics` of h."""
 
-UNIT_CLASS_STATISTICS = Statistic("class-statistics-normalised", _unit, labelled=True, version=2)
+UNIT_CLASS_STATISTICS = Statistic(
+    "class-statistics-normalised", partial(_Gathered, unit=True), labelled=True, version=2
+)
 """`analysis.algebra.class_scatter.ClassStatistics` of h / ||h||_2."""
 
 HEAD_CLASS_STATISTICS = replace(CLASS_STATISTICS, for_unit_features=UNIT_CLASS_STATISTICS)

@@ -6,6 +6,7 @@ The outliers are the largest distances, by class, of logits from their mean.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.rows.activations import Activations, Block
+    from analysis.rows.activations import Block
 
     Groups = Callable[[Block], NDArray[np.int64]]
-    Values = Callable[[Activations], NDArray[np.float64]]
 
 TAIL = 20
 """Distances that are kept of each class."""
@@ -31,17 +31,18 @@ _ROWS_AT_ONCE = 64
 
 
 class _GroupMeans:
-    """Sums and counts by group; a row of group -1 belongs to none."""
+    """Sums of one of the arrays of activations, and counts, by group; a row of group -1 belongs to none."""
 
     __slots__ = ("_counts", "_groups", "_sums", "_values")
 
-    def __init__(self, classes: int, width: int, groups: Groups, values: Values) -> None:
-        self._sums = np.zeros((classes, width))
-        self._counts = np.zeros(classes, np.int64)
+    def __init__(self, context: SweepContext, groups: Groups, values: str) -> None:
+        width = context.dim if values == "feature64" else context.classes
+        self._sums = np.zeros((context.classes, width))
+        self._counts = np.zeros(context.classes, np.int64)
         self._groups, self._values = groups, values
 
     def update(self, block: Block) -> None:
-        groups, values = self._groups(block), self._values(block.activations)
+        groups, values = self._groups(block), getattr(block.activations, self._values)
         rows = np.flatnonzero(groups >= 0)
         present, number = np.unique(groups[rows], return_inverse=True)
         one_hot = sparse.csr_array((np.ones(len(rows)), (number, rows)), shape=(len(present), len(block)))
@@ -61,8 +62,8 @@ class _Tails:
 
     __slots__ = ("_classes", "_distances", "_means", "_waiting")
 
-    def __init__(self, means: NDArray[np.float64]) -> None:
-        self._means = means
+    def __init__(self, context: SweepContext) -> None:
+        self._means = context.results[CORRECT_LOGITS.name]["means"]
         self._classes = [np.empty(0, np.int64)]
         self._distances = [np.empty(0)]
         self._waiting = 0
@@ -124,23 +125,9 @@ def _correct(block: Block) -> NDArray[np.int64]:
     return np.where(block.activations.predicted == block.label, block.label, -1)
 
 
-def _probabilities(context: SweepContext) -> _GroupMeans:
-    return _GroupMeans(context.classes, context.classes, _predicted, lambda rows: rows.probabilities)
-
-
-def _features(context: SweepContext) -> _GroupMeans:
-    return _GroupMeans(context.classes, context.dim, _correct, lambda rows: rows.feature64)
-
-
-def _logits(context: SweepContext) -> _GroupMeans:
-    return _GroupMeans(context.classes, context.classes, _correct, lambda rows: rows.logits64)
-
-
-def _tails(context: SweepContext) -> _Tails:
-    return _Tails(context.results[CORRECT_LOGITS.name]["means"])
-
-
-PREDICTED_PROBABILITIES = Statistic("predicted-probabilities", _probabilities, reads=("logits",))
+PREDICTED_PROBABILITIES = Statistic(
+    "predicted-probabilities", partial(_GroupMeans, groups=_predicted, values="probabilities"), reads=("logits",)
+)
 """Mean softmax p by predicted class: `means`, float64, shape [C, C], zero where `counts`, int64, shape [C], is 0."""
 
 VALIDATION_PREDICTED_PROBABILITIES = replace(
@@ -148,13 +135,20 @@ VALIDATION_PREDICTED_PROBABILITIES = replace(
 )
 """The same of the validation rows."""
 
-CORRECT_FEATURES = Statistic("correct-features", _features, reads=("feature", "logits"), labelled=True)
+CORRECT_FEATURES = Statistic(
+    "correct-features",
+    partial(_GroupMeans, groups=_correct, values="feature64"),
+    reads=("feature", "logits"),
+    labelled=True,
+)
 """Mean feature h by class of the samples that are classified correctly: `means` [C, D], `counts` [C]."""
 
-CORRECT_LOGITS = Statistic("correct-logits", _logits, reads=("logits",), labelled=True)
+CORRECT_LOGITS = Statistic(
+    "correct-logits", partial(_GroupMeans, groups=_correct, values="logits64"), reads=("logits",), labelled=True
+)
 """Mean logits z by class of the samples that are classified correctly: `means` [C, C], `counts` [C]."""
 
 LOGIT_TAILS = Statistic(
-    f"correct-logit-tails-{TAIL}", _tails, reads=("logits",), after=(CORRECT_LOGITS,), labelled=True
+    f"correct-logit-tails-{TAIL}", _Tails, reads=("logits",), after=(CORRECT_LOGITS,), labelled=True
 )
 """`distances`, float64, shape [C, 20]: the largest ||z - mean z||_2 of each class, descending; -1 where there are fewer."""

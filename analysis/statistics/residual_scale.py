@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,5 @@ def residual_scale(name: str, dimensions: Callable[[int], int]) -> Statistic:
 
 
 def _about(name: str, statistics: Statistic, dimensions: Callable[[int], int]) -> Statistic:
-    def start(context: SweepContext) -> _Scale:
-        return _Scale(context, statistics, dimensions)
-
+    start = partial(_Scale, about=statistics, dimensions=dimensions)
     return Statistic(name, start, reads=("feature", "logits"), after=(statistics,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,10 +77,7 @@ def sampled_rows(name: str, share: float, *, energy: bool) -> Statistic:
         share: Share of the rows.
         energy: Whether to keep log sum_c exp(z_c) too.
     """
-
-    def start(context: SweepContext) -> _Sampled:
-        return _Sampled(context, share, energy=energy)
-
+    start = partial(_Sampled, share=share, energy=energy)
     return Statistic(name, start, reads=("feature", "logits") if energy else ("feature",))
 
 

@@ -8,6 +8,7 @@ the optimum; the second its Taylor series about a guess near the optimum.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import comb
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Block
-    from analysis.statistics.statistic import Arrays
 
 _ORDER = 6
 _ROWS_AT_ONCE = 64
@@ -78,8 +78,8 @@ class _Taylor:
 
     __slots__ = ("_cumulants", "_inverse", "_own", "_rows")
 
-    def __init__(self, grid: Arrays) -> None:
-        self._inverse = guess_inverse_temperature(grid)
+    def __init__(self, context: SweepContext, grid: Statistic) -> None:
+        self._inverse = guess_inverse_temperature(context.results[grid.name])
         self._cumulants = np.zeros(_ORDER)
         self._own = 0.0
         self._rows = 0
@@ -106,11 +106,8 @@ class _Taylor:
     def finish(self) -> dict[str, NDArray[Any]]:
         derivatives = self._cumulants.copy()
         derivatives[0] -= self._own
-        return {
-            "inverse_temperature": np.array(self._inverse),
-            "derivatives": derivatives,
-            "rows": np.array(self._rows),
-        }
+        inverse, rows = np.array(self._inverse), np.array(self._rows)
+        return {"inverse_temperature": inverse, "derivatives": derivatives, "rows": rows}
 
 
 def _parts(block: Block, inverse: float) -> Iterator[tuple[slice, NDArray[np.float64]]]:
@@ -138,19 +135,15 @@ def _cumulants(moments: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return found
 
 
-def _taylor(context: SweepContext) -> _Taylor:
-    return _Taylor(context.results[TEMPERATURE_GRID.name])
-
-
-def _validation_taylor(context: SweepContext) -> _Taylor:
-    return _Taylor(context.results[VALIDATION_TEMPERATURE_GRID.name])
-
-
 TEMPERATURE_GRID = Statistic("temperature-grid", _Grid, reads=("logits",), labelled=True)
 """`values` and `slopes`, shape [11]: the negative log-likelihood and its derivative by b on the grid; `rows`, shape []."""
 
 TEMPERATURE_TAYLOR = Statistic(
-    "temperature-taylor", _taylor, reads=("logits",), after=(TEMPERATURE_GRID,), labelled=True
+    "temperature-taylor",
+    partial(_Taylor, grid=TEMPERATURE_GRID),
+    reads=("logits",),
+    after=(TEMPERATURE_GRID,),
+    labelled=True,
 )
 """`derivatives` of orders 1 to 6 by b, shape [6], at `inverse_temperature`, shape []; `rows`, shape []."""
 
@@ -160,7 +153,7 @@ VALIDATION_TEMPERATURE_GRID = replace(TEMPERATURE_GRID, name="temperature-grid-v
 VALIDATION_TEMPERATURE_TAYLOR = replace(
     TEMPERATURE_TAYLOR,
     name="temperature-taylor-val",
-    start=_validation_taylor,
+    start=partial(_Taylor, grid=VALIDATION_TEMPERATURE_GRID),
     after=(VALIDATION_TEMPERATURE_GRID,),
     source=VALIDATION,
 )

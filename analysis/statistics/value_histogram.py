@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class _Histogram:
 
     __slots__ = ("_halves", "_singles", "_unit")
 
-    def __init__(self, *, unit: bool) -> None:
+    def __init__(self, _context: SweepContext, *, unit: bool) -> None:
         self._unit = unit
         self._halves = np.zeros(_BINS16, np.int64)
         self._singles = np.zeros(0, np.int64)
@@ -88,21 +89,15 @@ def _require_finite(rows: NDArray[Any], counts: NDArray[np.int64], infinity: int
         finite_rows("Features", rows)
 
 
-def _raw(_context: SweepContext) -> _Histogram:
-    return _Histogram(unit=False)
+_UNIT_VALUES = Statistic("value-histogram-normalised", partial(_Histogram, unit=True))
 
-
-def _unit(_context: SweepContext) -> _Histogram:
-    return _Histogram(unit=True)
-
-
-HEAD_VALUES = Statistic("value-histogram", _raw, for_unit_features=Statistic("value-histogram-normalised", _unit))
+HEAD_VALUES = Statistic("value-histogram", partial(_Histogram, unit=False), for_unit_features=_UNIT_VALUES)
 """`values`, float64, ascending, shape [K], and `counts`, int64, shape [K], of the entries of h, or of h / ||h||_2."""
 
 VALIDATION_HEAD_VALUES = replace(
     HEAD_VALUES,
     name="value-histogram-val",
     source=VALIDATION,
-    for_unit_features=Statistic("value-histogram-normalised-val", _unit, source=VALIDATION),
+    for_unit_features=replace(_UNIT_VALUES, name="value-histogram-normalised-val", source=VALIDATION),
 )
 """The same of the validation rows."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,11 +43,11 @@ def class_densities(queries: Activations, name: str) -> Statistic:
 
 
 def _continued(queries: Activations, name: str, found: Arrays) -> Statistic:
-    def start(context: SweepContext) -> _Densities:
-        return _Densities(queries, context, found)
-
     def again(arrays: Arrays) -> Statistic | None:
         return _continued(queries, name, arrays) if len(arrays["left"]) else None
+
+    def start(context: SweepContext) -> _Densities:
+        return _Densities(queries, context, found)
 
     return Statistic(name, start, after=(CLASS_COUNTS,), labelled=True, again=again)
 
@@ -175,6 +174,6 @@ GMM: Detector[None] = Detector(
     source="Mukhoti et al. 2021, arXiv 2102.11582",
     compare=partial(class_densities, name="gmm"),
     fitted_on="fit features and labels",
-    hyperparameters=MappingProxyType({"largest_jitter": JITTERS[-1]}),
+    hyperparameters={"largest_jitter": JITTERS[-1]},
     on_request=True,
 )

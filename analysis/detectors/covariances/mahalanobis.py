@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.algebra.gaussian import GaussianFit, fit_background, fit_gaussian, squared_distance
 from analysis.detectors.detector import Detector, FitInputs
@@ -61,7 +61,7 @@ def score_relative(fit: RelativeFit, activations: Activations, *, unit: bool = F
     return score(fit.classes, activations, unit=unit) + background
 
 
-MAHALANOBIS = Detector(
+MAHALANOBIS: Detector[Any] = Detector(
     name="mahalanobis",
     title="Mahalanobis",
     formula="-min_c (h - mu_c)' S^+ (h - mu_c)",
@@ -73,36 +73,30 @@ MAHALANOBIS = Detector(
     version=2,
 )
 
-RELATIVE = Detector(
+RELATIVE: Detector[Any] = replace(
+    MAHALANOBIS,
     name="relative-mahalanobis",
     title="Relative Mahalanobis",
     formula="(h - mu)' S0^+ (h - mu) - min_c (h - mu_c)' S^+ (h - mu_c)",
     source="Ren et al. 2021, arXiv 2106.09022",
     score=score_relative,
     fit=partial(fit_relative, statistics=CLASS_STATISTICS),
-    fitted_on="fit features and labels",
-    needs=(CLASS_STATISTICS,),
-    version=2,
 )
 
-MAHALANOBIS_PP = replace(
-    MAHALANOBIS,
-    name="mahalanobis-pp",
-    title="Mahalanobis++",
-    formula="-min_c (u - mu_c)' S^+ (u - mu_c), u = h / ||h||_2, also at fit",
-    source="Mueller & Hein 2025, arXiv 2505.18032",
-    score=partial(score, unit=True),
-    fit=partial(fit, statistics=UNIT_CLASS_STATISTICS),
-    needs=(UNIT_CLASS_STATISTICS,),
-)
 
-RELATIVE_PP = replace(
-    RELATIVE,
-    name="relative-mahalanobis-pp",
-    title="Relative Mahalanobis++",
-    formula="(u - mu)' S0^+ (u - mu) - min_c (u - mu_c)' S^+ (u - mu_c), u = h / ||h||_2, also at fit",
-    source="Mueller & Hein 2025, arXiv 2505.18032",
-    score=partial(score_relative, unit=True),
-    fit=partial(fit_relative, statistics=UNIT_CLASS_STATISTICS),
-    needs=(UNIT_CLASS_STATISTICS,),
-)
+def _of_unit_features(detector: Detector[Any]) -> Detector[Any]:
+    fits: Any = detector.fit
+    scores: Any = detector.score
+    return replace(
+        detector,
+        name=f"{detector.name}-pp",
+        title=f"{detector.title}++",
+        formula=f"{detector.formula.replace('(h', '(u')}, u = h / ||h||_2, also at fit",
+        source="Mueller & Hein 2025, arXiv 2505.18032",
+        score=partial(scores, unit=True),
+        fit=partial(fits, statistics=UNIT_CLASS_STATISTICS),
+        needs=(UNIT_CLASS_STATISTICS,),
+    )
+
+
+MAHALANOBIS_PP, RELATIVE_PP = map(_of_unit_features, (MAHALANOBIS, RELATIVE))

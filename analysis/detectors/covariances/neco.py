@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,5 +81,5 @@ NECO = Detector(
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
     needs_logits=True,
-    hyperparameters=MappingProxyType({"variance": _VARIANCE}),
+    hyperparameters={"variance": _VARIANCE},
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from analysis.algebra.residual_space import (
@@ -76,7 +75,7 @@ def _residual(name: str, statistics: Statistic, fitted_on: str, convention: str)
         fitted_on=fitted_on,
         needs=(statistics,),
         needs_head=True,
-        hyperparameters=MappingProxyType({"dim": _DIM}),
+        hyperparameters={"dim": _DIM},
         convention=convention,
     )
 
@@ -106,7 +105,7 @@ def _vim(name: str, wanted: Callable[[int], int], dimensions: int | str, convent
         needs=(HEAD_CLASS_STATISTICS, scale),
         needs_logits=True,
         needs_head=True,
-        hyperparameters=MappingProxyType({"dim": dimensions}),
+        hyperparameters={"dim": dimensions},
         convention=convention,
     )
 

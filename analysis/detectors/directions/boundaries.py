@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,5 +106,5 @@ NCI = Detector(
     needs=(HEAD_CLASS_STATISTICS,),
     needs_logits=True,
     needs_head=True,
-    hyperparameters=MappingProxyType({"alpha": _ALPHA}),
+    hyperparameters={"alpha": _ALPHA},
 )

@@ -40,10 +40,4 @@ GRADNORM = Detector(
     needs_logits=True,
 )
 
-NAN_RATIO = Detector(
-    name="nan-ratio",
-    title="NaN",
-    formula="||h||_1 / ||h||_0",
-    source="Park et al. 2023, arXiv 2310.05316",
-    score=norm_ratio,
-)
+NAN_RATIO = Detector("nan-ratio", "NaN", "||h||_1 / ||h||_0", "Park et al. 2023, arXiv 2310.05316", norm_ratio)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.detectors.detector import Detector, FitInputs, on_validation_data
 from analysis.detectors.logits.softmax import negative_entropy
 from analysis.statistics.group_means import PREDICTED_PROBABILITIES, VALIDATION_PREDICTED_PROBABILITIES
 
@@ -56,11 +56,4 @@ KL_MATCHING = Detector(
     needs_logits=True,
 )
 
-OPENOOD_KL_MATCHING = replace(
-    KL_MATCHING,
-    name="kl-matching.openood",
-    fit=partial(fit, statistic=VALIDATION_PREDICTED_PROBABILITIES),
-    fitted_on="validation logits",
-    needs=(VALIDATION_PREDICTED_PROBABILITIES,),
-    convention=OPENOOD,
-)
+OPENOOD_KL_MATCHING = on_validation_data(KL_MATCHING, VALIDATION_PREDICTED_PROBABILITIES)

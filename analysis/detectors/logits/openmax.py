@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,5 +103,5 @@ OPENMAX = Detector(
     fitted_on="fit logits and labels of samples that are classified correctly",
     needs=(CORRECT_LOGITS, LOGIT_TAILS),
     needs_logits=True,
-    hyperparameters=MappingProxyType({"alpha": ALPHA, "tail": TAIL, "translation": TRANSLATION}),
+    hyperparameters={"alpha": ALPHA, "tail": TAIL, "translation": TRANSLATION},
 )

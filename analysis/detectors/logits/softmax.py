@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,12 +62,7 @@ def generalised_entropy(_fit: None, activations: Activations) -> NDArray[np.floa
 
 
 MAX_LOGIT = Detector(
-    name="max-logit",
-    title="MaxLogit",
-    formula="max_c z_c",
-    source="Hendrycks et al. 2022, arXiv 1911.11132",
-    score=max_logit,
-    needs_logits=True,
+    "max-logit", "MaxLogit", "max_c z_c", "Hendrycks et al. 2022, arXiv 1911.11132", max_logit, needs_logits=True
 )
 
 ENERGY = Detector(
@@ -80,14 +74,7 @@ ENERGY = Detector(
     needs_logits=True,
 )
 
-MSP = Detector(
-    name="msp",
-    title="MSP",
-    formula="max_c softmax(z)_c",
-    source="Hendrycks & Gimpel 2017, arXiv 1610.02136",
-    score=msp,
-    needs_logits=True,
-)
+MSP = Detector("msp", "MSP", "max_c softmax(z)_c", "Hendrycks & Gimpel 2017, arXiv 1610.02136", msp, needs_logits=True)
 
 MCM = replace(
     MSP,
@@ -113,5 +100,5 @@ GEN = Detector(
     source="Liu et al. 2023, CVPR, GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection",
     score=generalised_entropy,
     needs_logits=True,
-    hyperparameters=MappingProxyType({"gamma": GAMMA, "largest": LARGEST}),
+    hyperparameters={"gamma": GAMMA, "largest": LARGEST},
 )

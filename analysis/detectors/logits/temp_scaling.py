@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.algebra.calibration import HIGHEST, LOWEST, best_inverse_temperature
-from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.detectors.detector import Detector, FitInputs, on_validation_data
 from analysis.statistics.temperature import TEMPERATURE_TAYLOR, VALIDATION_TEMPERATURE_TAYLOR
 
 if TYPE_CHECKING:
@@ -61,14 +60,7 @@ TEMP_SCALING = Detector(
     fitted_on="fit logits and labels",
     needs=(TEMPERATURE_TAYLOR,),
     needs_logits=True,
-    hyperparameters=MappingProxyType({"lowest": LOWEST, "highest": HIGHEST}),
+    hyperparameters={"lowest": LOWEST, "highest": HIGHEST},
 )
 
-OPENOOD_TEMP_SCALING = replace(
-    TEMP_SCALING,
-    name="temp-scaling.openood",
-    fit=partial(fit, statistic=VALIDATION_TEMPERATURE_TAYLOR),
-    fitted_on="validation logits and labels",
-    needs=(VALIDATION_TEMPERATURE_TAYLOR,),
-    convention=OPENOOD,
-)
+OPENOOD_TEMP_SCALING = on_validation_data(TEMP_SCALING, VALIDATION_TEMPERATURE_TAYLOR)

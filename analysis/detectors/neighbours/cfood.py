@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +106,6 @@ CFOOD = Detector(
     fit=fit,
     fitted_on="a seeded 10 % of the fit features",
     needs=(TEN_PERCENT,),
-    hyperparameters=MappingProxyType({"alpha": 0.1, "k": _SHARE}),
+    hyperparameters={"alpha": 0.1, "k": _SHARE},
     on_request=True,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +69,7 @@ def _knn(name: str, neighbours: int, convention: str) -> Detector[None]:
         source=_SOURCE,
         compare=partial(nearest, neighbours=neighbours, name=name),
         fitted_on="fit features",
-        hyperparameters=MappingProxyType({"neighbours": neighbours}),
+        hyperparameters={"neighbours": neighbours},
         convention=convention,
         on_request=True,
     )
@@ -87,5 +86,5 @@ SAMPLED = Detector(
     fit=fit,
     fitted_on="a seeded 1 % of the fit features",
     needs=(ONE_PERCENT,),
-    hyperparameters=MappingProxyType({"share": 0.01, "neighbours": _SAMPLED_NEIGHBOURS}),
+    hyperparameters={"share": 0.01, "neighbours": _SAMPLED_NEIGHBOURS},
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +66,7 @@ def _nnguide(name: str, neighbours: int, convention: str) -> Detector[NnguideFit
         fitted_on="a seeded 1 % of the fit features and logits",
         needs=(ONE_PERCENT,),
         needs_logits=True,
-        hyperparameters=MappingProxyType({"share": 0.01, "neighbours": neighbours}),
+        hyperparameters={"share": 0.01, "neighbours": neighbours},
         convention=convention,
     )
 

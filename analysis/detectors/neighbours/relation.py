@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +99,6 @@ RELATION: Detector[None] = Detector(
     compare=partial(relations, threshold=_THRESHOLD, name="relation"),
     fitted_on="fit features and logits",
     needs_logits=True,
-    hyperparameters=MappingProxyType({"power": 1.0, "threshold": _THRESHOLD}),
+    hyperparameters={"power": 1.0, "threshold": _THRESHOLD},
     on_request=True,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,14 +51,14 @@ ASH_B = Detector(
     source="Djurisic et al. 2023, arXiv 2209.09858",
     score=partial(binarised, percentile=B_PERCENTILE),
     needs_head=True,
-    hyperparameters=MappingProxyType({"percentile": B_PERCENTILE}),
+    hyperparameters={"percentile": B_PERCENTILE},
 )
 
 OPENOOD_ASH_B = replace(
     ASH_B,
     name="ash-b.openood",
     score=partial(binarised, percentile=OPENOOD_B_PERCENTILE),
-    hyperparameters=MappingProxyType({"percentile": OPENOOD_B_PERCENTILE}),
+    hyperparameters={"percentile": OPENOOD_B_PERCENTILE},
     convention=OPENOOD,
 )
 
@@ -71,7 +70,7 @@ ASH_S = replace(
         "log sum exp(W s(h) + b), s(h) = h exp(sum h / sum top-k h) on the k = D - round(D p / 100) largest entries, else 0"
     ),
     score=pruned,
-    hyperparameters=MappingProxyType({"percentile": S_PERCENTILE}),
+    hyperparameters={"percentile": S_PERCENTILE},
 )
 
 SCALE = Detector(
@@ -81,5 +80,5 @@ SCALE = Detector(
     source="Xu et al. 2024, arXiv 2310.00227",
     score=scaled,
     needs_head=True,
-    hyperparameters=MappingProxyType({"percentile": SCALE_PERCENTILE}),
+    hyperparameters={"percentile": SCALE_PERCENTILE},
 )

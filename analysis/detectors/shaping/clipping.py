@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.detectors.detector import Detector, FitInputs, on_validation_data
 from analysis.detectors.shaping.shaped_energy import energy_of
 from analysis.statistics.value_histogram import HEAD_VALUES, VALIDATION_HEAD_VALUES, quantile
 
@@ -24,13 +23,6 @@ LOW, HIGH = 0.1, 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClipFit:
-    """The value c above which no feature entry counts."""
-
-    highest: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class RangeFit:
     """The values between which feature entries count as they are."""
 
@@ -38,24 +30,13 @@ class RangeFit:
     highest: float
 
 
-def fit_clip(inputs: FitInputs, statistic: Statistic, share: float) -> ClipFit:
-    """Take a quantile of all entries of the features that the statistic is of."""
-    return ClipFit(quantile(inputs.need(statistic), share))
-
-
-def fit_range(inputs: FitInputs, statistic: Statistic) -> RangeFit:
-    """Take their 10 % and 90 % quantiles."""
+def fit(inputs: FitInputs, statistic: Statistic, low: float | None, high: float) -> RangeFit:
+    """Take two quantiles of all entries of the features that the statistic is of; without `low`, no entry is too low."""
     histogram = inputs.need(statistic)
-    return RangeFit(quantile(histogram, LOW), quantile(histogram, HIGH))
+    return RangeFit(-np.inf if low is None else quantile(histogram, low), quantile(histogram, high))
 
 
-def clipped(fit: ClipFit, activations: Activations) -> NDArray[np.float64]:
-    """Return log sum_c exp(w_c min(h, c) + b_c), shape [n]."""
-    head = activations.need_head()
-    return energy_of(np.minimum(activations.head_input64, fit.highest), head.weight, head.bias)
-
-
-def kept_in_range(fit: RangeFit, activations: Activations) -> NDArray[np.float64]:
+def clipped(fit: RangeFit, activations: Activations) -> NDArray[np.float64]:
     """Return log sum_c exp(w_c clip(h, lo, hi) + b_c), shape [n]."""
     head = activations.need_head()
     return energy_of(np.clip(activations.head_input64, fit.lowest, fit.highest), head.weight, head.bias)
@@ -75,21 +56,17 @@ REACT = Detector(
     formula="log sum exp(W min(h, q) + b), q = quantile of all entries of h",
     source="Sun et al. 2021, arXiv 2111.12797",
     score=clipped,
-    fit=partial(fit_clip, statistic=HEAD_VALUES, share=SHARE),
+    fit=partial(fit, statistic=HEAD_VALUES, low=None, high=SHARE),
     fitted_on="fit features",
     needs=(HEAD_VALUES,),
     needs_head=True,
-    hyperparameters=MappingProxyType({"quantile": SHARE}),
+    hyperparameters={"quantile": SHARE},
 )
 
 OPENOOD_REACT = replace(
-    REACT,
-    name="react.openood",
-    fit=partial(fit_clip, statistic=VALIDATION_HEAD_VALUES, share=VALIDATION_SHARE),
-    fitted_on="validation features",
-    needs=(VALIDATION_HEAD_VALUES,),
-    hyperparameters=MappingProxyType({"quantile": VALIDATION_SHARE}),
-    convention=OPENOOD,
+    on_validation_data(REACT, VALIDATION_HEAD_VALUES),
+    fit=partial(fit, statistic=VALIDATION_HEAD_VALUES, low=None, high=VALIDATION_SHARE),
+    hyperparameters={"quantile": VALIDATION_SHARE},
 )
 
 VRA = Detector(
@@ -97,22 +74,15 @@ VRA = Detector(
     title="VRA",
     formula="log sum exp(W clip(h, lo, hi) + b), lo and hi = 10 % and 90 % quantiles of all entries of h",
     source="Xu et al. 2023, arXiv 2302.11886",
-    score=kept_in_range,
-    fit=partial(fit_range, statistic=HEAD_VALUES),
+    score=clipped,
+    fit=partial(fit, statistic=HEAD_VALUES, low=LOW, high=HIGH),
     fitted_on="fit features",
     needs=(HEAD_VALUES,),
     needs_head=True,
-    hyperparameters=MappingProxyType({"low_quantile": LOW, "high_quantile": HIGH}),
+    hyperparameters={"low_quantile": LOW, "high_quantile": HIGH},
 )
 
-OPENOOD_VRA = replace(
-    VRA,
-    name="vra.openood",
-    fit=partial(fit_range, statistic=VALIDATION_HEAD_VALUES),
-    fitted_on="validation features",
-    needs=(VALIDATION_HEAD_VALUES,),
-    convention=OPENOOD,
-)
+OPENOOD_VRA = on_validation_data(VRA, VALIDATION_HEAD_VALUES)
 
 AUTHORS_VRA = replace(
     VRA,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,5 +60,5 @@ DICE = Detector(
     fitted_on="fit features",
     needs=(HEAD_CLASS_STATISTICS,),
     needs_head=True,
-    hyperparameters=MappingProxyType({"percentile": PERCENTILE}),
+    hyperparameters={"percentile": PERCENTILE},
 )
