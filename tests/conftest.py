@@ -13,12 +13,10 @@ from benchmarks import lakes
 from featurestore import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import pyarrow as pa
 
-    from featurestore.partitions.writing import Target
     from tests.pipeline import Commands
 
 # Machines are shared: how long an example takes says nothing about the code.
@@ -32,21 +30,11 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
 
 
-@pytest.fixture(scope="session")
-def put() -> Callable[..., Target]:
-    return lakes.put
-
-
 def random_activations(rows: int, width: int = 3, classes: int = 2, dtype: str = "float16", seed: int = 0) -> pa.Table:
     generator = np.random.default_rng(seed)
     label = [None if i % 3 == 2 else i for i in range(rows)]
     vectors = (generator.normal(size=(rows, size)) for size in (width, classes))
     return lakes.activations(np.arange(rows), label, *vectors, dtype)
-
-
-@pytest.fixture(scope="session")
-def activations() -> Callable[..., pa.Table]:
-    return random_activations
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.extract.conftest import tiny_vit
 from tests.tiny import ARCHITECTURE, KWARGS
-
-from .conftest import tiny_vit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,34 +7,24 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.lakes import put, put_scores
 from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError
 from featurestore.lake import DEFAULT_LOCATION
 from featurestore.layout.tables import TABLES
-from featurestore.partitions.writing import Target, write_part
+from tests.conftest import random_activations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pyarrow as pa
-
-    Put = Callable[..., Target]
-    Activations = Callable[..., pa.Table]
 
 ONE_ACCURACY = {"n": [10], "top1": [0.5], "top5": [1.0]}
 
 
-def write_activations(lake: Lake, model: str, table: pa.Table, dataset: str = "d") -> None:
-    target = Target(TABLES["activations"], {"model": model, "dataset": dataset}, {"seed": 0}, {})
-    write_part(lake.storage, target, table, replacing=False)
-
-
 @pytest.fixture
-def three_detectors(lake: Lake, put: Put) -> Lake:
+def three_detectors(lake: Lake) -> Lake:
     for model in ("a", "b"):
         for dataset in ("x", "y"):
-            for detector in ("msp", "gen", "knn"):
-                path = {"benchmark": "main", "model": model, "dataset": dataset, "detector": detector}
-                put(lake, "scores", path, {"sample": [0], "score": [1.0], "id_rank": [0.5]})
+            put_scores(lake, model, dataset, dict.fromkeys(("msp", "gen", "knn"), ([1.0], [0.5])))
     return lake
 
 
@@ -59,7 +49,7 @@ def test_a_scan_opens_only_what_the_key_allows(three_detectors: Lake, key: dict[
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_scan_has_the_table_s_columns(lake: Lake, put: Put, table: str) -> None:
+def test_a_scan_has_the_table_s_columns(lake: Lake, table: str) -> None:
     """An empty table is a typed empty frame, and rows of that table have the same columns and types."""
     empty = lake.scan(table).collect()
     assert empty.is_empty()
@@ -70,11 +60,14 @@ def test_a_scan_has_the_table_s_columns(lake: Lake, put: Put, table: str) -> Non
     assert lake.scan(table).collect().schema == empty.schema
 
 
-def test_models_of_other_widths_and_precisions_scan_together(lake: Lake, activations: Activations) -> None:
+def test_models_of_other_widths_and_precisions_scan_together(lake: Lake) -> None:
     """Over several partitions vectors are lists; within one they are arrays as they are stored."""
-    tables = {"a": activations(4, width=3, dtype="float16"), "b": activations(5, width=6, dtype="float32", seed=1)}
+    tables = {
+        "a": random_activations(4, width=3, dtype="float16"),
+        "b": random_activations(5, width=6, dtype="float32", seed=1),
+    }
     for model, table in tables.items():
-        write_activations(lake, model, table)
+        put(lake, "activations", {"model": model, "dataset": "d"}, table)
     both = lake.scan("activations").collect().sort("model", "sample")
     assert both.schema["feature"] == pl.List(pl.Float32)
     assert both["feature"].to_list() == [v for t in tables.values() for v in t["feature"].to_pylist()]
@@ -88,7 +81,7 @@ def test_models_of_other_widths_and_precisions_scan_together(lake: Lake, activat
 
 
 @pytest.mark.parametrize("name", ["a b", "x[1]", "l*", "l?", "it's", "pct%20x", "ünï", "run=3", "lr=0.1,wd=3", "a=b=c"])
-def test_a_lake_may_lie_anywhere(tmp_path: Path, put: Put, activations: Activations, name: str) -> None:
+def test_a_lake_may_lie_anywhere(tmp_path: Path, name: str) -> None:
     """Patterns, quotes and equals signs in its path are plain characters: a sibling is never read in its place."""
     for folder, top1 in (("lx", 0.9), ("x1", 0.8), (name, 0.25)):
         put(
@@ -98,7 +91,7 @@ def test_a_lake_may_lie_anywhere(tmp_path: Path, put: Put, activations: Activati
             {**ONE_ACCURACY, "top1": [top1]},
         )
     lake = Lake(tmp_path / name / "lake")
-    write_activations(lake, "m", activations(3))
+    put(lake, "activations", {"model": "m", "dataset": "d"}, random_activations(3))
     assert lake.sql("select model, top1 from accuracy").fetchall() == [("m", 0.25)]
     assert lake.scan("accuracy").collect().to_dicts() == [
         {"model": "m", "dataset": "d", "n": 10, "top1": 0.25, "top5": 1.0}
@@ -174,16 +167,14 @@ def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) ->
         (lambda lake: lake.sql(""), InputError, "give a SELECT"),
     ],
 )
-def test_a_mistake_is_named(
-    lake: Lake, put: Put, use: Callable[[Lake], Any], error: type[LakeError], message: str
-) -> None:
+def test_a_mistake_is_named(lake: Lake, use: Callable[[Lake], Any], error: type[LakeError], message: str) -> None:
     """Unknown tables, keys, partitions, questions and parameters get the nearest that there is."""
     put(lake, "accuracy", {"model": "vit-b", "dataset": "val"}, ONE_ACCURACY)
     with pytest.raises(error, match=message):
         use(lake)
 
 
-def test_sql_over_a_missing_or_altered_fragment_is_an_error(lake: Lake, put: Put) -> None:
+def test_sql_over_a_missing_or_altered_fragment_is_an_error(lake: Lake) -> None:
     """DuckDB is not shown a fragment that its manifest does not vouch for: it would not notice a flipped bit."""
     put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)
     (path,) = Path(lake.location).rglob("*.parquet")
@@ -199,7 +190,7 @@ def test_sql_over_a_missing_or_altered_fragment_is_an_error(lake: Lake, put: Put
         lake.read("accuracy", model="m", dataset="d")
 
 
-def test_sql_sees_the_lake_as_it_is_now(lake: Lake, put: Put) -> None:
+def test_sql_sees_the_lake_as_it_is_now(lake: Lake) -> None:
     """Each call reads the manifests again; an answer at hand does not change."""
     assert lake.sql("from accuracy").fetchall() == []
     put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)

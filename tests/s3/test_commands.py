@@ -9,8 +9,7 @@ import pytest
 
 from featurestore import Lake
 from tests.pipeline import Commands, make_lake
-
-from .server import real_lake
+from tests.s3.server import real_lake
 
 if TYPE_CHECKING:
     from pathlib import Path

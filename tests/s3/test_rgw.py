@@ -6,8 +6,7 @@ import pytest
 
 from featurestore.storage import ObjectStorage
 from tests.featurestore.storage.contract import StorageContract
-
-from .server import real_lake
+from tests.s3.server import real_lake
 
 pytestmark = pytest.mark.s3
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.lakes import put
 from tests.sql.conftest import insert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import duckdb
 
     from featurestore import Lake
@@ -133,7 +132,7 @@ def test_differences_are_those_of_a_double_loop(
     assert set(found) == expected
 
 
-def test_values_are_shown_as_text(lake: Lake, put: Callable[..., Any]) -> None:
+def test_values_are_shown_as_text(lake: Lake) -> None:
     """A pair says what differs, from the stored rows of a real lake."""
     for name, dropout in (("b", 0.1), ("a", 0.0)):
         put(lake, "models", {"model": name}, {"architecture": ["vit"], "dropout": [dropout]})

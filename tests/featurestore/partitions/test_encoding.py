@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as hnp
 
 from featurestore.errors import NumericalError
 from featurestore.partitions.encoding import ROW_GROUP_ROWS, encode, to_numpy, vector_array
+from tests.conftest import random_activations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -84,9 +84,9 @@ def test_an_overflow_of_float32_does_not_recommend_float32() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_vector_columns_are_stored_plain(activations: Callable[..., pa.Table], dtype: str) -> None:
+def test_vector_columns_are_stored_plain(dtype: str) -> None:
     """No dictionary, no statistics, no byte-stream-split on vectors; the other columns have statistics and zstd."""
-    metadata = pq.read_metadata(pa.BufferReader(encode(activations(50, dtype=dtype))))
+    metadata = pq.read_metadata(pa.BufferReader(encode(random_activations(50, dtype=dtype))))
     columns = {metadata.row_group(0).column(i).path_in_schema.split(".")[0]: i for i in range(metadata.num_columns)}
     for name, index in columns.items():
         column = metadata.row_group(0).column(index)
@@ -123,9 +123,9 @@ def test_lists_take_no_more_than_the_precision_they_came_from(tmp_path: Path) ->
     assert [row[0] for row in found] == table["values"].to_pylist()
 
 
-def test_row_groups_are_bounded(activations: Callable[..., pa.Table]) -> None:
+def test_row_groups_are_bounded() -> None:
     """A reader needs the memory of one row group, whatever the fragment's size."""
-    metadata = pq.read_metadata(pa.BufferReader(encode(activations(ROW_GROUP_ROWS + 5))))
+    metadata = pq.read_metadata(pa.BufferReader(encode(random_activations(ROW_GROUP_ROWS + 5))))
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP_ROWS, 5]
     narrow = pq.read_metadata(pa.BufferReader(encode(pa.table({"sample": range((1 << 16) + 1)}))))
     assert [narrow.row_group(i).num_rows for i in range(narrow.num_row_groups)] == [1 << 16, 1]
@@ -137,10 +137,8 @@ def test_no_vector_may_lack_a_value() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_duckdb_and_polars_read_the_same_values(
-    activations: Callable[..., pa.Table], tmp_path: Path, dtype: str
-) -> None:
-    table = activations(20, dtype=dtype)
+def test_duckdb_and_polars_read_the_same_values(tmp_path: Path, dtype: str) -> None:
+    table = random_activations(20, dtype=dtype)
     file = tmp_path / "x.parquet"
     file.write_bytes(encode(table))
     expected = to_numpy(table["feature"])

@@ -14,6 +14,7 @@ from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, snapshot
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
 from featurestore.partitions.writing import Target, commit, write_fragment
+from tests.conftest import random_activations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,17 +45,17 @@ def fragment(lake: Lake, number: int = 0) -> Path:
 
 
 @pytest.fixture
-def filled(lake: Lake, activations: Callable[..., pa.Table]) -> Lake:
-    write(lake, activations(30, seed=0), activations(11, seed=1))
+def filled(lake: Lake) -> Lake:
+    write(lake, random_activations(30, seed=0), random_activations(11, seed=1))
     return lake
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 11, 30, 41, 10_000])
-def test_blocks_of_any_size_hold_the_same_rows(filled: Lake, activations: Callable[..., pa.Table], rows: int) -> None:
+def test_blocks_of_any_size_hold_the_same_rows(filled: Lake, rows: int) -> None:
     """Order and values do not depend on how many rows a block may have, and no block has more."""
     found = blocks(filled, rows)
     assert max(len(block[0]) for block in found) <= rows
-    tables = [activations(30, seed=0), activations(11, seed=1)]
+    tables = [random_activations(30, seed=0), random_activations(11, seed=1)]
     expected = [np.concatenate([t[name].to_numpy() for t in tables]) for name in ("sample",)]
     features = np.array([vector for t in tables for vector in t["feature"].to_pylist()], np.float16)
     labels = [-1 if label is None else label for t in tables for label in t["label"].to_pylist()]
@@ -147,11 +148,9 @@ def test_pieces_hold_what_blocks_hold(filled: Lake, monkeypatch: pytest.MonkeyPa
         assert len(pieces) == 2
 
 
-def test_few_row_groups_are_read_ahead(
-    lake: Lake, activations: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_row_groups_are_read_ahead(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are: memory is bounded. A reader that stops early leaves the others alone."""
-    write(lake, activations(9 * ROW_GROUP_ROWS))
+    write(lake, random_activations(9 * ROW_GROUP_ROWS))
     begun: list[int] = []
     groups = reading._row_groups
 

@@ -6,20 +6,16 @@ import gc
 import shutil
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.lakes import put
 from featurestore import CorruptionError, Lake
 from featurestore.layout.manifest import Fragment
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 from featurestore.partitions.writing import Target, write_part
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pyarrow as pa
+from tests.conftest import random_activations
 
 ACTIVATIONS = TABLES["activations"]
 KEY = {"model": "m", "dataset": "d"}
@@ -27,8 +23,8 @@ TARGET = Target(ACTIVATIONS, KEY, {"seed": 0}, {})
 
 
 @pytest.fixture
-def filled(lake: Lake, activations: Callable[..., pa.Table]) -> Lake:
-    write_part(lake.storage, TARGET, activations(41), replacing=False)
+def filled(lake: Lake) -> Lake:
+    write_part(lake.storage, TARGET, random_activations(41), replacing=False)
     return lake
 
 
@@ -64,7 +60,7 @@ def test_a_backup_inside_a_partition_changes_nothing(filled: Lake) -> None:
     assert len(filled.partitions("activations")) == 1
 
 
-def test_the_highest_version_is_the_commit(lake: Lake, put: Callable[..., Any]) -> None:
+def test_the_highest_version_is_the_commit(lake: Lake) -> None:
     """Versions count as numbers: the tenth is newer than the ninth."""
     for seed in range(11):
         put(lake, "accuracy", KEY, {"n": [seed], "top1": [0.0], "top5": [0.0]}, {"seed": seed}, replacing=True)
@@ -72,7 +68,7 @@ def test_the_highest_version_is_the_commit(lake: Lake, put: Callable[..., Any]) 
     assert lake.read("accuracy", **KEY)["n"].to_pylist() == [10]
 
 
-def test_a_snapshot_filters_by_key(lake: Lake, put: Callable[..., Any]) -> None:
+def test_a_snapshot_filters_by_key(lake: Lake) -> None:
     """Any subset of the keys selects, and names that begin alike are not confused."""
     for model in ("a", "ab", "b"):
         for dataset in ("x", "y"):
@@ -89,7 +85,7 @@ def test_a_snapshot_filters_by_key(lake: Lake, put: Callable[..., Any]) -> None:
 
 
 def test_many_manifests_are_read_by_threads_where_waiting_is_what_costs(
-    lake: Lake, put: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a slow store sixteen are under way at once, and all come in order."""
     models = [f"m{number:02}" for number in range(18)]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.lakes import put
 from featurestore import Filters, InputError, Lake
 from featurestore.query import catalog
 from tests.s3.server import environment, new_lake, use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.featurestore.conftest import Run
@@ -96,7 +96,7 @@ def test_a_mistake_is_one_sentence(run: Run, four: Lake, tmp_path: Path, argumen
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_answer_says_what_the_lake_lacks(run: Run, lake: Lake, put: Callable[..., object]) -> None:
+def test_an_empty_answer_says_what_the_lake_lacks(run: Run, lake: Lake) -> None:
     """No metrics yet: which command makes them; before that, which makes what they are made of."""
     asked = ("ask", "best_detector", "--lake", lake.location, "--format", "csv")
     code, out, err = run(*asked)
@@ -226,7 +226,7 @@ def test_text_that_is_no_text_names_the_line(run: Run, own: Path) -> None:
     assert "latin.sql, line 2: expected text in UTF-8." in run("ask", "latin", "--questions", str(own))[2]
 
 
-def test_questions_in_the_lake_are_everybodys(run: Run, lake: Lake, put: Callable[..., object]) -> None:
+def test_questions_in_the_lake_are_everybodys(run: Run, lake: Lake) -> None:
     """A file in the lake's `questions/` is asked with no option, and seen by Python."""
     put(lake, "models", {"model": "a"}, {"params": [1]})
     lake.storage.put(
@@ -245,9 +245,7 @@ def test_questions_in_the_lake_are_everybodys(run: Run, lake: Lake, put: Callabl
         lake.ask("broken")
 
 
-def test_a_lake_in_a_bucket_is_asked_alike(
-    run: Run, endpoint: str, put: Callable[..., object], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lake_in_a_bucket_is_asked_alike(run: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Own questions, filters, and no way out of the lake, on S3."""
     use(monkeypatch, environment(endpoint))
     bucket = new_lake(endpoint)

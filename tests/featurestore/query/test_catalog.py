@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from benchmarks.lakes import put
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.query import catalog
 from tests.featurestore.conftest import ROOT, python
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import duckdb
@@ -26,7 +26,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConne
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, put: Callable[..., object]) -> duckdb.DuckDBPyConnection:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
     """The catalog of a lake with a row in every table."""
     lake = Lake(tmp_path_factory.mktemp("filled"))
     for table in TABLES.values():
@@ -88,7 +88,7 @@ def test_an_empty_lake_has_typed_empty_views(
     assert filled.sql(f"from {name}").pl().schema == empty.schema
 
 
-def test_names_that_look_like_numbers_stay_text(lake: Lake, put: Callable[..., object]) -> None:
+def test_names_that_look_like_numbers_stay_text(lake: Lake) -> None:
     """007, 1e5 and a date are names: no reader guesses types from paths."""
     names = ["007", "1e5", "2024-01-01", "7", "null", "true"]
     for name in names:
@@ -118,7 +118,7 @@ def test_a_view_alone_brings_what_it_reads(lake: Lake, name: str) -> None:
     assert (found == []) == (name != "published")
 
 
-def test_partitions_without_rows_are_no_error(lake: Lake, put: Callable[..., object]) -> None:
+def test_partitions_without_rows_are_no_error(lake: Lake) -> None:
     put(lake, "failures", {"model": "m", "dataset": "d"}, {"sample": [], "path": [], "error": []})
     assert lake.sql("from failures").fetchall() == []
     assert lake.scan("failures").collect().is_empty()

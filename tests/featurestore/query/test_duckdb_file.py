@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from benchmarks.lakes import put
 from featurestore import InputError, Lake, StorageError
 from featurestore.query import catalog, duckdb_file
 from featurestore.query.duckdb_file import write_catalog
+from tests.conftest import random_activations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.featurestore.conftest import Run
 
 QUERY = "select model, top1 from accuracy order by all"
@@ -42,12 +42,12 @@ def open_catalog(file: Path) -> duckdb.DuckDBPyConnection:
 
 
 @pytest.fixture
-def filled(tmp_path: Path, put: Callable[..., Any], activations: Callable[..., Any]) -> Lake:
+def filled(tmp_path: Path) -> Lake:
     (tmp_path / "study").mkdir()
     lake = Lake(tmp_path / "study" / "lake")
     for model, top1 in (("a", 0.5), ("b", 0.75)):
         put(lake, "accuracy", {"model": model, "dataset": "test"}, {"n": [4], "top1": [top1], "top5": [1.0]})
-        rows = activations(5, width=3 if model == "a" else 4)
+        rows = random_activations(5, width=3 if model == "a" else 4)
         put(lake, "activations", {"model": model, "dataset": "test"}, rows)
     return lake
 
@@ -124,7 +124,7 @@ def test_every_question_is_a_macro(filled: Lake, tmp_path: Path, name: str) -> N
         assert _rounded(file.execute(f"from {name}()").fetchall()) == _rounded(filled.ask(name).fetchall())
 
 
-def test_a_macro_takes_parameters(filled: Lake, put: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_macro_takes_parameters(filled: Lake, tmp_path: Path) -> None:
     """A parameter is named with `_` at the end, and does what `--param` does."""
     columns = {"detector": ["msp", "knn"], "id_dataset": ["test"] * 2, "ood_dataset": ["unit-tests"] * 2}
     columns |= {"ood_class": ["black"] * 2, "aggregation": ["class"] * 2, "n_id": [4] * 2, "n_ood": [4] * 2}  # type: ignore[dict-item]
@@ -136,7 +136,7 @@ def test_a_macro_takes_parameters(filled: Lake, put: Callable[..., Any], tmp_pat
     assert [row[2] for row in expected] == ["knn"]
 
 
-def test_a_catalog_is_replaced_and_says_what_it_shows(filled: Lake, put: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_catalog_is_replaced_and_says_what_it_shows(filled: Lake, tmp_path: Path) -> None:
     """Made again, it shows what was added; a log that a killed client left does not harm it."""
     out = tmp_path / "lake.duckdb"
     write_catalog(filled.storage, out)

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.lakes import put
 from featurestore import Filters, InputError, Lake, LakeError, MissingError
 from featurestore.query import answer, library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from featurestore.query.answer import Answer
 
@@ -197,7 +198,7 @@ def test_a_question_cannot_reach_beyond_the_lake(four: Lake, tmp_path: Any) -> N
         library.read_question("-- title: x\ncopy (select 1) to 'x.csv'", "x", "mine/x.sql")
 
 
-def test_one_model_alone_and_ties(put: Callable[..., Any], lake: Lake) -> None:
+def test_one_model_alone_and_ties(lake: Lake) -> None:
     """Filters that leave one model, or none, leave an answer."""
     put(lake, "models", {"model": "a"}, {"weight_decay": [0.5]})
     assert left(lake, "models", where="weight_decay = 0.5") == ["a"]

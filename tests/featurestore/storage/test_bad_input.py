@@ -17,9 +17,8 @@ from featurestore import Lake
 from featurestore.errors import InputError, MissingError, StorageError
 from featurestore.storage import open_storage
 from tests.featurestore.conftest import python
+from tests.featurestore.storage.writer_job import Job, state
 from tests.s3.server import environment, new_lake, real_endpoint, use
-
-from .writer_job import Job, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

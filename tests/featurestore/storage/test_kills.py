@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from .kill_many import kill_many
+from tests.featurestore.storage.kill_many import kill_many
 
 
 def test_a_killed_job_ends_as_if_it_had_not_been_killed(location: str) -> None:

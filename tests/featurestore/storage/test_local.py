@@ -7,8 +7,7 @@ import pytest
 
 from featurestore.errors import InputError, StorageError
 from featurestore.storage import LocalStorage, open_storage
-
-from .contract import StorageContract, keys
+from tests.featurestore.storage.contract import StorageContract, keys
 
 
 class TestLocalStorage(StorageContract):

@@ -14,8 +14,7 @@ from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 from featurestore.partitions.writing import Target, commit, resume, write_fragment
 from featurestore.storage import Storage, open_storage
-
-from .writer_job import FRAGMENTS, KEY, ROWS, Job, PartJob, race, state
+from tests.featurestore.storage.writer_job import FRAGMENTS, KEY, ROWS, Job, PartJob, race, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

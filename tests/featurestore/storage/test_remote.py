@@ -4,9 +4,8 @@ import pytest
 
 from featurestore.errors import StorageError
 from featurestore.storage import ObjectStorage
+from tests.featurestore.storage.contract import StorageContract
 from tests.s3.server import environment, new_lake, use
-
-from .contract import StorageContract
 
 
 class TestMoto(StorageContract):
