@@ -18,7 +18,7 @@ from featurestore.names import check_slug, pick
 from featurestore.partitions import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from extract.datasets.formats import Reader
     from featurestore.lake import Lake
@@ -85,7 +85,11 @@ def add_dataset(
     pick("role", role, ROLES)
     origin = _absolute(Origin(format_, str(location), options))
     listing, fewer = choose(list_samples(origin, role), options)
-    _report_fewer(fewer, options, say)
+    if fewer:
+        first, size = next(iter(fewer.items()))
+        say(
+            f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {first!r} with {size})"
+        )
     row = DatasetRow(
         name,
         role,
@@ -119,14 +123,6 @@ def _remembered(origin: Origin) -> Origin:
     """What listing again and reading need: labels of classes are in the lake, so their file is not needed any more."""
     labels = origin.options.labels if needs_labels(origin) else None
     return replace(origin, options=replace(origin.options, labels=labels, stamp=stamp(origin)))
-
-
-def _report_fewer(fewer: Mapping[str, int], options: FormatOptions, say: Callable[[str], None]) -> None:
-    if fewer:
-        name, size = next(iter(fewer.items()))
-        say(
-            f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {name!r} with {size})"
-        )
 
 
 def datasets(lake: Lake) -> list[DatasetRow]:

@@ -17,7 +17,7 @@ from featurestore.errors import InputError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from extract.datasets.formats import Found, Reader
     from extract.datasets.origin import Origin
@@ -28,7 +28,11 @@ _FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})
 @cache
 def formats() -> Mapping[str, Format]:
     """Every format by name: those that modules of this package define."""
-    return MappingProxyType({found.name: found for found in sorted(_discover(), key=lambda found: found.name)})
+    package = import_module("extract.datasets.formats")
+    modules = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    values = (value for module in modules for value in vars(import_module(module.name)).values())
+    found = sorted({value.name: value for value in values if isinstance(value, Format)}.items())
+    return MappingProxyType(dict(found))
 
 
 def list_samples(origin: Origin, role: str) -> Listing:
@@ -74,22 +78,16 @@ def stamp(origin: Origin) -> str | None:
 
 def is_untouched(origin: Origin, listing: Listing) -> bool:
     """Whether names, sizes and times alone tell that nothing changed; if they do not, listing again tells what did."""
+    format_, options = _format(origin), origin.options
     try:
-        return _is_list_untouched(origin, listing) and _has_sizes(open_reader(origin), listing)
+        if format_.names is not None:  # of a subset, only the chosen images count
+            same = options.per_class is not None or list(format_.names(origin.location)) == listing.paths
+        else:
+            same = options.stamp is not None and options.stamp == stamp(origin)
+        reader = open_reader(origin)  # images inside a file that was not touched have the sizes that they had
+        return same and (not isinstance(reader, FileReader) or file_sizes(reader.root, listing.paths) == listing.bytes)
     except OSError:
         return False
-
-
-def _is_list_untouched(origin: Origin, listing: Listing) -> bool:
-    format_, options = _format(origin), origin.options
-    if format_.names is not None:  # of a subset, only the chosen images count
-        return options.per_class is not None or list(format_.names(origin.location)) == listing.paths
-    return options.stamp is not None and options.stamp == stamp(origin)
-
-
-def _has_sizes(reader: Reader, listing: Listing) -> bool:
-    """Images inside a file that was not touched have the sizes that they had."""
-    return not isinstance(reader, FileReader) or file_sizes(reader.root, listing.paths) == listing.bytes
 
 
 def _found(origin: Origin, role: str) -> Found:
@@ -115,9 +113,3 @@ def _check_options(origin: Origin) -> None:
 
 def _format(origin: Origin) -> Format:
     return formats()[pick("dataset format", origin.format, formats())]
-
-
-def _discover() -> Iterator[Format]:
-    package = import_module("extract.datasets.formats")
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        yield from (value for value in vars(import_module(module.name)).values() if isinstance(value, Format))

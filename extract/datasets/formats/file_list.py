@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import FileReader, Format, Found
-from extract.datasets.formats.walk import file_sizes, is_image, read_text
+from extract.datasets.formats.walk import is_image, read_text, sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def list_csv(location: str, role: str, options: FormatOptions) -> Found:
     if role != "ood" and any(name is None for _, name in rows):
         raise InputError(f"{file} has no column for the class: an ID dataset needs {_HEADER}, so that it has labels.")
     labels = _integer_labels(file, classes, role, options)
-    return Found(paths, sizes(_root(location, options), paths, file), classes, labels)
+    return Found(paths, sizes_below(_root(location, options), paths, listed_in=file), classes, labels)
 
 
 def read_rows(file: Path) -> list[tuple[str, str | None]]:
@@ -61,22 +61,6 @@ def read_rows(file: Path) -> list[tuple[str, str | None]]:
                 f"{file} has the line {','.join(row)!r}, but its header has {len(header)} columns: {','.join(header)}."
             )
     return [(row[0], row[1] if len(row) > 1 else None) for row in rows]
-
-
-def sizes(root: Path, paths: Sequence[str], listed_in: Path) -> list[int]:
-    """The sizes of files.
-
-    Raises:
-        InputError: Some are missing; the message counts them.
-    """
-    found = file_sizes(root, paths)
-    missing = [path for path, size in zip(paths, found, strict=True) if size is None]
-    if missing:
-        raise InputError(
-            f"{listed_in} lists {len(paths):,} images, of which {len(missing):,} are not in {root} "
-            f"(first: {missing[0]}): download them, or correct the list or the folder."
-        )
-    return [size for size in found if size is not None]
 
 
 def _plain(path: str) -> str:

@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.table_columns import (
-    TableColumns,
-    check_labelled,
-    choose_image,
-    choose_label,
-    label_of_class,
-)
+from extract.datasets.formats.table_columns import choose_columns, choose_image
 from featurestore.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -43,12 +37,14 @@ def list_hub(location: str, role: str, options: FormatOptions) -> Found:
         InputError: The library is missing, it does not find the dataset, or the dataset has no images or labels.
     """
     dataset = _load(location)
-    columns = _columns(location, dataset, options.label_column)
+    names_of = {name: dataset.features[name].names for name in _of_type(dataset, "ClassLabel")}
+    images = _of_type(dataset, "Image")
+    columns = choose_columns(location, list(dataset.features), images, names_of, options.label_column)
     labels = list(dataset[columns.label]) if columns.label else [None] * len(dataset)
-    check_labelled(location, labels, role)
+    name = location.removeprefix(_SCHEME).partition("@")[0].rpartition("/")[2]
+    classes = columns.classes_of(location, labels, role, name)
     sizes = [len(_image(location, row)) for row in range(len(dataset))]
-    classes = [columns.class_of(label) if columns.label else _name(location) for label in labels]
-    return Found([str(row) for row in range(len(labels))], sizes, classes, label_of_class(columns, labels))
+    return Found([str(row) for row in range(len(labels))], sizes, *classes)
 
 
 def _load(location: str) -> Any:
@@ -74,17 +70,6 @@ def _library() -> Any:
         raise InputError("The format 'hf' needs the datasets library: pip install 'featurestore[hf]'.") from error
 
 
-def _columns(location: str, dataset: Any, label_column: str | None) -> TableColumns:
-    image, classes = _image_column(location, dataset), _of_type(dataset, "ClassLabel")
-    label = choose_label(location, [name for name in dataset.features if name != image], classes, label_column)
-    names = dataset.features[label].names if label in classes else None
-    return TableColumns(image, label, tuple(names) if names else None)
-
-
-def _image_column(location: str, dataset: Any) -> str:
-    return choose_image(location, _of_type(dataset, "Image"))
-
-
 def _of_type(dataset: Any, kind: str) -> list[str]:
     return [name for name, feature in dataset.features.items() if type(feature).__name__ == kind]
 
@@ -93,7 +78,7 @@ def _of_type(dataset: Any, kind: str) -> list[str]:
 def _stored_images(location: str) -> tuple[Any, str]:
     """The dataset with images as they are stored, rows {bytes, path} that are not decoded, and their column."""
     dataset = _load(location)
-    column = _image_column(location, dataset)
+    column = choose_image(location, _of_type(dataset, "Image"))
     return dataset.cast_column(column, _library().Image(decode=False)), column
 
 
@@ -103,10 +88,6 @@ def _image(location: str, row: int) -> bytes:
     image = dataset[row][column]
     content: bytes | None = image["bytes"]
     return content if content is not None else Path(image["path"]).read_bytes()
-
-
-def _name(location: str) -> str:
-    return location.removeprefix(_SCHEME).partition("@")[0].rpartition("/")[2]
 
 
 def _files(location: str) -> list[Path]:

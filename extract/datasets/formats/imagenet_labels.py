@@ -13,7 +13,7 @@ from extract.datasets.formats.walk import read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from extract.datasets.formats.format import FormatOptions
@@ -113,13 +113,13 @@ def _check_not_the_other(file: Path, kind: str, integers: Sequence[int], stems: 
 
 
 def _from_wnids(file: Path, wnids: Sequence[str], synsets: Path | None) -> list[tuple[str, int]]:
-    known = sorted(read_synsets(synsets).values()) if synsets else sorted(set(wnids))
+    known = _read_wnids(synsets) if synsets else sorted(set(wnids))
     if len(known) != CLASSES:
         raise InputError(
             f"The images that {file} labels have {len(known)} different wnids, not {CLASSES}, so their indices do not follow: "
             "give a file with all of them with --synsets."
         )
-    index = _index_of(known)
+    index = {wnid: place for place, wnid in enumerate(known)}
     strangers = [wnid for wnid in wnids if wnid not in index]
     if strangers:
         raise InputError(f"{file} has the wnid {strangers[0]}, which is not in {synsets}.")
@@ -133,14 +133,14 @@ def _from_devkit(file: Path, ids: Sequence[int], synsets: Path | None) -> list[t
             "with --synsets."
         )
     _check_range(file, ids, range(1, CLASSES + 1), "devkit ids")
-    wnid_of = read_synsets(synsets, by_devkit_id=True)
-    index = _index_of(sorted(wnid_of.values()))
+    wnid_of = _read_devkit_ids(synsets)
+    index = {wnid: place for place, wnid in enumerate(sorted(wnid_of.values()))}
     return [(wnid_of[number], index[wnid_of[number]]) for number in ids]
 
 
 def _from_index(file: Path, indices: Sequence[int], synsets: Path | None) -> list[tuple[str, int]]:
     _check_range(file, indices, range(CLASSES), "indices in lexical order")
-    wnids = sorted(read_synsets(synsets).values()) if synsets else [str(index) for index in range(CLASSES)]
+    wnids = _read_wnids(synsets) if synsets else [str(index) for index in range(CLASSES)]
     return [(wnids[index], index) for index in indices]
 
 
@@ -156,32 +156,27 @@ def _check_range(file: Path, integers: Sequence[int], expected: range, what: str
         raise InputError(f"{file} labels all of ImageNet's validation set, but no image with {missing}: it is damaged.")
 
 
-def _index_of(wnids: Sequence[str]) -> Mapping[str, int]:
-    return {wnid: index for index, wnid in enumerate(wnids)}
-
-
-def read_synsets(file: Path, *, by_devkit_id: bool = False) -> dict[int, str]:
-    """Read wnids by id: from the devkit's `meta.mat`, or from text with a wnid per line and its id before or after it.
-
-    Args:
-        file: The file.
-        by_devkit_id: Whether the ids must be the devkit's; else the wnids are numbered by line.
-
-    Raises:
-        InputError: The file does not hold 1,000 wnids, or their ids are not the devkit's.
-    """
+def _read_synsets(file: Path) -> list[tuple[int | None, str]]:
+    """The wnids with their ids: from the devkit's `meta.mat`, or from text with a wnid per line and its id before or after it."""
     pairs = _read_devkit(file) if file.suffix == ".mat" else _read_text(file)
-    wnids = [wnid for _, wnid in pairs]
-    if len(set(wnids)) != CLASSES or len(wnids) != CLASSES:
-        raise InputError(f"{file} must hold ImageNet's {CLASSES:,} wnids, each once: it holds {len(set(wnids)):,}.")
-    if not by_devkit_id:
-        return dict(enumerate(wnids))
-    found = {number: wnid for number, wnid in pairs if number is not None}
+    wnids = {wnid for _, wnid in pairs}
+    if len(wnids) != CLASSES or len(pairs) != CLASSES:
+        raise InputError(f"{file} must hold ImageNet's {CLASSES:,} wnids, each once: it holds {len(wnids):,}.")
+    return pairs
+
+
+def _read_wnids(file: Path) -> list[str]:
+    return sorted(wnid for _, wnid in _read_synsets(file))
+
+
+def _read_devkit_ids(file: Path) -> dict[int, str]:
+    """Wnids by the devkit's ids; refuses any others."""
+    found = {number: wnid for number, wnid in _read_synsets(file) if number is not None}
     if sorted(found) != list(range(1, CLASSES + 1)):
         raise InputError(
             f"{file} must give each wnid its devkit id, 1 to {CLASSES}: take the devkit's meta.mat, or lines `id wnid`."
         )
-    if [found[number] for number in sorted(found)] == sorted(wnids):
+    if [found[number] for number in sorted(found)] == sorted(found.values()):
         raise InputError(
             f"The ids in {file} are places in lexical order, which devkit ids are not: take the devkit's meta.mat."
         )

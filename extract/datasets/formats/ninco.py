@@ -6,9 +6,10 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats.file_list import read_rows, sizes
+from extract.datasets.formats.file_list import read_rows
 from extract.datasets.formats.folder import check_folder
 from extract.datasets.formats.format import Format, Found
+from extract.datasets.formats.walk import sizes_below
 from featurestore.errors import InputError
 from featurestore.names import pick
 
@@ -44,7 +45,7 @@ def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
         rows = [(path, name) for path, name in rows if name in chosen]
     _check_rows(file, len(rows), _ROWS.get(part) or _SUBSETS[subset or "64"])
     paths = [path for path, _ in rows]
-    return Found(paths, sizes(root, paths, file), [name for _, name in rows])
+    return Found(paths, sizes_below(root, paths, listed_in=file), [name for _, name in rows])
 
 
 def _classes_of_the_paper(file: Path) -> set[str]:

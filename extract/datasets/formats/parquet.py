@@ -15,13 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.table_columns import (
-    TableColumns,
-    check_labelled,
-    choose_image,
-    choose_label,
-    label_of_class,
-)
+from extract.datasets.formats.table_columns import TableColumns, choose_columns, choose_image
 from extract.datasets.formats.walk import address, base_of, files_at, version
 from featurestore.errors import InputError
 
@@ -74,9 +68,7 @@ def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
             paths += [f"{prefix}{first + row}" for row in range(len(batch))]
             sizes += pc.fill_null(pc.binary_length(_bytes(batch.column(columns.image))), 0).to_pylist()
             labels += batch.column(columns.label).to_pylist() if columns.label else [None] * len(batch)
-    check_labelled(location, labels, role)
-    classes = [columns.class_of(label) if columns.label else base_of(location).name for label in labels]
-    return Found(paths, sizes, classes, label_of_class(columns, labels))
+    return Found(paths, sizes, *columns.classes_of(location, labels, role, base_of(location).name))
 
 
 def _batches(file: Path, columns: TableColumns) -> Iterator[pa.RecordBatch]:
@@ -102,12 +94,9 @@ def _schema(file: Path) -> pa.Schema:
 
 
 def _columns(location: str, schema: pa.Schema, label_column: str | None) -> TableColumns:
-    features = _features(schema)
-    classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
-    image = choose_image(location, [field.name for field in schema if _holds_images(field.type)])
-    label = choose_label(location, [name for name in schema.names if name != image], classes, label_column)
-    names = features.get(label or "", {}).get("names")
-    return TableColumns(image, label, tuple(names) if names else None)
+    declared = {name: said for name, said in _features(schema).items() if said.get("_type") == "ClassLabel"}
+    classes = {name: said.get("names") for name, said in declared.items()}
+    return choose_columns(location, schema.names, _image_columns(schema), classes, label_column)
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
@@ -117,6 +106,10 @@ def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError):
         return {}
     return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+
+
+def _image_columns(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if _holds_images(field.type)]
 
 
 def _holds_images(type_: pa.DataType) -> bool:
@@ -145,7 +138,7 @@ def _group_starts(path: str, _size: int, _time: int) -> Any:
 def _row_group(path: str, _size: int, _time: int, group: int) -> Any:
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
-        image = choose_image(path, [field.name for field in schema if _holds_images(field.type)])
+        image = choose_image(path, _image_columns(schema))
         return _bytes(file.read_row_group(group, columns=[_leaf(schema, image)]).column(image))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _IMAGES = ("image", "img", "jpg", "png")
 _LABELS = ("label", "labels", "class", "class_name", "cls")
@@ -28,8 +28,24 @@ class TableColumns:
     label: str | None
     names: tuple[str, ...] | None
 
-    def class_of(self, label: str | int | None) -> str:
-        """The class name of a label."""
+    def classes_of(
+        self, location: str, labels: Sequence[str | int | None], role: str, unlabelled: str
+    ) -> tuple[list[str], dict[str, int] | None]:
+        """The class of each image, and the label of each class where labels are integers; names follow lexical order.
+
+        Raises:
+            InputError: An ID dataset lacks labels, or one is negative.
+        """
+        if role != "ood" and any(label is None or label == -1 for label in labels):
+            raise InputError(
+                f"{location} has images without a label: an ID dataset needs one for each (--label-column)."
+            )
+        classes = [self._class_of(label) for label in labels] if self.label else [unlabelled] * len(labels)
+        if not all(isinstance(label, int) for label in labels):
+            return classes, None
+        return classes, {self._class_of(label): int(label) for label in set(labels) if isinstance(label, int)}
+
+    def _class_of(self, label: str | int | None) -> str:
         if self.names is None or not isinstance(label, int) or not 0 <= label < len(self.names):
             return str(label)
         return self.names[label]
@@ -50,29 +66,31 @@ def choose_image(location: str, candidates: Sequence[str]) -> str:
     return candidates[0] if len(candidates) == 1 else usual[0]
 
 
-def choose_label(location: str, columns: Sequence[str], classes: Sequence[str], wanted: str | None) -> str | None:
-    """The column with the labels: the wanted one, the only one that is declared to hold classes, or the usual one.
+def choose_columns(
+    location: str,
+    columns: Sequence[str],
+    images: Sequence[str],
+    classes: Mapping[str, Sequence[str] | None],
+    wanted: str | None,
+) -> TableColumns:
+    """The columns that matter; labels are in the wanted one, the only one that is declared to hold classes, or the usual one.
+
+    Args:
+        location: What messages call the table.
+        columns: All of them.
+        images: Those that could hold images.
+        classes: Those that are declared to hold classes, each with their names.
+        wanted: The one that the user said holds the labels.
 
     Raises:
-        InputError: The wanted one does not exist, or several hold classes.
+        InputError: As `choose_image`; or the wanted one does not exist, or several hold classes.
     """
-    if wanted is not None and wanted not in columns:
-        raise InputError(f"{location} has no column {wanted!r}: --label-column is one of {', '.join(columns)}.")
+    image = choose_image(location, images)
+    others = [name for name in columns if name != image]
+    if wanted is not None and wanted not in others:
+        raise InputError(f"{location} has no column {wanted!r}: --label-column is one of {', '.join(others)}.")
     if wanted is None and len(classes) > 1:
         raise InputError(f"{location} has several labels: choose one of {', '.join(classes)} with --label-column.")
-    return wanted or next(iter(classes), None) or next((name for name in _LABELS if name in columns), None)
-
-
-def label_of_class(columns: TableColumns, labels: Sequence[str | int | None]) -> dict[str, int] | None:
-    """The label of each class where labels are integers; names follow lexical order."""
-    if not all(isinstance(label, int) for label in labels):
-        return None
-    return {columns.class_of(label): int(label) for label in set(labels) if label is not None}
-
-
-def check_labelled(location: str, labels: Sequence[str | int | None], role: str) -> None:
-    """Raise if an ID dataset lacks labels, a label is negative, or integers and names are mixed."""
-    if role == "ood":
-        return
-    if any(label is None or label == -1 for label in labels):
-        raise InputError(f"{location} has images without a label: an ID dataset needs one for each (--label-column).")
+    label = wanted or next(iter(classes), None) or next((name for name in _LABELS if name in others), None)
+    names = classes.get(label or "")
+    return TableColumns(image, label, tuple(names) if names else None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.tar_classes import FolderClasses, sidecar_classes
+from extract.datasets.formats.tar_classes import folder_classes, sidecar_classes
 from extract.datasets.formats.tar_index import Member, index_of, read_member
 from extract.datasets.formats.walk import address, base_of, files_at, is_image
 from featurestore.errors import InputError
@@ -45,24 +45,24 @@ def list_tar(location: str, role: str, options: FormatOptions) -> Found:
     Raises:
         InputError: There is no tar file or no image, or classes are missing or in doubt.
     """
-    shards = files_at(location, _SUFFIX)
     paths: list[str] = []
     found: list[tuple[str, Member]] = []
     sidecars: dict[str, tuple[str, int | None]] = {}
-    for shard in shards:
-        prefix = _prefix(shard, location)
+    for shard in files_at(location, _SUFFIX):
+        prefix = "" if str(shard) == location else address(shard, location) + "/"
         members = _inside(index_of(shard), options.inside)
-        images = {name: member for name, member in members.items() if _is_shown(name)}
+        images = {name: member for name, member in members.items() if is_image(name) and "/." not in f"/{name}"}
         sidecars |= {prefix + name: said for name, said in sidecar_classes(shard, members, images).items()}
         paths += [prefix + name for name in images]
         found += images.items()
-    _check_images(location, paths, options)
+    if not paths:
+        where = f"the folder {options.inside!r} of {location}" if options.inside else location
+        raise InputError(f"There is no image in {where}.")
     sizes = [member.size for _, member in found]
     if sidecars:
         return _with_sidecars(location, paths, sizes, sidecars)
     names = [name for name, _ in found]
-    classes = FolderClasses(names, options.inside, Path(location), is_ood=role == "ood")
-    return Found(paths, sizes, [classes.of(name) for name in names])
+    return Found(paths, sizes, folder_classes(names, options.inside, Path(location), role))
 
 
 def _with_sidecars(
@@ -88,20 +88,6 @@ def _inside(members: Mapping[str, Member], folder: str | None) -> Mapping[str, M
         return members
     prefix = folder.strip("/") + "/"
     return {name: member for name, member in members.items() if name.startswith(prefix)}
-
-
-def _is_shown(name: str) -> bool:
-    return is_image(name) and not any(part.startswith(".") for part in name.split("/"))
-
-
-def _check_images(location: str, paths: Sequence[str], options: FormatOptions) -> None:
-    if not paths:
-        where = f"the folder {options.inside!r} of {location}" if options.inside else location
-        raise InputError(f"There is no image in {where}.")
-
-
-def _prefix(shard: Path, location: str) -> str:
-    return "" if str(shard) == location else address(shard, location) + "/"
 
 
 def _split(location: str, path: str) -> tuple[Path, str]:

@@ -38,34 +38,29 @@ def sidecar_classes(
     return found
 
 
-class FolderClasses:
+def folder_classes(names: Sequence[str], inside: str | None, location: Path, role: str) -> list[str]:
     """Classes by folder: the first one below a folder that is given, or that all images share.
 
     Args:
         names: All images.
         inside: The folder, if it is given.
         location: The tar's place, whose name is the class of OOD images outside folders.
-        is_ood: Whether images outside folders are allowed.
+        role: The dataset's role.
+
+    Raises:
+        InputError: It is in doubt which folders are classes, or an ID image lies outside them.
     """
-
-    def __init__(self, names: Sequence[str], inside: str | None, location: Path, *, is_ood: bool) -> None:
-        folders = {_folders(name) for name in names}
-        self._location, self._is_ood = location, is_ood
-        self._depth = _shared(folders) if inside is None else len(inside.strip("/").split("/"))
-        if inside is None and any(len(folder) > self._depth + 1 for folder in folders):
-            deep = next("/".join(folder) for folder in sorted(folders) if len(folder) > self._depth + 1)
-            raise InputError(
-                f"{location} has folders in folders, such as {deep}: say which one holds the class folders with --inside."
-            )
-
-    def of(self, name: str) -> str:
-        """The class of an image."""
-        folders = _folders(name)
-        if len(folders) > self._depth:
-            return folders[self._depth]
-        if self._is_ood:
-            return self._location.stem
-        raise InputError(f"{name} in {self._location} lies outside a class folder: an ID dataset needs labels.")
+    folders = [_folders(name) for name in names]
+    depth = _shared(set(folders)) if inside is None else len(inside.strip("/").split("/"))
+    if inside is None and any(len(folder) > depth + 1 for folder in folders):
+        deep = next("/".join(folder) for folder in sorted(folders) if len(folder) > depth + 1)
+        raise InputError(
+            f"{location} has folders in folders, such as {deep}: say which one holds the class folders with --inside."
+        )
+    outside = next((name for name, folder in zip(names, folders, strict=True) if len(folder) <= depth), None)
+    if outside is not None and role != "ood":
+        raise InputError(f"{outside} in {location} lies outside a class folder: an ID dataset needs labels.")
+    return [folder[depth] if len(folder) > depth else location.stem for folder in folders]
 
 
 def _folders(name: str) -> tuple[str, ...]:

@@ -42,16 +42,21 @@ def images_below(folder: Path) -> list[str]:
     return sorted(paths)
 
 
-def sizes_below(folder: Path, paths: Sequence[str]) -> list[int]:
-    """The sizes of files that a folder was seen to hold.
+def sizes_below(folder: Path, paths: Sequence[str], listed_in: Path | None = None) -> list[int]:
+    """The sizes of files that a folder was seen to hold, or that a list says it holds.
 
     Raises:
-        InputError: One is not there: it went meanwhile, or is a link to nothing.
+        InputError: Some are not there: they went meanwhile, are links to nothing, or the list is wrong.
     """
     sizes = file_sizes(folder, paths)
-    for path, size in zip(paths, sizes, strict=True):
-        if size is None:
-            raise InputError(f"Cannot read {folder / path}: No such file or directory.")
+    missing = [path for path, size in zip(paths, sizes, strict=True) if size is None]
+    if missing and listed_in:
+        raise InputError(
+            f"{listed_in} lists {len(paths):,} images, of which {len(missing):,} are not in {folder} "
+            f"(first: {missing[0]}): download them, or correct the list or the folder."
+        )
+    if missing:
+        raise InputError(f"Cannot read {folder / missing[0]}: No such file or directory.")
     return [size for size in sizes if size is not None]
 
 
