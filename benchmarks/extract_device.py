@@ -147,7 +147,7 @@ def _stored(folder: Path, spec: ModelSpec, model: LoadedModel, images: InMemory,
         times=times,
     )
     part = task.target.part([maker.fragments[number] for number in numbers])
-    writing.commit(lake.storage, task.target.table, task.key, [part], replacing=False)
+    writing.commit(lake.storage, task.target.table, task.target.key, [part], replacing=False)
     seconds = time.perf_counter() - start
     print(f"    {count / seconds:,.0f} images/s; seconds: {times}")
     return count / seconds

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from featurestore.layout.tables import TABLES, VECTOR_DTYPES
 from featurestore.names import pick
 from featurestore.partitions import derived_logits, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from extract.datasets import DatasetRow
     from extract.models import ModelSpec
@@ -61,11 +61,6 @@ class Task:
     target: writing.Target
 
     @property
-    def key(self) -> dict[str, str]:
-        """The partition's key."""
-        return {"model": self.spec.name, "dataset": self.dataset.dataset}
-
-    @property
     def derives_logits(self) -> bool:
         """Whether its fragments hold no logits."""
         return derived_logits.are_derived(self.target.ingredients)
@@ -86,7 +81,7 @@ def activations_target(spec: ModelSpec, dataset: DatasetRow, options: Options) -
 
 def model_target(spec: ModelSpec) -> writing.Target:
     """The partition of a model's row."""
-    return writing.Target(TABLES["models"], {"model": spec.name}, {**spec.identity, **_plain(spec.recipe)}, {})
+    return writing.Target(TABLES["models"], {"model": spec.name}, {**spec.identity, **spec.recipe}, {})
 
 
 def head_target(spec: ModelSpec) -> writing.Target:
@@ -96,7 +91,7 @@ def head_target(spec: ModelSpec) -> writing.Target:
 
 def plan(
     lake: Lake, specs: Sequence[ModelSpec], datasets: Sequence[DatasetRow], options: Options
-) -> tuple[list[Task], list[dict[str, str]]]:
+) -> tuple[list[Task], list[Mapping[str, str]]]:
     """Split the work into what is to be done and what the lake holds.
 
     Returns:
@@ -106,14 +101,14 @@ def plan(
         ConflictError: The lake holds a partition with another fingerprint, and `options.replacing` is false.
     """
     to_do: list[Task] = []
-    hits: list[dict[str, str]] = []
+    hits: list[Mapping[str, str]] = []
     for spec in specs:
         for target in (model_target(spec), head_target(spec)):
             writing.find(lake.storage, target, replacing=options.replacing)
         for dataset in datasets:
             task = Task(spec, dataset, activations_target(spec, dataset, options))
             if writing.find(lake.storage, task.target, replacing=options.replacing):
-                hits.append(task.key)
+                hits.append(task.target.key)
             else:
                 to_do.append(task)
     return to_do, hits
@@ -146,7 +141,3 @@ def batches_of(ranges: Sequence[range], batch_size: int) -> Iterator[range]:
     for samples in ranges:
         for start in range(samples.start, samples.stop, batch_size):
             yield range(start, min(start + batch_size, samples.stop))
-
-
-def _plain(recipe: Any) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()}

@@ -26,7 +26,7 @@ from featurestore.partitions import writing
 from featurestore.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from extract.job.plan import Options, Task
@@ -97,7 +97,9 @@ def run_job(
     with chosen as runner:
         for tasks in passes(to_do):
             times += _extract(lake, tasks, options, runner, say)
-    failed = sum(_failed(lake, key) for key in (*(task.key for task in to_do), *hits))
+    keys = [*(task.target.key for task in to_do), *hits]
+    manifests = [manifest for key in keys for manifest in lake.partitions("failures", **key)]
+    failed = sum(part.rows for manifest in manifests for part in manifest.parts)
     seconds = time.monotonic() - start
     return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
 
@@ -116,17 +118,10 @@ def _extract(lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner
     units = _units(tasks, options, one=runner is run_here)
     title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
     with progress(title, dataset.samples) as advance:
-        written = [result for _, result in runner(_place(lake), units, advance)]
+        written = list(runner(_place(lake), units, advance))
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())
-    where = ", ".join(sorted({result.device for result in written}))
-    details = {
-        "seconds": round(seconds, 3),
-        "stages": asdict(times),
-        "devices": where,
-        **_flags(options),
-        **_versions(),
-    }
+    details = _details(options, seconds, times, {result.device for result in written})
     failed, cut = 0, _cut_down(written)
     for task in tasks:
         own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
@@ -168,12 +163,12 @@ def _commit(lake: Lake, task: Task, written: Sequence[Written], options: Options
     lost = {number: failures for unit in written for number, failures in unit.failures[name].items()}
     failures = [failure for number in sorted(lost) for failure in lost[number]]
     table, target = TABLES["failures"], task.target
-    if failures or lake.partitions("failures", **task.key):
-        ours = writing.Target(table, task.key, target.ingredients, {})
+    if failures or lake.partitions("failures", **target.key):
+        ours = writing.Target(table, target.key, target.ingredients, {})
         rows = [dict(zip(table.columns.names, failure, strict=True)) for failure in failures]
         writing.write_part(lake.storage, ours, pa.Table.from_pylist(rows, table.columns), replacing=True)
     part = target.part([fragments[number] for number in sorted(fragments)], details)
-    writing.commit(lake.storage, target.table, task.key, [part], replacing=options.replacing)
+    writing.commit(lake.storage, target.table, target.key, [part], replacing=options.replacing)
     return len(failures)
 
 
@@ -181,28 +176,25 @@ def _named(models: Sequence[str]) -> str:
     return models[0] if len(models) == 1 else f"{len(models)} models"
 
 
-def _failed(lake: Lake, key: Mapping[str, str]) -> int:
-    """Samples without an activation, of a partition that is there."""
-    return sum(part.rows for manifest in lake.partitions("failures", **key) for part in manifest.parts)
-
-
 def _check_names(specs: Sequence[ModelSpec]) -> None:
-    seen: dict[str, ModelSpec] = {}
+    seen: set[str] = set()
     for spec in specs:
         check_slug("model", spec.name)
         if spec.name in seen:
             raise InputError(f"Two models are called {spec.name!r}: give each a name of its own in a --pool file.")
-        seen[spec.name] = spec
+        seen.add(spec.name)
 
 
-def _flags(options: Options) -> dict[str, Any]:
+def _details(options: Options, seconds: float, times: Times, devices: set[str]) -> dict[str, Any]:
     return {
+        "seconds": round(seconds, 3),
+        "stages": asdict(times),
+        "devices": ", ".join(sorted(devices)),
         "batch_size": options.batch_size,
         "workers": options.workers,
         "amp": options.amp,
         "compile": options.compiling,
+        "torch": str(torch.__version__),
+        "timm": timm.__version__,
+        "machine": platform.machine(),
     }
-
-
-def _versions() -> dict[str, str]:
-    return {"torch": str(torch.__version__), "timm": timm.__version__, "machine": platform.machine()}

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from extract.job.unit import Unit
 
     Advance: TypeAlias = Callable[[int], None]
-    Runner: TypeAlias = Callable[[str, Sequence[Unit], Advance], Iterator[tuple[Unit, Written]]]
+    Runner: TypeAlias = Callable[[str, Sequence[Unit], Advance], Iterator[Written]]
 
 _RETRIES = 5
 """How often Ray starts a unit again whose node died."""
 
 
-def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+def run_here(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[Written]:
     """Run units one after the other."""
     for unit in units:
-        yield unit, run_unit(location, unit, advance)
+        yield run_unit(location, unit, advance)
 
 
 @contextmanager
@@ -44,12 +44,12 @@ def on_devices(devices: Sequence[str]) -> Iterator[Runner]:
         queue.put(device)
     pool = ProcessPoolExecutor(len(devices), context, _take_device, (queue,))
 
-    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[Written]:
         share = max(1, cores() // len(devices))
         futures = {pool.submit(_run_on_own_device, location, _decoding(unit, share)): unit for unit in units}
         for future in as_completed(futures):
             advance(futures[future].samples)
-            yield futures[future], future.result()
+            yield future.result()
 
     try:
         yield run
@@ -74,7 +74,7 @@ def on_ray(address: str | None, device: str) -> Runner:
     if device not in {"auto", "cpu", "cuda"}:
         raise InputError(f"With --ray, --device is auto, cpu or cuda, not {device!r}: Ray chooses which GPUs.")
 
-    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[tuple[Unit, Written]]:
+    def run(location: str, units: Sequence[Unit], advance: Advance) -> Iterator[Written]:
         ray = ray_cluster.join(address)
         gpus = 1 if device != "cpu" and int(ray.cluster_resources().get("GPU", 0)) else 0
         if device == "cuda" and not gpus:
@@ -84,10 +84,9 @@ def on_ray(address: str | None, device: str) -> Runner:
         waiting = {remote.remote(location, _decoding(unit, cpus if gpus else 0)): unit for unit in units}
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
-            unit = waiting.pop(done)
             written: Written = ray_cluster.result(ray, done)
-            advance(unit.samples)
-            yield unit, written
+            advance(waiting.pop(done).samples)
+            yield written
 
     return run
 

@@ -105,7 +105,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         {maker.task.spec.name: {n: maker.fragments[n] for n in wanted} for maker in makers},
         {maker.task.spec.name: {n: maker.failures[n] for n in wanted} for maker in makers},
         times,
-        _described(device),
+        f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type,
         {maker.task.spec.name: maker.model.shrunk_to for maker in makers if maker.model.shrunk_to},
     )
 
@@ -158,7 +158,3 @@ def check_labels(model: LoadedModel, dataset: DatasetRow, listing: Listing) -> N
         raise InputError(
             f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {model.spec.name} has {classes} classes."
         )
-
-
-def _described(device: torch.device) -> str:
-    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type

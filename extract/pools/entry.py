@@ -9,12 +9,10 @@ from extract.pools.naming import SUFFIXES, spec_from_file, spec_from_name
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from extract.models import ModelSpec
-
-_LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +75,3 @@ def own_place(entry: PoolEntry, beside: Path | None, pool: str) -> ModelSpec:
             "With --checkpoints DIR, what is there runs and what is missing is listed."
         )
     return spec
-
-
-def present(entries: Sequence[PoolEntry], folder: Path) -> tuple[list[ModelSpec], list[PoolEntry]]:
-    """The models whose checkpoints are in a folder, and the entries of the others.
-
-    Raises:
-        InputError: There is no such folder, or a checkpoint in it cannot be read.
-    """
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder} with checkpoints.")
-    specs = [(entry, entry.spec(folder)) for entry in entries]
-    return [spec for _, spec in specs if spec], [entry for entry, spec in specs if spec is None]
-
-
-def missing_lines(missing: Sequence[PoolEntry], total: int, folder: Path) -> list[str]:
-    """What to tell of checkpoints that are not there: how many, and the first ones with where to get them."""
-    if not missing:
-        return []
-    lines = [f"  {entry.published or entry.file or entry.architecture}" for entry in missing]
-    more = [f"  and {len(missing) - _LISTED} more"] if len(missing) > _LISTED else []
-    return [
-        f"{len(missing)} of {total} checkpoints are not in {folder}; get them from:",
-        *lines[:_LISTED],
-        *more,
-    ]

@@ -21,9 +21,6 @@ def unmapped() -> dict[str, str]:
 
 
 def _entry(row: dict[str, str]) -> PoolEntry:
-    recipe = {"pretraining": row["pretraining"], "finetune_dataset": "in1k", "recipe": _published(row)}
+    published_as = f'{{"published_name": "{row["published_name"]}", "published_top1": {row["top1"]}}}'
+    recipe = {"pretraining": row["pretraining"], "finetune_dataset": "in1k", "recipe": published_as}
     return PoolEntry(row["timm"], row["timm"], published=f"timm's hub, {row['timm']}", recipe=recipe)
-
-
-def _published(row: dict[str, str]) -> str:
-    return f'{{"published_name": "{row["published_name"]}", "published_top1": {row["top1"]}}}'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from extract.models import ModelSpec
 from extract.models.sources import published_facts, source_of_file
-from extract.pools.recipe_file import recipes_beside
+from extract.pools.recipe_file import TABLE_NAME, read_recipes
 from featurestore.errors import InputError
 from featurestore.names import suggest_slug
 
@@ -119,5 +119,6 @@ def _named(
         return spec_from_name(architecture or model, kwargs, recipes.get(model), suggest_slug(model))
     if not path.is_file():
         raise InputError(f"There is no checkpoint {model}.")
-    recipe = recipes.get(path.stem) or recipes_beside(path).get(path.stem)
+    beside = path.parent / TABLE_NAME
+    recipe = recipes.get(path.stem) or (read_recipes(beside).get(path.stem) if beside.is_file() else None)
     return spec_from_file(path, architecture, kwargs, recipe)

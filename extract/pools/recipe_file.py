@@ -33,12 +33,6 @@ def read_recipes(file: Path) -> dict[str, dict[str, Any]]:
     return {name: soups_recipe(entry, f"{file}, {name}") for name, entry in table.items()}
 
 
-def recipes_beside(checkpoint: Path) -> dict[str, dict[str, Any]]:
-    """The table in a checkpoint's folder, if there is one."""
-    file = checkpoint.parent / TABLE_NAME
-    return read_recipes(file) if file.is_file() else {}
-
-
 def soups_recipe(entry: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     """One model's recipe as columns of the `models` table; what has no column goes into its JSON.
 

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from extract.pools.entry import PoolEntry
 
 
-def _none() -> Mapping[str, str]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class NamedPool:
     """A shipped pool.
@@ -30,7 +26,7 @@ class NamedPool:
 
     name: str
     entries: Callable[[], Sequence[PoolEntry]]
-    unmapped: Callable[[], Mapping[str, str]] = _none
+    unmapped: Callable[[], Mapping[str, str]] = dict
 
 
 POOLS = {

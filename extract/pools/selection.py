@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from extract.pools.entry import PoolEntry, missing_lines, own_place, present
+from extract.pools.entry import PoolEntry, own_place
 from extract.pools.file import read_entries
 from extract.pools.naming import specs_from_options
 from extract.pools.recipe_file import read_recipes
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from extract.models import ModelSpec
 
 Item = TypeVar("Item")
+_LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,19 @@ def _pooled(entries: Sequence[PoolEntry], selection: Selection, say: Callable[[s
     if folder is None:
         pool = selection.pool or ""
         return [own_place(entry, Path(pool).parent if _is_file(pool) else None, pool) for entry in entries]
-    specs, missing = present(entries, folder)
-    for line in missing_lines(missing, len(entries), folder):
-        say(line)
-    if missing and not specs:
-        raise InputError(f"None of the {len(entries)} checkpoints of the pool is in {folder}.")
-    return specs
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder} with checkpoints.")
+    found = [(entry, entry.spec(folder)) for entry in entries]
+    missing = [entry for entry, spec in found if spec is None]
+    if missing:
+        say(f"{len(missing)} of {len(entries)} checkpoints are not in {folder}; get them from:")
+        for entry in missing[:_LISTED]:
+            say(f"  {entry.published or entry.file or entry.architecture}")
+        if len(missing) > _LISTED:
+            say(f"  and {len(missing) - _LISTED} more")
+        if len(missing) == len(entries):
+            raise InputError(f"None of the {len(entries)} checkpoints of the pool is in {folder}.")
+    return [spec for _, spec in found if spec]
 
 
 def _is_file(pool: str) -> bool:

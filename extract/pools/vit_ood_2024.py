@@ -28,7 +28,8 @@ FINETUNE_LRS = (0.01, 0.03)
 
 def entries() -> list[PoolEntry]:
     """The models; neighbours prepare images alike, so that a shard of every n-th has its share of each kind."""
-    return [_augreg(name) for name in augreg_names()] + [_finetune(row) for row in _finetunes()]
+    text = resources.files("extract.pools").joinpath("soups_2022.csv").read_text(encoding="utf-8")
+    return [_augreg(name) for name in augreg_names()] + [_finetune(row) for row in csv.DictReader(text.splitlines())]
 
 
 def augreg_names() -> list[str]:
@@ -52,13 +53,6 @@ def _augreg(name: str) -> PoolEntry:
 def _finetune(row: dict[str, str]) -> PoolEntry:
     file = f"{row['model']}.pt"
     cells = {name: value for name, value in row.items() if value and name != "model"}
-    numbers = {name: float(value) for name, value in cells.items() if name not in {"aug", "info"}}
-    texts = {name: value for name, value in cells.items() if name in {"aug", "info"}}
-    recipe = {"pretraining": "clip-openai", "finetune_dataset": "in1k", **soups_recipe({**texts, **numbers})}
+    said = {name: value if name in {"aug", "info"} else float(value) for name, value in cells.items()}
+    recipe = {"pretraining": "clip-openai", "finetune_dataset": "in1k", **soups_recipe(said)}
     return PoolEntry(row["model"], ARCHITECTURES[768, 32], file, f"{RELEASE}/{file}", recipe=recipe)
-
-
-def _finetunes() -> csv.DictReader[str]:
-    """The finetunes' recipes, as their paper published them."""
-    text = resources.files("extract.pools").joinpath("soups_2022.csv").read_text(encoding="utf-8")
-    return csv.DictReader(text.splitlines())

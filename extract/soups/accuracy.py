@@ -52,11 +52,6 @@ class Evaluation:
         check_unchanged(dataset, listing)
         return cls(dataset, listing, options, device)
 
-    @property
-    def digest(self) -> str:
-        """What judges: the dataset's samples."""
-        return self.dataset.digest
-
     def accuracies(self, specs: Sequence[ModelSpec]) -> list[float]:
         """The share of readable samples whose label has the largest logit, by model; models share the decoding.
 

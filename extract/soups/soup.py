@@ -88,7 +88,7 @@ def make_soup(lake: Lake, members: Sequence[ModelSpec], soup: SoupOptions, optio
     check_members(members)
     ordered = sorted(members, key=lambda spec: (spec.weights_sha256, spec.name))
     judge = None if soup.on is None else Evaluation.of(lake, soup.on, options, split_devices(options.device)[0])
-    order = {"kind": soup.kind, "of": [spec.weights_sha256 for spec in ordered], "on": judge and judge.digest}
+    order = {"kind": soup.kind, "of": [spec.weights_sha256 for spec in ordered], "on": judge and judge.dataset.digest}
     note = _existing(soup.file, order, replacing=options.replacing)
     if note is None:
         chosen = ordered if judge is None else _greedy(ordered, soup, judge, say)

@@ -28,9 +28,9 @@ def test_a_process_of_a_device_loads_a_model_once_for_all_passes(lake: Lake, ima
     units = [Unit(plan(lake, [spec], [read_dataset(lake, name)], options)[0], [0], options) for name in ("val", "more")]
     assert spec.checkpoint is not None
     with on_devices(["cpu"]) as run:
-        ((_, first),) = run(lake.location, units[:1], lambda _: None)
+        (first,) = run(lake.location, units[:1], lambda _: None)
         spec.checkpoint.unlink()
-        ((_, second),) = run(lake.location, units[1:], lambda _: None)
+        (second,) = run(lake.location, units[1:], lambda _: None)
     assert first.fragments["tiny"][0].rows == second.fragments["tiny"][0].rows == 15
 
 
@@ -85,5 +85,5 @@ def test_processes_of_devices_decode_in_their_share_of_the_cores(
     options = Options(device="cpu", fragment_rows=10_000)
     unit = Unit(plan(lake, [spec], [row], options)[0], [0], options)
     with on_devices(["cpu", "cpu"]) as run:
-        assert [written for _, written in run(lake.location, [unit], lambda _: None)] == ["written"]
+        assert list(run(lake.location, [unit], lambda _: None)) == ["written"]
     assert [unit.options.workers for unit in told] == [4]
