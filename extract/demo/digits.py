@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
 HELD_OUT = (3, 4, 9)
 IMAGE_SIZE = 32
@@ -106,13 +105,9 @@ def _plan(folders: DigitFolders, digits: NDArray[np.int64]) -> Iterator[tuple[Pa
 
 
 def _png(image: NDArray[np.float64]) -> bytes:
-    buffer = io.BytesIO()
-    _enlarge(image).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _enlarge(image: NDArray[np.float64]) -> Image:
     from PIL import Image
 
     brightness = np.round(image * (255 / BRIGHTEST)).astype(np.uint8)
-    return Image.fromarray(brightness).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    Image.fromarray(brightness).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -42,16 +42,16 @@ def commands(folder: Path, pool: Path) -> list[Sequence[str]]:
     """The commands of the demo, as a user would type them."""
     lake = ["--lake", str(folder / "lake")]
     images = folder / "images"
-    datasets = {"digits-fit": "fit", "digits-id": "id", "near-ood": "ood", "unit-tests": "ood"}
-    locations = {
-        "digits-fit": images / "fit",
-        "digits-id": images / "id",
-        "near-ood": images / "near-ood",
-        "unit-tests": folder / "unit-tests" / "NINCO_OOD_unit_tests",
+    datasets = {
+        "digits-fit": (images / "fit", "fit"),
+        "digits-id": (images / "id", "id"),
+        "near-ood": (images / "near-ood", "ood"),
+        "unit-tests": (folder / "unit-tests" / "NINCO_OOD_unit_tests", "ood"),
     }
+    added = [["dataset", "add", name, str(place), "--role", role, *lake] for name, (place, role) in datasets.items()]
     return [
         ["unit-tests", str(folder / "unit-tests"), "--images", str(images / "id"), "--per-kind", str(_PER_KIND)],
-        *(["dataset", "add", name, str(locations[name]), "--role", role, *lake] for name, role in datasets.items()),
+        *added,
         ["extract", "--pool", str(pool), *(text for name in datasets for text in ("--dataset", name)), *lake],
         ["score", *lake],
         ["ask", "best_detector", *lake],

@@ -9,24 +9,24 @@ import json
 import math
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from timm.data.config import resolve_data_config
-from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 
 from extract.datasets import Origin, list_samples
 from extract.demo.recipes import ARCHITECTURE, MODEL_KWARGS, POOL, PRETRAIN_LR, Recipe, pool_row
 from extract.images import read_rgb
+from extract.models import ModelSpec
 from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from extract.datasets import Listing
@@ -65,15 +65,16 @@ def train_pool(
         InputError: If a folder has no images.
     """
     out.mkdir(parents=True, exist_ok=True)
-    folders = _Folders(read_folder(pretrain), read_folder(fit), read_folder(id_test))
-    missing = []
+    folders = [read_folder(folder) for folder in (pretrain, fit, id_test)]
+    missing = {}
     for recipe in recipes:
-        if _stored_digest(out / recipe.checkpoint) == folders.recipe_digest(recipe):
+        digest = _recipe_digest(recipe, pretrain=folders[0].digest, fit=folders[1].digest)
+        if _stored_digest(out / recipe.checkpoint) == digest:
             say(f"{recipe.name}: reused")
         else:
-            missing.append(recipe)
+            missing[recipe] = digest
     if missing:
-        _train_missing(missing, folders, out, say)
+        _train_missing(missing, [load_samples(folder) for folder in folders], out, say)
     return _write_pool(recipes, out)
 
 
@@ -123,13 +124,9 @@ class Samples:
 def load_samples(images: LabelledFolder) -> Samples:
     """Preprocess every image once, the way that timm resolves for the architecture and extraction repeats."""
     listing = images.listing
-    classes = len(listing.label_of_class)
-    with reproducible():
-        model = create_model(classes)
-    config: dict[str, Any] = resolve_data_config({"input_size": (3, 32, 32)}, model=model, use_test_size=True)
-    transform = create_transform(**config, is_training=False)
+    transform = ModelSpec("demo", ARCHITECTURE, model_kwargs=MODEL_KWARGS).transform()
     pixels = [transform(read_rgb(images.folder / path)) for path in listing.paths]
-    return Samples(torch.stack(pixels), torch.tensor(listing.labels), classes)
+    return Samples(torch.stack(pixels), torch.tensor(listing.labels), len(listing.label_of_class))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +160,13 @@ def reproducible() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def create_model(classes: int, dropout: float = 0.0) -> nn.Module:
-    """A freshly initialised model of the pool.
-
-    timm's default initialisation suits widths of ImageNet models; at width 64 it learns several times slower than the
-    Xavier one of the original JAX code.
-    """
-    shape: dict[str, Any] = MODEL_KWARGS | {"num_classes": classes}
-    model: nn.Module = timm.create_model(
-        ARCHITECTURE, pretrained=False, weight_init="jax", drop_rate=dropout, pos_drop_rate=dropout, **shape
-    )
-    return model
-
-
 def train(model: nn.Module, samples: Samples, schedule: Schedule) -> None:
     """Train a model in place with cross-entropy; run it inside `reproducible`."""
     steps = schedule.epochs * math.ceil(len(samples.labels) / BATCH_SIZE)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=schedule.weight_decay, betas=BETAS, fused=True)
     model.train()
-    for step, batch in enumerate(_batches(len(samples.labels), schedule.epochs)):
+    orders = (torch.randperm(len(samples.labels)) for _ in range(schedule.epochs))
+    for step, batch in enumerate(batch for order in orders for batch in torch.split(order, BATCH_SIZE)):
         for group in optimizer.param_groups:
             group["lr"] = schedule.lr(step, steps)
         optimizer.zero_grad()
@@ -198,67 +183,51 @@ def accuracy(model: nn.Module, samples: Samples) -> float:
     return float(hits.double().mean())
 
 
-def _batches(count: int, epochs: int) -> Iterator[Tensor]:
-    for _ in range(epochs):
-        yield from torch.split(torch.randperm(count), BATCH_SIZE)
+def _trainer(pretrain: Samples, fit: Samples) -> Callable[[Recipe], nn.Module]:
+    """What trains a recipe's model from its random or pretrained start; the same one every time."""
 
+    @cache
+    def backbone(schedule: Schedule, dropout: float) -> dict[str, Tensor]:
+        state = _trained(pretrain, schedule, dropout, {}).state_dict()
+        return {name: tensor for name, tensor in state.items() if not name.startswith("head.")}
 
-@dataclass(frozen=True, slots=True)
-class Trainer:
-    """Trains recipes on given images.
+    def train_recipe(recipe: Recipe) -> nn.Module:
+        pretraining = Schedule(recipe.pretrain_epochs, PRETRAIN_LR, recipe.weight_decay)
+        start = backbone(pretraining, recipe.dropout) if recipe.pretraining == "digits10" else {}
+        finetuning = Schedule(recipe.finetune_epochs, recipe.finetune_lr, recipe.weight_decay)
+        return _trained(fit, finetuning, recipe.dropout, start)
 
-    Attributes:
-        pretrain: All ten digits.
-        fit: The in-distribution digits.
-        backbones: Pretrained weights by what they depend on, filled as recipes ask for them.
-    """
-
-    pretrain: Samples
-    fit: Samples
-    backbones: dict[tuple[Schedule, float], dict[str, Tensor]] = field(default_factory=dict)
-
-    def train(self, recipe: Recipe) -> nn.Module:
-        """A model trained from its random or pretrained start; the same one every time."""
-        start = self._backbone(recipe) if recipe.pretraining == "digits10" else {}
-        schedule = Schedule(recipe.finetune_epochs, recipe.finetune_lr, recipe.weight_decay)
-        return _trained(self.fit, schedule, recipe.dropout, start)
-
-    def _backbone(self, recipe: Recipe) -> dict[str, Tensor]:
-        key = Schedule(recipe.pretrain_epochs, PRETRAIN_LR, recipe.weight_decay), recipe.dropout
-        if key not in self.backbones:
-            model = _trained(self.pretrain, *key, start={})
-            self.backbones[key] = {
-                name: tensor for name, tensor in model.state_dict().items() if not name.startswith("head.")
-            }
-        return self.backbones[key]
+    return train_recipe
 
 
 def _trained(samples: Samples, schedule: Schedule, dropout: float, start: dict[str, Tensor]) -> nn.Module:
+    """A model of the pool, trained from a start, or where that has no weights from freshly initialised ones.
+
+    timm's default initialisation suits widths of ImageNet models; at width 64 it learns several times slower than the
+    Xavier one of the original JAX code.
+    """
+    shape: dict[str, Any] = MODEL_KWARGS | {"num_classes": samples.classes}
     with reproducible():
-        model = create_model(samples.classes, dropout)
+        model: nn.Module = timm.create_model(
+            ARCHITECTURE, pretrained=False, weight_init="jax", drop_rate=dropout, pos_drop_rate=dropout, **shape
+        )
         model.load_state_dict(model.state_dict() | start)
         train(model, samples, schedule)
     return model
 
 
-@dataclass(frozen=True, slots=True)
-class _Folders:
-    pretrain: LabelledFolder
-    fit: LabelledFolder
-    id_test: LabelledFolder
-
-    def recipe_digest(self, recipe: Recipe) -> str:
-        """sha256 over everything on which the weights depend, the versions of the libraries excepted."""
-        ingredients = {
-            "version": TRAINING_VERSION,
-            "architecture": ARCHITECTURE,
-            "model_kwargs": MODEL_KWARGS,
-            "recipe": asdict(recipe),
-            "pretrain_lr": PRETRAIN_LR,
-            "pretrain": self.pretrain.digest,
-            "fit": self.fit.digest,
-        }
-        return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+def _recipe_digest(recipe: Recipe, *, pretrain: str, fit: str) -> str:
+    """sha256 over everything on which the weights depend, the versions of the libraries excepted."""
+    ingredients = {
+        "version": TRAINING_VERSION,
+        "architecture": ARCHITECTURE,
+        "model_kwargs": MODEL_KWARGS,
+        "recipe": asdict(recipe),
+        "pretrain_lr": PRETRAIN_LR,
+        "pretrain": pretrain,
+        "fit": fit,
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
 
 
 def _stored_digest(checkpoint: Path) -> str | None:
@@ -269,14 +238,16 @@ def _stored_digest(checkpoint: Path) -> str | None:
         return None
 
 
-def _train_missing(recipes: Sequence[Recipe], folders: _Folders, out: Path, say: Callable[[str], None]) -> None:
-    trainer = Trainer(load_samples(folders.pretrain), load_samples(folders.fit))
-    id_test = load_samples(folders.id_test)
-    for recipe in recipes:
+def _train_missing(
+    missing: Mapping[Recipe, str], folders: Sequence[Samples], out: Path, say: Callable[[str], None]
+) -> None:
+    pretrain, fit, id_test = folders
+    train_recipe = _trainer(pretrain, fit)
+    for recipe, digest in missing.items():
         started = time.monotonic()
-        model = trainer.train(recipe)
-        metadata = {"recipe_digest": folders.recipe_digest(recipe)}
-        write_whole(out / recipe.checkpoint, save(model.state_dict(), metadata), scratch=out)
+        model = train_recipe(recipe)
+        content = save(model.state_dict(), {"recipe_digest": digest})
+        write_whole(out / recipe.checkpoint, content, scratch=out)
         seconds = time.monotonic() - started
         say(f"{recipe.name}: trained in {seconds:.1f} s, accuracy {accuracy(model, id_test):.1%}")
 

@@ -5,9 +5,10 @@ Every kind is painted in the same order: base noise, then a filter, then a scale
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -150,14 +151,6 @@ def _blurred_uniform(image: Pixels, generator: np.random.Generator) -> Pixels:
     return blur(_uniform(image, generator), generator.choice(LOW_FREQUENCY_SIGMAS))
 
 
-def _low_frequency(image: Pixels, generator: np.random.Generator) -> Pixels:
-    return _stretch(_blurred_uniform(image, generator), None)
-
-
-def _low_frequency_per_channel(image: Pixels, generator: np.random.Generator) -> Pixels:
-    return _stretch(_blurred_uniform(image, generator), (0, 1))
-
-
 def _low_frequency_colours(image: Pixels, generator: np.random.Generator) -> Pixels:
     noise = _blurred_uniform(image, generator)
     noise -= np.quantile(noise, 0.025, axis=(0, 1))
@@ -189,11 +182,7 @@ def _tricolour_primary(image: Pixels, generator: np.random.Generator) -> Pixels:
 
 
 def _many_stripes(image: Pixels, generator: np.random.Generator, axis: int) -> Pixels:
-    return stripes(image.shape, generator.random((_choose(STRIPE_COUNTS, generator), 3)), axis)
-
-
-def _choose(counts: Sequence[int], generator: np.random.Generator) -> int:
-    return int(generator.choice(counts))
+    return stripes(image.shape, generator.random((int(generator.choice(STRIPE_COUNTS)), 3)), axis)
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -203,8 +192,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "Rademacher": Kind("every value 0 or 1, with equal chance", _rademacher),
         "pixel_perm": Kind("the pixels of the source image in random order", _permuted),
         "low_freq_pixel_perm": Kind("the same, blurred", _blurred_permuted),
-        "low_freq": Kind("strongly blurred uniform noise, stretched to the full range", _low_frequency),
-        "low_freq_channelfullscale": Kind("the same, each channel stretched alone", _low_frequency_per_channel),
+        "low_freq": Kind(
+            "strongly blurred uniform noise, stretched to the full range",
+            lambda image, generator: _stretch(_blurred_uniform(image, generator), None),
+        ),
+        "low_freq_channelfullscale": Kind(
+            "the same, each channel stretched alone",
+            lambda image, generator: _stretch(_blurred_uniform(image, generator), (0, 1)),
+        ),
         "low_freq_colorrange": Kind("the same, within a narrow range of colours", _low_frequency_colours),
         "blobs": Kind("blurred dots, cut off below three quarters", _blobs),
         "black": Kind("all 0", lambda image, _: _constant(image, 0)),
@@ -213,11 +208,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "monochrome": Kind("one random colour", lambda image, generator: _constant(image, generator.random(3))),
         "tricolour": Kind("three stripes of random colours, lying or standing", _tricolour),
         "tricolour_primary": Kind("the same, every value of a colour 0 or 1", _tricolour_primary),
-        "horizontal_stripes": Kind(
-            "4 to 20 lying stripes of random colours", lambda image, generator: _many_stripes(image, generator, 0)
-        ),
-        "vertical_stripes": Kind(
-            "4 to 20 standing stripes of random colours", lambda image, generator: _many_stripes(image, generator, 1)
-        ),
+        "horizontal_stripes": Kind("4 to 20 lying stripes of random colours", partial(_many_stripes, axis=0)),
+        "vertical_stripes": Kind("4 to 20 standing stripes of random colours", partial(_many_stripes, axis=1)),
     }
 )

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 FINISHED = "unit_tests.json"
 UNFINISHED = "unit_tests.unfinished.json"
+_DIFFERENCES = {
+    "seed": "of seed {}, not seed {}",
+    "per_kind": "with {} images per kind, not {}",
+    "images": "drawn from other images ({} then, {} now)",
+    "digest": "drawn from other images (as many, but their names or sizes differ)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +95,10 @@ def _require_vacant(out: Path) -> None:
 
 
 def _require_same(out: Path, found: Record, wanted: Record) -> None:
-    for name in ("seed", "per_kind", "images", "digest"):
+    for name, difference in _DIFFERENCES.items():
         before, now = getattr(found, name), getattr(wanted, name)
         if before != now:
-            raise InputError(f"{out} already holds unit-tests {_difference(name, before, now)}; {_way_out(out)}")
-
-
-def _difference(name: str, before: object, now: object) -> str:
-    match name:
-        case "seed":
-            return f"of seed {before}, not seed {now}"
-        case "per_kind":
-            return f"with {before} images per kind, not {now}"
-        case "images":
-            return f"drawn from other images ({before} then, {now} now)"
-        case _:
-            return "drawn from other images (as many, but their names or sizes differ)"
+            raise InputError(f"{out} already holds unit-tests {difference.format(before, now)}; {_way_out(out)}")
 
 
 def _way_out(out: Path) -> str:

@@ -98,10 +98,12 @@ def write_unit_tests(
         StorageError: the disk refused a file; what was written is reused by the next run.
     """
     chosen = _choose(kinds)
-    _require_numbers(per_kind, seed)
+    if per_kind < 1:
+        raise InputError(f"--per-kind is {per_kind}; each kind needs at least 1 image")
+    if seed < 0:
+        raise InputError(f"the seed is {seed}; choose one that is not negative")
     sources = list_images(images)
-    _require_apart(out, images)
-    _require_enough(sources, per_kind)
+    _require_usable(sources, out, per_kind)
     record = reconcile(out, Record(seed, per_kind, len(sources.names), sources.digest, chosen))
     planned = plan(record.kinds, record.images, per_kind)
     missing = [image for image in planned if not (out / image.location).is_file()]
@@ -163,24 +165,12 @@ def _choose(kinds: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in kinds)
 
 
-def _require_numbers(per_kind: int, seed: int) -> None:
-    if per_kind < 1:
-        raise InputError(f"--per-kind is {per_kind}; each kind needs at least 1 image")
-    if seed < 0:
-        raise InputError(f"the seed is {seed}; choose one that is not negative")
-
-
-def _require_apart(out: Path, images: Path) -> None:
-    if (out / FOLDER).resolve().is_relative_to(images.resolve()):
-        raise InputError(f"{out} lies in {images}, whose images it is drawn from; choose a folder outside of it")
-
-
-def _require_enough(sources: SourceImages, per_kind: int) -> None:
-    number = len(sources.names)
+def _require_usable(sources: SourceImages, out: Path, per_kind: int) -> None:
+    root, number = sources.root, len(sources.names)
+    if (out / FOLDER).resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{out} lies in {root}, whose images it is drawn from; choose a folder outside of it")
     if number < per_kind:
-        raise InputError(
-            f"{sources.root} holds {number} images, fewer than {per_kind} per kind; use --per-kind {number}"
-        )
+        raise InputError(f"{root} holds {number} images, fewer than {per_kind} per kind; use --per-kind {number}")
 
 
 def _require_decodable(sources: SourceImages, missing: Sequence[PlannedImage]) -> None:
@@ -203,7 +193,11 @@ def _draw_all(
 
 
 def _finish(out: Path, record: Record, planned: Iterable[PlannedImage]) -> None:
-    _write(out / TABLE, _table(planned))
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(HEADER)
+    rows.writerows((image.location, image.kind) for image in planned)
+    _write(out / TABLE, text.getvalue().encode())
     _write(out / FINISHED, record.to_json().encode())
     (out / UNFINISHED).unlink(missing_ok=True)
 
@@ -214,14 +208,6 @@ def _draw(out: Path, sources: SourceImages, seed: int, image: PlannedImage) -> N
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, format=image.format)
     _write(out / image.location, encoded.getbuffer())
-
-
-def _table(planned: Iterable[PlannedImage]) -> bytes:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(HEADER)
-    rows.writerows((image.location, image.kind) for image in planned)
-    return text.getvalue().encode()
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:

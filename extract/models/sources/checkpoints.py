@@ -82,18 +82,9 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, archit
     """Load a state dict into a model, every parameter of it.
 
     Raises:
-        InputError: Its parameters are not the architecture's.
-    """
-    check_fits(model, {name: tuple(value.shape) for name, value in state.items()}, path, architecture)
-    model.load_state_dict(state, strict=True)
-
-
-def check_fits(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Path, architecture: str) -> None:
-    """Raise if a checkpoint's parameters are not exactly the model's.
-
-    Raises:
         InputError: Parameters are missing, unexpected, or of another shape; the message names the first of each.
     """
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     missing = [name for name in own if name not in shapes]
     unexpected = [name for name in shapes if name not in own]
@@ -107,6 +98,7 @@ def check_fits(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Pa
         raise InputError(
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {'; '.join(filter(None, faults))}."
         )
+    model.load_state_dict(state, strict=True)
 
 
 def _listed(what: str, names: list[str]) -> str:
@@ -140,16 +132,6 @@ def _read_torch(path: Path, *, mapped: bool = False) -> Any:
         raise InputError(f"Cannot read {path} as a PyTorch checkpoint: {first_line(error)}.") from error
 
 
-def read_arrays(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays of an `.npz` checkpoint, by name; every array is read once.
-
-    Raises:
-        InputError: The file is no `.npz`, or holds Python objects.
-    """
-    with plain_arrays(path) as arrays:
-        return {name: arrays[name].shape for name in arrays.files}
-
-
 def npz_classes(path: Path) -> int | None:
     """The outputs of the head in an AugReg `.npz` file; None if it has no head.
 
@@ -180,7 +162,8 @@ def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
     Raises:
         InputError: The file cannot be read, or its arrays are not the architecture's.
     """
-    shapes = read_arrays(path)
+    with plain_arrays(path) as arrays:
+        shapes = {name: arrays[name].shape for name in arrays.files}
     if not hasattr(model, "load_pretrained"):
         raise InputError(f"{path} is in the .npz layout of the ViT papers, which {architecture} cannot load.")
     kernel = shapes.get("head/kernel")

@@ -110,9 +110,8 @@ def read_clip(path: Path) -> dict[str, Tensor]:
     prefix = _prefix({name: tuple(value.shape) for name, value in state.items()})
     if prefix is None:
         raise InputError(f"{path} does not have OpenAI CLIP's names: expected model.visual.{_MARK} and others.")
-    root = prefix.removesuffix("visual.")
-    ours = {name: value for name, value in state.items() if not _of_text_tower(name, root)}
-    return dict(_renamed(name, value, prefix) for name, value in ours.items())
+    text_tower = tuple(prefix.removesuffix("visual.") + part for part in _TEXT_TOWER)
+    return dict(_renamed(name, value, prefix) for name, value in state.items() if not name.startswith(text_tower))
 
 
 def _facts(path: Path) -> Facts:
@@ -147,10 +146,6 @@ def _load(weights: Weights) -> nn.Module:
 
 def _prefix(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     return next((prefix for prefix in _PREFIXES if f"{prefix}{_MARK}" in shapes), None)
-
-
-def _of_text_tower(name: str, root: str) -> bool:
-    return name.startswith(tuple(root + part for part in _TEXT_TOWER))
 
 
 def _renamed(name: str, value: Tensor, prefix: str) -> tuple[str, Tensor]:

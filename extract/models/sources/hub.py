@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import timm
 
@@ -28,19 +28,13 @@ def published_facts(architecture: str) -> Facts:
     return Facts(recipe=parsed.recipe) if parsed else Facts()
 
 
-def _cfg(weights: Weights) -> Any:
-    """What timm knows of published weights."""
+def _load(weights: Weights) -> nn.Module:
     check_known(weights.architecture)
     cfg = timm.get_pretrained_cfg(weights.architecture)
     if cfg is None or not cfg.has_weights:
         raise InputError(
             f"timm publishes no weights of {weights.architecture}: give a checkpoint file as --model, with --architecture."
         )
-    return cfg
-
-
-def _load(weights: Weights) -> nn.Module:
-    cfg = _cfg(weights)
     classes = weights.model_kwargs.get("num_classes", cfg.num_classes)
     if classes not in {0, cfg.num_classes}:
         raise InputError(

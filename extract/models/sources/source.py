@@ -65,10 +65,6 @@ class Facts:
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _nothing(_: Path) -> Facts:
-    return Facts()
-
-
 Recognise: TypeAlias = Callable[["Path"], bool]
 Load: TypeAlias = Callable[["Weights"], "nn.Module"]
 
@@ -91,6 +87,6 @@ class WeightsSource:
     recognise: Recognise
     build: Load
     load: Load
-    facts: Callable[[Path], Facts] = _nothing
+    facts: Callable[[Path], Facts] = lambda _: Facts()
     feature: str = FEATURE
     normalizes: bool = False
