@@ -39,7 +39,7 @@ def test_what_the_lake_holds_is_a_hit_and_no_task(lake: Lake, images: Path, spec
     run_job(lake, [spec], ["first"], FULL, lambda _: None)
     tasks, hits = plan(lake, [spec], rows, FULL)
     assert hits == [{"model": "tiny", "dataset": "first"}]
-    assert [task.key for task in tasks] == [{"model": "tiny", "dataset": "second"}]
+    assert [task.target.key for task in tasks] == [{"model": "tiny", "dataset": "second"}]
 
 
 def test_passes_share_images_among_models_that_prepare_them_alike(lake: Lake, images: Path, spec: ModelSpec) -> None:
