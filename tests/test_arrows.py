@@ -44,7 +44,7 @@ PLAN = {
     "extract": "",
     "extract.datasets": "extract.datasets.formats featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "extract.datasets.formats": "featurestore.errors featurestore.names",
-    "extract.demo": "extract.datasets extract.images featurestore.errors featurestore.staging",
+    "extract.demo": "extract.datasets extract.images extract.models featurestore.errors featurestore.staging",
     "extract.images": "extract.datasets featurestore.errors featurestore.lake featurestore.machine",
     "extract.job": "extract.datasets extract.images extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.ray_cluster featurestore.storage",
     "extract.models": "extract.images extract.models.sources featurestore.errors featurestore.layout",
