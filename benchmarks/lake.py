@@ -29,8 +29,8 @@ from featurestore.layout import paths
 from featurestore.layout.manifest import Fragment, Manifest, to_json
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
-from featurestore.partitions.background import FragmentWriter
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
+from featurestore.partitions.writing import FragmentWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

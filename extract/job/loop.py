@@ -13,8 +13,8 @@ import pyarrow as pa
 from extract.images.loader import image_batches
 from extract.job.plan import batches_of, fragment_ranges
 from featurestore.partitions import derived_logits, writing
-from featurestore.partitions.background import FragmentWriter
 from featurestore.partitions.encoding import as_stored, vector_array
+from featurestore.partitions.writing import FragmentWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from featurestore.errors import LakeError
 from featurestore.layout import paths
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest
     from featurestore.layout.tables import Table
     from featurestore.storage import Storage, StoredObject
+
+    Aged: TypeAlias = tuple[StoredObject, datetime]
 
 _WORKERS = 16
 _NOW = datetime.max.replace(tzinfo=UTC)
@@ -105,7 +107,7 @@ def stored_partitions(storage: Storage, table: Table) -> list[StoredPartition]:
 
 def unnamed(
     partition: StoredPartition, current: Manifest | None, superseded: Mapping[int, Manifest | None]
-) -> list[tuple[StoredObject, datetime]]:
+) -> list[Aged]:
     """The garbage of one partition, manifests first, each with the moment since which it is garbage.
 
     Args:
@@ -123,11 +125,9 @@ def unnamed(
     return [(entry, max(entry.modified, since[entry.key])) for entry in old] + _by_age(partition, fragments, since)
 
 
-def _garbage(
-    storage: Storage, table: str, partitions: Sequence[StoredPartition]
-) -> list[tuple[StoredObject, datetime]]:
+def _garbage(storage: Storage, table: str, partitions: Sequence[StoredPartition]) -> list[Aged]:
     current = {manifest.folder: manifest for manifest in snapshot.current(storage, TABLES[table])}
-    found: list[tuple[StoredObject, datetime]] = []
+    found: list[Aged] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
         for partition in partitions:
             newest = current.get(partition.folder)
@@ -160,7 +160,7 @@ def _superseded_at(
 
 def _by_age(
     partition: StoredPartition, fragments: Mapping[str, StoredObject], since: Mapping[str, datetime]
-) -> list[tuple[StoredObject, datetime]]:
+) -> list[Aged]:
     """Fragments with their ages: those of one job are as young as its youngest."""
     youngest: dict[str, datetime] = {}
     for key, entry in partition.fragments.items():

@@ -15,13 +15,10 @@ from featurestore.names import pick
 from featurestore.query import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     import duckdb
     import polars as pl
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
-_FORMATS: Mapping[str, Callable[[pl.DataFrame], str]]
 
 
 def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:

@@ -1,7 +1,7 @@
 """Partitions: reading and writing what one manifest names.
 
-What is slow to import is imported by its path, so that questions are answered without it: `writing` and `background` need
-all of Parquet, `scanning` needs polars.
+What is slow to import is imported by its path, so that questions are answered without it: `writing` needs all of Parquet,
+`scanning` polars.
 """
 
 from featurestore.partitions import derived_logits, reading, snapshot

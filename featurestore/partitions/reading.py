@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Fragment, Manifest, Part
     from featurestore.storage import Storage
 
+    Block: TypeAlias = tuple[NDArray[Any], ...]
+    ReadBlock: TypeAlias = Callable[[], Block]
+
 # Row groups decoded beside the consumer: each is some megabytes, and memory is bounded by this many of them.
 _DECODERS = 2
 
 
-def batches(
-    storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str], rows: int
-) -> Iterator[tuple[NDArray[Any], ...]]:
+def batches(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str], rows: int) -> Iterator[Block]:
     """Read a part's columns block by block, in row order; memory is bounded by a few blocks.
 
     Args:
@@ -46,7 +47,7 @@ def batches(
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
     with ThreadPoolExecutor(_DECODERS) as pool:
-        ahead: deque[Future[tuple[NDArray[Any], ...]]] = deque()
+        ahead: deque[Future[Block]] = deque()
         try:
             for group in _row_groups(storage, manifest, part, columns):
                 ahead.append(pool.submit(group))
@@ -60,9 +61,7 @@ def batches(
                 future.cancel()
 
 
-def pieces(
-    storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]
-) -> list[Callable[[], tuple[NDArray[Any], ...]]]:
+def pieces(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]) -> list[ReadBlock]:
     """Functions that each read some rows of a part, in row order: for readers that share the work among threads.
 
     Args:
@@ -75,7 +74,7 @@ def pieces(
         Functions of no argument, one for each row group or, where fragments are small, each fragment; each returns what
         `batches` yields, and raises what it raises.
     """
-    found: list[Callable[[], tuple[NDArray[Any], ...]]] = []
+    found: list[ReadBlock] = []
     for entry in (entry for entry in manifest.files(part) if entry[1].rows):
         small = entry[1].bytes <= snapshot.HASHED_BYTES
         found += [partial(_read_whole, storage, entry, columns)] if small else _groups_of(storage, entry, columns)
@@ -95,17 +94,13 @@ def read(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str
     return pa.concat_tables(tables)
 
 
-def _row_groups(
-    storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]
-) -> Iterator[Callable[[], tuple[NDArray[Any], ...]]]:
+def _row_groups(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]) -> Iterator[ReadBlock]:
     """Each row group of a part as a function that reads it; the fragments are checked here, in order."""
     for entry in manifest.files(part):
         yield from _groups_of(storage, entry, columns)
 
 
-def _groups_of(
-    storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]
-) -> Iterator[Callable[[], tuple[NDArray[Any], ...]]]:
+def _groups_of(storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]) -> Iterator[ReadBlock]:
     path, fragment = entry
     opener = snapshot.opener(storage, path, fragment)
     with snapshot.open_parquet(opener, path, fragment) as file:
@@ -115,14 +110,14 @@ def _groups_of(
         yield partial(_read_row_group, opener, path, metadata, index, list(columns))
 
 
-def _read_whole(storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]) -> tuple[NDArray[Any], ...]:
+def _read_whole(storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]) -> Block:
     groups = [read_group() for read_group in _groups_of(storage, entry, columns)]
     return tuple(np.concatenate(column) for column in zip(*groups, strict=True)) if len(groups) != 1 else groups[0]
 
 
 def _read_row_group(
     opener: Callable[[], pa.NativeFile], path: str, metadata: pq.FileMetaData, index: int, columns: list[str]
-) -> tuple[NDArray[Any], ...]:
+) -> Block:
     import pyarrow.parquet as pq
 
     try:
@@ -151,7 +146,7 @@ def _plain_vectors(
     }
 
 
-def _blocks(arrays: tuple[NDArray[Any], ...], rows: int) -> Iterator[tuple[NDArray[Any], ...]]:
+def _blocks(arrays: Block, rows: int) -> Iterator[Block]:
     for start in range(0, len(arrays[0]), rows):
         yield tuple(array[start : start + rows] for array in arrays)
 

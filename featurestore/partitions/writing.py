@@ -1,12 +1,13 @@
-"""Writing: fragments first, the manifest last, by exclusive create."""
+"""Writing: fragments first, the manifest last, by exclusive create; at once, or behind the producer."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from featurestore.partitions.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
 
     from featurestore.layout.tables import Table
     from featurestore.storage import Storage
@@ -210,14 +212,66 @@ def _create(storage: Storage, path: str, planned: Manifest) -> bool:
 
 def _whole(storage: Storage, target: Target, number: int) -> tuple[Fragment, dict[str, Any]] | None:
     """A stored fragment and its notes, or None if it is not a whole file."""
-    with contextlib.suppress(pa.ArrowException, ValueError, MissingError):
-        return _read_back(storage, target, number)
-    return None
-
-
-def _read_back(storage: Storage, target: Target, number: int) -> tuple[Fragment, dict[str, Any]]:
     path = target.fragment_path(number)
-    data = storage.get(f"{target.folder}/{path}")
-    metadata = pq.read_metadata(pa.BufferReader(data))
-    notes = json.loads((metadata.metadata or {}).get(_NOTES, b"{}"))
+    try:
+        data = storage.get(f"{target.folder}/{path}")
+        metadata = pq.read_metadata(pa.BufferReader(data))
+        notes = json.loads((metadata.metadata or {}).get(_NOTES, b"{}"))
+    except (pa.ArrowException, ValueError, MissingError):
+        return None
     return Fragment(path, metadata.num_rows, len(data), hashlib.sha256(data).hexdigest()), notes
+
+
+class FragmentWriter:
+    """Writes fragments in the background, in memory bounded by a few of them; a context manager.
+
+    One thread encodes a fragment while another stores the one before.
+
+    Args:
+        storage: The lake's storage.
+        room: How many fragments may wait or be under way; who hands over another one waits. Those who hand over several
+            at once, and must not wait for them, need room for all of these.
+    """
+
+    def __init__(self, storage: Storage, room: int = 2) -> None:
+        self._storage = storage
+        self._encoder = ThreadPoolExecutor(1)
+        self._storer = ThreadPoolExecutor(1)
+        self._room = Semaphore(room)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._encoder.shutdown(wait=True, cancel_futures=error is not None)
+        self._storer.shutdown(wait=True, cancel_futures=error is not None)
+
+    def submit(
+        self, target: Target, number: int, rows: Callable[[], pa.Table], notes: Mapping[str, Any] | None = None
+    ) -> Future[Fragment]:
+        """Write one fragment, once there is room; `rows` is called in the background.
+
+        Returns:
+            The fragment to come, or the error that writing it raised.
+        """
+        self._room.acquire()
+        written: Future[Fragment] = Future()
+        written.add_done_callback(lambda _: self._room.release())
+        self._encoder.submit(self._encode, written, target, number, rows, notes)
+        return written
+
+    def _encode(self, written: Future[Fragment], target: Target, number: int, *content: Any) -> None:
+        rows, notes = content
+        try:
+            table = rows()
+            self._storer.submit(self._store, written, target, number, encode_fragment(table, notes), table.num_rows)
+        except BaseException as error:  # noqa: BLE001 # it belongs to whoever waits for the fragment
+            written.set_exception(error)
+
+    def _store(self, written: Future[Fragment], target: Target, number: int, *content: Any) -> None:
+        try:
+            written.set_result(store_fragment(self._storage, target, number, *content))
+        except BaseException as error:  # noqa: BLE001 # it belongs to whoever waits for the fragment
+            written.set_exception(error)

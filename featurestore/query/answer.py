@@ -49,15 +49,14 @@ class Answer:
     def why_empty(self, location: str) -> list[str]:
         """Sentences that help where the answer has no rows: what the lake lacks, or which value it does not know."""
         read = sorted(catalog.views_behind(self.question.sql) & TABLES.keys() - {"failures"})
-        lacking = [
-            table for table in read if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall()
-        ]
-        makers = {_MADE_BY.get(table, "score") for table in lacking}
+        lacking: dict[str, list[str]] = {"dataset add": [], "extract": [], "score": []}
+        for table in read:
+            if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall():
+                lacking[_MADE_BY.get(table, "score")].append(table)
         lines = [
-            f"The lake at {location} has no {' and no '.join(t for t in lacking if _MADE_BY.get(t, 'score') == maker)} yet: "
-            f"`featurestore {maker}` makes them."
-            for maker in ("dataset add", "extract", "score")
-            if maker in makers
+            f"The lake at {location} has no {' and no '.join(tables)} yet: `featurestore {maker}` makes them."
+            for maker, tables in lacking.items()
+            if tables
         ]
         unknown = [line for name, value in self.parameters.items() for line in self._unknown(name, value, read)]
         return (

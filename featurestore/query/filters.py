@@ -164,14 +164,11 @@ class _Narrowing:
         kept = f"stored.kept_{self._kept}"
         self._kept += 1
         self._connection.execute(f"create table {kept} as select {', '.join(_ROW)} from {source} where {condition.sql}")
-        acts = False
-        for view in self._views:
-            part = _part(view, condition, kept)
-            if part:
-                self._sql[view].append(part)
-                acts = True
-        if not acts:
+        parts = {view: part for view in self._views if (part := _part(view, condition, kept))}
+        if not parts:
             raise self._idle(condition)
+        for view, part in parts.items():
+            self._sql[view].append(part)
 
     def _results_with(self, columns: Iterable[str]) -> str:
         """`results`, read once, with those columns of `models` that it lacks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from featurestore.errors import InputError
@@ -108,5 +108,5 @@ def parameter(name: str, type_: str, written: str, description: str) -> Paramete
     blank = Parameter(name, type_, None, description)
     listed = tuple(blank.parse(choice.strip()) for choice in choices.split(",")) if choices is not None else ()
     low, high = (blank.parse(end.strip() or None) for end in (range_ or ",").split(","))
-    limited = Parameter(name, type_, None, description, listed, low, high)
-    return Parameter(name, type_, limited.parse(None if default == "null" else default), description, listed, low, high)
+    limited = replace(blank, choices=listed, low=low, high=high)
+    return replace(limited, default=limited.parse(None if default == "null" else default))

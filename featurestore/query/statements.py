@@ -12,7 +12,7 @@ from featurestore.names import nearest
 from featurestore.query import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     import polars as pl
 
@@ -106,11 +106,9 @@ def question_result(
     values = dict(parameters) or None
     try:
         return connection.sql(question.sql, params=values)
-    except duckdb.IOException as error:
-        raise catalog.unreadable(error, location) from error
     except duckdb.Error as error:
         place = question.place(_with_line(connection, question, values, error))
-        raise InputError(f"{place}: DuckDB refuses the SQL: {_sentence(error, catalog.views())}") from error
+        raise _explained(error, f"{place}: DuckDB refuses the SQL", location) from error
 
 
 def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.DataFrame:
@@ -127,7 +125,7 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.Data
     try:
         frame: pl.DataFrame = relation.pl()
     except duckdb.Error as error:
-        raise _explained(error, f"cannot run {what}") from error
+        raise _explained(error, f"DuckDB cannot run {what}") from error
     return frame
 
 
@@ -135,7 +133,7 @@ def _split(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Stat
     try:
         return connection.extract_statements(text)
     except duckdb.Error as error:
-        raise _explained(error, "refuses the query") from error
+        raise _explained(error, "DuckDB refuses the query") from error
 
 
 def _run(
@@ -144,21 +142,21 @@ def _run(
     try:
         return connection.sql(statement.query)
     except duckdb.Error as error:
-        raise _explained(error, "refuses the query", location) from error
+        raise _explained(error, "DuckDB refuses the query", location) from error
 
 
 def _explained(error: duckdb.Error, verdict: str, location: str = "") -> LakeError:
-    """DuckDB's error as the lake's: files that cannot be read, or SQL on which DuckDB has a verdict."""
+    """DuckDB's error as the lake's: files that cannot be read, or SQL on which DuckDB has a verdict.
+
+    On an unknown table it names the nearest that there is, since DuckDB knows just those that are needed.
+    """
     if isinstance(error, duckdb.IOException):
         return catalog.unreadable(error, location)
-    known = [*catalog.views(), *(f"{question}()" for question in catalog.questions())]
-    return InputError(f"DuckDB {verdict}: {_sentence(error, known)}")
-
-
-def _sentence(error: duckdb.Error, known: Iterable[str]) -> str:
-    """DuckDB's sentence; on an unknown table the nearest that there is, since DuckDB knows just those that are needed."""
     unknown = _UNKNOWN_TABLE.search(str(error))
-    return f"there is no table {unknown[1]!r}: {nearest(unknown[1], known)}" if unknown else one_line(error)
+    if unknown is None:
+        return InputError(f"{verdict}: {one_line(error)}")
+    known = [*catalog.views(), *(f"{question}()" for question in catalog.questions())]
+    return InputError(f"{verdict}: there is no table {unknown[1]!r}: {nearest(unknown[1], known)}")
 
 
 def _with_line(

@@ -2,7 +2,6 @@
 
 from featurestore.storage.base import Storage, StoredObject
 from featurestore.storage.local import LocalStorage
-from featurestore.storage.opening import open_storage
-from featurestore.storage.remote import ObjectStorage
+from featurestore.storage.remote import ObjectStorage, open_storage
 
 __all__ = ["LocalStorage", "ObjectStorage", "Storage", "StoredObject", "open_storage"]

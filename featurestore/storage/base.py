@@ -45,6 +45,7 @@ class Storage(ABC):
     location: str
     folder: Path | None = None
 
+    @property
     @abstractmethod
     def _store(self) -> ObjectStore: ...
 
@@ -83,20 +84,20 @@ class Storage(ABC):
     def get(self, key: str) -> bytes:
         """Read an object whole."""
         with self._errors("read", key):
-            return bytes(obstore.get(self._store(), key).bytes())
+            return bytes(obstore.get(self._store, key).bytes())
 
     def size(self, key: str) -> int | None:
         """The object's size in bytes, or None if there is none."""
         try:
             with self._errors("look at", key):
-                return int(obstore.head(self._store(), key)["size"])
+                return int(obstore.head(self._store, key)["size"])
         except MissingError:
             return None
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix, in no particular order."""
         with self._errors("list", prefix):
-            for batch in obstore.list(self._store(), prefix):
+            for batch in obstore.list(self._store, prefix):
                 for meta in batch:
                     yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
 
@@ -108,7 +109,7 @@ class Storage(ABC):
         """Delete objects; a missing one is no error."""
         for key in keys:
             with contextlib.suppress(MissingError), self._errors("delete", key):
-                obstore.delete(self._store(), key)
+                obstore.delete(self._store, key)
 
     def _reason(self, error: Exception) -> str:
         """What went wrong, in a few words."""

@@ -35,13 +35,10 @@ class LocalStorage(Storage):
             raise InputError(f"The lake at {root} is a file: give a folder with --lake, or move the file away.")
 
     @cached_property
-    def _local(self) -> LocalStore:
+    def _store(self) -> ObjectStore:
         if not self.folder.is_dir():
             raise FileNotFoundError(self.folder)
         return LocalStore(prefix=self.folder)
-
-    def _store(self) -> ObjectStore:
-        return self._local
 
     def exists(self) -> bool:
         """Whether the folder exists."""

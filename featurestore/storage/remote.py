@@ -1,4 +1,4 @@
-"""A lake in an object store: S3 and what speaks it, Google Cloud Storage, Azure."""
+"""A lake in an object store: S3 and what speaks it, Google Cloud Storage, Azure; and which locations lie in one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import io
 import os
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import obstore
 import pyarrow as pa
@@ -14,8 +16,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedEr
 from obstore.store import from_url
 
 from featurestore.errors import InputError, first_line
-from featurestore.settings import Settings
+from featurestore.settings import Settings, read_settings
 from featurestore.storage.base import Storage
+from featurestore.storage.local import LocalStorage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,14 +40,26 @@ _REFUSED = re.compile("403 Forbidden|401 Unauthorized|SignatureDoesNotMatch|Inva
 _SILENT = re.compile("error sending request|operation timed out|Connect|error decoding response body")
 # Where nothing names credentials, they are looked for in the machine's own metadata service.
 _NO_CREDENTIALS = re.compile("CredentialProvider|/latest/api/token|/latest/meta-data/|169[.]254[.]169[.]254")
-_POLARS_NAMES = {
-    "endpoint": "aws_endpoint_url",
-    "region": "aws_region",
-    "access_key_id": "aws_access_key_id",
-    "secret_access_key": "aws_secret_access_key",
-    "session_token": "aws_session_token",
-    "virtual_hosted_style_request": "aws_virtual_hosted_style_request",
+_S3_VARIABLES = {
+    "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "access_key_id": ("AWS_ACCESS_KEY_ID",),
+    "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+    "session_token": ("AWS_SESSION_TOKEN",),
 }
+
+
+def open_storage(location: str) -> Storage:
+    """Open the storage of a lake: a folder, or a URL such as `s3://bucket/prefix`.
+
+    A lake elsewhere takes its endpoint from `featurestore.toml`, where that says one.
+
+    Raises:
+        InputError: The location is a file, a URL that no store knows, or the settings cannot be read.
+    """
+    if location.startswith("file://"):
+        return LocalStorage(Path(unquote(urlsplit(location).path)))
+    return ObjectStorage(location, read_settings()) if "://" in location else LocalStorage(Path(location))
 
 
 class ObjectStorage(Storage):
@@ -75,6 +90,7 @@ class ObjectStorage(Storage):
         store: ObjectStore = open_url(self.location, config=self._config or None, **options)
         return store
 
+    @property
     def _store(self) -> ObjectStore:
         return self._remote
 
@@ -128,7 +144,7 @@ class ObjectStorage(Storage):
     @property
     def polars_options(self) -> Mapping[str, str]:
         """The same settings under polars' names."""
-        options = {_POLARS_NAMES[name]: value for name, value in self._config.items() if name in _POLARS_NAMES}
+        options = {f"aws_{name}_url" if name == "endpoint" else f"aws_{name}": v for name, v in self._config.items()}
         return {**options, "allow_http": str(self._http["allow_http"]).lower()}
 
     def _reason(self, error: Exception) -> str:
@@ -176,22 +192,9 @@ class _RangeReader(io.RawIOBase):
 
 def _s3_config(settings: Settings) -> dict[str, str]:
     """The usual AWS variables, under what `featurestore.toml` says."""
-    variables = {
-        "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
-        "access_key_id": ("AWS_ACCESS_KEY_ID",),
-        "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
-        "session_token": ("AWS_SESSION_TOKEN",),
-    }
-    config = {}
-    for name, candidates in variables.items():
-        value = next((os.environ[variable] for variable in candidates if os.environ.get(variable)), None)
-        if value:
-            config[name] = value
-    config.update(
-        {name: value for name, value in (("endpoint", settings.endpoint), ("region", settings.region)) if value}
-    )
+    found = {n: next(filter(None, map(os.environ.get, names)), None) for n, names in _S3_VARIABLES.items()}
+    found["endpoint"] = settings.endpoint or found["endpoint"]
+    found["region"] = settings.region or found["region"] or "us-east-1"
     if settings.path_style is not None:
-        config["virtual_hosted_style_request"] = str(not settings.path_style).lower()
-    config.setdefault("region", "us-east-1")
-    return config
+        found["virtual_hosted_style_request"] = str(not settings.path_style).lower()
+    return {name: value for name, value in found.items() if value}

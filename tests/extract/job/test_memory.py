@@ -14,8 +14,7 @@ import pytest
 
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
-from featurestore.partitions.background import FragmentWriter
-from featurestore.partitions.writing import Target
+from featurestore.partitions.writing import FragmentWriter, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurestore.cli.completion import vocabulary
+from featurestore.cli.prompt import Words
 
 if TYPE_CHECKING:
     from featurestore import Lake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def test_completion_knows_what_is_at_hand(four: Lake) -> None:
     """Columns of the views that are named come first; behind a dot, only those of that view or alias."""
     with four.connect() as connection:
-        words = vocabulary(connection)
+        words = Words(connection)
 
     def offered(text: str) -> list[str]:
         return [word for _, word, _ in words.complete(text)]

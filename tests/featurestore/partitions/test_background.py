@@ -11,9 +11,8 @@ import pytest
 
 from featurestore.errors import StorageError
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import background
-from featurestore.partitions.background import FragmentWriter
-from featurestore.partitions.writing import Target, resume
+from featurestore.partitions import writing
+from featurestore.partitions.writing import FragmentWriter, Target, resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +115,7 @@ def test_a_failure_of_the_producer_drops_what_is_not_under_way(lake: Lake, monke
             assert begun.wait(PATIENCE)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(background, "ThreadPoolExecutor", Telling)
+    monkeypatch.setattr(writing, "ThreadPoolExecutor", Telling)
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert len(resume(lake.storage, TARGET)) <= 1
