@@ -103,7 +103,8 @@ def expectation(lake: CurrentPartitions, manifest: Manifest, part: Part) -> Expe
 def _of_samples(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
     dataset = manifest.key["dataset"]
     row = lake.part("datasets", dataset)
-    count = lake.columns(["samples"], "datasets", dataset) if row and _agree(part, row, "digest", "digest") else None
+    same = row is not None and part.ingredients.get("digest") == row.ingredients.get("digest")
+    count = lake.columns(["samples"], "datasets", dataset) if same else None
     return Expectation(checks, np.arange(count[0][0]) if count else None, "the dataset")
 
 
@@ -118,7 +119,7 @@ def _of_activations(lake: CurrentPartitions, manifest: Manifest, part: Part, che
         arrays = lake.columns(["weight", "bias"], "heads", model)
         fed = head_input.normalizes(head.ingredients)
         checks += [row_checks.computed_by(*arrays, normalize=fed)] if arrays else []
-    if samples and _agree(part, samples, "dataset_digest", "digest"):
+    if samples and part.ingredients.get("dataset_digest") == samples.ingredients.get("digest"):
         labels = lake.columns(["label"], "samples", dataset)
         checks += [row_checks.labelled_as(labels[0])] if labels else []
         wanted = _without_failures(lake, manifest, part, len(labels[0])) if labels else None
@@ -144,11 +145,6 @@ def _without_failures(lake: CurrentPartitions, manifest: Manifest, part: Part, c
         return None
     failed = lake.columns(["sample"], "failures", *key) if failures.rows else [np.empty(0, np.int64)]
     return np.setdiff1d(np.arange(count), failed[0]) if failed else None
-
-
-def _agree(ours: Part, theirs: Part, our_name: str, their_name: str) -> bool:
-    """Whether two parts were made from the same version of a dataset."""
-    return ours.ingredients.get(our_name) == theirs.ingredients.get(their_name)
 
 
 _OF_TABLE = {"samples": _of_samples, "activations": _of_activations, "scores": _of_scores}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from featurestore.query import Library, SqlFile
-    from featurestore.query.parameter import Parameter
+    from featurestore.query.header import Parameter
 
 _NO_TOPIC = "other"
 

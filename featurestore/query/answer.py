@@ -17,8 +17,7 @@ from featurestore.query.statements import question_result
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from featurestore.query.header import SqlFile
-    from featurestore.query.parameter import Value
+    from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
 
 _MADE_BY = {

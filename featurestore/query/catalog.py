@@ -20,8 +20,7 @@ from featurestore.query import header, published
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from featurestore.query.header import SqlFile
-    from featurestore.query.parameter import Parameter
+    from featurestore.query.header import Parameter, SqlFile
     from featurestore.storage import Storage
 
     PathsAsSql: TypeAlias = Callable[[Sequence[str]], str]

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from featurestore.query.header import SqlFile
-    from featurestore.query.parameter import Value
+    from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
 
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")

@@ -10,7 +10,7 @@
 with class_sums as (
     select
         scores.model, scores.detector, scores.dataset as ood_dataset, samples.class_name as ood_class,
-        count(*) as n_ood, sum(scores.id_rank) as ranks
+        unnest(['class', 'class_mean', 'pooled']) as aggregation, count(*) as n_ood, sum(scores.id_rank) as ranks
     from scores
     inner join datasets on datasets.dataset = scores.dataset and datasets.role = 'ood'
     inner join samples on samples.dataset = scores.dataset and samples.sample = scores.sample
@@ -21,15 +21,11 @@ with class_sums as (
         and (dataset_ is null or scores.dataset = dataset_)
         and (classes_ is null or list_contains(classes_, samples.class_name))
     group by scores.model, scores.detector, scores.dataset, samples.class_name
-),
-
-levels as (
-    select unnest(['class', 'class_mean', 'pooled']) as aggregation
 )
 
 select
-    c.model, c.detector, c.ood_dataset, case when levels.aggregation = 'class' then c.ood_class end as ood_class,
-    levels.aggregation, sum(c.n_ood)::bigint as n_ood,
-    1 - case when levels.aggregation = 'pooled' then sum(c.ranks) / sum(c.n_ood) else avg(c.ranks / c.n_ood) end as auroc
-from class_sums as c cross join levels
-group by c.model, c.detector, c.ood_dataset, levels.aggregation, case when levels.aggregation = 'class' then c.ood_class end
+    model, detector, ood_dataset, case when aggregation = 'class' then ood_class end as ood_class,
+    aggregation, sum(n_ood)::bigint as n_ood,
+    1 - case when aggregation = 'pooled' then sum(ranks) / sum(n_ood) else avg(ranks / n_ood) end as auroc
+from class_sums
+group by model, detector, ood_dataset, aggregation, case when aggregation = 'class' then ood_class end

@@ -11,7 +11,7 @@
 with class_counts as (
     select
         scores.model, scores.detector, scores.dataset as ood_dataset, samples.class_name as ood_class,
-        any_value(t.n_id) as n_id, any_value(t.threshold) as threshold,
+        unnest(['class', 'class_mean', 'pooled']) as aggregation, any_value(t.n_id) as n_id, any_value(t.threshold) as threshold,
         count(*) as n_ood, count(*) filter (where scores.score >= t.threshold) as accepted
     from scores
     inner join datasets on datasets.dataset = scores.dataset and datasets.role = 'ood'
@@ -25,15 +25,11 @@ with class_counts as (
         and (dataset_ is null or scores.dataset = dataset_)
         and (classes_ is null or list_contains(classes_, samples.class_name))
     group by scores.model, scores.detector, scores.dataset, samples.class_name
-),
-
-levels as (
-    select unnest(['class', 'class_mean', 'pooled']) as aggregation
 )
 
 select
-    c.model, c.detector, c.ood_dataset, case when levels.aggregation = 'class' then c.ood_class end as ood_class,
-    levels.aggregation, any_value(c.n_id) as n_id, sum(c.n_ood)::bigint as n_ood, any_value(c.threshold) as threshold,
-    case when levels.aggregation = 'pooled' then sum(c.accepted) / sum(c.n_ood) else avg(c.accepted / c.n_ood) end as fpr
-from class_counts as c cross join levels
-group by c.model, c.detector, c.ood_dataset, levels.aggregation, case when levels.aggregation = 'class' then c.ood_class end
+    model, detector, ood_dataset, case when aggregation = 'class' then ood_class end as ood_class,
+    aggregation, any_value(n_id) as n_id, sum(n_ood)::bigint as n_ood, any_value(threshold) as threshold,
+    case when aggregation = 'pooled' then sum(accepted) / sum(n_ood) else avg(accepted / n_ood) end as fpr
+from class_counts
+group by model, detector, ood_dataset, aggregation, case when aggregation = 'class' then ood_class end

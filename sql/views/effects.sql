@@ -52,8 +52,8 @@ differences as (
 
 found as (
     select
-        ingredient, benchmark, aggregation, ood_dataset, detector, from_value, to_value,
-        count(*) as pairs,
+        ingredient, split_part(ingredient, '+', 1) as alone, benchmark, aggregation, ood_dataset, detector,
+        from_value, to_value, count(*) as pairs,
         avg(fpr95_difference) as mean_difference,
         student_t(count(*) - 1) * stddev_samp(fpr95_difference) / sqrt(count(*)) as half,
         count(*) filter (where fpr95_difference < 0) as improved,
@@ -65,8 +65,8 @@ found as (
 
 unknown as (
     select
-        recipes.ingredient, aggregates.benchmark, aggregates.aggregation, aggregates.ood_dataset, aggregates.detector,
-        count(*) as left_out
+        recipes.ingredient as alone, aggregates.benchmark, aggregates.aggregation, aggregates.ood_dataset,
+        aggregates.detector, count(*) as left_out
     from aggregates
     inner join recipes on recipes.model = aggregates.model
     where recipes.parts[1] is null and recipes.ingredient not in ('dropout+stochastic_depth', 'soup_of', 'recipe')
@@ -74,18 +74,11 @@ unknown as (
 )
 
 select
-    coalesce(found.ingredient, unknown.ingredient) as ingredient,
-    coalesce(found.benchmark, unknown.benchmark) as benchmark,
-    coalesce(found.aggregation, unknown.aggregation) as aggregation,
-    coalesce(found.ood_dataset, unknown.ood_dataset) as ood_dataset,
-    coalesce(found.detector, unknown.detector) as detector,
+    coalesce(found.ingredient, alone) as ingredient, benchmark, aggregation, ood_dataset, detector,
     found.from_value, found.to_value, coalesce(found.pairs, 0) as pairs,
     found.mean_difference, found.mean_difference - found.half as low, found.mean_difference + found.half as high,
     coalesce(found.improved, 0) as improved, coalesce(found.worsened, 0) as worsened,
     sign_test(coalesce(found.improved, 0), coalesce(found.worsened, 0)) as p,
     found.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out
 from found
-full join unknown
-    on unknown.ingredient = split_part(found.ingredient, '+', 1) and unknown.benchmark = found.benchmark
-    and unknown.aggregation = found.aggregation and unknown.ood_dataset = found.ood_dataset
-    and unknown.detector = found.detector
+full join unknown using (alone, benchmark, aggregation, ood_dataset, detector)

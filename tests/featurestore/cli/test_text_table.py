@@ -9,7 +9,7 @@ import pexpect
 import polars as pl
 import pytest
 
-from featurestore.cli.text_table import text_table
+from featurestore.cli.render import text_table
 
 
 def drawn(query: str) -> str:
