@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from featurestore.layout.manifest import Manifest, Part
-    from featurestore.layout.tables import Table
     from featurestore.partitions.derived_logits import Derivation
     from featurestore.query import Library, SqlFile, Value
     from featurestore.storage import Storage
@@ -74,8 +73,7 @@ class Lake:
             key: Keep only partitions with these values, e.g. `model="vit-b"`.
         """
         found = table_named(table)
-        for name, value in key.items():
-            check_slug(pick(f"key of {table}", name, found.keys), value)
+        _check_key(table, key, found.keys)
         return snapshot.current(self.storage, found, **key)
 
     def part(self, table: str, **key: str) -> tuple[Manifest, Part]:
@@ -90,7 +88,7 @@ class Lake:
             InputError: A column of the path is not given.
         """
         found = table_named(table)
-        _check_key(found, key)
+        _check_key(table, key, found.path_columns)
         missing = [name for name in found.path_columns if name not in key]
         if missing:
             raise InputError(
@@ -182,7 +180,7 @@ class Lake:
         from featurestore.partitions import scanning
 
         found = table_named(table)
-        _check_key(found, key)
+        _check_key(table, key, found.path_columns)
         self.check_exists()
         of_partition = {name: value for name, value in key.items() if name in found.keys}
         uris = [
@@ -284,9 +282,9 @@ def _completed(derivation: Derivation, piece: Callable[[], tuple[NDArray[Any], .
     return derivation.complete(piece())
 
 
-def _check_key(table: Table, key: Mapping[str, str]) -> None:
+def _check_key(table: str, key: Mapping[str, str], known: Sequence[str]) -> None:
     for name, value in key.items():
-        check_slug(pick(f"key of {table.name}", name, table.path_columns), value)
+        check_slug(pick(f"key of {table}", name, known), value)
 
 
 def _check_location(storage: Storage) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from featurestore.query import Library, SqlFile
-    from featurestore.query.header import Parameter
 
 _NO_TOPIC = "other"
 
@@ -44,7 +43,8 @@ def overview(library: Library) -> RenderableType:
 def explanation(question: SqlFile) -> str:
     """One question in full: what it answers, parameters, columns, SQL."""
     parameters = [
-        f"  --param {p.name}={p.default}   ({_takes(p)}) {p.description}" for p in question.parameters.values()
+        f"  --param {p.name}={p.default}   ({', '.join(filter(None, (p.type, p.allowed)))}) {p.description}"
+        for p in question.parameters.values()
     ]
     columns = [f"  {column}: {text}" for column, text in question.columns.items()]
     lines = [question.title, "", question.question]
@@ -91,7 +91,3 @@ def _of_file(file: SqlFile) -> Iterator[dict[str, str | None]]:
         yield {**shown, "column": argument.name, "meaning": f"argument: {argument.description}"}
     for column, text in file.columns.items():
         yield {**shown, "column": column, "meaning": text}
-
-
-def _takes(parameter: Parameter) -> str:
-    return f"{parameter.type}, {parameter.allowed}" if parameter.allowed else parameter.type

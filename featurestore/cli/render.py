@@ -79,10 +79,6 @@ def _csv(frame: pl.DataFrame) -> str:
     return flat.write_csv()
 
 
-def _json(frame: pl.DataFrame) -> str:
-    return _as_json(frame.to_dicts(), indent=1) + "\n"
-
-
 def _as_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
@@ -210,4 +206,4 @@ def _writes_unicode() -> bool:
     return True
 
 
-_FORMATS = {"csv": _csv, "json": _json, "markdown": _markdown}
+_FORMATS = {"csv": _csv, "json": lambda frame: _as_json(frame.to_dicts(), indent=1) + "\n", "markdown": _markdown}

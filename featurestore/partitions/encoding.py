@@ -55,11 +55,9 @@ def encode(table: pa.Table) -> pa.Buffer:
 
 def _leaf(field: pa.Field) -> tuple[str, pa.DataType]:
     """What Parquet calls a column's values, and their type: those of a list stand two levels below it."""
-    return (
-        (f"{field.name}.list.element", field.type.value_type)
-        if pa.types.is_list(field.type)
-        else (field.name, field.type)
-    )
+    if pa.types.is_list(field.type):
+        return f"{field.name}.list.element", field.type.value_type
+    return field.name, field.type
 
 
 def as_stored(name: str, values: NDArray[Any], dtype: str, samples: NDArray[np.int64]) -> NDArray[Any]:

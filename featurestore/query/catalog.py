@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -123,7 +123,10 @@ def _views_behind(name: str) -> frozenset[str]:
 @cache
 def _sources(name: str) -> frozenset[str]:
     """The views, macros and questions that one of them names."""
-    return frozenset(named_in(_select(_files()[name])) - {name})
+    file = _files()[name]
+    # A macro may be an expression.
+    select = f"select {file.body}" if file.arguments and not file.columns else file.sql
+    return frozenset(named_in(select) - {name})
 
 
 @cache
@@ -228,7 +231,8 @@ class _Builder:
         if self.checking and self.storage:
             snapshot.check(self.storage, found)
         if found and self.storage:
-            paths = (self.paths or partial(_uris, self.storage))([path for path, _ in found])
+            keys = [key for key, _ in found]
+            paths = self.paths(keys) if self.paths else sql_list(glob.escape(self.storage.uri(key)) for key in keys)
             options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
             columns = ", ".join(f'"{column}"' for column in TABLES[name].sql_schema.names)
             scan = f"from read_parquet({paths}, {options}) select {columns}"
@@ -247,10 +251,6 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _uris(storage: Storage, keys: Sequence[str]) -> str:
-    return sql_list(glob.escape(storage.uri(key)) for key in keys)
-
-
 def _literal(parameter: Parameter) -> str:
     type_ = {"text": "varchar", "integer": "bigint", "number": "double"}[parameter.type]
     return "null" if parameter.default is None else f"{quote(str(parameter.default))}::{type_}"
@@ -259,11 +259,6 @@ def _literal(parameter: Parameter) -> str:
 @cache
 def _files() -> Mapping[str, SqlFile]:
     return {**views(), **macros(), **questions()}
-
-
-def _select(file: SqlFile) -> str:
-    """A file's SQL as a SELECT: a macro may be an expression."""
-    return f"select {file.body}" if file.arguments and not file.columns else file.sql
 
 
 def documented(name: str) -> Mapping[str, str]:

@@ -72,10 +72,9 @@ def narrow(connection: duckdb.DuckDBPyConnection, reads: Iterable[str], filters:
     if not filters:
         return []
     narrowing = _Narrowing(connection, reads)
-    if filters.models:
-        narrowing.to_names("model", filters.models)
-    if filters.detectors:
-        narrowing.to_names("detector", filters.detectors)
+    for column, names in (("model", filters.models), ("detector", filters.detectors)):
+        if names:
+            narrowing.to_names(column, names)
     if filters.where:
         for condition in conditions(filters.where, narrowing.known_columns):
             narrowing.to_condition(condition)
@@ -99,9 +98,7 @@ class _Narrowing:
     @property
     def known_columns(self) -> set[str]:
         """The columns that a condition may name."""
-        if self._views == [PUBLISHED]:
-            return _columns(PUBLISHED)
-        return _columns("models") | _columns("results")
+        return _columns(PUBLISHED) if self._views == [PUBLISHED] else _columns("models") | _columns("results")
 
     def to_names(self, column: str, names: Sequence[str]) -> None:
         """Keep the rows of these models or detectors."""

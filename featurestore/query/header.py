@@ -263,18 +263,8 @@ def _inherited(match: re.Match[str], documented: Callable[[str], Mapping[str, st
         raise InputError(f"{place}: {error}") from error
 
 
-def parameter(name: str, type_: str, written: str, description: str) -> Parameter:
-    """Read what a header writes after `=`: the default, then `{a, b}` for choices or `[low, high]` for a range.
-
-    Args:
-        name: The parameter's name.
-        type_: A name of `_TYPES`.
-        written: E.g. `main`, `class_mean {class_mean, pooled}`, `0.95 [0, 1]` or `5 [1, ]`; the default `null` is none.
-        description: What it does.
-
-    Raises:
-        InputError: The default or a limit is not of the type, or the default is not allowed.
-    """
+def _limited(name: str, type_: str, written: str, description: str) -> Parameter:
+    """A parameter from what stands after `=`: the default, then `{a, b}` for choices or `[low, high]` for a range."""
     match = _WRITTEN.fullmatch(written)
     default, choices, range_ = (match["default"], match["choices"], match["range"]) if match else (written, None, None)
     if range_ and type_ == "text":
@@ -291,7 +281,7 @@ def _parameter(match: re.Match[str], place: str) -> Parameter:
     if type_ not in _TYPES or match["default"] is None:
         raise InputError(f"{place}: expected `-- param NAME {'|'.join(_TYPES)} = DEFAULT: text`.")
     try:
-        return parameter(name, type_, match["default"], match["text"])
+        return _limited(name, type_, match["default"], match["text"])
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
 

@@ -79,16 +79,13 @@ class ObjectStorage(Storage):
         self._config = _s3_config(settings or Settings()) if self._scheme in {"s3", "s3a"} else {}
         self._http = {"allow_http": self._config.get("endpoint", "").startswith("http://")}
         try:
-            self._remote, self._uploads = self._open(_CLIENT), self._open(_UPLOAD)
+            self._remote: ObjectStore = from_url(self.location, **self._options(_CLIENT))
+            self._uploads: ObjectStore = from_url(self.location, **self._options(_UPLOAD))
         except (BaseError, ValueError) as error:
             raise InputError(f"Cannot open a lake at {location}: {first_line(error)}.") from error
 
-    def _open(self, client: Mapping[str, Any]) -> ObjectStore:
-        # Typed by provider, and the provider is the user's choice.
-        open_url: Any = from_url
-        options = {"client_options": {**client, **self._http}, "retry_config": _RETRY}
-        store: ObjectStore = open_url(self.location, config=self._config or None, **options)
-        return store
+    def _options(self, client: Mapping[str, Any]) -> dict[str, Any]:
+        return {"config": self._config or None, "client_options": {**client, **self._http}, "retry_config": _RETRY}
 
     @property
     def _store(self) -> ObjectStore:
@@ -134,12 +131,9 @@ class ObjectStorage(Storage):
         """Let DuckDB read through obstore, with the same credentials."""
         from obstore.fsspec import FsspecStore
 
+        # Typed by provider, and the provider is the user's choice.
         filesystem: Any = FsspecStore
-        connection.register_filesystem(
-            filesystem(
-                self._scheme, config=self._config or None, client_options={**_CLIENT, **self._http}, retry_config=_RETRY
-            )
-        )
+        connection.register_filesystem(filesystem(self._scheme, **self._options(_CLIENT)))
 
     @property
     def polars_options(self) -> Mapping[str, str]:
