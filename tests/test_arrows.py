@@ -77,7 +77,6 @@ LARGE = {
     "analysis.studies",  # one study a file
     "extract.datasets.formats",  # one format a file, and what they share
     "featurestore.cli",  # one stage a file, and how answers are shown
-    "featurestore.query",  # one step from a SQL file to an answer each
 }
 """Rooms of more than nine files, and why."""
 

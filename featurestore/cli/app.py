@@ -7,13 +7,12 @@ from typing import NoReturn
 
 import typer
 
-from featurestore.cli.ask import ask
+from featurestore.cli.ask import ask, sql
 from featurestore.cli.datasets import dataset_add, unit_tests
 from featurestore.cli.extract import extract
 from featurestore.cli.lake_commands import catalog, demo, gc, report, status, verify
 from featurestore.cli.options import optional_value
 from featurestore.cli.score import score
-from featurestore.cli.sql import sql
 from featurestore.errors import LakeError
 from featurestore.packages import guard
 

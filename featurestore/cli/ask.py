@@ -1,4 +1,4 @@
-"""`featurestore ask`: list, explain, answer, draw."""
+"""`featurestore ask`: list, explain, answer, draw; `featurestore sql`: an argument, a pipe, or a prompt."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, open_lake, say
-from featurestore.cli.render import check_format, show_frame
+from featurestore.cli.render import check_format, show, show_frame
 from featurestore.errors import InputError
 from featurestore.machine import collector_paused
-from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library
+from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +76,22 @@ def ask(
             draw(frame, found)
         else:
             show_frame(frame, format_)
+
+
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="A SELECT over the views; none opens a prompt, or reads a pipe.")
+    ] = None,
+    format_: FormatOption = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Run SQL over the lake."""
+    if query is None and sys.stdin.isatty() and sys.stdout.isatty():
+        from featurestore.cli.prompt import converse
+
+        converse(open_lake(lake), format_)
+    else:
+        _run(open_lake(lake), sys.stdin.read() if query is None else query, format_)
 
 
 def _show_schema(name: str | None, format_: str) -> None:
@@ -142,3 +158,15 @@ def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | Non
         say(f"{file}: {frame.height:,} rows drawn")
 
     return draw
+
+
+def _run(lake: Lake, text: str, format_: str) -> None:
+    """Run SQL that is known as a whole, with the views that it needs, and print what each statement returns."""
+    check_format(format_)
+    lake.check_exists()
+    if not text.strip():
+        raise InputError(
+            'There is no SQL: give it as an argument, as in `featurestore sql "from metrics"`, or in a pipe.'
+        )
+    for relation in statements.results(statements.connect_for(lake.storage, text), text, lake.location):
+        show(relation, format_)
