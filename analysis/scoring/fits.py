@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from analysis.detectors import FitInputs
 from analysis.lineage.ingredients import learned_by_detector, statistic_target
 from analysis.lineage.learning_set import learning_set_of
@@ -79,17 +81,22 @@ class ModelFits:
         # Without a fit dataset nothing is learned from its features.
         dtype = self.context(learning_set).dtype if learning_set else "float64"
         inputs = FitInputs(self._needed(detectors), self.head, dtype)
-        for detector in detectors:
-            try:
-                if detector.fit:
-                    fits[detector.name] = detector.fit(inputs)
-            except (InputError, NumericalError) as error:
-                self.failed[detector.name] = type(error)(f"Fitting {detector.name} of {self.model}: {error}")
-            except LakeError as error:
-                raise type(error)(f"Fitting {detector.name} of {self.model}: {error}") from error
+        # Several threads would wait for each other wherever others use the cores, and decide on last digits.
+        with threadpool_limits(1):
+            for detector in (detector for detector in detectors if detector.fit):
+                self._fit(detector, inputs, fits)
         for warning in dict.fromkeys(inputs.warnings):
             self.say(f"{self.model}: {warning}")
         return fits
+
+    def _fit(self, detector: Detector[Any], inputs: FitInputs, fits: dict[str, Any]) -> None:
+        try:
+            fits[detector.name] = detector.fit(inputs) if detector.fit else None
+        except LakeError as error:
+            said = type(error)(f"Fitting {detector.name} of {self.model}: {error}")
+            if not isinstance(error, InputError | NumericalError):
+                raise said from error
+            self.failed[detector.name] = said
 
     def rows(self, learning_set: LearningSet) -> Rows:
         """The rows of a learning set."""
