@@ -116,8 +116,7 @@ def changes(before: Listing, after: Listing) -> str:
     """Say what changed between two listings: files added, removed, resized, relabelled or reordered; empty if nothing."""
     if before == after:
         return ""
-    old = {path: (size, label, name) for path, size, label, name in _rows(before)}
-    new = {path: (size, label, name) for path, size, label, name in _rows(after)}
+    old, new = _by_path(before), _by_path(after)
     both = [path for path in new if path in old]
     found = {
         "added": [path for path in new if path not in old],
@@ -131,8 +130,9 @@ def changes(before: Listing, after: Listing) -> str:
     return ", ".join(said)
 
 
-def _rows(listing: Listing) -> zip[tuple[str, int, int | None, str]]:
-    return zip(listing.paths, listing.bytes, listing.labels, listing.class_names, strict=True)
+def _by_path(listing: Listing) -> dict[str, tuple[int, int | None, str]]:
+    rows = zip(listing.bytes, listing.labels, listing.class_names, strict=True)
+    return dict(zip(listing.paths, rows, strict=True))
 
 
 def choose(listing: Listing, options: FormatOptions) -> tuple[Listing, Mapping[str, int]]:

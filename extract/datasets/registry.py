@@ -19,7 +19,7 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extract.datasets.formats import Found, Reader
+    from extract.datasets.formats import Reader
     from extract.datasets.origin import Origin
 
 _FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})
@@ -47,7 +47,12 @@ def list_samples(origin: Origin, role: str) -> Listing:
         InputError: The images do not lie as the format says, the format does not take an option, or an image is listed
             twice.
     """
-    found = _found(origin, role)
+    _check_options(origin)
+    try:
+        found = _format(origin).listing(origin.location, role, origin.options)
+    except OSError as error:
+        raise InputError(f"Cannot read {error.filename or origin.location}: {error.strerror or error}.") from error
+    check_paths(found.paths, origin.location)
     file = None if needs_labels(origin) else origin.options.labels
     labels = label_of_class(found, role, file)
     return Listing(found.paths, found.bytes, [labels.get(name) for name in found.class_names], found.class_names)
@@ -88,16 +93,6 @@ def is_untouched(origin: Origin, listing: Listing) -> bool:
         return same and (not isinstance(reader, FileReader) or file_sizes(reader.root, listing.paths) == listing.bytes)
     except OSError:
         return False
-
-
-def _found(origin: Origin, role: str) -> Found:
-    _check_options(origin)
-    try:
-        found = _format(origin).listing(origin.location, role, origin.options)
-    except OSError as error:
-        raise InputError(f"Cannot read {error.filename or origin.location}: {error.strerror or error}.") from error
-    check_paths(found.paths, origin.location)
-    return found
 
 
 def _check_options(origin: Origin) -> None:

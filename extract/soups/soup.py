@@ -93,7 +93,10 @@ def make_soup(lake: Lake, members: Sequence[ModelSpec], soup: SoupOptions, optio
     if note is None:
         chosen = ordered if judge is None else _greedy(ordered, soup, judge, say)
         note = as_json({**order, "chosen": [spec.weights_sha256 for spec in chosen]})
-        write_soup(soup.file, _averaged(chosen), note)
+        average = Average()
+        for spec in chosen:
+            average = average.add(weights_of(spec), spec.name)
+        write_soup(soup.file, average.mean(), note)
         say(f"{soup.name}: {len(chosen)} of {len(members)} models averaged into {soup.file}")
     else:
         say(f"{soup.name}: {soup.file} holds it already")
@@ -157,13 +160,6 @@ def _greedy(ordered: Sequence[ModelSpec], soup: SoupOptions, judge: Evaluation, 
     finally:
         trial.file.unlink(missing_ok=True)
     return [spec for spec in ordered if spec in chosen]
-
-
-def _averaged(chosen: Sequence[ModelSpec]) -> dict[str, Any]:
-    average = Average()
-    for spec in chosen:
-        average = average.add(weights_of(spec), spec.name)
-    return average.mean()
 
 
 def _existing(file: Path, order: dict[str, Any], *, replacing: bool) -> str | None:

@@ -80,18 +80,14 @@ def reconcile(out: Path, wanted: Record) -> Record:
         raise InputError(f"{out} is a file; name a folder to write the unit-tests into")
     finished, unfinished = read_record(out / FINISHED), read_record(out / UNFINISHED)
     if finished is None and unfinished is None:
-        _require_vacant(out)
+        for name in (FOLDER, TABLE):
+            if (out / name).exists():
+                raise InputError(f"{out / name} was made by something else and will not be mixed; {_way_out(out)}")
     for found in (finished, unfinished):
         if found is not None:
             _require_same(out, found, wanted)
     there = finished.kinds if finished is not None else ()
     return replace(wanted, kinds=tuple(kind for kind in KINDS if kind in {*there, *wanted.kinds}))
-
-
-def _require_vacant(out: Path) -> None:
-    for name in (FOLDER, TABLE):
-        if (out / name).exists():
-            raise InputError(f"{out / name} was made by something else and will not be mixed; {_way_out(out)}")
 
 
 def _require_same(out: Path, found: Record, wanted: Record) -> None:

@@ -108,10 +108,15 @@ def write_unit_tests(
     planned = plan(record.kinds, record.images, per_kind)
     missing = [image for image in planned if not (out / image.location).is_file()]
     if missing or not _is_finished(out, record):
-        _require_decodable(sources, missing)
+        indices = sorted({image.index for image in missing})
+        for _ in _in_threads(lambda index: read_image(sources.path(index)).shape, indices):
+            pass  # before anything is written, all that will be drawn from must be an image
         # The unfinished record goes first, so that a killed run is never continued with another seed or other images.
         _write(out / UNFINISHED, record.to_json().encode())
-        _draw_all(partial(_draw, out, sources, seed), missing, len(planned), progress)
+        draw = partial(_draw, out, sources, seed)
+        for done, _ in enumerate(_in_threads(draw, missing), start=len(planned) - len(missing) + 1):
+            if progress is not None:
+                progress(done, len(planned))
         _finish(out, record, planned)
     return UnitTestSummary(out, written=len(missing), reused=len(planned) - len(missing))
 
@@ -173,23 +178,9 @@ def _require_usable(sources: SourceImages, out: Path, per_kind: int) -> None:
         raise InputError(f"{root} holds {number} images, fewer than {per_kind} per kind; use --per-kind {number}")
 
 
-def _require_decodable(sources: SourceImages, missing: Sequence[PlannedImage]) -> None:
-    indices = sorted({image.index for image in missing})
-    for _ in _in_threads(lambda index: read_image(sources.path(index)).shape, indices):
-        pass
-
-
 def _is_finished(out: Path, record: Record) -> bool:
     complete = read_record(out / FINISHED) == record and (out / TABLE).is_file()
     return complete and not (out / UNFINISHED).exists()
-
-
-def _draw_all(
-    draw: Callable[[PlannedImage], None], missing: Sequence[PlannedImage], total: int, progress: Progress | None
-) -> None:
-    for done, _ in enumerate(_in_threads(draw, missing), start=total - len(missing) + 1):
-        if progress is not None:
-            progress(done, total)
 
 
 def _finish(out: Path, record: Record, planned: Iterable[PlannedImage]) -> None:

@@ -85,11 +85,6 @@ class FileReader:
         return (self.root / path).open("rb")
 
 
-def read_below(location: str, _options: FormatOptions) -> FileReader:
-    """A reader of files below the dataset's location."""
-    return FileReader(Path(location))
-
-
 @dataclass(frozen=True, slots=True)
 class Format:
     """How images may lie. A module of this package that defines one adds it.
@@ -105,7 +100,7 @@ class Format:
 
     name: str
     listing: Callable[[str, str, FormatOptions], Found]
-    reader: Callable[[str, FormatOptions], Reader] = read_below
+    reader: Callable[[str, FormatOptions], Reader] = lambda location, _: FileReader(Path(location))
     takes: frozenset[str] = frozenset()
     files: Callable[[str], Sequence[Path]] | None = None
     names: Callable[[str], Sequence[str]] | None = None

@@ -90,14 +90,10 @@ def _image(location: str, row: int) -> bytes:
     return content if content is not None else Path(image["path"]).read_bytes()
 
 
-def _files(location: str) -> list[Path]:
-    return [Path(entry["filename"]) for entry in _load(location).cache_files]
-
-
 HUB = Format(
     "hf",
     list_hub,
     lambda location, _: HubReader(location),
     frozenset({"label_column"}),
-    _files,
+    lambda location: [Path(entry["filename"]) for entry in _load(location).cache_files],
 )

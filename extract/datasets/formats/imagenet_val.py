@@ -32,12 +32,6 @@ def list_imagenet_val(location: str, _role: str, options: FormatOptions) -> Foun
             "With one folder per class, it is --format folder."
         )
     paths = images_below(folder)
-    _check_names(folder, paths)
-    wnids = read_wnids(options, [Path(path).stem for path in paths])
-    return Found(paths, sizes_below(folder, paths), [wnid for wnid, _ in wnids], dict(wnids))
-
-
-def _check_names(folder: Path, paths: list[str]) -> None:
     strangers = [path for path in paths if not _NAME.fullmatch(path)]
     if strangers or not paths:
         what = f"holds {strangers[0]}" if strangers else "holds no image"
@@ -45,6 +39,8 @@ def _check_names(folder: Path, paths: list[str]) -> None:
             f"{folder} {what}: the format 'imagenet-val' takes a flat folder of ILSVRC2012_val_*.JPEG and nothing else. "
             "With one folder per class, it is --format folder."
         )
+    wnids = read_wnids(options, [Path(path).stem for path in paths])
+    return Found(paths, sizes_below(folder, paths), [wnid for wnid, _ in wnids], dict(wnids))
 
 
 IMAGENET_VAL = Format(

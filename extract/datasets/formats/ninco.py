@@ -43,7 +43,12 @@ def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
     if subset == "46":
         chosen = _classes_of_the_paper(root / "NINCO_class_names.csv")
         rows = [(path, name) for path, name in rows if name in chosen]
-    _check_rows(file, len(rows), _ROWS.get(part) or _SUBSETS[subset or "64"])
+    expected = _ROWS.get(part) or _SUBSETS[subset or "64"]
+    if len(rows) != expected:
+        raise InputError(
+            f"{file} gives {len(rows):,} images, but NINCO has {expected:,} there: take the released file; "
+            f"a list of your own is --format csv {file}."
+        )
     paths = [path for path, _ in rows]
     return Found(paths, sizes_below(root, paths, listed_in=file), [name for _, name in rows])
 
@@ -61,14 +66,6 @@ def _classes_of_the_paper(file: Path) -> set[str]:
     if len(chosen) != 46:
         raise InputError(f"{file} gives {len(chosen)} classes the benchmark status 1, not 46: take the released file.")
     return chosen
-
-
-def _check_rows(file: Path, rows: int, expected: int) -> None:
-    if rows != expected:
-        raise InputError(
-            f"{file} gives {rows:,} images, but NINCO has {expected:,} there: take the released file; "
-            f"a list of your own is --format csv {file}."
-        )
 
 
 NINCO = Format("ninco", list_ninco, takes=frozenset({"part", "subset"}))

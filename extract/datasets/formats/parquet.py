@@ -74,8 +74,7 @@ def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
 def _batches(file: Path, columns: TableColumns) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(file) as opened:
         leaf = _leaf(opened.schema_arrow, columns.image)
-        wanted = [leaf, columns.label] if columns.label else [leaf]
-        yield from opened.iter_batches(_ROWS_AT_ONCE, columns=wanted)
+        yield from opened.iter_batches(_ROWS_AT_ONCE, columns=[leaf, columns.label] if columns.label else [leaf])
 
 
 def _bytes(column: Any) -> Any:

@@ -130,9 +130,7 @@ def _architecture(parsed: AugReg) -> tuple[str, dict[str, Any]]:
 
 
 def _facts(path: Path) -> Facts:
-    if parse_augreg(path.stem) is None:
-        return Facts()
-    return named_facts(path.stem, npz_classes(path)) or Facts()
+    return (parse_augreg(path.stem) and named_facts(path.stem, npz_classes(path))) or Facts()
 
 
 def _load(weights: Weights) -> nn.Module:

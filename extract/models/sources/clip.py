@@ -95,11 +95,6 @@ class ClipClassifier(nn.Module):
         return self.head
 
 
-def is_clip(path: Path) -> bool:
-    """Whether a checkpoint file has OpenAI CLIP's names."""
-    return path.suffix != ".npz" and _prefix(read_shapes(path)) is not None
-
-
 def read_clip(path: Path) -> dict[str, Tensor]:
     """The image tower and the head of a checkpoint, by the names of `ClipClassifier`.
 
@@ -166,7 +161,7 @@ def _renamed(name: str, value: Tensor, prefix: str) -> tuple[str, Tensor]:
 
 SOURCE = WeightsSource(
     "clip",
-    recognise=is_clip,
+    recognise=lambda path: path.suffix != ".npz" and _prefix(read_shapes(path)) is not None,
     build=_build,
     load=_load,
     facts=_facts,
