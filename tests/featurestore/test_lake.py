@@ -161,10 +161,6 @@ def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) ->
             InputError,
             "'top' takes a whole number, not 'five'",
         ),
-        (lambda lake: lake.sql("select * from metrix"), InputError, "no table 'metrix': did you mean 'metrics'"),
-        (lambda lake: lake.sql("from metrics join modles using (model)"), InputError, "did you mean 'models'"),
-        (lambda lake: lake.sql("selekt 1"), InputError, "DuckDB refuses the query"),
-        (lambda lake: lake.sql(""), InputError, "give a SELECT"),
     ],
 )
 def test_a_mistake_is_named(lake: Lake, use: Callable[[Lake], Any], error: type[LakeError], message: str) -> None:

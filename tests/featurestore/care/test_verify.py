@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.lakes import activations, put, put_rows
 from featurestore import Lake
 from featurestore.care import verify
-from featurestore.layout.tables import TABLES
-from featurestore.partitions import writing
 from featurestore.partitions.encoding import encode, vector_array
 
 if TYPE_CHECKING:
@@ -23,33 +22,29 @@ if TYPE_CHECKING:
     from tests.featurestore.conftest import Run
 
     Change = Callable[[pa.Table], pa.Table]
+    Spoil = Callable[[Lake], Any]
 
 WIDTH, CLASSES, COUNT, FAILED = 5, 3, 9, 4
+PATH = {"benchmark": "main", "model": "m", "dataset": "d", "fit": "statistics"}
 IDENTITY = {"weights_sha256": "w"}
+SCORES = "scores/benchmark=main/model=m/dataset=d"
 ACTIVATIONS = "activations/model=m/dataset=d"
 
 
-def target(table: str, ingredients: dict[str, Any], **part: str) -> writing.Target:
-    key = {"benchmark": "main", "model": "m", "dataset": "d"}
-    return writing.Target(TABLES[table], {name: key[name] for name in TABLES[table].keys}, ingredients, part)
-
-
-def put(lake: Lake, at: writing.Target, *fragments: pa.Table) -> None:
-    written = [writing.write_fragment(lake.storage, at, number, rows) for number, rows in enumerate(fragments)]
-    writing.commit(lake.storage, at.table, at.key, [at.part(written)], replacing=True)
-
-
-def activations(samples: list[int], weight: np.ndarray, bias: np.ndarray, dtype: str = "float16") -> pa.Table:
+def half(samples: list[int], weight: np.ndarray, bias: np.ndarray) -> pa.Table:
     feature = np.random.default_rng(samples[0]).normal(size=(len(samples), WIDTH)).astype(np.float32)
-    logits = feature @ weight.T + bias
-    numbers = np.array(samples)
-    columns = {
-        "sample": pa.array(numbers),
-        "label": pa.array([n % CLASSES for n in samples], pa.int64()),
-        "feature": vector_array("feature", feature, dtype, numbers),
-        "logits": vector_array("logits", logits, dtype, numbers),
-    }
-    return pa.table(columns)
+    return activations(samples, [n % CLASSES for n in samples], feature, feature @ weight.T + bias, "float16")
+
+
+def put_head(lake: Lake, weights: str, weight: np.ndarray, bias: np.ndarray) -> None:
+    rows = np.arange(CLASSES)
+    head = {"class": rows, "weight": vector_array("weight", weight, "float32", rows), "bias": bias}
+    put(lake, "heads", PATH, pa.table(head), {"weights_sha256": weights}, replacing=True)
+
+
+def put_samples(lake: Lake, digest: str, count: int) -> None:
+    rows = [{"sample": n, "path": f"{n}", "bytes": 1, "label": n % CLASSES, "class_name": "c"} for n in range(count)]
+    put_rows(lake, "samples", PATH, *rows, ingredients={"digest": digest}, replacing=True)
 
 
 @pytest.fixture(scope="module")
@@ -69,36 +64,21 @@ def sound(template: Path, tmp_path: Path) -> Lake:
 def write_sound(lake: Lake) -> None:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(CLASSES, WIDTH)).astype(np.float32), np.ones(CLASSES, np.float32)
-    dataset = {
-        "role": "id",
-        "benchmarks": ["main"],
-        "samples": COUNT,
-        "classes": CLASSES,
-        "digest": "x",
-        "format": "folder",
-        "location": ".",
-    }
-    put(lake, target("datasets", dataset), pa.Table.from_pylist([dataset], TABLES["datasets"].columns))
-    samples = [
-        {"sample": n, "path": f"{n}.png", "bytes": 1, "label": n % CLASSES, "class_name": "c"} for n in range(COUNT)
-    ]
-    put(lake, target("samples", {"digest": "x"}), pa.Table.from_pylist(samples, TABLES["samples"].columns))
+    dataset = {"role": "id", "benchmarks": ["main"], "samples": COUNT, "classes": CLASSES}
+    dataset |= {"digest": "x", "format": "folder", "location": "."}
+    put_rows(lake, "datasets", PATH, dataset, ingredients=dataset)
+    put_samples(lake, "x", COUNT)
     model = {"architecture": "vit", "weight_decay": None, "dropout": 0.1}
-    put(lake, target("models", IDENTITY), pa.Table.from_pylist([model], TABLES["models"].columns))
-    rows = np.arange(CLASSES)
-    head = {"class": pa.array(rows), "weight": vector_array("weight", weight, "float32", rows), "bias": pa.array(bias)}
-    put(lake, target("heads", IDENTITY), pa.table(head))
+    put_rows(lake, "models", PATH, model, ingredients=IDENTITY)
+    put_head(lake, "w", weight, bias)
     ingredients = {**IDENTITY, "dataset_digest": "x"}
-    failed = pa.table({"sample": [FAILED], "path": ["4.png"], "error": ["truncated"]})
-    put(lake, target("failures", ingredients), failed)
-    made = target("activations", ingredients)
-    put(lake, made, activations([0, 1, 2, 3], weight, bias), activations([5, 6, 7, 8], weight, bias))
+    put_rows(lake, "failures", PATH, {"sample": FAILED, "path": "4", "error": "truncated"}, ingredients=ingredients)
+    halves = [half(samples, weight, bias) for samples in ([0, 1, 2, 3], [5, 6, 7, 8])]
+    made = put(lake, "activations", PATH, halves, ingredients)
+    scores = {"sample": [0, 1, 2, 3, 5, 6, 7, 8], "score": np.linspace(-1, 1, 8), "id_rank": np.linspace(0, 1, 8)}
     for detector in ("energy", "msp"):
-        scores = {"sample": [0, 1, 2, 3, 5, 6, 7, 8], "score": np.linspace(-1, 1, 8), "id_rank": np.linspace(0, 1, 8)}
-        put(lake, target("scores", {"activations": made.fingerprint}, detector=detector), pa.table(scores))
-    arrays = {"array": ["means", "means"], "row": [0, 1], "values": [[1.0, 2.0], [3.0]]}
-    fits = pa.table({name: pa.array(arrays[name], TABLES["fits"].columns.field(name).type) for name in arrays})
-    put(lake, target("fits", {"v": 1}, fit="statistics"), fits)
+        put(lake, "scores", PATH | {"detector": detector}, scores, {"activations": made.fingerprint})
+    put(lake, "fits", PATH, {"array": ["means", "means"], "row": [0, 1], "values": [[1.0, 2.0], [3.0]]}, {"v": 1})
 
 
 def faults(lake: Lake, *, deep: bool = True) -> list[str]:
@@ -171,10 +151,6 @@ def garble_footer(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4] + b"NOPE")
 
 
-def of(document: dict[str, Any]) -> dict[str, Any]:
-    return document["parts"][0]["fragments"][0]
-
-
 def twice(document: dict[str, Any]) -> None:
     document["parts"][0]["fragments"] *= 2
 
@@ -184,90 +160,64 @@ def narrower(rows: pa.Table) -> pa.Table:
     return rows.set_column(2, "feature", feature)
 
 
-SHALLOW: dict[str, tuple[Callable[[Lake], Any], str]] = {
-    "deleted": (lambda lake: fragment(lake).unlink(), "it is missing"),
-    "truncated": (lambda lake: truncate(fragment(lake)), "bytes instead of"),
-    "no footer": (lambda lake: garble_footer(fragment(lake)), "cannot be read"),
-    "rows altered": (
-        lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(rows=3)),
-        "it has 4 rows instead of 3",
-    ),
-    "bytes altered": (lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(bytes=1)), "bytes instead of 1"),
-    "named twice": (lambda lake: alter(lake, ACTIVATIONS, twice), "2 times"),
+def spoilt(act: Callable[[Path], Any]) -> Spoil:
+    return lambda lake: act(fragment(lake))
+
+
+def altered(change: Callable[[dict[str, Any]], Any]) -> Spoil:
+    return lambda lake: alter(lake, ACTIVATIONS, change)
+
+
+def said(**values: Any) -> Spoil:
+    """What the manifest says of the first fragment is another."""
+    return altered(lambda document: document["parts"][0]["fragments"][0].update(values))
+
+
+def rewritten(change: Change, index: int = 0) -> Spoil:
+    return lambda lake: rewrite(lake, ACTIVATIONS, change, index)
+
+
+SHALLOW: dict[str, tuple[Spoil, str]] = {
+    "deleted": (spoilt(Path.unlink), "it is missing"),
+    "truncated": (spoilt(truncate), "bytes instead of"),
+    "no footer": (spoilt(garble_footer), "cannot be read"),
+    "rows altered": (said(rows=3), "it has 4 rows instead of 3"),
+    "bytes altered": (said(bytes=1), "bytes instead of 1"),
+    "named twice": (altered(twice), "2 times"),
     "ingredients altered": (
-        lambda lake: alter(lake, ACTIVATIONS, lambda d: d["parts"][0]["ingredients"].update(dataset_digest="y")),
+        altered(lambda document: document["parts"][0]["ingredients"].update(dataset_digest="y")),
         "not that of its ingredients",
     ),
-    "outside": (
-        lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(path="../x.parquet")),
-        "outside its own partition",
-    ),
-    "other partition": (
-        lambda lake: alter(lake, ACTIVATIONS, lambda d: d["key"].update(model="n")),
-        "moved or altered",
-    ),
-    "column lost": (
-        lambda lake: rewrite(lake, ACTIVATIONS, lambda rows: rows.drop(["label"])),
-        "it has the columns sample, feature",
-    ),
+    "outside": (said(path="../x.parquet"), "outside its own partition"),
+    "other partition": (altered(lambda document: document["key"].update(model="n")), "moved or altered"),
+    "column lost": (rewritten(lambda rows: rows.drop(["label"])), "it has the columns sample, feature"),
     "type": (
-        lambda lake: rewrite(
-            lake, ACTIVATIONS, lambda rows: rows.set_column(0, "sample", rows["sample"].cast(pa.float64()))
-        ),
+        rewritten(lambda rows: rows.set_column(0, "sample", rows["sample"].cast(pa.float64()))),
         "column sample is of the type double",
     ),
-    "width": (
-        lambda lake: rewrite(lake, ACTIVATIONS, narrower, 1),
-        "its feature is 4 x halffloat, elsewhere 5 x halffloat",
-    ),
+    "width": (rewritten(narrower, 1), "its feature is 4 x halffloat, elsewhere 5 x halffloat"),
 }
-DEEP: dict[str, tuple[Callable[[Lake], Any], str]] = {
-    "bit": (lambda lake: flip_bit(fragment(lake)), "its sha256 differs"),
-    "sha altered": (
-        lambda lake: alter(lake, ACTIVATIONS, lambda d: of(d).update(sha256="0" * 64)),
-        "its sha256 differs",
-    ),
-    "duplicate": (lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 1, 0)), "sample 0 is there twice"),
-    "order": (lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 0, 2), 1), "sample 2 comes after 3"),
-    "nan": (
-        lambda lake: rewrite(lake, ACTIVATIONS, with_value("feature", 2, np.nan)),
-        "the feature of sample 2 is NaN",
-    ),
-    "infinite": (
-        lambda lake: rewrite(lake, ACTIVATIONS, with_value("logits", 1, np.inf)),
-        "the logits of sample 1 is NaN or inf",
-    ),
-    "label": (lambda lake: rewrite(lake, ACTIVATIONS, with_value("label", 3, 2)), "sample 3 has the label 2, but 0 in"),
-    "no label": (
-        lambda lake: rewrite(lake, ACTIVATIONS, with_value("label", 3, None)),
-        "sample 3 has the label none, but 0",
-    ),
-    "logit": (
-        lambda lake: rewrite(lake, ACTIVATIONS, with_value("logits", 3, 9)),
-        "logit 0 of sample 3 is 9, but the head gives",
-    ),
-    "sample lost": (
-        lambda lake: rewrite(lake, ACTIVATIONS, without_row(2)),
-        "1 samples of the dataset without the failures are not there (first: 2)",
-    ),
-    "fragment lost": (
-        lambda lake: alter(lake, ACTIVATIONS, lambda d: d["parts"][0]["fragments"].pop()),
-        "4 samples of the dataset without the failures are not there (first: 5)",
-    ),
-    "failed and there": (
-        lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 0, 4), 1),
-        "1 samples are not of the dataset without",
-    ),
-    "beyond": (
-        lambda lake: rewrite(lake, ACTIVATIONS, with_value("sample", 3, 99), 1),
-        "sample 99 is none of the dataset's 9",
-    ),
+MISSING = "samples of the dataset without the failures are not there"
+DEEP: dict[str, tuple[Spoil, str]] = {
+    "bit": (spoilt(flip_bit), "its sha256 differs"),
+    "sha altered": (said(sha256="0" * 64), "its sha256 differs"),
+    "duplicate": (rewritten(with_value("sample", 1, 0)), "sample 0 is there twice"),
+    "order": (rewritten(with_value("sample", 0, 2), 1), "sample 2 comes after 3"),
+    "nan": (rewritten(with_value("feature", 2, np.nan)), "the feature of sample 2 is NaN"),
+    "infinite": (rewritten(with_value("logits", 1, np.inf)), "the logits of sample 1 is NaN or inf"),
+    "label": (rewritten(with_value("label", 3, 2)), "sample 3 has the label 2, but 0 in"),
+    "no label": (rewritten(with_value("label", 3, None)), "sample 3 has the label none, but 0"),
+    "logit": (rewritten(with_value("logits", 3, 9)), "logit 0 of sample 3 is 9, but the head gives"),
+    "sample lost": (rewritten(without_row(2)), f"1 {MISSING} (first: 2)"),
+    "fragment lost": (altered(lambda document: document["parts"][0]["fragments"].pop()), f"4 {MISSING} (first: 5)"),
+    "failed and there": (rewritten(with_value("sample", 0, 4), 1), "1 samples are not of the dataset without"),
+    "beyond": (rewritten(with_value("sample", 3, 99), 1), "sample 99 is none of the dataset's 9"),
 }
 ELSEWHERE: dict[str, tuple[str, Change, str]] = {
-    "score lost": ("scores/benchmark=main/model=m/dataset=d", without_row(3), "1 samples of the activations are not there (first: 3)"),
-    "score nan": ("scores/benchmark=main/model=m/dataset=d", with_value("score", 3, np.nan), "the score of sample 3 is NaN"),
-    "rank": ("scores/benchmark=main/model=m/dataset=d", with_value("id_rank", 7, 1.5), "the id_rank of sample 8 is 1.5"),
-    "rank missing": ("scores/benchmark=main/model=m/dataset=d", with_value("id_rank", 7, None), "the id_rank of sample 8 is nan"),
+    "score lost": (SCORES, without_row(3), "1 samples of the activations are not there (first: 3)"),
+    "score nan": (SCORES, with_value("score", 3, np.nan), "the score of sample 3 is NaN"),
+    "rank": (SCORES, with_value("id_rank", 7, 1.5), "the id_rank of sample 8 is 1.5"),
+    "rank missing": (SCORES, with_value("id_rank", 7, None), "the id_rank of sample 8 is nan"),
     "fit": ("fits/model=m/dataset=d", with_value("values", 1, [3.0, np.inf]), "the values of row 1 is NaN or infinite"),
     "recipe": ("models/model=m", with_value("dropout", 0, np.inf), "the dropout of row 0 is NaN or infinite"),
     "samples": ("samples/dataset=d", without_row(8), "1 samples of the dataset are not there (first: 8)"),
@@ -325,7 +275,7 @@ def test_one_fault_does_not_hide_another(sound: Lake) -> None:
     (Path(sound.location) / "models/model=m/_manifest.1.json").write_text("{")
     fragment(sound, index=0).unlink()
     rewrite(sound, ACTIVATIONS, with_value("feature", 2, np.nan), 0)
-    truncate(fragment(sound, "scores/benchmark=main/model=m/dataset=d", 1))
+    truncate(fragment(sound, SCORES, 1))
     found = faults(sound)
     assert ["models" in found[0], "missing" in found[1], "sample 7 is NaN" in found[2], "detector msp" in found[3]] == [
         True
@@ -334,12 +284,8 @@ def test_one_fault_does_not_hide_another(sound: Lake) -> None:
 
 def test_stale_is_not_faulty(sound: Lake) -> None:
     """Activations of a dataset that changed, or by older weights than the head's, are compared with neither."""
-    samples = [{"sample": 0, "path": "a", "bytes": 1, "label": 7, "class_name": "c"}]
-    put(sound, target("samples", {"digest": "y"}), pa.Table.from_pylist(samples, TABLES["samples"].columns))
-    rows = np.arange(CLASSES)
-    head = {"class": pa.array(rows), "weight": vector_array("weight", np.ones((CLASSES, WIDTH)), "float32", rows)}
-    head["bias"] = pa.array(np.zeros(CLASSES, np.float32))
-    put(sound, target("heads", {"weights_sha256": "new"}), pa.table(head))
+    put_samples(sound, "y", 1)
+    put_head(sound, "new", np.ones((CLASSES, WIDTH)), np.zeros(CLASSES, np.float32))
     assert faults(sound) == []
 
 

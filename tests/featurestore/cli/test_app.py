@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from tests.featurestore.conftest import Run
 
 
+SECOND = "true) ; copy (select 1) to 'x.csv'; select (1"
 MISTAKES = {
-    "an unknown question": (
-        ["ask", "best_detectr"],
-        "There is no question 'best_detectr': did you mean 'best_detector'?",
+    "a question": (["ask", "best_detectr"], "There is no question 'best_detectr': did you mean 'best_detector'?"),
+    "a question to explain": (["ask", "best_detectr", "--explain"], "did you mean 'best_detector'?"),
+    "a parameter": (["ask", "best_detector", "--param", "benchmrk=x"], "did you mean 'benchmark'?"),
+    "an argument as parameter": (["ask", "best_detector", "--param", "self=x"], "no parameter of best_detector"),
+    "a choice": (["ask", "best_detector", "--param", "aggregation=class_meen"], "cannot be 'class_meen': did you mean"),
+    "a model": (["ask", "best_detector", "--model", "aa"], "There is no model 'aa': did you mean 'a'?"),
+    "a detector": (["ask", "best_detector", "--detector", "mps"], "There is no detector 'mps': did you mean 'msp'?"),
+    "a column": (["ask", "best_detector", "--where", "acuracy > 0"], "did you mean 'accuracy'?"),
+    "a second statement": (["ask", "best_detector", "--where", SECOND], "it holds another statement."),
+    "a query": (["ask", "best_detector", "--where", "model = (from read_text('x'))"], "it has a query inside it."),
+    "not published": (
+        ["ask", "best_detector", "--published"],
+        "needs accuracy, metrics, models, results, which only a",
     ),
-    "an unknown question to explain": (["ask", "best_detectr", "--explain"], "did you mean 'best_detector'?"),
-    "an unknown parameter": (["ask", "best_detector", "--param", "benchmrk=x"], "did you mean 'benchmark'?"),
-    "a parameter named like an argument": (
-        ["ask", "best_detector", "--param", "self=x"],
-        "no parameter of best_detector",
-    ),
+    "a view": (["ask", "metrcs", "--schema"], "There is no view or macro 'metrcs': did you mean 'metrics'?"),
+    "a folder": (["ask", "--questions", "nowhere"], "There is no folder nowhere with questions."),
+    "a format to ask": (["ask", "best_detector", "--format", "jsn"], "did you mean 'json'?"),
     "a parameter without a value": (["ask", "best_detector", "--param", "benchmark"], "--param takes name=value"),
     "a parameter twice": (["ask", "best_detector", *(["--param", "benchmark=x"] * 2)], "each name once"),
     "a parameter of another type": (["ask", "high_accuracy_failures", "--param", "top=x"], "a whole number, not 'x'"),
@@ -49,12 +57,12 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_sentence(run: Run, lake: Lake, tmp_path: Path, mistake: str) -> None:
+def test_a_mistake_is_one_sentence(run: Run, four: Lake, tmp_path: Path, mistake: str) -> None:
     """Exit code 1, one clear line on standard error, nothing on standard output, no traceback, nothing written."""
     arguments, message = MISTAKES[mistake]
     (tmp_path / "file").write_text("x")
     before = sorted(tmp_path.rglob("*"))
-    code, out, err = run(*arguments, *([] if "--lake" in arguments else ["--lake", lake.location]))
+    code, out, err = run(*arguments, *([] if "--lake" in arguments else ["--lake", four.location]))
     assert (code, out) == (1, "")
     assert err.startswith("Error: ")
     assert message in err

@@ -10,14 +10,6 @@ if TYPE_CHECKING:
     from tests.featurestore.conftest import Run
 
 
-def test_ask_lists_all_questions(run: Run, lake: Lake) -> None:
-    """Without a name, every question is there with what it answers, even before there is a lake."""
-    code, out, err = run("ask", "--lake", "nowhere")
-    assert (code, err) == (0, "")
-    assert all(name in out for name in lake.questions())
-    assert "--explain" in out
-
-
 def test_ask_explains_each_question(run: Run, lake: Lake) -> None:
     """Title, what it answers, each parameter with its default, each column, and the SQL."""
     for name, question in lake.questions().items():

@@ -5,14 +5,14 @@ import io
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 import pytest
 
 from featurestore.cli.render import show
-from featurestore.errors import InputError, MissingError, StorageError
+from featurestore.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,19 +107,10 @@ def test_parquet_is_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         show(connection.sql("select 1"), "parquet")
 
 
-def test_an_unknown_format_suggests() -> None:
-    with duckdb.connect() as connection, pytest.raises(MissingError, match="no format 'jsn': did you mean 'json'"):
-        show(connection.sql("select 1"), "jsn")
-
-
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [("select error('boom')", InputError), ("select cast(x as int) from (values ('1'), ('b')) t(x)", InputError)],
-)
-def test_an_error_in_the_middle_of_the_rows_is_explained(query: str, error: Any) -> None:
+def test_an_error_in_the_middle_of_the_rows_is_explained() -> None:
     """DuckDB finds some mistakes only when it runs: they are errors of the query, too."""
-    with duckdb.connect() as connection, pytest.raises(error, match="DuckDB cannot run the query"):
-        show(connection.sql(query), "csv")
+    with duckdb.connect() as connection, pytest.raises(InputError, match="DuckDB cannot run the query"):
+        show(connection.sql("select error('boom')"), "csv")
 
 
 def test_a_file_that_vanishes_is_explained(tmp_path: Path) -> None:

@@ -55,6 +55,26 @@ def test_a_good_header_is_read() -> None:
     ]
 
 
+BROKEN_KEYS = [
+    ("-- plot: heatmap x=dataset y=model", "A heatmap needs color=COLUMN"),
+    ("-- plot: x=dataset", "A scatter needs y=COLUMN"),
+    ("-- plot: x=dataset y=modle", "no column of the answer 'modle': did you mean 'model'"),
+    ("-- plot: x=dataset y=model colour=model", "no channel of a plot 'colour': did you mean 'color'"),
+    ("-- plot: heatmpa x=dataset y=model", "no kind of plot 'heatmpa': did you mean 'heatmap'"),
+    ("-- plot: x=dataset x=model y=model", "each once; got 'x=model'"),
+    ("-- plot: x=dataset y", "got 'y'"),
+    ("-- param a text = x {y, z}: t", "cannot be 'x': there are y, z"),
+    ("-- param a text = x [a, b]: t", "text, which has no range"),
+    ("-- param a integer = 0 [1, 3]: t", "takes a whole number from 1 to 3, not '0'"),
+    ("-- param a integer = 1 {1, two}: t", "takes a whole number, not 'two'"),
+    ("-- argument a b: t", "a column takes its name"),
+    ("-- columns results: modle", "There is no column of results 'modle': did you mean 'model'?"),
+    ("-- columns resluts: fpr95", "There is no view or macro 'resluts': did you mean 'results'?"),
+    ("-- columns: fpr95", "a column takes its name before the colon"),
+    ("-- columns results: fpr95, model", "the column model is there already"),
+]
+
+
 @pytest.mark.parametrize(
     ("header", "line", "message"),
     [
@@ -79,6 +99,7 @@ def test_a_good_header_is_read() -> None:
         ("-- title: x\n-- param text = 1: y", 2, "expected `-- param NAME"),
         ("-- title: x\n-- param a integer = many: y", 2, "takes a whole number, not 'many'"),
         ("-- title: x\n-- param a number = : y", 2, "takes a number, not ''"),
+        *((f"-- title: x\n-- column dataset: x\n-- column model: x\n{key}", 4, said) for key, said in BROKEN_KEYS),
     ],
 )
 def test_a_broken_header_names_file_and_line(header: str, line: int, message: str) -> None:
@@ -210,34 +231,6 @@ def test_a_plot_is_read() -> None:
     short = LIMITED.replace("heatmap x=dataset y=model color=fpr95", "x=fpr95 y=model shape=dataset")
     assert parse(short, "best", "best.sql").plot == Plot("scatter", {"x": "fpr95", "y": "model", "shape": "dataset"})
     assert parse("-- title: x\nselect 1", "x", "x.sql").plot is None
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("-- plot: heatmap x=dataset y=model", "A heatmap needs color=COLUMN"),
-        ("-- plot: x=dataset", "A scatter needs y=COLUMN"),
-        ("-- plot: x=dataset y=modle", "no column of the answer 'modle': did you mean 'model'"),
-        ("-- plot: x=dataset y=model colour=model", "no channel of a plot 'colour': did you mean 'color'"),
-        ("-- plot: heatmpa x=dataset y=model", "no kind of plot 'heatmpa': did you mean 'heatmap'"),
-        ("-- plot: x=dataset x=model y=model", "each once; got 'x=model'"),
-        ("-- plot: x=dataset y", "got 'y'"),
-        ("-- param a text = x {y, z}: t", "cannot be 'x': there are y, z"),
-        ("-- param a text = x [a, b]: t", "text, which has no range"),
-        ("-- param a integer = 0 [1, 3]: t", "takes a whole number from 1 to 3, not '0'"),
-        ("-- param a integer = 1 {1, two}: t", "takes a whole number, not 'two'"),
-        ("-- argument a b: t", "a column takes its name"),
-        ("-- columns results: modle", "There is no column of results 'modle': did you mean 'model'?"),
-        ("-- columns resluts: fpr95", "There is no view or macro 'resluts': did you mean 'results'?"),
-        ("-- columns: fpr95", "a column takes its name before the colon"),
-        ("-- columns results: fpr95, model", "the column model is there already"),
-    ],
-)
-def test_a_broken_key_names_file_and_line(line: str, message: str) -> None:
-    with pytest.raises(InputError) as error:
-        parse(f"-- title: x\n-- column dataset: x\n-- column model: x\n{line}\nselect $a", "q", "q.sql")
-    assert str(error.value).startswith("q.sql, line 4: ")
-    assert message in str(error.value)
 
 
 def test_arguments_of_a_macro_are_read() -> None:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -29,25 +29,20 @@ if TYPE_CHECKING:
 _REHEARSALS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tally:
-    """What came of the kills.
+    """What came of the kills: lakes that differed in the end, and what was seen of the lake after each.
 
-    Attributes:
-        kills: Processes that SIGKILL ended.
-        lakes: Lakes that were finished after them.
-        differences: Lakes that then differed from the undisturbed one, in rows, order, values, checksums or versions.
-        half_done: Moments after a kill at which a reader saw neither nothing nor the whole.
-        broken_fragments: Fragments seen after a kill that were not, byte by byte, those of the undisturbed lake.
-        survivors: How often a kill left how many of the fragments.
+    Half-done is a partition of which a reader sees neither nothing nor the whole; a fragment is broken if it is not, byte
+    by byte, that of the undisturbed lake; survivors are how often a kill left how many fragments.
     """
 
-    kills: int
-    lakes: int
-    differences: int
-    half_done: int
-    broken_fragments: int
-    survivors: Counter[int]
+    kills: int = 0
+    lakes: int = 0
+    differences: int = 0
+    half_done: int = 0
+    broken_fragments: int = 0
+    survivors: Counter[int] = field(default_factory=Counter)
 
 
 def kill_many(location: str, kills: int, seed: int) -> Tally:
@@ -55,22 +50,20 @@ def kill_many(location: str, kills: int, seed: int) -> Tally:
     span = min(_rehearse(f"{location}/peace-{number}") for number in range(_REHEARSALS))
     expected = state(open_storage(f"{location}/peace-0"))
     sums = {fragment.path: fragment.bytes for fragment in expected[1][0].fragments}
-    random = Random(seed)
-    done = lakes = differences = half_done = broken = 0
-    survivors: Counter[int] = Counter()
-    while done < kills:
-        lakes += 1
-        place = f"{location}/killed-{lakes}"
+    random, tally = Random(seed), Tally()
+    while tally.kills < kills:
+        tally.lakes += 1
+        place = f"{location}/killed-{tally.lakes}"
         storage = open_storage(place)
-        while done < kills and _killed(place, random.uniform(0, span)):
-            done += 1
-            half_done += _look(storage) not in (None, expected)
+        while tally.kills < kills and _killed(place, random.uniform(0, span)):
+            tally.kills += 1
+            tally.half_done += _look(storage) not in (None, expected)
             left = _fragments(storage)
-            survivors[len(left)] += 1
-            broken += sum(sums.get(name) != size for name, size in left.items())
+            tally.survivors[len(left)] += 1
+            tally.broken_fragments += sum(sums.get(name) != size for name, size in left.items())
         _undisturbed(place)
-        differences += _look(storage) != expected
-    return Tally(done, lakes, differences, half_done, broken, survivors)
+        tally.differences += _look(storage) != expected
+    return tally
 
 
 def _rehearse(location: str) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerProcess
-    from multiprocessing.synchronize import Barrier
+    from threading import Barrier
 
     from featurestore.storage import Storage
 
@@ -35,15 +35,7 @@ PROCESSES.set_forkserver_preload([__name__])
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one process writes.
-
-    Attributes:
-        seed: The one ingredient of the fingerprint, and what the rows are drawn from.
-        noise: Added to the features, as another GPU might: it is no ingredient.
-        fragments: How many there are.
-        rows: Rows of each.
-        replacing: Whether a partition with another seed is swapped.
-    """
+    """What one process writes: `seed` is the ingredient; `noise`, as another GPU might add to the features, is none."""
 
     seed: int = 0
     noise: float = 0.0
@@ -115,24 +107,9 @@ def begin(location: str, job: Job) -> ForkServerProcess:
 
 def race(location: str, jobs: Sequence[Job | PartJob]) -> list[str]:
     """Run jobs in a process each, all at the commit at once; return what each has to say."""
-    gate = PROCESSES.Barrier(len(jobs))
-    pipes = [PROCESSES.Pipe(duplex=False) for _ in jobs]
-    processes = [
-        PROCESSES.Process(target=_compete, args=(location, job, _variables(), told, gate))
-        for job, (_, told) in zip(jobs, pipes, strict=True)
-    ]
-    for process in processes:
-        process.start()
-    for _, told in pipes:
-        told.close()
-    answers: list[str] = []
-    for ready, _ in pipes:
-        answers.append(ready.recv())
-        ready.close()
-    for process in processes:
-        process.join()
-        process.close()
-    return answers
+    with PROCESSES.Manager() as manager, PROCESSES.Pool(len(jobs)) as pool:
+        gate = manager.Barrier(len(jobs), None, 120)
+        return pool.starmap(_compete, [(location, job, _variables(), gate) for job in jobs], chunksize=1)
 
 
 def _work(location: str, job: Job, variables: Mapping[str, str], told: Connection) -> None:
@@ -142,13 +119,13 @@ def _work(location: str, job: Job, variables: Mapping[str, str], told: Connectio
     job.run(open_storage(location))
 
 
-def _compete(location: str, job: Job | PartJob, variables: Mapping[str, str], told: Connection, gate: Barrier) -> None:
+def _compete(location: str, job: Job | PartJob, variables: Mapping[str, str], gate: Barrier) -> str:
     _enter(variables)
     try:
         job.run(open_storage(location), gate.wait)
-        told.send("committed")
     except LakeError as error:
-        told.send(f"{type(error).__name__}: {error}")
+        return f"{type(error).__name__}: {error}"
+    return "committed"
 
 
 def _variables() -> dict[str, str]:
