@@ -147,20 +147,12 @@ def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) ->
         (lambda lake: lake.partitions("scores", modle="a"), MissingError, "did you mean 'model'"),
         (lambda lake: lake.batches(model="m"), InputError, "is named by model, dataset: give dataset too"),
         (lambda lake: lake.batches(model="m", dataset="d", x="y"), MissingError, "no key of activations 'x'"),
-        (
-            lambda lake: lake.read("accuracy", model="vit-b", dataset="vall"),
-            MissingError,
-            "did you mean 'model vit-b, dataset val'",
-        ),
+        (lambda lake: lake.read("accuracy", model="vit-b", dataset="vall"), MissingError, "'model vit-b, dataset val'"),
         (lambda lake: lake.read("models", model="vit-b"), MissingError, "there are none yet"),
         (lambda lake: lake.ask("best_detectr"), MissingError, "did you mean 'best_detector'"),
         (lambda lake: lake.ask("best_detector", agregation="x"), MissingError, "did you mean 'aggregation'"),
         (lambda lake: lake.ask("best_detector", question="x", self="y"), MissingError, "no parameter of best_detector"),
-        (
-            lambda lake: lake.ask("high_accuracy_failures", top="five"),
-            InputError,
-            "'top' takes a whole number, not 'five'",
-        ),
+        (lambda lake: lake.ask("high_accuracy_failures", top="five"), InputError, "a whole number, not 'five'"),
     ],
 )
 def test_a_mistake_is_named(lake: Lake, use: Callable[[Lake], Any], error: type[LakeError], message: str) -> None:

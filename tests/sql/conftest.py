@@ -139,14 +139,9 @@ def drawn_logits() -> list[dict[str, Any]]:
     """Logits of two models on the natural OOD set, with ties at the top, over four classes of which one has no sample."""
     generator = np.random.default_rng(6)
     return [
-        {
-            "model": model,
-            "dataset": "ninco",
-            "sample": sample,
-            "logits": generator.integers(0, 3, 4).astype(float).tolist(),
-        }
+        {"model": model, "dataset": "ninco", "sample": n, "logits": generator.integers(0, 3, 4).astype(float).tolist()}
         for model in ("base", "wd")
-        for sample in range(12)
+        for n in range(12)
     ]
 
 

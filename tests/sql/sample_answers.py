@@ -43,18 +43,10 @@ def detector_agreement(pool: Pool, ood: str = "all", model: str = "all") -> list
     answer = []
     for (dataset, first, second), values in found.items():
         known = [value for value in values if value is not None]
-        answer.append(
-            {
-                "ood_dataset": dataset,
-                "first": first,
-                "second": second,
-                "models": len(values),
-                "mean_spearman": np.mean(known) if known else None,
-                "lowest": min(known, default=None),
-                "highest": max(known, default=None),
-                "left_out": len(values) - len(known),
-            }
-        )
+        row = {"ood_dataset": dataset, "first": first, "second": second}
+        row |= {"models": len(values), "left_out": len(values) - len(known)}
+        row |= {"lowest": min(known, default=None), "highest": max(known, default=None)}
+        answer.append(row | {"mean_spearman": np.mean(known) if known else None})
     return answer
 
 
@@ -79,18 +71,9 @@ def confused_with(
     for class_name, found in taken.items():
         counts = Counter(label for label, _ in found)
         for place, (label, count) in enumerate(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top], 1):
-            answer.append(
-                {
-                    "ood_class": class_name,
-                    "accepted": len(found),
-                    "place": place,
-                    "label": label,
-                    "class_name": f"id-{label}" if label < 3 else None,
-                    "taken": count,
-                    "share": count / len(found),
-                    "models": len({name for its, name in found if its == label}),
-                }
-            )
+            row = {"ood_class": class_name, "accepted": len(found), "place": place, "label": label, "taken": count}
+            row |= {"class_name": f"id-{label}" if label < 3 else None, "share": count / len(found)}
+            answer.append(row | {"models": len({name for its, name in found if its == label})})
     return answer
 
 

@@ -75,7 +75,7 @@ def test_an_answer_from_nothing_says_why(lakes: dict[str, Lake]) -> None:
         (
             "hardest_samples",
             {"detector": "mahalanobs"},
-            "no detector 'mahalanobs' in scores: did you mean 'mahalanobis'?",
+            "no detector 'mahalanobs' in scores: did you mean 'mahalanobis",
         ),
         ("hardest_samples", {"benchmark": "all"}, "Nothing in it fits: `featurestore ask hardest_samples --explain`"),
     ],

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import duckdb
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 
 from featurestore.cli.render import text_table
+from tests.featurestore.conftest import python
 
 
 def drawn(query: str) -> str:
@@ -66,9 +66,8 @@ def test_a_cell_cannot_drive_the_terminal() -> None:
 def test_lines_of_letters_where_nothing_else_can_be_written() -> None:
     """An output that is ASCII gets a table in ASCII."""
     code = "import duckdb\nfrom featurestore.cli.render import show\nshow(duckdb.sql('select 1 as x'), 'table')"
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment).stdout
-    assert out.decode("ascii").splitlines() == ["+---+", "| x |", "+===+", "| 1 |", "+---+", "1 row"]
+    out = python("-c", code, PYTHONIOENCODING="ascii").stdout
+    assert out.splitlines() == ["+---+", "| x |", "+===+", "| 1 |", "+---+", "1 row"]
 
 
 @pytest.mark.parametrize("columns", [24, 40, 200])

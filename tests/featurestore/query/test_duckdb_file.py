@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from benchmarks.lakes import put
+from benchmarks.lakes import put, put_rows
 from featurestore import InputError, Lake, StorageError
 from featurestore.query import catalog, duckdb_file
 from featurestore.query.duckdb_file import write_catalog
@@ -126,9 +126,9 @@ def test_every_question_is_a_macro(filled: Lake, tmp_path: Path, name: str) -> N
 
 def test_a_macro_takes_parameters(filled: Lake, tmp_path: Path) -> None:
     """A parameter is named with `_` at the end, and does what `--param` does."""
-    columns = {"detector": ["msp", "knn"], "id_dataset": ["test"] * 2, "ood_dataset": ["unit-tests"] * 2}
-    columns |= {"ood_class": ["black"] * 2, "aggregation": ["class"] * 2, "n_id": [4] * 2, "n_ood": [4] * 2}  # type: ignore[dict-item]
-    put(filled, "metrics", {"benchmark": "main", "model": "a"}, columns | {"fpr95": [0.5, 0.25], "auroc": [0.5, 0.75]})
+    alike = {"id_dataset": "test", "ood_dataset": "unit-tests", "ood_class": "black", "aggregation": "class"}
+    rows = [alike | {"detector": name, "n_id": 4, "n_ood": 4, "fpr95": 0.5, "auroc": 0.5} for name in ("msp", "knn")]
+    put_rows(filled, "metrics", {"benchmark": "main", "model": "a"}, *rows)
     write_catalog(filled.storage, tmp_path / "lake.duckdb")
     expected = filled.ask("accuracy_vs_unit_test_fpr", detector="knn").fetchall()
     with open_catalog(tmp_path / "lake.duckdb") as file:
