@@ -1,4 +1,4 @@
-"""A made-up model's activations: features, a head, and the logits that it gives of them."""
+"""Made-up models' activations: features, a head, and the logits that it gives of them."""
 
 from __future__ import annotations
 
@@ -29,18 +29,44 @@ class Modelled:
         assert self.rows.head is not None
         return self.rows.head
 
-    def shuffled(self, seed: int = 0) -> Modelled:
-        """The same fit rows in another order."""
-        order = np.random.default_rng(seed).permutation(len(self.rows))
+    def part(self, which: NDArray[np.int64]) -> Modelled:
+        """Some of the fit rows, in the given order."""
         assert self.rows.logits is not None
-        rows = Activations(self.rows.feature[order], self.rows.logits[order], self.head)
-        return replace(self, rows=rows, labels=self.labels[order])
+        rows = Activations(self.rows.feature[which], self.rows.logits[which], self.head)
+        return replace(self, rows=rows, labels=self.labels[which])
 
 
-def activations_of(features: NDArray[Any], head: Head) -> Activations:
+def activations_of(features: NDArray[Any], head: Head, dtype: str = "float64") -> Activations:
     """Features with the logits that a head gives of them."""
     fed = normalise(features) if head.normalizes else features.astype(np.float64)
-    return Activations(features, fed @ head.weight.T + head.bias, head)
+    return Activations(features, (fed @ head.weight.T + head.bias).astype(dtype), head)
+
+
+def headed(
+    seed: int = 0,
+    rows: int = 400,
+    dim: int = 12,
+    classes: int = 5,
+    *,
+    dtype: str = "float16",
+    nonnegative: bool = True,
+    normalizes: bool = False,
+) -> Modelled:
+    """A model of which most samples are classified correctly, and queries of which every other one is off the clusters."""
+    rng = np.random.default_rng(seed)
+    directions = rng.normal(size=(classes, dim))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    head = Head(2 * directions, rng.normal(size=classes) / 4, normalizes)
+    labels, asked = rng.integers(0, classes, rows), rng.integers(0, classes, 60)
+    centres = 3 * directions
+
+    def seen(features: NDArray[np.float64]) -> Activations:
+        stored = (np.maximum(features, 0) if nonnegative else features).astype(dtype)
+        return activations_of(stored, head, dtype)
+
+    fit = centres[labels] + rng.normal(size=(rows, dim)) + 0.3
+    queries = np.where(np.arange(60)[:, None] % 2, 0, centres[asked]) + rng.normal(size=(60, dim)) + 0.3
+    return Modelled(seen(fit), labels, seen(queries))
 
 
 def modelled(case: Labelled, *, seed: int = 0, queries: int = 30, normalizes: bool = False) -> Modelled:

@@ -10,7 +10,7 @@ from analysis.rows.activations import Activations
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from featurestore.errors import InputError, MissingError, NumericalError
 from tests.analysis.gathered import scored
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 
 def a_detector(scores: list[float]) -> Detector[None]:
@@ -56,8 +56,8 @@ def test_order_and_shards_of_the_fit_rows_do_not_matter(name: str) -> None:
     """Shuffled rows in three shards give the same scores up to rounding."""
     case = headed(3, rows=1200, nonnegative=False)
     shuffled = case.part(np.random.default_rng(0).permutation(1200))
-    again = scored(name, *shuffled, case.queries, shards=3, rows_per_block=9)
-    assert_allclose(again, scored(name, case.fit, case.labels, case.queries), rtol=1e-8)
+    again = scored(name, shuffled.rows, shuffled.labels, case.queries, shards=3, rows_per_block=9)
+    assert_allclose(again, scored(name, case.rows, case.labels, case.queries), rtol=1e-8)
 
 
 MOVED = {"max-logit", "energy", "vim", "vim.openood"}
@@ -69,7 +69,8 @@ def test_a_common_shift_of_the_logits_is_not_seen(name: str) -> None:
     """Or moves the score by as much; what reads no logits needs none. Logits and shift are exact in binary."""
     case = headed(3, rows=1200, dtype="float64", nonnegative=False)
     fit, queries = (
-        Activations(rows.feature, np.round(rows.logits64 * 1024) / 1024, rows.head) for rows in (case.fit, case.queries)
+        Activations(rows.feature, np.round(rows.logits64 * 1024) / 1024, rows.head)
+        for rows in (case.rows, case.queries)
     )
     moved = [Activations(rows.feature, rows.logits64 + 2.0**20, rows.head) for rows in (fit, queries)]
     before = scored(name, fit, case.labels, queries)
@@ -92,4 +93,4 @@ def test_features_of_another_dimension_than_the_fit_are_refused(name: str) -> No
     case = headed(3, rows=1200)
     wide = Activations(np.ones((4, 13)), np.ones((4, 5)), case.queries.head)
     with pytest.raises(InputError, match=r"13 dimensions meet a fit of 12|fed 12 dimensions; these features have 13"):
-        scored(name, case.fit, case.labels, wide)
+        scored(name, case.rows, case.labels, wide)

@@ -9,15 +9,15 @@ from analysis.statistics.class_statistics import CLASS_COUNTS
 from analysis.statistics.group_means import LOGIT_TAILS
 from featurestore.errors import InputError
 from tests.analysis.gathered import gathered
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 
 def test_the_tail_holds_the_largest_distances(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each class, in descending order, also if they are sorted out again and again; -1 where there are fewer."""
     monkeypatch.setattr("analysis.statistics.group_means._WAITING", 50)
     case = headed(5, rows=300, classes=9, nonnegative=False)
-    logits, right = case.fit.logits64, case.fit.predicted == case.labels
-    tails = gathered([LOGIT_TAILS], case.fit, case.labels, shards=3, rows_per_block=20)[LOGIT_TAILS.name]["distances"]
+    logits, right = case.rows.logits64, case.rows.predicted == case.labels
+    tails = gathered([LOGIT_TAILS], case.rows, case.labels, shards=3, rows_per_block=20)[LOGIT_TAILS.name]["distances"]
     assert tails.shape == (9, 20)
     for c, tail in enumerate(tails):
         own = logits[right & (case.labels == c)]

@@ -10,21 +10,21 @@ from scipy.stats import entropy
 
 from analysis.rows.activations import Activations
 from tests.analysis.gathered import fitted, scored
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tests.analysis.headed import Headed
+    from tests.analysis.modelled import Modelled
 
     Float64 = NDArray[np.float64]
 
 NAMES = ["kl-matching", "kl-matching.openood"]
 
 
-def naive_scores(case: Headed) -> Float64:
+def naive_scores(case: Modelled) -> Float64:
     """SciPy's relative entropy to each template, one row and one class at a time."""
-    fit, queries = (softmax(rows.logits64, axis=1) for rows in (case.fit, case.queries))
+    fit, queries = (softmax(rows.logits64, axis=1) for rows in (case.rows, case.queries))
     predicted = fit.argmax(axis=1)
     templates = [fit[predicted == k].mean(axis=0) for k in np.unique(predicted)]
     return np.array([-min(entropy(row, template) for template in templates) for row in queries])
@@ -34,16 +34,16 @@ def naive_scores(case: Headed) -> Float64:
 def test_scores_equal_the_formula(name: str) -> None:
     """Under both conventions; they differ in the data alone."""
     case = headed(1, classes=7)
-    assert_allclose(scored(name, case.fit, case.labels, case.queries), naive_scores(case), rtol=1e-10)
+    assert_allclose(scored(name, case.rows, case.labels, case.queries), naive_scores(case), rtol=1e-10)
 
 
 def test_classes_that_are_never_predicted_have_no_template() -> None:
     """They are skipped."""
     case = headed(2, rows=6, classes=7)
-    predicted = np.unique(case.fit.predicted)
+    predicted = np.unique(case.rows.predicted)
     assert len(predicted) < 7
-    assert len(fitted("kl-matching", case.fit, case.labels, classes=7).log_templates) == len(predicted)
-    scores = scored("kl-matching", case.fit, case.labels, case.queries, classes=7)
+    assert len(fitted("kl-matching", case.rows, case.labels, classes=7).log_templates) == len(predicted)
+    scores = scored("kl-matching", case.rows, case.labels, case.queries, classes=7)
     assert_allclose(scores, naive_scores(case), rtol=1e-10)
 
 

@@ -12,12 +12,12 @@ from scipy.optimize import brentq
 from analysis.rows.activations import Activations
 from featurestore.errors import NumericalError
 from tests.analysis.gathered import scored
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tests.analysis.headed import Headed
+    from tests.analysis.modelled import Modelled
 
     Float64 = NDArray[np.float64]
 
@@ -32,9 +32,9 @@ def weibull(values: Float64) -> tuple[float, float]:
     return shape, float((values**shape).mean() ** (1 / shape))
 
 
-def naive_scores(case: Headed, alpha: int = 3, tail: int = 20) -> Float64:
+def naive_scores(case: Modelled, alpha: int = 3, tail: int = 20) -> Float64:
     """The authors' recipe, one class and one row at a time."""
-    logits = case.fit.logits64
+    logits = case.rows.logits64
     classes = logits.shape[1]
     models = []
     for c in range(classes):
@@ -58,15 +58,15 @@ def naive_scores(case: Headed, alpha: int = 3, tail: int = 20) -> Float64:
 def test_scores_equal_the_formula() -> None:
     """Tails longer and shorter than a class, near and far queries."""
     case = headed(1, rows=300, classes=6, nonnegative=False)
-    assert_allclose(scored("openmax", case.fit, case.labels, case.queries), naive_scores(case), rtol=1e-8)
+    assert_allclose(scored("openmax", case.rows, case.labels, case.queries), naive_scores(case), rtol=1e-8)
     few = headed(2, rows=60, classes=5, nonnegative=False)
-    assert_allclose(scored("openmax", few.fit, few.labels, few.queries), naive_scores(few), rtol=1e-8)
+    assert_allclose(scored("openmax", few.rows, few.labels, few.queries), naive_scores(few), rtol=1e-8)
 
 
 def test_fewer_classes_than_ranks() -> None:
     """With two classes the weights are 1 and 1/2."""
     case = headed(3, classes=2, nonnegative=False)
-    assert_allclose(scored("openmax", case.fit, case.labels, case.queries), naive_scores(case, alpha=2), rtol=1e-8)
+    assert_allclose(scored("openmax", case.rows, case.labels, case.queries), naive_scores(case, alpha=2), rtol=1e-8)
 
 
 def test_extreme_logits_stay_within_the_bounds() -> None:
@@ -75,7 +75,7 @@ def test_extreme_logits_stay_within_the_bounds() -> None:
     far = Activations(case.queries.feature, case.queries.logits64 * 1e4, case.queries.head)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = scored("openmax", case.fit, case.labels, far)
+        scores = scored("openmax", case.rows, case.labels, far)
     assert (scores <= 0).all()
     assert (scores >= -1).all()
 

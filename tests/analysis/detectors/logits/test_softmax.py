@@ -13,7 +13,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 
 from analysis.detectors import get, score_checked
 from analysis.rows.activations import Activations
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ def test_extreme_logits_stay_finite(name: str, expected: tuple[float, float]) ->
 def test_gradnorm_is_the_norm_of_the_gradient(normalizes: bool) -> None:
     """Of the uniform cross-entropy by the head's weights, against finite differences; unit features where it is fed those."""
     case = headed(2, dim=4, classes=3, dtype="float64", nonnegative=False, normalizes=normalizes)
-    head = case.fit.head
+    head = case.rows.head
     assert head is not None
     scores = score_checked(get("gradnorm"), None, case.queries)
     for row in range(10):

@@ -12,7 +12,7 @@ from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations
 from analysis.statistics.temperature import TEMPERATURE_TAYLOR
 from tests.analysis.gathered import fitted, gathered, scored
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,9 +80,9 @@ def test_the_temperature_is_the_optimum(name: str, classes: int, scale: float, m
 def test_scores_are_the_scaled_softmax() -> None:
     """The largest probability at the temperature."""
     case = headed(4)
-    temperature = fitted("temp-scaling", case.fit, case.labels).temperature
+    temperature = fitted("temp-scaling", case.rows, case.labels).temperature
     expected = softmax(case.queries.logits64 / temperature, axis=1).max(axis=1)
-    assert_allclose(scored("temp-scaling", case.fit, case.labels, case.queries), expected, rtol=1e-12)
+    assert_allclose(scored("temp-scaling", case.rows, case.labels, case.queries), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

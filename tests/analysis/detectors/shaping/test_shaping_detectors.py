@@ -14,12 +14,12 @@ from analysis.rows.activations import Activations
 from analysis.rows.head import Head
 from featurestore.errors import InputError
 from tests.analysis.gathered import fitted, scored
-from tests.analysis.headed import headed
+from tests.analysis.modelled import headed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tests.analysis.headed import Headed
+    from tests.analysis.modelled import Modelled
 
     Float64 = NDArray[np.float64]
 
@@ -85,9 +85,9 @@ SHAPES: dict[str, Any] = {
 NAMES = [*SHAPES, "dice"]
 
 
-def naive_scores(name: str, case: Headed) -> Float64:
+def naive_scores(name: str, case: Modelled) -> Float64:
     """One row at a time, with a mask over all weights for DICE."""
-    head, fit = case.fit.head, fed(case.fit)
+    head, fit = case.rows.head, fed(case.rows)
     assert head is not None
     weight = head.weight.copy()
     if name == "dice":
@@ -97,27 +97,20 @@ def naive_scores(name: str, case: Headed) -> Float64:
     return np.array([logsumexp(weight @ np.array(shape(row, fit)) + head.bias) for row in fed(case.queries)])
 
 
-@pytest.mark.parametrize("normalizes", [False, True])
+@pytest.mark.parametrize(("normalizes", "nonnegative"), [(False, True), (True, True), (False, False)])
 @pytest.mark.parametrize("name", NAMES)
-def test_scores_equal_the_formula(name: str, normalizes: bool) -> None:
-    """On features as they are, and on unit features where the head is fed those (whose quantiles are close, not exact)."""
-    case = headed(1, dim=24, normalizes=normalizes)
-    close = 1e-3 if normalizes and get(name).needs and name != "dice" else 1e-11
-    assert_allclose(scored(name, case.fit, case.labels, case.queries), naive_scores(name, case), rtol=close)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_scores_equal_the_formula_on_signed_features(name: str) -> None:
-    """They presume nonnegative features, and still do on signed ones what the formula says."""
-    case = headed(2, dim=20, nonnegative=False)
-    assert_allclose(scored(name, case.fit, case.labels, case.queries), naive_scores(name, case), rtol=1e-9)
+def test_scores_equal_the_formula(name: str, normalizes: bool, nonnegative: bool) -> None:
+    """On features as they are, also signed, and on unit features where the head is fed those (whose quantiles are close)."""
+    case = headed(1, dim=24, normalizes=normalizes, nonnegative=nonnegative)
+    close = 1e-3 if normalizes and get(name).needs and name != "dice" else 1e-9
+    assert_allclose(scored(name, case.rows, case.labels, case.queries), naive_scores(name, case), rtol=close)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_head_is_needed_and_must_fit(name: str) -> None:
     """Without one, or with one for other features, there is no score."""
     case = headed(5)
-    fit, detector = fitted(name, case.fit, case.labels), get(name)
+    fit, detector = fitted(name, case.rows, case.labels), get(name)
     assert detector.needs_head
     with pytest.raises(InputError, match="without a linear head"):
         score_checked(detector, fit, Activations(case.queries.feature))
@@ -144,4 +137,4 @@ def test_one_dimension() -> None:
     case = headed(7, dim=1, classes=3)
     positive = Activations(case.queries.feature + np.float16(0.5), None, case.queries.head)
     for name in NAMES:
-        assert np.isfinite(scored(name, case.fit, case.labels, positive)).all()
+        assert np.isfinite(scored(name, case.rows, case.labels, positive)).all()
