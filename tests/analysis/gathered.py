@@ -78,10 +78,16 @@ def gathered(
 
 def fitted(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> Any:
     """What a detector learns from some rows."""
+    return fitted_and_warned(name, rows, labels, **how)[0]
+
+
+def fitted_and_warned(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> tuple[Any, list[str]]:
+    """What a detector learns from some rows, and what the user is told."""
     detector = get(name)
     normalizes = rows.head is not None and rows.head.normalizes
     needs = [need.of(normalizes=normalizes) for need in detector.needs]
-    return detector.fit(FitInputs(gathered(needs, rows, labels, **how), rows.head)) if detector.fit else None
+    inputs = FitInputs(gathered(needs, rows, labels, **how), rows.head)
+    return detector.fit(inputs) if detector.fit else None, inputs.warnings
 
 
 def scored(name: str, rows: Activations, labels: NDArray[Any], queries: Activations, **how: Any) -> NDArray[np.float64]:

@@ -35,10 +35,6 @@ def test_the_fpr_is_that_of_the_stored_metrics() -> None:
         (expected,) = (row.metrics.fpr95 for row in rows if row.aggregation == "class_mean")
         assert found[model] == pytest.approx(expected)
         assert mean_of(ranks, [model]) == pytest.approx(expected)
-
-
-def test_equal_weights_are_the_plain_mean() -> None:
-    ranks = random_ranks()
     assert weighted(ranks, np.full(5, 0.2)) == pytest.approx(mean_of(ranks, range(5)))
 
 

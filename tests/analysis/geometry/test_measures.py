@@ -21,6 +21,7 @@ from analysis.scoring.geometry_stage import missing_geometry, write_geometry
 from analysis.statistics.statistic import FIT
 from benchmarks.lakes import activations, put
 from featurestore.errors import InputError
+from tests.analysis.conftest import clustered
 from tests.analysis.gathered import gathered
 
 if TYPE_CHECKING:
@@ -32,12 +33,9 @@ if TYPE_CHECKING:
     Float64 = NDArray[np.float64]
 
 
-def clusters(rows: int = 900, dim: int = 12, classes: int = 4) -> tuple[Float64, NDArray[np.int64]]:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, classes, rows)
-    return rng.standard_normal((rows, dim)) * np.geomspace(2, 0.1, dim) + rng.standard_normal((classes, dim))[
-        labels
-    ], labels
+def clusters() -> tuple[Float64, NDArray[np.int64]]:
+    case = clustered(0, 900, 12, 4)
+    return case.features, case.labels
 
 
 @pytest.mark.parametrize("shards", [1, 3])

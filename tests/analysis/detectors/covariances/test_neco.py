@@ -27,8 +27,7 @@ def naive_neco(model: Modelled) -> Float64:
     _, values, axes = np.linalg.svd((features - mean) / deviation, full_matrices=False)
     kept = int(np.argmax(np.cumsum(values**2) / np.sum(values**2) >= 0.9)) + 1
     scores = []
-    assert model.queries.logits is not None
-    for query, logits in zip(model.queries.feature.astype(float), model.queries.logits, strict=True):
+    for query, logits in zip(model.queries.feature.astype(float), model.queries.logits64, strict=True):
         standard = (query - mean) / deviation
         scores.append(np.linalg.norm(axes[:kept] @ standard) / np.linalg.norm(standard) * logits.max())
     return np.array(scores)

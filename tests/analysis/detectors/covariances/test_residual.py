@@ -7,11 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
-from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations, normalise
 from featurestore.errors import NumericalError
 from tests.analysis.conftest import clustered
-from tests.analysis.gathered import gathered, scored
+from tests.analysis.gathered import fitted_and_warned, scored
 from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
@@ -47,10 +46,8 @@ def naive_scores(name: str, model: Modelled) -> Float64:
     norms = naive_norms(model.queries, origin, residual)
     if name.startswith("residual"):
         return -norms
-    assert model.rows.logits is not None
-    assert model.queries.logits is not None
-    alpha = model.rows.logits.max(axis=1).mean() / naive_norms(model.rows, origin, residual).mean()
-    return logsumexp(model.queries.logits, axis=1) - alpha * norms
+    alpha = model.rows.logits64.max(axis=1).mean() / naive_norms(model.rows, origin, residual).mean()
+    return logsumexp(model.queries.logits64, axis=1) - alpha * norms
 
 
 @pytest.mark.parametrize("normalizes", [False, True])
@@ -69,12 +66,9 @@ def test_scores_equal_the_formula(name: str, dim: int, normalizes: bool) -> None
 def test_more_dimensions_than_the_features_have_are_halved_and_said(name: str, dim: int, warned: int) -> None:
     """Nobody takes half of the dimensions for the published number without being told."""
     model = modelled(clustered(0, 300, dim, 2))
-    detector = get(name)
-    inputs = FitInputs(gathered(detector.needs, model.rows, model.labels), model.head)
-    assert detector.fit is not None
-    detector.fit(inputs)
+    _, found = fitted_and_warned(name, model.rows, model.labels)
     expected = [f"{name} takes {warned} principal dimensions, because the features have only {dim}"] if warned else []
-    assert inputs.warnings == expected
+    assert found == expected
 
 
 @pytest.mark.parametrize("name", ["vim", "vim.openood"])

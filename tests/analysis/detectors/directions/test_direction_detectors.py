@@ -37,8 +37,7 @@ def naive_scores(name: str, model: Modelled) -> Float64:
     fed = normalise(features) if head.normalizes else features
     mean = fed.mean(axis=0)
     scores = []
-    assert model.queries.logits is not None
-    for row, z in zip(model.queries.feature.astype(float), model.queries.logits, strict=True):
+    for row, z in zip(model.queries.feature.astype(float), model.queries.logits64, strict=True):
         h = row / np.linalg.norm(row) if head.normalizes else row
         y = int(z.argmax())
         w = head.weight

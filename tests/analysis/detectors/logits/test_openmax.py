@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.optimize import brentq
 
+from analysis.algebra.weibull import fit_weibull
 from analysis.rows.activations import Activations
 from featurestore.errors import NumericalError
 from tests.analysis.gathered import scored
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     Float64 = NDArray[np.float64]
 
 
-def weibull(values: Float64) -> tuple[float, float]:
-    """Maximum likelihood at location 0, by bisection on the profile likelihood."""
-
-    def slope(k: float) -> float:
-        return float((values**k * np.log(values)).sum() / (values**k).sum() - 1 / k - np.log(values).mean())
-
-    shape = brentq(slope, 1e-3, 100, xtol=1e-14, rtol=1e-14)
-    return shape, float((values**shape).mean() ** (1 / shape))
-
-
 def naive_scores(case: Modelled, alpha: int = 3, tail: int = 20) -> Float64:
     """The authors' recipe, one class and one row at a time."""
     logits = case.rows.logits64
@@ -41,7 +31,8 @@ def naive_scores(case: Modelled, alpha: int = 3, tail: int = 20) -> Float64:
         right = [row for row, label in zip(logits, case.labels, strict=True) if label == c == np.argmax(row)]
         mean = np.mean(right, axis=0)
         distances = np.sort([math.dist(row, mean) for row in right])[-tail:]
-        models.append((mean, distances.min(), *weibull(distances - distances.min() + 1)))
+        (shape,), (scale,) = fit_weibull(distances[None] - distances.min() + 1, np.ones((1, len(distances)), bool))
+        models.append((mean, distances.min(), shape, scale))
     scores = []
     for z in case.queries.logits64:
         changed, unknown = z.copy(), 0.0

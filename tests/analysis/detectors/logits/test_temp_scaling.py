@@ -8,10 +8,8 @@ from numpy.testing import assert_allclose
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
-from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations
-from analysis.statistics.temperature import TEMPERATURE_TAYLOR
-from tests.analysis.gathered import fitted, gathered, scored
+from tests.analysis.gathered import fitted, fitted_and_warned, scored
 from tests.analysis.modelled import headed
 
 if TYPE_CHECKING:
@@ -48,19 +46,11 @@ def temperature_of(logits: Float64, labels: Labels, name: str = "temp-scaling", 
     return float(fitted(name, rows, labels, classes=logits.shape[1], **how).temperature)
 
 
-CASES = [
-    (2, 1.0, 1.0),
-    (10, 3.0, 20.0),
-    (10, 0.05, 0.1),
-    (10, 40.0, 100.0),
-    (300, 1.0, 5.0),
-    (300, 2.0, 10.0),
-    (300, 2.0, 600.0),
-]
-
-
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("classes", "scale", "margin"), CASES)
+@pytest.mark.parametrize(
+    ("classes", "scale", "margin"),
+    [(2, 1, 1), (10, 3, 20), (10, 0.05, 0.1), (10, 40, 100), (300, 1, 5), (300, 2, 10), (300, 2, 600)],
+)
 def test_the_temperature_is_the_optimum(name: str, classes: int, scale: float, margin: float) -> None:
     """SciPy's bounded minimisation of the whole likelihood agrees as far as it can, and the slope at 1/T is 0."""
     logits, labels = some_logits(classes, classes, scale, margin)
@@ -98,20 +88,15 @@ def test_scores_are_the_scaled_softmax() -> None:
 def test_a_bound_is_kept_and_said(logits: list[list[float]], labels: list[int], bound: float) -> None:
     """Where no temperature is best, it stays at the bound, and the user is told."""
     rows = Activations(np.zeros((len(logits), 1)), np.array(logits))
-    inputs = FitInputs(gathered([TEMPERATURE_TAYLOR], rows, np.array(labels)))
-    fit = get("temp-scaling").fit
-    assert fit is not None
-    assert fit(inputs).temperature == bound
-    assert len(inputs.warnings) == 1
-    assert "at its bound" in inputs.warnings[0]
+    fit, (warned,) = fitted_and_warned("temp-scaling", rows, np.array(labels))
+    assert fit.temperature == bound
+    assert "at its bound" in warned
 
 
 def test_an_optimum_within_the_bounds_warns_of_nothing() -> None:
     """Not even where hardly a sample is misclassified."""
     logits, labels = some_logits(5, 50, 1, 1000, rows=2000)
     assert 0.99 < (logits.argmax(axis=1) == labels).mean() < 1
-    inputs = FitInputs(gathered([TEMPERATURE_TAYLOR], Activations(np.zeros((2000, 1)), logits), labels))
-    fit = get("temp-scaling").fit
-    assert fit is not None
-    assert 0.01 < fit(inputs).temperature < 100
-    assert inputs.warnings == []
+    fit, warned = fitted_and_warned("temp-scaling", Activations(np.zeros((2000, 1)), logits), labels)
+    assert 0.01 < fit.temperature < 100
+    assert warned == []

@@ -7,13 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp, softmax
 
-from analysis.detectors import FitInputs, get
 from analysis.rows.activations import Activations
 from analysis.rows.shares import hashed
-from analysis.statistics.sampled_rows import ONE_PERCENT
 from featurestore.errors import InputError
 from tests.analysis.conftest import clustered
-from tests.analysis.gathered import fitted, gathered, scored
+from tests.analysis.gathered import fitted, fitted_and_warned, scored
 from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def naive_knn(bank: Float64, queries: Float64, neighbours: int) -> Float64:
 def test_knn_equals_sorted_distances(name: str, dtype: type) -> None:
     """To the digits of float64, although the neighbours are found in float32."""
     model = modelled(clustered(0, 3000, 24, 5))
-    rows = Activations(model.rows.feature.astype(dtype), model.rows.logits, model.head)
+    rows = Activations(model.rows.feature.astype(dtype), model.rows.logits64, model.head)
     queries = Activations(np.concatenate([model.queries.feature.astype(dtype), rows.feature[:5]]))
     slow = naive_knn(rows.feature, queries.feature, SHAPES[name])
     assert_allclose(scored(name, rows, model.labels, queries, rows_per_block=500), slow, rtol=1e-12)
@@ -102,11 +100,9 @@ def test_sampled_knn_equals_sorted_distances_to_its_bank(shards: int) -> None:
 
 def naive_nnguide(model: Modelled, neighbours: int) -> Float64:
     chosen = sampled(model, 0.01)
-    assert model.rows.logits is not None
-    assert model.queries.logits is not None
-    bank = unit(model.rows.feature[chosen]) * logsumexp(model.rows.logits[chosen], axis=1)[:, None]
+    bank = unit(model.rows.feature[chosen]) * logsumexp(model.rows.logits64[chosen], axis=1)[:, None]
     scores = []
-    for query, logits in zip(unit(model.queries.feature), model.queries.logits, strict=True):
+    for query, logits in zip(unit(model.queries.feature), model.queries.logits64, strict=True):
         largest = np.sort(bank @ query)[-min(neighbours, len(bank)) :]
         scores.append(logsumexp(logits) * largest.mean())
     return np.array(scores)
@@ -124,11 +120,9 @@ def test_nnguide_equals_the_formula(name: str, neighbours: int) -> None:
 def test_nnguide_says_that_its_bank_is_smaller_than_k() -> None:
     """The number that took the place of K is named."""
     model = modelled(clustered(0, 900, 8, 5))
-    inputs = FitInputs(gathered([ONE_PERCENT], model.rows, model.labels), model.head)
-    fit = get("nnguide").fit
-    assert fit is not None
-    assert fit(inputs).neighbours == 9
-    assert inputs.warnings == ["nnguide takes the mean over K = 9 neighbours in place of 1000: its bank has no more"]
+    fit, warned = fitted_and_warned("nnguide", model.rows, model.labels)
+    assert fit.neighbours == 9
+    assert warned == ["nnguide takes the mean over K = 9 neighbours in place of 1000: its bank has no more"]
 
 
 GRID = [*np.linspace(0.001, 0.1, 100), *np.linspace(0.105, 0.5, 81), *np.linspace(0.51, 0.99, 49)]
@@ -197,11 +191,9 @@ def test_cfood_needs_two_references() -> None:
 
 def naive_relation(model: Modelled) -> Float64:
     """One pair at a time."""
-    assert model.rows.logits is not None
-    assert model.queries.logits is not None
-    said, fitted_rows = softmax(model.rows.logits, axis=1), unit(model.rows.feature)
+    said, fitted_rows = softmax(model.rows.logits64, axis=1), unit(model.rows.feature)
     scores = []
-    for query, logits in zip(unit(model.queries.feature), model.queries.logits, strict=True):
+    for query, logits in zip(unit(model.queries.feature), model.queries.logits64, strict=True):
         related = [max(query @ row, 0) * (softmax(logits) @ p) for row, p in zip(fitted_rows, said, strict=True)]
         scores.append(sum(value for value in related if value > 0.03))
     return np.array(scores)
@@ -217,9 +209,7 @@ def test_relation_equals_the_formula(
     monkeypatch.setattr("analysis.detectors.neighbours.relation._DENSE", dense)
     model = modelled(clustered(classes, 300, 10, classes))
     rows, queries = (
-        Activations(part.feature, sharpness * part.logits, model.head)
-        for part in (model.rows, model.queries)
-        if part.logits is not None
+        Activations(part.feature, sharpness * part.logits64, model.head) for part in (model.rows, model.queries)
     )
     model = Modelled(rows, model.labels, queries)
     slow = naive_relation(model)
