@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.algebra.class_scatter import ClassStatisticsAccumulator
-from analysis.rows.checks import class_labels
 from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
 if TYPE_CHECKING:
@@ -44,8 +43,7 @@ class _Counts:
         self._counts = np.zeros(context.classes, np.int64)
 
     def update(self, block: Block) -> None:
-        labels = class_labels(block.label, len(block), len(self._counts))
-        self._counts += np.bincount(labels, minlength=len(self._counts))
+        self._counts += np.bincount(block.label, minlength=len(self._counts))
 
     def merge(self, other: _Counts) -> None:
         self._counts += other._counts

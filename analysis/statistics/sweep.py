@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
+from analysis.rows.checks import class_labels
 from analysis.statistics.statistic import with_earlier
 from featurestore.errors import InputError, LakeError
 from featurestore.machine import cores
@@ -144,6 +145,8 @@ def gather_lane(
         if labelled:
             rows.check_labels(block)
         try:
+            if labelled:
+                class_labels(block.label, len(block), context.classes)
             for accumulator in accumulators:
                 accumulator.update(block)
         except LakeError as error:

@@ -15,7 +15,7 @@ from scipy import linalg
 
 from analysis.algebra.class_scatter import ClassStatistics, class_statistics, empty_statistics, merged
 from analysis.detectors.detector import Detector
-from analysis.rows.checks import class_labels, finite_rows, same_dimensions
+from analysis.rows.checks import finite_rows, same_dimensions
 from analysis.statistics.class_statistics import CLASS_COUNTS
 from analysis.statistics.statistic import Statistic, SweepContext
 from featurestore.errors import NumericalError
@@ -109,7 +109,7 @@ class _Densities:
         features = block.activations.feature
         same_dimensions(self._queries.feature, features.shape[1])
         finite_rows("Features", features)
-        labels = class_labels(block.label, len(block), len(self._counts))
+        labels = block.label
         for number in np.unique(labels[self._wanted[labels] & ~self._dropped[labels]]):
             rows = np.flatnonzero(labels == number)
             self._add(int(number), _Class(features.shape[1], [features[rows]], [block.sample[rows]]))
