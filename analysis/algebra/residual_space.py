@@ -1,6 +1,6 @@
-"""Residual spaces: what the principal axes of the features leave, about the point where a head's logits vanish.
+"""Subspaces, and residual spaces: what the principal axes of the features leave, about the point where a head's logits vanish.
 
-Source: Wang et al. 2022, arXiv 2203.10807, sections 4.1 and 4.2.
+Source of these: Wang et al. 2022, arXiv 2203.10807, sections 4.1 and 4.2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 from scipy import linalg
 
 from analysis.algebra.class_scatter import ClassStatistics, require_samples
-from analysis.algebra.subspace import Subspace, norms_inside, subspace
 from analysis.rows.checks import same_dimensions
 from featurestore.errors import InputError, MissingError, NumericalError
 
@@ -25,6 +24,57 @@ if TYPE_CHECKING:
     from analysis.rows.head import Head
 
 _CUT = 1.2e-7
+# Below this share of the squared length, the difference of two squared lengths has lost too many digits.
+_CANCELS = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subspace:
+    """A linear subspace of D dimensions.
+
+    Attributes:
+        basis: Orthonormal columns that span it, or its complement if that takes fewer, float64, shape [D, m], m <= D/2.
+        complement: 1 where they span the complement, else 0.
+    """
+
+    basis: NDArray[np.float64]
+    complement: int
+
+
+def subspace(vectors: NDArray[np.float64], start: int, stop: int) -> Subspace:
+    """The span of the orthonormal columns `start` to `stop` of a square matrix, shape [D, D]."""
+    inside = np.arange(len(vectors))
+    chosen = (inside >= start) & (inside < stop)
+    complement = 2 * int(chosen.sum()) > len(vectors)
+    return Subspace(np.ascontiguousarray(vectors[:, ~chosen if complement else chosen]), int(complement))
+
+
+def norms_inside(space: Subspace, rows: NDArray[np.float64], squared: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Euclidean norms of the projections of rows onto a subspace.
+
+    Args:
+        space: A subspace of D dimensions.
+        rows: Float64, shape [n, D].
+        squared: Their squared norms, float64, shape [n].
+
+    Returns:
+        Norms, float64, shape [n].
+
+    Raises:
+        InputError: The rows have other dimensions than the subspace.
+    """
+    same_dimensions(rows, len(space.basis))
+    along = rows @ space.basis
+    spanned = np.einsum("nm,nm->n", along, along)
+    if not space.complement:
+        return np.asarray(np.sqrt(spanned))
+    inside = squared - spanned
+    # Where little is left of the square, the projection itself is computed: its rounding is relative to the row's
+    # length, not to the square of it.
+    cancelled = inside < _CANCELS * squared
+    left = rows[cancelled] - along[cancelled] @ space.basis.T
+    inside[cancelled] = np.einsum("nd,nd->n", left, left)
+    return np.asarray(np.sqrt(inside))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,15 +55,12 @@ def combine(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable
     made = reused = 0
     refused: list[MissingError] = []
     for one in found:
-        scorer = _EnsembleScorer(lake, one, ensemble)
         try:
-            scorer.run()
+            new, old = _EnsembleScorer(lake, one, ensemble).run(say)
+            made, reused = made + new, reused + old
         except MissingError as error:
             # Its members may be scored in another benchmark.
             refused.append(error)
-            continue
-        made, reused = made + scorer.made, reused + scorer.reused
-        say(scorer.said())
     if len(refused) == len(found):
         raise refused[0]
     return made, reused, len(refused)
@@ -108,44 +105,35 @@ class _EnsembleScorer:
 
     def __init__(self, lake: Lake, benchmark: Benchmark, ensemble: Ensemble) -> None:
         self.lake, self.benchmark, self.ensemble = lake, benchmark, ensemble
-        self.made = self.reused = 0
-        self.lacking: list[str] = []
         self.current = cache(self._current)
 
-    def run(self) -> None:
-        """Combine, store, describe and judge."""
+    def run(self, say: Callable[[str], None]) -> tuple[int, int]:
+        """Combine, store, describe and judge; return how many score partitions were made and found."""
         benchmark, ensemble = self.benchmark, self.ensemble
         if ensemble.tuned_on:
             pick(f"OOD dataset of the benchmark {benchmark.name}", ensemble.tuned_on, benchmark.oods)
-        self._require(benchmark.id)
-        if ensemble.tuned_on:
-            self._require(ensemble.tuned_on)
-        self.lacking = [dataset for dataset in benchmark.oods if self._absent(dataset)]
-        datasets = [benchmark.id, *(name for name in benchmark.oods if name not in self.lacking)]
-        targets = {dataset: self._target(dataset) for dataset in datasets}
-        missing = [
-            name for name, target in targets.items() if not writing.find(self.lake.storage, target, replacing=True)
-        ]
-        self.reused = len(targets) - len(missing)
+        for dataset in (benchmark.id, ensemble.tuned_on):
+            if dataset:
+                self._require(dataset)
+        lacking = [dataset for dataset in benchmark.oods if self._absent(dataset)]
+        targets = {name: self._target(name) for name in (benchmark.id, *benchmark.oods) if name not in lacking}
+        storage = self.lake.storage
+        missing = [name for name, target in targets.items() if not writing.find(storage, target, replacing=True)]
         if missing or not _is_described(self.lake, benchmark, ensemble):
             _describe(self.lake, benchmark, ensemble, self._weights)
         for dataset in missing:
             self._write(dataset, targets[dataset])
-        self.made = len(missing)
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=ensemble.name)
         judged = current_ensemble_scores(benchmark, ensemble.name, held, self.current)
         write_metrics(self.lake, benchmark, ensemble.name, judged)
-
-    def said(self) -> str:
-        """What was done, in a line."""
-        done = f"{self.made} score partitions made, {self.reused} in the lake already"
-        note = f"; not on {', '.join(self.lacking)}, where a member has no scores" if self.lacking else ""
-        return f"{self.ensemble.name} in {self.benchmark.name}: {done}{note}"
+        made, reused = len(missing), len(targets) - len(missing)
+        note = f"; not on {', '.join(lacking)}, where a member has no scores" if lacking else ""
+        say(f"{ensemble.name} in {benchmark.name}: {made} score partitions made, {reused} in the lake already{note}")
+        return made, reused
 
     def _current(self, model: str) -> dict[str, dict[str, str]]:
-        parts = {
-            manifest.key["dataset"]: manifest.parts[0] for manifest in self.lake.partitions("activations", model=model)
-        }
+        extracted = self.lake.partitions("activations", model=model)
+        parts = {manifest.key["dataset"]: manifest.parts[0] for manifest in extracted}
         held = self._held(model).values() if self.benchmark.id in parts else ()
         return current_scores(self.benchmark, model, parts, held, registry.detectors().values())
 

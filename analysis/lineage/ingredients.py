@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.lineage.learning_set import LearningSet, learning_sets_of
 from analysis.rows.head import normalizes
 from analysis.statistics.statistic import FIT, with_earlier
-from featurestore.layout.fingerprint import fingerprint
+from featurestore.errors import ConflictError
+from featurestore.layout.fingerprint import differences, fingerprint
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
@@ -31,6 +32,8 @@ _METRICS_VERSION = 1
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
 _GEOMETRY_VERSION = 2
 _SCORES_OF = "scores of "
+# What may differ between datasets of one model: the images, how they are cut into fragments, and how numbers are stored.
+_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits"}
 
 
 def statistic_target(model: str, learning_set: LearningSet, statistic: Statistic) -> Target:
@@ -189,3 +192,30 @@ def _statistic(model: str, learning_set: LearningSet, statistic: Statistic) -> s
 
 def _digest(fingerprints: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(fingerprints), sort_keys=True).encode()).hexdigest()
+
+
+def check_same_model(model: str, activations: Mapping[str, Part]) -> None:
+    """Raise if a model's activations on several datasets were not made by the same network.
+
+    Args:
+        model: The model's name.
+        activations: Its activations by dataset.
+
+    Raises:
+        ConflictError: Two datasets differ in weights, preprocessing or precision of the computation.
+    """
+    if not activations:
+        return
+    (first, reference), *others = activations.items()
+    for dataset, part in others:
+        differing = differences(_identity(reference), _identity(part))
+        if differing:
+            names = ", ".join(text.partition(" (")[0] for text in differing)
+            raise ConflictError(
+                f"The activations of {model} on {first} and on {dataset} differ in {names}: "
+                "extract the older ones again with --replace."
+            )
+
+
+def _identity(part: Part) -> Ingredients:
+    return {name: value for name, value in part.ingredients.items() if name not in _OF_THE_DATASET}

@@ -7,8 +7,7 @@ scores alone. NaN and infinity are errors.
 from __future__ import annotations
 
 from analysis.metrics.accuracy import Accuracy, accuracy
-from analysis.metrics.id_rank import id_rank
 from analysis.metrics.table import write_metrics
-from analysis.metrics.threshold import threshold_at
+from analysis.metrics.threshold import id_rank, threshold_at
 
 __all__ = ["Accuracy", "accuracy", "id_rank", "threshold_at", "write_metrics"]

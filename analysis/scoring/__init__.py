@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.scoring.job import score, score_ensemble
-from analysis.scoring.options import Means, Selection, Summary
+from analysis.scoring.fits import Means
+from analysis.scoring.job import Selection, Summary, score, score_ensemble
 
 __all__ = ["Means", "Selection", "Summary", "score", "score_ensemble"]

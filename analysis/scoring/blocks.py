@@ -99,7 +99,7 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
     for queries in _chunks(blocks, at_once):
         statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
         bar = partial(progress, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
-        done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.run)
+        done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.means.run)
         parts.append(
             {
                 name: finite_scores(name, np.asarray(done[statistic.name]["score"]), len(queries))

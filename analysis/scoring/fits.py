@@ -19,6 +19,7 @@ from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.progress import progress
+from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +33,23 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
 
-_MEMORY = 1 << 30
+SMALLEST_MEMORY = 64_000_000
+"""Bytes below which not even a few blocks of rows and their products fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a job works with: the bytes that gathering should stay below, and who gathers (by default threads here)."""
+
+    memory: int = 1 << 30
+    run: Gatherer | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory < SMALLEST_MEMORY:
+            raise InputError(
+                f"{bytes_text(self.memory)} of memory is too little to fit detectors in: "
+                f"give {bytes_text(SMALLEST_MEMORY)} or more."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +64,7 @@ class ModelFits:
         classes: C, the classes of the model.
         head: The model's final linear layer; None for a model without.
         say: Is told what the user should know of a fit.
-        memory: Bytes that gathering should stay below.
-        run: Who gathers; by default the threads of this process.
+        means: What to work with.
         also: Statistics of the fit dataset that others will want, gathered in the detectors' sweep.
         failed: Why a detector could not learn from the statistics, by its name.
     """
@@ -60,8 +76,7 @@ class ModelFits:
     classes: int
     head: Head | None
     say: Callable[[str], None]
-    memory: int = _MEMORY
-    run: Gatherer | None = None
+    means: Means = field(default_factory=Means)
     also: tuple[Statistic, ...] = ()
     failed: dict[str, LakeError] = field(default_factory=dict, init=False, repr=False)
 
@@ -106,12 +121,13 @@ class ModelFits:
         """What is known of the model and a learning set."""
         part = self.activations[learning_set.dataset]
         # Whoever has no linear head may still have features: their width stands in the rows.
-        dim = self.head.weight.shape[1] if self.head else self._width("feature_dim")
+        dim = (
+            self.head.weight.shape[1]
+            if self.head
+            else self.lake.read("models", model=self.model)["feature_dim"][0].as_py()
+        )
         dtype = str(part.ingredients.get("dtype", "float32"))
-        return SweepContext(self.classes, dim, part.rows, dtype, self.head, self.memory, results or {})
-
-    def _width(self, column: str) -> int:
-        return int(self.lake.read("models", model=self.model).column(column)[0].as_py())
+        return SweepContext(self.classes, dim, part.rows, dtype, self.head, self.means.memory, results or {})
 
     def _needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
         """All statistics that detectors need, by name."""
@@ -138,7 +154,7 @@ class ModelFits:
         bar = partial(
             progress, f"{self.model}: statistics of {learning_set.dataset}", self.activations[learning_set.dataset].rows
         )
-        fresh = gather(self.rows(learning_set), missing, self.context(learning_set, found), bar, run=self.run)
+        fresh = gather(self.rows(learning_set), missing, self.context(learning_set, found), bar, run=self.means.run)
         parts = [write_statistic(self.lake, targets[name], arrays) for name, arrays in fresh.items()]
         commit_statistics(self.lake, self.model, learning_set.dataset, parts)
         return found | fresh

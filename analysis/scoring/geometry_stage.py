@@ -60,9 +60,10 @@ def write_geometry(fits: ModelFits, learning_set: LearningSet, targets: Iterable
     gathered = fits.statistics(learning_set, NEEDS)
     statistics = ClassStatistics.from_arrays(gathered[CLASS_STATISTICS.name])
     axes = principal_axes(statistics)
+    roles = {fits.benchmark.fit: "fit", fits.benchmark.id: "id"}
     for target in targets:
         name = target.key["dataset"]
-        found: dict[str, object] = {"role": _role(fits, name)}
+        found: dict[str, object] = {"role": roles.get(name, "ood")}
         if name == learning_set.dataset:
             found |= norm_measures(gathered[FEATURE_NORMS.name])
             found |= scatter_measures(statistics, fits.context(learning_set).dtype)
@@ -108,7 +109,3 @@ def _captured(statistics: ClassStatistics, axes: NDArray[np.float64]) -> float:
     total = statistics.total
     trace = float(np.trace(total))
     return float(np.einsum("dk,dk->", axes, total @ axes)) / trace if trace else 1.0
-
-
-def _role(fits: ModelFits, dataset: str) -> str:
-    return {fits.benchmark.fit: "fit", fits.benchmark.id: "id"}.get(dataset, "ood")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,17 +11,37 @@ import numpy as np
 from analysis.detectors import registry
 from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
 from analysis.lineage.benchmark import read_benchmarks
+from analysis.scoring.fits import Means
 from analysis.scoring.one_model import ModelScorer
-from analysis.scoring.options import Means, Selection, Summary
 from featurestore.errors import MissingError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from analysis.ensembles.ensemble import Ensemble
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user asked to score; an empty list means everything."""
+
+    models: Sequence[str] = ()
+    detectors: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    benchmark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do."""
+
+    scored: int
+    reused: int
+    skipped: int
+    seconds: float
 
 
 def score(lake: Lake, selection: Selection, say: Callable[[str], None], means: Means | None = None) -> Summary:

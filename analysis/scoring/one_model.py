@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from analysis.detectors import registry
 from analysis.lineage.current_scores import current_scores
-from analysis.lineage.ingredients import accuracy_target, learned_by_detector, score_target
+from analysis.lineage.ingredients import accuracy_target, check_same_model, learned_by_detector, score_target
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
-from analysis.lineage.same_model import check_same_model
 from analysis.metrics import Accuracy, accuracy, id_rank, write_metrics
 from analysis.rows.head import read_head
 from analysis.rows.shares import in_tenth
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from analysis.detectors import Detector
     from analysis.lineage.benchmark import Benchmark
-    from analysis.scoring.options import Means
+    from analysis.scoring.fits import Means
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
 
@@ -62,11 +61,11 @@ class ModelScorer:
     @cached_property
     def fits(self) -> ModelFits:
         """What the model's detectors learned; reads the head, which nothing needs where all scores are there."""
-        lake, model, means = self.lake, self.model, self.means
+        lake, model = self.lake, self.model
         classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
         head = read_head(lake, model, self.activations)
         return ModelFits(
-            *(lake, self.benchmark, model, self.activations, classes, head, self.say, means.memory, means.run),
+            *(lake, self.benchmark, model, self.activations, classes, head, self.say, self.means),
             also=GEOMETRY_NEEDS,
         )
 
@@ -150,15 +149,13 @@ class ModelScorer:
         stale = [detector for detector in stale if detector.name in scores]
         if not stale:
             return
-        tenth = in_tenth(samples)
+        is_id, tenth = dataset == self.benchmark.id, in_tenth(samples)
         parts = []
         for detector in stale:
             # Samples that tuned a detector do not judge it.
-            judged = (
-                ~tenth if dataset == self.benchmark.id and leaves_out_tenth(self.benchmark, detector) else slice(None)
-            )
+            judged = ~tenth if is_id and leaves_out_tenth(self.benchmark, detector) else slice(None)
             own = scores[detector.name][judged]
-            reference = own if dataset == self.benchmark.id else self._id_scores(detector.name)
+            reference = own if is_id else self._id_scores(detector.name)
             columns = {"sample": samples[judged], "score": own, "id_rank": id_rank(own, np.sort(reference))}
             target = targets[detector.name]
             parts.append(target.part([writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))]))

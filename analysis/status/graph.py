@@ -84,12 +84,8 @@ class _AllModels:
 
     def rows(self, model: str) -> list[Row]:
         """A model's rows; an ensemble has some only of what it was made of."""
-        stages = self._stages(model)
-        return [
-            Row(model, name, dataset.role, stages[name])
-            for name, dataset in self._index.datasets.items()
-            if name in stages
-        ]
+        stages, known = self._stages(model), self._index.datasets
+        return [Row(model, name, known[name].role, stages[name]) for name in known if name in stages]
 
     def _stages_of(self, model: str) -> dict[str, dict[str, Stage]]:
         index = self._index
@@ -161,11 +157,7 @@ class _OneModel:
             sources = [earlier[name]["activations"] for name in dict.fromkeys((dataset, benchmark.id))]
             scores[dataset] = self._of_scores(dataset, sources, fits)
             yield dataset, "scores", scores[dataset]
-        yield (
-            benchmark.id,
-            "metrics",
-            metrics_stage(benchmark, self._model, self._metrics, self.current, scores),
-        )
+        yield benchmark.id, "metrics", metrics_stage(benchmark, self._model, self._metrics, self.current, scores)
 
     def _of_scores(self, dataset: str, sources: Sequence[Stage], fits: Sequence[Stage]) -> Stage:
         manifest = self._scores.get(dataset)

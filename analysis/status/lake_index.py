@@ -56,7 +56,5 @@ def read_lake_index(lake: Lake) -> LakeIndex:
         activations=activations,
         fits={(manifest.key["model"], manifest.key["dataset"]): manifest for manifest in lake.partitions("fits")},
         scores=scores,
-        metrics={
-            (manifest.key["benchmark"], manifest.key["model"]): manifest for manifest in lake.partitions("metrics")
-        },
+        metrics={(of.key["benchmark"], of.key["model"]): of for of in lake.partitions("metrics")},
     )

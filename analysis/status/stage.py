@@ -80,14 +80,9 @@ def metrics_stage(
 
 def joined(one: Stage, other: Stage) -> Stage:
     """The stage of a dataset that is in two benchmarks."""
-    created = [stage.created for stage in (one, other)]
-    return Stage(
-        tuple(dict.fromkeys(one.reasons + other.reasons)),
-        one.detectors | other.detectors,
-        one.rows + other.rows,
-        one.bytes + other.bytes,
-        min(created),
-    )
+    reasons = tuple(dict.fromkeys(one.reasons + other.reasons))
+    rows, size = one.rows + other.rows, one.bytes + other.bytes
+    return Stage(reasons, one.detectors | other.detectors, rows, size, min(one.created, other.created))
 
 
 def differing(stored: Ingredients, wanted: Ingredients) -> list[str]:

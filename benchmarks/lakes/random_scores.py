@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.lineage.benchmark import Benchmark
-from analysis.metrics.id_rank import id_rank
+from analysis.metrics import id_rank
 from analysis.metrics.table import write_metrics
 from benchmarks.lakes.tables import put_dataset, put_rows, put_scores
 from featurestore import Lake

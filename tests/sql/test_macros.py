@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.metrics.id_rank import id_rank
+from analysis.metrics import id_rank
 from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake
 from featurestore.layout.tables import TABLES

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from analysis.algebra.class_scatter import require_samples
-from analysis.algebra.subspace import Subspace, norms_inside, subspace
+from analysis.algebra.residual_space import Subspace, norms_inside, subspace
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.class_statistics import CLASS_STATISTICS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,16 +95,13 @@ FDBD = Detector(
     needs_head=True,
 )
 
-NCI = Detector(
+NCI = replace(
+    FDBD,
     name="nci",
     title="NCI",
     formula="<w_y, h - mu> / ||h - mu||_2 + a ||h||_1, y = argmax z",
     source="Liu & Qin 2025, arXiv 2311.01479",
     score=along_weights,
     fit=fit_mean,
-    fitted_on="fit features and labels",
-    needs=(HEAD_CLASS_STATISTICS,),
-    needs_logits=True,
-    needs_head=True,
     hyperparameters={"alpha": _ALPHA},
 )

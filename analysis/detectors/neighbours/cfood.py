@@ -11,9 +11,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.detectors.neighbours.knn import chunks
+from analysis.detectors.neighbours.knn import chunks, products
 from analysis.rows.activations import normalise
-from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import TEN_PERCENT
 from featurestore.errors import InputError
 from featurestore.machine import cores
@@ -77,13 +76,9 @@ def score(fit: CfoodFit, activations: Activations) -> NDArray[np.float64]:
 
     kappa is the smallest size q at which a share of at least 1 % of the references reach the sample, 1 if none is.
     """
-    same_dimensions(activations.feature, fit.bank.shape[1])
-    unit = activations.normalised64
-    kappa = np.empty(len(unit))
-    for rows in chunks(len(unit), len(fit.bank)):
-        cosines = unit[rows] @ fit.bank.T
-        cosines += _TIE
-        kappa[rows] = [_smallest(fit, row) for row in cosines]
+    kappa = np.empty(len(activations))
+    for rows, cosines in products(fit.bank, activations):
+        kappa[rows] = [_smallest(fit, row) for row in np.add(cosines, _TIE, out=cosines)]
     return -kappa
 
 

@@ -15,6 +15,8 @@ from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import ONE_PERCENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
@@ -37,6 +39,13 @@ def chunks(rows: int, bank: int) -> list[slice]:
     return [slice(start, start + at_once) for start in range(0, rows, at_once)]
 
 
+def products(bank: NDArray[np.float64], activations: Activations) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield some rows at a time, and the products of their unit features with all of a bank."""
+    same_dimensions(activations.feature, bank.shape[1])
+    for rows in chunks(len(activations), len(bank)):
+        yield rows, activations.normalised64[rows] @ bank.T
+
+
 def fit(inputs: FitInputs) -> SampledBank:
     """Take the sampled rows.
 
@@ -50,13 +59,12 @@ def fit(inputs: FitInputs) -> SampledBank:
 
 def score(fit: SampledBank, activations: Activations) -> NDArray[np.float64]:
     """Return minus the squared distance to the K-th nearest of the bank, shape [n]."""
-    same_dimensions(activations.feature, fit.bank.shape[1])
-    unit, size = activations.normalised64, len(fit.bank)
-    scores = np.empty(len(unit))
-    for rows in chunks(len(unit), size):
-        order = np.argpartition(unit[rows] @ fit.bank.T, size - _SAMPLED_NEIGHBOURS, axis=1)
+    kth = len(fit.bank) - _SAMPLED_NEIGHBOURS
+    scores = np.empty(len(activations))
+    for rows, cosines in products(fit.bank, activations):
+        neighbour = fit.bank[np.argpartition(cosines, kth, axis=1)[:, kth]]
         # 2 - 2 cos would cancel where the neighbour is near.
-        apart = unit[rows] - fit.bank[order[:, size - _SAMPLED_NEIGHBOURS]]
+        apart = activations.normalised64[rows] - neighbour
         scores[rows] = -np.einsum("nd,nd->n", apart, apart)
     return scores
 

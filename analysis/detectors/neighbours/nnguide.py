@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
-from analysis.detectors.neighbours.knn import chunks
+from analysis.detectors.neighbours.knn import products
 from analysis.rows.activations import normalise
-from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import ONE_PERCENT
 
 if TYPE_CHECKING:
@@ -35,13 +34,11 @@ class NnguideFit:
 
 def score(fit: NnguideFit, activations: Activations) -> NDArray[np.float64]:
     """Return E times the mean of the K largest <b, h / ||h||> over the bank, shape [n]."""
-    same_dimensions(activations.feature, fit.bank.shape[1])
-    unit, size = activations.normalised64, len(fit.bank)
-    guidance = np.empty(len(unit))
-    for rows in chunks(len(unit), size):
-        products = unit[rows] @ fit.bank.T
-        products.partition(size - fit.neighbours, axis=1)
-        guidance[rows] = products[:, size - fit.neighbours :].mean(axis=1)
+    first = len(fit.bank) - fit.neighbours
+    guidance = np.empty(len(activations))
+    for rows, guides in products(fit.bank, activations):
+        guides.partition(first, axis=1)
+        guidance[rows] = guides[:, first:].mean(axis=1)
     return activations.log_sum_exp * guidance
 
 

@@ -73,12 +73,12 @@ ASH_S = replace(
     hyperparameters={"percentile": S_PERCENTILE},
 )
 
-SCALE = Detector(
+SCALE = replace(
+    ASH_B,
     name="scale",
     title="SCALE",
     formula="log sum exp(W h exp(sum h / sum top-k h) + b), k = D - round(D p / 100)",
     source="Xu et al. 2024, arXiv 2310.00227",
     score=scaled,
-    needs_head=True,
     hyperparameters={"percentile": SCALE_PERCENTILE},
 )

@@ -69,16 +69,13 @@ OPENOOD_REACT = replace(
     hyperparameters={"quantile": VALIDATION_SHARE},
 )
 
-VRA = Detector(
+VRA = replace(
+    REACT,
     name="vra",
     title="VRA",
     formula="log sum exp(W clip(h, lo, hi) + b), lo and hi = 10 % and 90 % quantiles of all entries of h",
     source="Xu et al. 2023, arXiv 2302.11886",
-    score=clipped,
     fit=partial(fit, statistic=HEAD_VALUES, low=LOW, high=HIGH),
-    fitted_on="fit features",
-    needs=(HEAD_VALUES,),
-    needs_head=True,
     hyperparameters={"low_quantile": LOW, "high_quantile": HIGH},
 )
 

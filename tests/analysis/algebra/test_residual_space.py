@@ -5,8 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from analysis.algebra.class_scatter import class_statistics
-from analysis.algebra.residual_space import axes, head_origin, ninco_dimensions
-from analysis.algebra.subspace import norms_inside, subspace
+from analysis.algebra.residual_space import axes, head_origin, ninco_dimensions, norms_inside, subspace
 from analysis.rows.head import Head
 from featurestore.errors import MissingError
 

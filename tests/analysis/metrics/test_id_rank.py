@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from analysis.metrics.id_rank import id_rank
+from analysis.metrics import id_rank
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
