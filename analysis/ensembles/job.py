@@ -297,8 +297,7 @@ def _describe(lake: Lake, benchmark: Benchmark, ensemble: Ensemble, weights: NDA
         recipe["weights"][benchmark.name] = weights.tolist()
     text = json.dumps(recipe, sort_keys=True)
     row = dict.fromkeys(TABLES["models"].columns.names) | {"source": SOURCE, "recipe": text}
-    target = writing.Target(
-        TABLES["models"], {"model": ensemble.name}, {"ensemble_of": recipe["ensemble_of"], "recipe": text}, {}
-    )
+    ingredients = {"ensemble_of": recipe["ensemble_of"], "recipe": text}
+    target = writing.Target(TABLES["models"], {"model": ensemble.name}, ingredients, {})
     rows = pa.Table.from_pylist([row], TABLES["models"].columns)
     writing.write_part(lake.storage, target, rows, replacing=True)

@@ -31,11 +31,8 @@ class _Moments:
         covariance = statistics.within / max(statistics.num_samples, 1)
         first = max(0, statistics.dim - DIRECTIONS)
         values, vectors = linalg.eigh(covariance, subset_by_index=(first, statistics.dim - 1))
-        computed, stored = (
-            solver_rounding(statistics.dim, max(values[-1], 0.0)),
-            rounding_variance(statistics, context.dtype),
-        )
-        varies = values > np.maximum(computed, stored @ vectors**2)
+        computed = solver_rounding(statistics.dim, max(values[-1], 0.0))
+        varies = values > np.maximum(computed, rounding_variance(statistics, context.dtype) @ vectors**2)
         self._axes = vectors[:, varies] / np.sqrt(values[varies])
         self._means = statistics.means @ self._axes
         self._powers = np.zeros((2, self._axes.shape[1]))

@@ -45,9 +45,8 @@ def statistic_target(model: str, learning_set: LearningSet, statistic: Statistic
         **({"rows": "a seeded tenth"} if learning_set.tenth else {}),
         **({"after": earlier} if earlier else {}),
     }
-    return Target(
-        TABLES["fits"], {"model": model, "dataset": learning_set.dataset}, ingredients, {"fit": statistic.name}
-    )
+    key = {"model": model, "dataset": learning_set.dataset}
+    return Target(TABLES["fits"], key, ingredients, {"fit": statistic.name})
 
 
 def statistic_targets(
@@ -85,13 +84,9 @@ def score_target(
         activations: The model's activations by dataset; those on the dataset and on the ID test dataset are among them.
     """
     own = detector_ingredients(benchmark, model, detector, activations)
+    ingredients = {**own, **dataset_ingredients(benchmark, dataset, activations)}
     key = {"benchmark": benchmark.name, "model": model, "dataset": dataset}
-    return Target(
-        TABLES["scores"],
-        key,
-        {**own, **dataset_ingredients(benchmark, dataset, activations)},
-        {"detector": detector.name},
-    )
+    return Target(TABLES["scores"], key, ingredients, {"detector": detector.name})
 
 
 def detector_ingredients(
@@ -101,9 +96,8 @@ def detector_ingredients(
     sources = learning_sets_of(benchmark, detector, activations)
     complete = None not in sources.values()
     found = tuple(learning_set for learning_set in sources.values() if learning_set)
-    fits: list[Ingredient] = []
-    if detector.fit and complete:
-        fits = [_fit(model, detector, found, normalizes(activations))]
+    fitted = detector.fit and complete
+    fits: list[Ingredient] = [_fit(model, detector, found, normalizes(activations))] if fitted else []
     return {
         "detector_version": detector.version,
         "hyperparameters": _hyperparameters(detector),
@@ -139,9 +133,8 @@ def geometry_target(model: str, dataset: str, learning_set: LearningSet, activat
         "activations": activations,
         "fit_activations": learning_set.activations,
     }
-    return Target(
-        TABLES["geometry"], {"model": model, "dataset": dataset}, ingredients, {"fit_dataset": learning_set.dataset}
-    )
+    key = {"model": model, "dataset": dataset}
+    return Target(TABLES["geometry"], key, ingredients, {"fit_dataset": learning_set.dataset})
 
 
 def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> Target:

@@ -126,7 +126,5 @@ def _class_mean(columns: Mapping[str, NDArray[Any]]) -> OodMetrics:
 
 def _rows_of(columns: Mapping[str, NDArray[Any]]) -> list[OodMetrics]:
     """One struct per group, from a column per metric."""
-    return [
-        OodMetrics(**dict(zip(columns, row, strict=True)))
-        for row in zip(*(c.tolist() for c in columns.values()), strict=True)
-    ]
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [OodMetrics(**dict(zip(columns, row, strict=True))) for row in rows]

@@ -41,10 +41,8 @@ def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[
     target = metrics_target(benchmark, model, scores)
     if writing.find(lake.storage, target, replacing=True):
         return False
-    rows = list(_rows(lake, benchmark, model, scores))
-    return writing.write_part(
-        lake.storage, target, pa.Table.from_pylist(rows, TABLES["metrics"].columns), replacing=True
-    )
+    rows = pa.Table.from_pylist(list(_rows(lake, benchmark, model, scores)), TABLES["metrics"].columns)
+    return writing.write_part(lake.storage, target, rows, replacing=True)
 
 
 def _rows(
@@ -65,11 +63,8 @@ def _rows(
             sample, values = _scores(lake, *held[ood, detector])
             for row in dataset_metrics(references[detector], values, classes.take(sample)):  # type: ignore[union-attr]
                 where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
-                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **_numbers(row.metrics)}
-
-
-def _numbers(metrics: OodMetrics) -> dict[str, Any]:
-    return {name: getattr(metrics, name) for name in _NAMES}
+                numbers = {name: getattr(row.metrics, name) for name in _NAMES}
+                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **numbers}
 
 
 def _classes(lake: Lake, dataset: str) -> OodClasses:

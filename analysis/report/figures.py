@@ -99,15 +99,17 @@ def _for_print(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def _size(svg: str) -> re.Match[str] | None:
+    return re.search(r'(<svg[^>]*?) width="([\d.]+)" height="([\d.]+)"', svg)
+
+
 def _width(svg: str) -> float:
-    match = re.search(r'<svg[^>]*? width="([\d.]+)"', svg)
-    return float(match[1]) if match else _POINTS
+    return float(match[2]) if (match := _size(svg)) else _POINTS
 
 
 def _sized(svg: str) -> str:
     """The same drawing with its width in millimetres."""
-    match = re.search(r'(<svg[^>]*?) width="([\d.]+)" height="([\d.]+)"', svg)
-    if match is None:
+    if (match := _size(svg)) is None:
         return svg
     height = COLUMN_MM * float(match[3]) / float(match[2])
     return svg.replace(match[0], f'{match[1]} width="{COLUMN_MM}mm" height="{height:.2f}mm"', 1)

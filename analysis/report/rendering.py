@@ -66,7 +66,8 @@ def environment() -> Environment:
     loader = PackageLoader("analysis.report")
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
-    templates.filters |= {"base64": _base64, "cells": cells, "left_out": _left_out, "with_code": _with_code}
+    templates.filters |= {"cells": cells, "left_out": _left_out, "with_code": _with_code}
+    templates.filters["base64"] = lambda data: base64.b64encode(data).decode()
     return templates
 
 
@@ -105,10 +106,6 @@ def _left_out(item: Item) -> str:
 def _with_code(text: str) -> Markup:
     """Plain text as HTML, what stands between backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 # escaped already
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 class Cell(NamedTuple):

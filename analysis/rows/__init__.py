@@ -5,7 +5,6 @@ from __future__ import annotations
 from analysis.rows.activations import Activations, Block
 from analysis.rows.head import Head, normalizes, read_head
 from analysis.rows.memo import Memo
-from analysis.rows.shares import hashed, in_tenth
-from analysis.rows.source import Rows
+from analysis.rows.source import Rows, hashed, in_tenth
 
 __all__ = ["Activations", "Block", "Head", "Memo", "Rows", "hashed", "in_tenth", "normalizes", "read_head"]

@@ -100,12 +100,8 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
         statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
         bar = partial(progress, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
         done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.means.run)
-        parts.append(
-            {
-                name: finite_scores(name, np.asarray(done[statistic.name]["score"]), len(queries))
-                for name, statistic in statistics.items()
-            }
-        )
+        found = {name: np.asarray(done[statistic.name]["score"]) for name, statistic in statistics.items()}
+        parts.append({name: finite_scores(name, scores, len(queries)) for name, scores in found.items()})
     return {d.name: np.concatenate([np.empty(0), *(part[d.name] for part in parts)]) for d in detectors}
 
 

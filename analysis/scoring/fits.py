@@ -151,9 +151,8 @@ class ModelFits:
         missing = [need for need in needs if need.name not in found]
         if not missing:
             return found
-        bar = partial(
-            progress, f"{self.model}: statistics of {learning_set.dataset}", self.activations[learning_set.dataset].rows
-        )
+        count = self.activations[learning_set.dataset].rows
+        bar = partial(progress, f"{self.model}: statistics of {learning_set.dataset}", count)
         fresh = gather(self.rows(learning_set), missing, self.context(learning_set, found), bar, run=self.means.run)
         parts = [write_statistic(self.lake, targets[name], arrays) for name, arrays in fresh.items()]
         commit_statistics(self.lake, self.model, learning_set.dataset, parts)

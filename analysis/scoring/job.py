@@ -72,9 +72,8 @@ def score(lake: Lake, selection: Selection, say: Callable[[str], None], means: M
     counts = np.zeros(3, int)
     for benchmark in read_benchmarks(lake, selection.benchmark):
         for model in names:
-            scorer = ModelScorer(
-                *(lake, benchmark, model, extracted[model], say), means=means or Means(), asked=selection.detectors
-            )
+            which = (lake, benchmark, model, extracted[model], say)
+            scorer = ModelScorer(*which, means=means or Means(), asked=selection.detectors)
             counts += scorer.run(chosen, selection.datasets)
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)

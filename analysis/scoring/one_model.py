@@ -14,8 +14,7 @@ from analysis.lineage.ingredients import accuracy_target, check_same_model, lear
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
 from analysis.metrics import Accuracy, accuracy, id_rank, write_metrics
 from analysis.rows.head import read_head
-from analysis.rows.shares import in_tenth
-from analysis.rows.source import Rows
+from analysis.rows.source import Rows, in_tenth
 from analysis.scoring.blocks import compare_rows, score_rows
 from analysis.scoring.fits import ModelFits, commit_statistics
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
@@ -91,7 +90,9 @@ class ModelScorer:
                 self._score_dataset(dataset, usable)
         self._write_geometry(usable, wanted)
         self._write_accuracy()
-        write_metrics(self.lake, benchmark, self.model, self._current())
+        held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
+        current = current_scores(benchmark, self.model, self.activations, held, registry.detectors().values())
+        write_metrics(self.lake, benchmark, self.model, current)
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
@@ -134,12 +135,10 @@ class ModelScorer:
                 return f"activations on the {kind} dataset {dataset or 'of the benchmark, which has none'}"
         return ""
 
-    def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
-        return score_target(self.benchmark, self.model, dataset, detector, self.activations)
-
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
         chosen = [detector for detector in chosen if detector.name not in self.failed]
-        targets = {detector.name: self._target(dataset, detector) for detector in chosen}
+        where = (self.benchmark, self.model, dataset)
+        targets = {detector.name: score_target(*where, detector, self.activations) for detector in chosen}
         held = self._held(dataset)
         stale = [d for d in chosen if held.get(d.name) != targets[d.name].fingerprint]
         self.reused += len(chosen) - len(stale)
@@ -220,10 +219,6 @@ class ModelScorer:
             total += accuracy(logits[label >= 0], label[label >= 0])
         rows = pa.table({"n": [total.n], "top1": [total.top1], "top5": [total.top5]}, schema=TABLES["accuracy"].columns)
         writing.write_part(self.lake.storage, target, rows, replacing=True)
-
-    def _current(self) -> dict[str, dict[str, str]]:
-        held = self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model)
-        return current_scores(self.benchmark, self.model, self.activations, held, registry.detectors().values())
 
     def _summarise(self, wanted: Sequence[str]) -> None:
         absent = sorted(set(self.benchmark.oods) - set(wanted))

@@ -41,11 +41,9 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
         y=alt.Y("detector:N", title=None, sort=order, axis=alt.Axis(grid=False)),
         tooltip=tooltips(frame.columns, dict.fromkeys(("mean_fpr95", "mean_auroc"), ".3f")),
     )
-    cells = base.mark_rect(cornerRadius=2, stroke="white", strokeOpacity=0.6).encode(
-        color=alt.Color(
-            "mean_fpr95:Q", title="Mean FPR at 95 % TPR", scale=SHARE_SCALE, legend=alt.Legend(format=".1f")
-        )
-    )
+    title, legend = "Mean FPR at 95 % TPR", alt.Legend(format=".1f")
+    colour = alt.Color("mean_fpr95:Q", title=title, scale=SHARE_SCALE, legend=legend)
+    cells = base.mark_rect(cornerRadius=2, stroke="white", strokeOpacity=0.6).encode(color=colour)
     light = alt.condition("datum.mean_fpr95 > 0.68", alt.value("white"), alt.value("#1B1F24"))
     numbers = base.mark_text(fontSize=11).encode(text=alt.Text("mean_fpr95:Q", format=".2f"), color=light)
     layers = alt.layer(cells, numbers).properties(width=300, height=alt.Step(22))

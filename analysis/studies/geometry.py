@@ -43,9 +43,8 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         where geometry.dataset = geometry.fit_dataset
     """
     wide: pl.DataFrame = lake.sql(query).pl()
-    own = wide.filter(pl.col("benchmarks").list.contains(benchmark)).with_columns(
-        pl.col("pretraining").fill_null(UNKNOWN)
-    )
+    known = wide.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
+    own = known.filter(pl.col("benchmarks").list.contains(benchmark))
     long = own.unpivot(MEASURES, index=["model", "pretraining"], variable_name="measure").drop_nulls("value")
     columns = ("measure", "pretraining", "model", "value", "scale", "standardised", "models", "others")
     return _compared(long).select(*columns, "difference", "low", "high").sort("measure", "pretraining", "model")
@@ -94,12 +93,10 @@ def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
     title = "Standard deviations from the mean of all models"
     base = alt.Chart(frame)
     nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
-    points = base.mark_point(filled=True, size=24, opacity=0.45).encode(
-        x=alt.X("standardised:Q", title=title), color=colour, tooltip=tooltip, **across
-    )
-    means = base.mark_tick(thickness=3, size=9, opacity=1).encode(
-        x=alt.X("mean(standardised):Q", title=title), color=colour, **across
-    )
+    each, mean = (alt.X(shorthand, title=title) for shorthand in ("standardised:Q", "mean(standardised):Q"))
+    dots = base.mark_point(filled=True, size=24, opacity=0.45)
+    points = dots.encode(x=each, color=colour, tooltip=tooltip, **across)
+    means = base.mark_tick(thickness=3, size=9, opacity=1).encode(x=mean, color=colour, **across)
     height = alt.Step(7 * groups + 8, **{"for": "position"})
     return single_panel(alt.layer(nil, points, means), width=560, height=height)
 

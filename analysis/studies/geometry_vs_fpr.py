@@ -12,6 +12,7 @@ import polars as pl
 
 from analysis.charts.palette import COLOURS, GREY, by_ood_set, tooltips
 from analysis.studies.command import run
+from analysis.studies.results import by_sign
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake
@@ -31,13 +32,8 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "mahalanobis") -> 
         The question's columns, and goes: which way the measure and the FPR go together, where the interval is clear of 0.
     """
     answer: pl.DataFrame = lake.ask("geometry_predicts_fpr", benchmark=benchmark, detector=detector).pl()
-    return answer.filter(pl.col("spearman").is_not_null()).with_columns(
-        goes=pl.when(pl.col("spearman_low") > 0)
-        .then(pl.lit(_WITH))
-        .when(pl.col("spearman_high") < 0)
-        .then(pl.lit(_AGAINST))
-        .otherwise(pl.lit(_UNCLEAR))
-    )
+    goes = by_sign("spearman_low", "spearman_high", below=_AGAINST, above=_WITH, unclear=_UNCLEAR)
+    return answer.filter(pl.col("spearman").is_not_null()).with_columns(goes=goes)
 
 
 def chart(frame: pl.DataFrame) -> alt.FacetChart:

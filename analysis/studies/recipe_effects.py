@@ -12,6 +12,7 @@ import polars as pl
 
 from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_detector, tooltips
 from analysis.studies.command import run
+from analysis.studies.results import by_sign
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake
@@ -41,11 +42,7 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         .with_columns(
             to_fpr95=pl.col("from_fpr95") + pl.col("mean_difference"),
             change=pl.format("{}  {} → {}", pl.col("ingredient").str.replace_all("_", " "), "from_value", "to_value"),
-            effect=pl.when(pl.col("high") < 0)
-            .then(pl.lit(_BETTER))
-            .when(pl.col("low") > 0)
-            .then(pl.lit(_WORSE))
-            .otherwise(pl.lit(_UNCLEAR)),
+            effect=by_sign("low", "high", below=_BETTER, above=_WORSE, unclear=_UNCLEAR),
         )
         .sort(_KEYS)
     )

@@ -56,6 +56,12 @@ def leading(frame: pl.DataFrame) -> list[str]:
     return means.sort(rare, pl.col("fpr95").round(9), "detector")["detector"].to_list()
 
 
+def by_sign(low: str, high: str, *, below: str, above: str, unclear: str) -> pl.Expr:
+    """One text where the interval from column `low` to column `high` lies below 0, or above it, and another where neither."""
+    clear = pl.when(pl.col(high) < 0).then(pl.lit(below)).when(pl.col(low) > 0).then(pl.lit(above))
+    return clear.otherwise(pl.lit(unclear))
+
+
 def best_detector(lake: Lake, benchmark: str) -> str:
     """The detector with the lowest mean FPR over models and OOD sets.
 

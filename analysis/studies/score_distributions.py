@@ -51,11 +51,8 @@ def distributions(scores: ModelScores, bins: int = 48) -> pl.DataFrame:
             counts, _ = np.histogram(np.clip(part["score"].to_numpy(), edges[0], edges[-1]), edges)
             columns = {"low": edges[:-1], "high": edges[1:], "share": counts / len(part)}
             named = {"model": scores.model, "detector": detector, "dataset": dataset, "role": role}
-            rows.append(
-                pl.DataFrame(columns).with_columns(
-                    **{key: pl.lit(value) for key, value in named.items()}, threshold=threshold
-                )
-            )
+            literals = {key: pl.lit(value) for key, value in named.items()}
+            rows.append(pl.DataFrame(columns).with_columns(**literals, threshold=threshold))
     return pl.concat(rows).select("model", "detector", "dataset", "role", "low", "high", "share", "threshold")
 
 
@@ -80,9 +77,8 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.TopLevelMix
         *frame.filter(pl.col("role") == "ID")["dataset"].unique(),
         *frame.filter(pl.col("role") == "OOD")["dataset"].unique().sort(),
     ]
-    scale = alt.Scale(
-        domain=names, range=[GREY, *(COLOURS[(1 + index) % len(COLOURS)] for index in range(len(names) - 1))]
-    )
+    colours = [COLOURS[(1 + index) % len(COLOURS)] for index in range(len(names) - 1)]
+    scale = alt.Scale(domain=names, range=[GREY, *colours])
     numbers = ("low", "high", "share", "threshold")
     base = alt.Chart(frame).transform_filter(chosen)
     bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(

@@ -48,9 +48,8 @@ def curves(scores: ModelScores) -> pl.DataFrame:
     rows = []
     for (detector,), of_id in scores.id.group_by("detector", maintain_order=True):
         thresholds = threshold_at(of_id["score"].to_numpy(), TPRS)
-        for (dataset,), part in scores.ood.filter(pl.col("detector") == detector).group_by(
-            "dataset", maintain_order=True
-        ):
+        of_ood = scores.ood.filter(pl.col("detector") == detector)
+        for (dataset,), part in of_ood.group_by("dataset", maintain_order=True):
             ascending = np.sort(part["score"].to_numpy())
             fpr = (len(ascending) - np.searchsorted(ascending, thresholds, side="left")) / len(ascending)
             curve = pl.DataFrame({"tpr": TPRS, "threshold": thresholds, "fpr": fpr})
@@ -75,16 +74,10 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
         y=alt.Y("fpr:Q", title="FPR (share of OOD accepted)", scale=alt.Scale(domain=[0, 1])),
         color=alt.Color("detector:N", scale=told_apart(names, COLOURS, GREY), legend=legend),
     )
-    lines = (
-        base.mark_line(strokeWidth=1.8)
-        .encode(opacity=alt.condition(one, alt.value(0.9), alt.value(0.08)))
-        .add_params(one)
-    )
-    usual = (
-        alt.Chart(frame)
-        .mark_rule(strokeDash=[4, 4], color=GREY)
-        .encode(x=alt.XDatum(_USUAL, type="quantitative", scale=_TPR_SCALE))
-    )
+    chosen = alt.condition(one, alt.value(0.9), alt.value(0.08))
+    lines = base.mark_line(strokeWidth=1.8).encode(opacity=chosen).add_params(one)
+    at = alt.XDatum(_USUAL, type="quantitative", scale=_TPR_SCALE)
+    usual = alt.Chart(frame).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=at)
     numbers = {"tpr": ".3f", "fpr": ".3f", "threshold": ".4g"}
     dots = base.mark_point(filled=True, size=50).encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=tooltips(("detector", *numbers), numbers)).add_params(near)  # fmt: skip
     layers = alt.layer(usual, lines, dots).properties(width=320, height=260)

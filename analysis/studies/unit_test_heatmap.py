@@ -48,9 +48,8 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.TopLevelMixin:
     """
     chosen = pick_detector(frame["detector"], detector or leading(frame)[0])
     labelled = frame["model"].n_unique() <= _LABELLED_MODELS
-    hardest = (
-        frame.group_by("unit_test").agg(pl.col("fpr95").mean()).sort("fpr95", "unit_test", descending=[True, False])
-    )
+    means = frame.group_by("unit_test").agg(pl.col("fpr95").mean())
+    hardest = means.sort("fpr95", "unit_test", descending=[True, False])
     cells = (
         alt.Chart(frame)
         .transform_filter(chosen)

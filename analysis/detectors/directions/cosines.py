@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-    from analysis.rows.head import Head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +80,9 @@ def weight_cosine(_fit: None, activations: Activations) -> NDArray[np.float64]:
         NumericalError: A class has weights of zero.
     """
     head = activations.need_head()
-    return relative_cosine(head.memo.get("weight-directions", lambda: _of_weights(head)), activations)
-
-
-def _of_weights(head: Head) -> ClassDirections:
-    return ClassDirections(_unit(head.weight, np.arange(len(head.weight)), "weight vector"))
+    classes = np.arange(len(head.weight))
+    unit = head.memo.get("weight-directions", lambda: ClassDirections(_unit(head.weight, classes, "weight vector")))
+    return relative_cosine(unit, activations)
 
 
 COSINE = Detector(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-    from analysis.rows.head import Head
 
 PERCENTILE = 90
 
@@ -42,12 +41,8 @@ def fit(inputs: FitInputs) -> ContributionFit:
 def score(fit: ContributionFit, activations: Activations) -> NDArray[np.float64]:
     """Return log sum_c exp(sum_d w_cd [w_cd mean_d > threshold] h_d + b_c), shape [n]."""
     head = activations.need_head()
-    weight = head.memo.get(("dice", fit), lambda: _kept(fit, head))
+    weight = head.memo.get(("dice", fit), lambda: np.where(head.weight * fit.mean > fit.threshold, head.weight, 0.0))
     return energy_of(activations.head_input64, weight, head.bias)
-
-
-def _kept(fit: ContributionFit, head: Head) -> NDArray[np.float64]:
-    return np.where(head.weight * fit.mean > fit.threshold, head.weight, 0.0)
 
 
 DICE = Detector(

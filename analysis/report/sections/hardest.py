@@ -50,10 +50,8 @@ def _hardest(context: Context, dataset: str) -> pl.DataFrame:
     lake = context.lake
     key = {"benchmark": context.benchmark, "model": context.model, "detector": context.best_detector}
     scores = lake.scan("scores", dataset=dataset, **key)
-    ranked = scores.select("sample", "score", "id_rank").sort(
-        "id_rank", "score", "sample", descending=[True, True, False]
-    )
-    top = ranked.head(_EACH).collect()
+    ranked = scores.sort("id_rank", "score", "sample", descending=[True, True, False])
+    top = ranked.select("sample", "score", "id_rank").head(_EACH).collect()
     names = lake.scan("samples", dataset=dataset).select("sample", "path", "class_name").collect()
     predicted = _predictions(context, dataset, top["sample"].to_list())
     return top.join(names, on="sample", how="left", maintain_order="left").select(
@@ -75,9 +73,8 @@ def _predictions(context: Context, dataset: str, samples: list[int]) -> list[str
 
 
 def _class_names(context: Context) -> dict[int, str]:
-    samples: pl.DataFrame = context.lake.sql(
-        "select distinct dataset, label, class_name from samples where label is not null"
-    ).pl()
+    query = "select distinct dataset, label, class_name from samples where label is not null"
+    samples: pl.DataFrame = context.lake.sql(query).pl()
     datasets: pl.DataFrame = context.lake.sql("select dataset, role, benchmarks from datasets").pl()
     own = datasets.filter(pl.col("role").is_in(["id", "fit"]), pl.col("benchmarks").list.contains(context.benchmark))
     return dict(samples.join(own, on="dataset", how="semi").select("label", "class_name").iter_rows())
@@ -108,9 +105,8 @@ def _why_not(context: Context, wanted: int, shown: int) -> list[str]:
     if context.open_image is None:
         return ["Pictures of the hardest OOD samples: Pillow is not installed; pip install 'featurestore[extract]'."]
     if shown < wanted:
-        return [
-            f"Pictures of {wanted - shown} of the {wanted} hardest OOD samples: their files cannot be read where they were when the dataset was added."
-        ]
+        unread = f"Pictures of {wanted - shown} of the {wanted} hardest OOD samples: their files cannot be read where they were"
+        return [f"{unread} when the dataset was added."]
     return []
 
 
