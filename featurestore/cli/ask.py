@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, open_lake, say
+from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, say
 from featurestore.cli.render import check_format, show, show_frame
 from featurestore.errors import InputError
+from featurestore.lake import Lake
 from featurestore.machine import collector_paused
 from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library, statements
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import polars as pl
-
-    from featurestore.lake import Lake
 
 
 def ask(
@@ -55,7 +54,7 @@ def ask(
     if schema:
         _show_schema(question, format_)
         return
-    asked = None if published else open_lake(lake)
+    asked = None if published else Lake(lake)
     if question is None:
         _list(_answerable(asked, questions))
     elif explain:
@@ -89,9 +88,9 @@ def sql(
     if query is None and sys.stdin.isatty() and sys.stdout.isatty():
         from featurestore.cli.prompt import converse
 
-        converse(open_lake(lake), format_)
+        converse(Lake(lake), format_)
     else:
-        _run(open_lake(lake), sys.stdin.read() if query is None else query, format_)
+        _run(Lake(lake), sys.stdin.read() if query is None else query, format_)
 
 
 def _show_schema(name: str | None, format_: str) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import LakeOption, ReplaceOption, open_lake, say
+from featurestore.cli.options import LakeOption, ReplaceOption, say
+from featurestore.lake import Lake
 
 
 def dataset_add(
@@ -48,7 +49,7 @@ def dataset_add(
 
     options = FormatOptions(labels, label_kind, synsets, root, part, subset, inside, label_column, per_class, seed)
     row = add_dataset(
-        open_lake(lake),
+        Lake(lake),
         name,
         path,
         role=role,

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import LakeOption, ReplaceOption, open_lake, ray_option, say
+from featurestore.cli.options import LakeOption, ReplaceOption, ray_option, say
+from featurestore.lake import Lake
 
 _SOME_SAMPLES_FAILED = 3
 
@@ -65,7 +66,7 @@ def extract(
     lake: LakeOption = None,
 ) -> None:
     """Write the activations of models on datasets, each once."""
-    opened = open_lake(lake)
+    opened = Lake(lake)
     opened.check_exists()  # before torch is imported: a lake that is not there is said at once
     from extract.job import Options, run_job
     from extract.pools import Selection, select

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, open_lake, say
+from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, say
 from featurestore.cli.render import show_frame
+from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from featurestore.lake import Lake
 
 
 def status(
@@ -31,7 +30,7 @@ def status(
     from analysis.detectors.registry import default_detectors, detectors
     from analysis.status import long, read_lake_index, status_rows, summary, wide
 
-    rows = status_rows(read_lake_index(open_lake(lake)), detectors(), model or (), dataset or ())
+    rows = status_rows(read_lake_index(Lake(lake)), detectors(), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
     table = wide(rows, usual, now) if format_ in {"table", "markdown"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():
@@ -51,7 +50,7 @@ def gc(
     from featurestore.care import garbage
     from featurestore.quantities import parse_duration
 
-    grace, opened = parse_duration(older_than), open_lake(lake)
+    grace, opened = parse_duration(older_than), Lake(lake)
     opened.check_exists()
     for line in garbage.summary(garbage.collect(opened.storage, grace, dry_run=dry_run), dry_run=dry_run):
         say(line)
@@ -65,7 +64,7 @@ def verify(
     from featurestore.care import verify
     from featurestore.progress import progress
 
-    opened = open_lake(lake)
+    opened = Lake(lake)
     opened.check_exists()
     bar = partial(progress, "verify")
     summary = verify.verify(opened.storage, lambda fault: say(str(fault)), deep=deep, bar=bar)
@@ -87,7 +86,7 @@ def report(
     """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
     from analysis.report import write_report
 
-    opened = open_lake(lake)
+    opened = Lake(lake)
     written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=_image_opener(opened))
     if figures:
         say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
@@ -101,7 +100,7 @@ def catalog(
     """Write a DuckDB file with every view and question, for any DuckDB client."""
     from featurestore.query.duckdb_file import write_catalog
 
-    opened = open_lake(lake)
+    opened = Lake(lake)
     opened.check_exists()
     write_catalog(opened.storage, out)
     say(f"{out}: open it with any DuckDB client; make it again to see what is added to the lake later")

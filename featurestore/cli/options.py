@@ -1,4 +1,4 @@
-"""What several commands share: options, options whose value may be left out, the lake, and lines for the user."""
+"""What several commands share: options, options whose value may be left out, and lines for the user."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
-
-from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,11 +55,6 @@ def with_value(option: str, arguments: Sequence[str]) -> Iterator[str]:
     """
     for argument, following in pairwise([*arguments, "--"]):
         yield f"{option}=" if argument == option and following.startswith("-") else argument
-
-
-def open_lake(location: str | None) -> Lake:
-    """The lake that the option `--lake` names."""
-    return Lake(location)
 
 
 def say(line: str) -> None:

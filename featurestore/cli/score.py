@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import DatasetsOption, LakeOption, ModelsOption, open_lake, ray_option, say
+from featurestore.cli.options import DatasetsOption, LakeOption, ModelsOption, ray_option, say
 from featurestore.errors import InputError
+from featurestore.lake import Lake
 
 
 def score(
@@ -46,7 +47,7 @@ def score(
 
     for name in plugin or ():
         say(f"{name}: {', '.join(registry.load_plugin(name))}")
-    opened = open_lake(lake)
+    opened = Lake(lake)
     if ensemble:
         from analysis.ensembles import parse
 

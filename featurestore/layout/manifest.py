@@ -194,8 +194,9 @@ def from_json(data: bytes, path: str) -> Manifest:
         _check_types(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
-    for fragment in (fragment for part in parts for fragment in part.fragments):
-        _check_inside(fragment.path, path)
+    for name in (fragment.path for part in parts for fragment in part.fragments):
+        if not all(_SEGMENT.fullmatch(segment) for segment in name.split("/")):
+            raise CorruptionError(f"{path} names the fragment {name!r} outside its own partition: it was altered.")
     return manifest
 
 
@@ -206,8 +207,3 @@ def _check_types(manifest: Manifest) -> None:
     numbers = [manifest.version, *(f.rows for f in fragments), *(f.bytes for f in fragments)]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
         raise TypeError("a value is not of its type")
-
-
-def _check_inside(fragment: str, manifest: str) -> None:
-    if not all(_SEGMENT.fullmatch(segment) for segment in fragment.split("/")):
-        raise CorruptionError(f"{manifest} names the fragment {fragment!r} outside its own partition: it was altered.")

@@ -68,18 +68,15 @@ def partition_of(table: Table, path: str) -> str | None:
     segments = path.split("/")
     folder, below = "/".join(segments[:depth]), segments[depth:]
     key = partition_key(table, folder)
+    inner = tuple(segment.partition("=")[0] for segment in below[:-1])
     is_manifest = len(below) == 1 and manifest_version(path) is not None
-    if key is None or not (is_manifest or _is_fragment(table, below)):
+    is_fragment = bool(below) and inner == table.part_keys and fragment_number(path) is not None
+    if key is None or not (is_manifest or is_fragment):
         return None
     try:
         return partition_path(table, key)
     except InputError:
         return None
-
-
-def _is_fragment(table: Table, below: list[str]) -> bool:
-    names = tuple(segment.partition("=")[0] for segment in below[:-1])
-    return bool(below) and names == table.part_keys and fragment_number(below[-1]) is not None
 
 
 def _segments(names: tuple[str, ...], key: Mapping[str, str]) -> list[str]:

@@ -85,12 +85,9 @@ class LocalStorage(Storage):
 
     def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
         """What is in a folder; nothing where there is none."""
-        with self._errors("list", folder):
-            try:
-                with os.scandir(self.uri(folder)) as entries:
-                    return list(entries)
-            except (FileNotFoundError, NotADirectoryError):
-                pass
+        missing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with self._errors("list", folder), missing, os.scandir(self.uri(folder)) as entries:
+            return list(entries)
         return ()
 
     def put(self, key: str, data: bytes | memoryview) -> None:
