@@ -15,6 +15,7 @@ from analysis.scoring import Selection, score
 from analysis.scoring.stored_statistics import read_statistic
 from benchmarks.lakes import put
 from featurestore.care.garbage import collect
+from featurestore.errors import InputError
 from tests.analysis.synthetic import ROLES, write_datasets, write_model
 
 if TYPE_CHECKING:
@@ -106,3 +107,41 @@ def test_what_earlier_versions_stored_of_detectors_is_let_go(scored: Lake) -> No
     assert manifest.version == version
     deleted = collect(scored.storage, timedelta(0)).deleted
     assert any("fit=mahalanobis" in entry.key for entry in deleted)
+
+
+def said(lake: Lake, *detectors: str) -> str:
+    """What scoring says."""
+    lines: list[str] = []
+    score(lake, Selection(detectors=detectors), lines.append)
+    return "\n".join(lines)
+
+
+def test_a_detector_that_cannot_learn_is_left_out_and_said(lake: Lake) -> None:
+    """The others are scored; asked for by name, it fails."""
+    write_datasets(lake)
+    write_model(lake, "m")
+    assert "m: without knn.sampled: Fitting knn.sampled of m: knn.sampled goes by the distance" in said(lake, "all")
+    held = {part.key["detector"] for manifest in lake.partitions("scores") for part in manifest.parts}
+    assert {"msp", "mahalanobis", "temp-scaling.openood"} <= held
+    assert "knn.sampled" not in held
+    with pytest.raises(InputError, match=r"Fitting knn\.sampled of m"):
+        said(lake, "knn.sampled")
+
+
+def test_what_a_detector_lacks_is_named(lake: Lake) -> None:
+    """Activations on the fit dataset, which the benchmark has or not, or a head."""
+    roles = {name: role for name, role in ROLES.items() if name != "train"}
+    write_datasets(lake, roles)
+    write_model(lake, "m", roles, head=False)
+    needs = "activations on the fit dataset of the benchmark, which has none"
+    assert f"m: without mahalanobis, which need {needs}" in said(lake, "msp", "mahalanobis")
+    assert "m: without ssc, which need a linear head, and the model has none" in said(lake, "msp", "ssc")
+    write_datasets(lake)
+    assert "m: without mahalanobis, which need activations on the fit dataset train" in said(lake, "mahalanobis", "msp")
+
+
+def test_accuracy_is_that_of_the_labelled_samples(scored: Lake) -> None:
+    """Of the ID test set, in blocks."""
+    rows = scored.scan("activations", model="m", dataset="test").collect()
+    right = rows["logits"].to_numpy().argmax(axis=1) == rows["label"].to_numpy()
+    assert scored.sql("select n, top1 from accuracy").fetchall() == [(60, pytest.approx(right.mean()))]
