@@ -13,14 +13,18 @@ import torch
 from PIL import Image
 from torchvision.datasets.folder import pil_loader
 
-from extract.datasets import FileReader, Origin, open_reader
+from extract.datasets import FileReader, Origin, add_dataset, open_reader
 from extract.images import loader
 from extract.images.decoding import read_rgb
 from extract.images.loader import ImageDataset, image_batches
+from extract.images.pictures import image_opener
+from tests.extract.conftest import write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from featurestore import Lake
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 RGB = Image.fromarray(PIXELS)
@@ -82,13 +86,6 @@ def test_pixels_are_those_of_torchvision_s_image_folder(name: str, tmp_path: Pat
     np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
-def test_an_animation_is_its_first_frame_and_a_rotation_is_not_applied(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(animated("png"))
-    assert np.asarray(read_rgb(tmp_path / "a.png")).mean() == 200
-    (tmp_path / "r.jpg").write_bytes(rotated())
-    assert read_rgb(tmp_path / "r.jpg").size == (20, 12)
-
-
 @pytest.mark.parametrize("kind", ["png", "tiff", "pgm"])
 def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path, kind: str) -> None:
     """Pillow's own conversion clips, so that nearly all of the image becomes white."""
@@ -102,13 +99,14 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path, kind: str) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
-    "empty.png": (lambda: b"", "the file is empty"),
-    "text.png": (lambda: b"no image at all", "not an image that Pillow can read"),
-    "cut.jpg": (lambda: encoded(Image.new("RGB", (64, 64), "red"), "jpeg")[:-40], "truncated"),
+    "empty.png": (lambda: b"", "UnidentifiedImageError: the file is empty"),
+    "text.png": (lambda: b"no image at all", "UnidentifiedImageError: not an image that Pillow can read"),
+    "cut.jpg": (lambda: encoded(Image.new("RGB", (64, 64), "red"), "jpeg")[:-40], "OSError: image file is truncated"),
     "cut.png": (lambda: encoded(RGB, "png")[:-60], ""),
-    "bomb.png": (lambda: encoded(Image.new("1", (20_000, 5_000)), "png"), "20000 x 5000 pixels: more than 89,478,485"),
+    "garbled.png": (lambda: encoded(RGB, "png").replace(b"IDAT", b"IDAT" + bytes(99)), ": "),
+    "bomb.png": (lambda: encoded(Image.new("1", (20_000, 5_000)), "png"), "ValueError: 20000 x 5000 pixels: more"),
     "huge_bomb.png": (lambda: encoded(Image.new("1", (20_000, 20_000)), "png"), "DecompressionBombError"),
-    "line.png": (lambda: encoded(Image.new("RGB", (20_000, 1)), "png"), "20000 x 1 pixels"),
+    "line.png": (lambda: encoded(Image.new("RGB", (20_000, 1)), "png"), "ValueError: 20000 x 1 pixels: one"),
     "float.tif": (lambda: encoded(Image.fromarray(GREY.astype(np.float32)), "tiff"), "mode F"),
     "integer.tif": (lambda: encoded(Image.fromarray(GREY.astype(np.int32)), "tiff"), "mode I"),
 }
@@ -166,3 +164,17 @@ def test_images_in_a_tar_are_read_like_files(tmp_path: Path, workers: int) -> No
     for sample in range(3):
         torch.testing.assert_close(batches[sample // 2].images[sample % 2], files[sample].image)
     assert batches[1].errors == [(3, "FileNotFoundError: No such member in the tar")]
+
+
+def test_a_sample_opens_as_the_model_saw_it_and_a_file_that_is_gone_as_nothing(lake: Lake, tmp_path: Path) -> None:
+    """Dataset and number name the image; no error reaches whoever only wants to look."""
+    folder = write_images(tmp_path / "images", {"ant": 2}, size=8)
+    add_dataset(lake, "ood", folder, role="ood")
+    first, second = lake.read("samples", dataset="ood").column("path").to_pylist()
+    (folder / first).unlink()
+    open_image = image_opener(lake)
+    image = open_image("ood", 1)
+    assert image is not None
+    assert image.tobytes() == read_rgb(folder / second).tobytes()
+    assert open_image("ood", 0) is None
+    assert open_image("nowhere", 0) is None

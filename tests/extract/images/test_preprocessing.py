@@ -14,8 +14,7 @@ from torchvision import transforms
 from extract.datasets import FileReader
 from extract.images.loader import ImageDataset, image_batches
 from extract.images.preprocessing import in_two
-from extract.models.spec import ModelSpec
-from tests.tiny import ARCHITECTURE, KWARGS, write_images
+from tests.extract.conftest import tiny_spec, write_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +56,7 @@ def test_a_transform_that_ends_in_another_way_stays_whole(steps: list[Any]) -> N
 def test_workers_hand_over_bytes(tmp_path: Path, checkpoint: Path) -> None:
     """The queue between processes carries a quarter of what float32 would be."""
     root = write_images(tmp_path / "images", {"ant": 3})
-    transform = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS).preparation().of_image
+    transform = tiny_spec(checkpoint).preparation().of_image
     paths = sorted(str(path.relative_to(root)) for path in root.rglob("*.png"))
     (batch,) = image_batches(ImageDataset(FileReader(root), paths, transform), [range(3)], workers=1, pin=False)
     assert (batch.images.dtype, tuple(batch.images.shape)) == (torch.uint8, (3, 3, 32, 32))

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import errno
-import os
+import shutil
 import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from extract.datasets import add_dataset
 from extract.images.loader import worker_errors
-from featurestore import InputError, Lake
-from tests.tiny import ARCHITECTURE, KWARGS, write_images
+from featurestore import InputError
+from tests.extract.conftest import network, run_command, write_images
 
-ROOT = Path(__file__).parents[3]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featurestore import Lake
+
 PRIVATE = ["unshare", "--mount", "sh", "-c"]
 SMALL = 'mount -t tmpfs -o size=300k none /dev/shm && exec "$@"'
 
 
 def _may_mount() -> bool:
-    try:
-        return subprocess.run([*PRIVATE, SMALL, "sh", "true"], check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:
+    if shutil.which(PRIVATE[0]) is None:
         return False
+    return subprocess.run([*PRIVATE, SMALL, "sh", "true"], check=False, capture_output=True).returncode == 0
 
 
 @pytest.mark.skipif(not _may_mount(), reason="only root gets a /dev/shm of its own")
 def test_a_job_whose_batches_do_not_fit_says_so(tmp_path: Path, lake: Lake, checkpoint: Path) -> None:
     add_dataset(lake, "ant", write_images(tmp_path / "images", {"ant": 256}), role="ood")
-    command = [sys.executable, "-m", "featurestore"]
-    network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
-    extraction = ["extract", "--model", str(checkpoint), "--architecture", ARCHITECTURE, *network, "--dataset", "ant"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FEATURESTORE_LAKE": lake.location}
-    done = subprocess.run(
-        [*PRIVATE, SMALL, "sh", *command, *extraction, "--workers", "2", "--batch-size", "128"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        env=environment,
+    done = run_command(
+        *("extract", "--model", checkpoint, *network(), "--dataset", "ant", "--workers", 2, "--batch-size", 128),
+        inside=[*PRIVATE, SMALL, "sh"],
+        FEATURESTORE_LAKE=lake.location,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("Error: There is no room in shared memory (/dev/shm)")

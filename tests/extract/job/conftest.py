@@ -1,4 +1,4 @@
-"""A tiny model, how it is run, and what its rows are."""
+"""A model of the test's own, labelled images to run it on, and what its rows are."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from extract.datasets import add_dataset
 from extract.images import read_rgb
-from extract.job.plan import Options
 from extract.models.network import LoadedModel
-from extract.models.spec import ModelSpec
-from tests.tiny import ARCHITECTURE, KWARGS
+from featurestore import Lake
+from tests.extract.conftest import tiny_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featurestore import Lake
-
-FULL = Options(device="cpu", dtype="float32", batch_size=4, workers=0, fragment_rows=6)
+    from extract.models.spec import ModelSpec
 
 
 @pytest.fixture
@@ -27,12 +25,22 @@ def spec(tmp_path: Path, checkpoint: Path) -> ModelSpec:
     """A model whose checkpoint is the test's own."""
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(checkpoint.read_bytes())
-    return ModelSpec("tiny", ARCHITECTURE, mine, KWARGS, recipe={"weight_decay": 0.1})
+    return tiny_spec(mine, recipe={"weight_decay": 0.1})
 
 
-def read(lake: Lake, model: str = "tiny", dataset: str = "val") -> tuple[np.ndarray, ...]:
-    blocks = list(lake.batches(model=model, dataset=dataset, columns=("sample", "label", "feature", "logits")))
-    return tuple(np.concatenate(column) for column in zip(*blocks, strict=True))
+@pytest.fixture
+def broken(images: Path) -> Path:
+    """One of the images, of which nothing is left: whoever asks for it as a mark has it so in all lakes."""
+    (images / "ant" / "001.png").write_bytes(b"")
+    return images / "ant" / "001.png"
+
+
+@pytest.fixture
+def other(tmp_path: Path, images: Path) -> Lake:
+    """Another lake with the same dataset."""
+    lake = Lake(tmp_path / "other")
+    add_dataset(lake, "val", images, role="id")
+    return lake
 
 
 def expected(spec: ModelSpec, root: Path, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,30 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
-from extract.job.run import run_job
-from extract.models.spec import ModelSpec
 from featurestore import ConflictError, Lake, MissingError, NumericalError
 from featurestore.care.row_checks import head_tolerance
 from featurestore.care.verify import verify
-from tests.extract.job.conftest import FULL
-from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
+from tests.extract.conftest import FULL, run, save_tiny, tiny_spec
+from tests.pipeline import Commands, make_lake
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.pipeline import Commands
+    from extract.models.spec import ModelSpec
 
-DERIVED = dataclasses.replace(FULL, logits="derived")
 COLUMNS = ("logits", "sample", "feature", "label")
 
 
 @pytest.fixture(params=[False, True], ids=["raw", "unit length"])
 def spec(request: pytest.FixtureRequest, checkpoint: Path, tmp_path: Path) -> ModelSpec:
     """A model whose head is fed the feature as it is, and one whose head is fed it at unit length."""
-    own = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    own = tiny_spec(checkpoint)
     if not request.param:
         return own
     head = {"weight": np.random.default_rng(0).normal(size=(3, 24)).astype(np.float32), "normalize": True}
@@ -39,18 +35,16 @@ def spec(request: pytest.FixtureRequest, checkpoint: Path, tmp_path: Path) -> Mo
     return dataclasses.replace(own, head_file=tmp_path / "head.npz")
 
 
-def filled(lake: Lake, spec: ModelSpec, images: Path, options: Any) -> Lake:
+def filled(lake: Lake, spec: ModelSpec, images: Path, **changes: Any) -> Lake:
     for name, role in (("train", "fit"), ("far", "ood")):
         add_dataset(lake, name, images, role=role)
-    run_job(lake, [spec], ["train", "far"], options, lambda _: None)
+    run(lake, spec, datasets=["train", "far"], **{"logits": "derived", **changes})
     return lake
 
 
-def read(lake: Lake, dataset: str, how: str = "batches") -> list[np.ndarray]:
-    if how == "batches":
-        blocks = list(lake.batches(model="tiny", dataset=dataset, columns=COLUMNS, batch_rows=2))
-    else:
-        blocks = [piece() for piece in lake.pieces(model="tiny", dataset=dataset, columns=COLUMNS)]
+def read_blocks(lake: Lake, dataset: str, how: str = "batches") -> list[np.ndarray]:
+    of: dict[str, Any] = {"model": "tiny", "dataset": dataset, "columns": COLUMNS}
+    blocks = lake.batches(**of, batch_rows=2) if how == "batches" else (piece() for piece in lake.pieces(**of))
     return [np.concatenate(column) for column in zip(*blocks, strict=True)]
 
 
@@ -60,25 +54,23 @@ def test_blocks_hold_the_logits_that_would_have_been_stored(
     tmp_path: Path, spec: ModelSpec, images: Path, dtype: str, how: str
 ) -> None:
     """Within what the rounding of the features explains; all else is the same to the last bit."""
-    options = dataclasses.replace(DERIVED, dtype=dtype)
-    derived = filled(Lake(tmp_path / "derived"), spec, images, options)
-    stored = filled(Lake(tmp_path / "stored"), spec, images, dataclasses.replace(options, logits="stored"))
-    (logits, *ours), (expected, *theirs) = read(derived, "train", how), read(stored, "train", how)
+    derived = filled(Lake(tmp_path / "derived"), spec, images, dtype=dtype)
+    stored = filled(Lake(tmp_path / "stored"), spec, images, dtype=dtype, logits="stored")
+    (logits, *ours), (expected, *theirs) = read_blocks(derived, "train", how), read_blocks(stored, "train", how)
     for column, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(column, other)
     assert logits.dtype == np.float32
     head = stored.read("heads", model="tiny")
     weight, bias = (np.array(head.column(name).to_pylist()) for name in ("weight", "bias"))
-    assert (
-        np.abs(logits - expected) <= head_tolerance(ours[1], expected, weight, bias, normalize=spec.normalizes)
-    ).all()
-    np.testing.assert_array_equal(read(derived, "far", how)[0], read(stored, "far", how)[0])
+    tolerance = head_tolerance(ours[1], expected, weight, bias, normalize=spec.normalizes)
+    assert (np.abs(logits - expected) <= tolerance).all()
+    np.testing.assert_array_equal(read_blocks(derived, "far", how)[0], read_blocks(stored, "far", how)[0])
     alone = [block for (block,) in derived.batches(model="tiny", dataset="train", columns=("logits",))]
     np.testing.assert_allclose(np.concatenate(alone), logits, rtol=1e-5, atol=1e-6)
 
 
 def test_only_fit_datasets_lack_them_and_sql_and_polars_find_null(lake: Lake, checkpoint: Path, images: Path) -> None:
-    filled(lake, ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS), images, DERIVED)
+    filled(lake, tiny_spec(checkpoint), images)
     counts = "select dataset, count(logits), count(feature) from activations group by dataset order by dataset"
     assert lake.sql(counts).fetchall() == [("far", 15, 15), ("train", 0, 15)]
     frame = lake.scan("activations").group_by("dataset").agg(pl.col("logits").count(), pl.col("feature").count())
@@ -89,23 +81,22 @@ def test_only_fit_datasets_lack_them_and_sql_and_polars_find_null(lake: Lake, ch
 
 
 def test_stored_and_derived_are_not_mixed_in_silence(lake: Lake, checkpoint: Path, images: Path) -> None:
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
-    filled(lake, spec, images, FULL)
+    spec = tiny_spec(checkpoint)
+    filled(lake, spec, images, logits="stored")
     with pytest.raises(ConflictError, match="another logits"):
-        run_job(lake, [spec], ["train"], DERIVED, lambda _: None)
-    assert run_job(lake, [spec], ["far"], DERIVED, lambda _: None).reused == 1
+        run(lake, spec, datasets=["train"], logits="derived")
+    assert run(lake, spec, datasets=["far"], logits="derived").reused == 1
     with pytest.raises(MissingError, match="did you mean 'derived'"):
         dataclasses.replace(FULL, logits="derive")
 
 
 def test_a_head_of_other_weights_is_never_used(lake: Lake, checkpoint: Path, images: Path, tmp_path: Path) -> None:
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
-    filled(lake, spec, images, DERIVED)
-    save_file(tiny_vit(seed=9).state_dict(), tmp_path / "tiny.safetensors")
-    other = dataclasses.replace(spec, checkpoint=tmp_path / "tiny.safetensors")
-    run_job(lake, [other], ["far"], dataclasses.replace(DERIVED, replacing=True), lambda _: None)
+    spec = tiny_spec(checkpoint)
+    filled(lake, spec, images)
+    other = dataclasses.replace(spec, checkpoint=save_tiny(tmp_path / "tiny.safetensors", seed=9))
+    run(lake, other, datasets=["far"], logits="derived", replacing=True)
     with pytest.raises(ConflictError, match="the head of other weights"):
-        read(lake, "train")
+        read_blocks(lake, "train")
     assert len(next(lake.batches(model="tiny", dataset="train", columns=("feature",)))[0])
 
 
@@ -113,23 +104,24 @@ def test_logits_that_float16_cannot_hold_can_be_derived(
     lake: Lake, checkpoint: Path, images: Path, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "head.npz", weight=np.full((3, 24), 1e4, np.float32), bias=np.full(3, 1e6, np.float32))
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS, head_file=tmp_path / "head.npz")
+    spec = tiny_spec(checkpoint, head_file=tmp_path / "head.npz")
     add_dataset(lake, "train", images, role="fit")
-    options = dataclasses.replace(DERIVED, dtype="float16")
     with pytest.raises(NumericalError, match="too large for float16"):
-        run_job(lake, [spec], ["train"], dataclasses.replace(options, logits="stored"), lambda _: None)
-    run_job(lake, [spec], ["train"], options, lambda _: None)
-    logits, _, feature, _ = read(lake, "train")
+        run(lake, spec, datasets=["train"], dtype="float16", logits="stored")
+    run(lake, spec, datasets=["train"], dtype="float16", logits="derived")
+    logits, _, feature, _ = read_blocks(lake, "train")
     np.testing.assert_allclose(logits[:, 0], 1e4 * feature.astype(np.float64).sum(axis=1) + 1e6, rtol=1e-3)
 
 
 def test_detectors_score_alike_from_derived_logits(
-    commands: Commands, fresh: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commands: Commands, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All stages by command: fit on derived logits, then score."""
-    monkeypatch.chdir(tmp_path)
-    for name, role in {"train": "fit", "test": "id", "far": "ood"}.items():
-        fresh.ok("dataset", "add", name, commands.folder / name, "--role", role)
+    (tmp_path / "stored").mkdir()
+    stored, derived = Commands(tmp_path / "stored", capsys, monkeypatch), commands
+    make_lake(stored)
+    for name, role in (("train", "fit"), ("test", "id"), ("far", "ood")):
+        derived.ok("dataset", "add", name, tmp_path / "stored" / name, "--role", role)
     names = [text for name in ("train", "test", "far") for text in ("--dataset", name)]
     fresh.ok("extract", "--pool", commands.folder / "models" / "pool.csv", *names, "--logits", "derived")
     fresh.ok("score")

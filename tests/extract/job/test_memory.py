@@ -1,23 +1,13 @@
-"""Memory does not grow with the number of images, and a write that hangs does not stop the models at once."""
+"""Memory does not grow with the number of images."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pytest
-
-from featurestore import Lake
-from featurestore.layout.tables import TABLES
-from featurestore.partitions.writing import FragmentWriter, Target
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[3]
 FEW, CLASSES, ROWS = 500, 20_000, 25
@@ -62,34 +52,3 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     few, many = (int(line) * 1024 for line in ended.stdout.split())
     assert many - few < 3 * FEW * CLASSES * 4 / 2
-
-
-def test_fragments_of_all_models_can_be_handed_over_while_none_is_stored(tmp_path: Path) -> None:
-    """With room for them, whoever runs the models does not wait for the storage, and loses nothing."""
-    lake, gate, handed = Lake(tmp_path / "lake"), threading.Event(), threading.Event()
-    create = lake.storage.create
-
-    def slow(key: str, data: Any) -> bool:
-        assert gate.wait(60)
-        return create(key, data)
-
-    lake.storage.create = slow  # type: ignore[method-assign]
-    targets = [_target({"model": f"m{number}", "dataset": "val"}) for number in range(3)]
-    written = []
-
-    def hand_over() -> None:
-        with FragmentWriter(lake.storage, room=3) as writer:
-            written.extend(writer.submit(target, 0, lambda: pa.table({"sample": [1, 2]})) for target in targets)
-            handed.set()
-
-    thread = threading.Thread(target=hand_over)
-    thread.start()
-    without_waiting = handed.wait(60)
-    gate.set()
-    thread.join()
-    assert without_waiting
-    assert [future.result().rows for future in written] == [2, 2, 2]
-
-
-def _target(key: Mapping[str, str]) -> Target:
-    return Target(TABLES["activations"], key, {}, {})

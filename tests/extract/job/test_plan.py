@@ -9,9 +9,8 @@ import pytest
 
 from extract.datasets import add_dataset
 from extract.job.plan import Options, batches_of, fragment_ranges, passes, plan
-from extract.job.run import run_job
 from featurestore import Lake, MissingError
-from tests.extract.job.conftest import FULL
+from tests.extract.conftest import FULL, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +35,7 @@ def test_unknown_precisions_are_refused() -> None:
 
 def test_what_the_lake_holds_is_a_hit_and_no_task(lake: Lake, images: Path, spec: ModelSpec) -> None:
     rows = [add_dataset(lake, name, images, role="ood") for name in ("first", "second")]
-    run_job(lake, [spec], ["first"], FULL, lambda _: None)
+    run(lake, spec, datasets=["first"])
     tasks, hits = plan(lake, [spec], rows, FULL)
     assert hits == [{"model": "tiny", "dataset": "first"}]
     assert [task.target.key for task in tasks] == [{"model": "tiny", "dataset": "second"}]

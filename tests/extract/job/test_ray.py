@@ -8,16 +8,12 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from extract.datasets import add_dataset
 from extract.job.run import run_job
-from extract.models.spec import ModelSpec
 from featurestore import InputError, Lake
-from tests.extract.conftest import assert_same_rows
-from tests.extract.job.conftest import FULL
-from tests.tiny import ARCHITECTURE, KWARGS, write_images
+from tests.extract.conftest import FULL, KWARGS, assert_same_rows, network, quiet, read, tiny_spec, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,10 +39,7 @@ def cluster() -> Iterator[Any]:
         import ray
         from ray.cluster_utils import Cluster
 
-        nodes = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 1, "include_dashboard": False},
-        )
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         nodes.add_node(num_cpus=1)
         nodes.wait_for_nodes()
         yield nodes
@@ -54,19 +47,13 @@ def cluster() -> Iterator[Any]:
         nodes.shutdown()
 
 
-def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
-    cluster: Any,
-    lake: Lake,
-    checkpoint: Path,
-    quiet: Callable[[str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_node_may_die_and_the_rows_are_those_of_one_process(
+    cluster: Any, lake: Lake, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = write_images(tmp_path / "images", {"ant": 20, "bee": 20, "cat": 20})
     (images / "bee" / "007.png").write_bytes(b"")
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    spec, alone = tiny_spec(checkpoint), Lake(tmp_path / "alone")
     options = dataclasses.replace(FULL, fragment_rows=3)
-    alone = Lake(tmp_path / "alone")
     for where in (lake, alone):
         add_dataset(where, "val", images, role="id")
     run_job(alone, [spec], ["val"], options, quiet)
@@ -85,39 +72,24 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(  # fixtures
     summary = run_job(lake, [spec], ["val"], options, quiet, ray_address=cluster.address)
     assert killed
     assert (summary.extracted, summary.failed) == (1, 1)
-    assert_same_rows(_rows(lake), _rows(alone))
+    assert_same_rows(read(lake), read(alone))
 
+    deeper = dataclasses.replace(spec, name="other", model_kwargs={**KWARGS, "depth": 2})
     with pytest.raises(InputError, match="is not a checkpoint of"):
-        run_job(
-            lake,
-            [dataclasses.replace(spec, name="other", model_kwargs={**KWARGS, "depth": 2})],
-            ["val"],
-            options,
-            quiet,
-            ray_address="",
-        )
+        run_job(lake, [deeper], ["val"], options, quiet, ray_address="")
 
 
 def test_ray_alone_starts_a_cluster_on_this_machine(
-    fresh: Commands, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commands: Commands, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The option needs no value, and what follows it is still read."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    fresh.add("val", "id", {"ant": 2, "bee": 2, "cat": 2})
-    network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
+    commands.ok("dataset", "add", "val", write_images(tmp_path / "val", {"ant": 2, "bee": 2, "cat": 2}), "--role", "id")
     try:
-        out = fresh.ok(
-            "extract", "--ray", "--model", checkpoint, "--architecture", ARCHITECTURE, *network, "--dataset", "val"
-        )
+        out = commands.ok("extract", "--ray", "--model", checkpoint, *network(), "--dataset", "val")
     finally:
         import ray
 
         assert ray.is_initialized()
         ray.shutdown()
     assert "1 extracted" in out
-
-
-def _rows(lake: Lake) -> list[Any]:
-    blocks = list(lake.batches(model="tiny", dataset="val", columns=("sample", "label", "feature", "logits")))
-    return [np.concatenate(column) for column in zip(*blocks, strict=True)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -68,22 +68,12 @@ def test_processes_of_devices_decode_in_their_share_of_the_cores(
     """Two devices on eight cores: four processes each decode, where each alone would have taken eight."""
     told: list[Unit] = []
 
-    class Pool:
-        def __init__(self, *_: Any) -> None: ...
-
-        def submit(self, _run: Any, _location: str, unit: Unit) -> Future[str]:
-            told.append(unit)
-            future: Future[str] = Future()
-            future.set_result("written")
-            return future
-
-        def shutdown(self, **_: Any) -> None: ...
-
-    monkeypatch.setattr("extract.job.runners.ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("extract.job.runners.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    monkeypatch.setattr("extract.job.runners._run_on_own_device", lambda _, unit: told.append(unit))
     monkeypatch.setattr("extract.job.runners.cores", lambda: 8)
     row = dataclasses.replace(add_dataset(lake, "val", images, role="ood"), samples=100_000)
     options = Options(device="cpu", fragment_rows=10_000)
     unit = Unit(plan(lake, [spec], [row], options)[0], [0], options)
     with on_devices(["cpu", "cpu"]) as run:
-        assert list(run(lake.location, [unit], lambda _: None)) == ["written"]
+        assert len(list(run(lake.location, [unit], lambda _: None))) == 1
     assert [unit.options.workers for unit in told] == [4]

@@ -7,48 +7,40 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
-from safetensors.torch import save_file
 
-from extract.datasets import add_dataset, read_dataset
+from extract.datasets import read_dataset
 from extract.images.loader import decoders
 from extract.job import unit as unit_module
-from extract.job.plan import Options, plan
+from extract.job.plan import plan
 from extract.job.unit import Unit, check_weights
-from extract.models.spec import ModelSpec
-from featurestore import InputError, Lake
+from featurestore import InputError
 from featurestore.machine import cores
-from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
+from tests.extract.conftest import FULL, save_tiny
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from extract.models.spec import ModelSpec
+    from featurestore import Lake
 
 
-def test_a_checkpoint_is_hashed_once_per_job_whoever_runs_it(spec: ModelSpec) -> None:
-    """The file is gone after the first hash, so that a second one would fail; and no network travels."""
-    identity = spec.identity
+def test_what_is_known_of_a_model_travels_with_absolute_paths(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere the file need not be there to be hashed again, and the folder is another; no network travels."""
     assert spec.checkpoint is not None
+    monkeypatch.chdir(spec.checkpoint.parent)
+    relative = dataclasses.replace(spec, checkpoint=spec.checkpoint.relative_to(spec.checkpoint.parent))
+    identity = relative.identity
     spec.checkpoint.unlink()
-    sent = pickle.dumps(spec)
+    sent = pickle.dumps(relative)
     assert pickle.loads(sent).identity == identity
+    assert pickle.loads(sent).checkpoint == spec.checkpoint
     assert len(sent) < 4_000
 
 
-def test_paths_travel_as_absolute_ones(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process elsewhere works in another folder."""
-    assert spec.checkpoint is not None
-    monkeypatch.chdir(spec.checkpoint.parent)
-    relative = ModelSpec("tiny", ARCHITECTURE, spec.checkpoint.relative_to(spec.checkpoint.parent), KWARGS)
-    assert pickle.loads(pickle.dumps(relative)).checkpoint == spec.checkpoint
-
-
-def test_another_checkpoint_on_a_node_is_refused(lake: Lake, images: Path, spec: ModelSpec) -> None:
+def test_another_checkpoint_on_a_node_is_refused(val: Lake, spec: ModelSpec) -> None:
     """A node with a file of its own under the path must not write features of other weights."""
-    add_dataset(lake, "val", images, role="id")
-    options = Options(device="cpu")
-    to_do, _ = plan(lake, [spec], [read_dataset(lake, "val")], options)
-    unit = Unit(to_do, [0], options)
+    to_do, _ = plan(val, [spec], [read_dataset(val, "val")], FULL)
+    unit = Unit(to_do, [0], FULL)
     assert spec.checkpoint is not None
-    save_file(tiny_vit(seed=4).state_dict(), spec.checkpoint)
+    save_tiny(spec.checkpoint, seed=4)
     with pytest.raises(InputError, match="another file than where the job began"):
         check_weights(pickle.loads(pickle.dumps(unit)))
 
@@ -67,7 +59,7 @@ def test_models_of_earlier_units_are_let_go(spec: ModelSpec, monkeypatch: pytest
     loaded: list[str] = []
     monkeypatch.setattr(unit_module, "LoadedModel", lambda spec, *_, **__: loaded.append(spec.name) or spec.name)
     for name in ("a", "b", "b", "c", "b", "a"):
-        model = unit_module._loaded(dataclasses.replace(spec, name=name), "cpu", Options(device="cpu"))
+        model = unit_module._loaded(dataclasses.replace(spec, name=name), "cpu", FULL)
         assert model == name
         assert len(unit_module._kept) <= 2
     assert loaded == ["a", "b", "c", "a"]

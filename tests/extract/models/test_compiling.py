@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,19 +10,19 @@ import torch
 
 from extract.datasets import add_dataset
 from extract.models.network import LoadedModel
-from extract.models.spec import ModelSpec
 from featurestore import Lake
-from tests.extract.conftest import stated_tolerance
-from tests.tiny import ARCHITECTURE, KWARGS, write_images
+from tests.extract.conftest import network, run_command, stated_tolerance, tiny_spec, write_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CPU = torch.device("cpu")
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_a_compiled_network_gives_the_same_for_whole_and_cut_batches(checkpoint: Path) -> None:
     """It is compiled for one size of batch: the last, smaller one is filled up rather than compiled anew."""
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    spec = tiny_spec(checkpoint)
     plain, compiled = LoadedModel(spec, CPU), LoadedModel(spec, CPU, compiling=True)
     images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
     for batch in (images, images[:3]):
@@ -38,20 +35,9 @@ def test_a_compiled_network_gives_the_same_for_whole_and_cut_batches(checkpoint:
 def test_without_a_compiler_it_is_a_sentence(tmp_path: Path, checkpoint: Path) -> None:
     """Nothing is written of a model that was to be compiled and was not."""
     add_dataset(Lake(tmp_path / "lake"), "val", write_images(tmp_path / "images", {"ant": 1}), role="id")
-    environment = {"CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
-    network = [text for name, value in KWARGS.items() for text in ("--model-kwargs", f"{name}={value}")]
-    arguments = ["--model", str(checkpoint), "--architecture", ARCHITECTURE, *network, "--dataset", "val"]
-    command = [
-        sys.executable,
-        "-m",
-        "featurestore",
-        "extract",
-        "--compile",
-        *arguments,
-        "--lake",
-        str(tmp_path / "lake"),
-    ]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | environment)
+    extraction = ["extract", "--compile", "--model", checkpoint, *network(), "--dataset", "val"]
+    nowhere = {"CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    ended = run_command(*extraction, "--lake", tmp_path / "lake", **nowhere)
     assert ended.returncode == 1, ended.stderr
     sentence = ended.stderr.strip().splitlines()[-1]
     assert sentence.startswith("Error: --compile needs a working compiler for cpu: ")

@@ -2,106 +2,79 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 import torch
 
-from extract.datasets import add_dataset
-from extract.job.plan import Options
 from extract.job.run import run_job
 from extract.models.devices import is_out_of_memory, on_device, split_devices
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
-from featurestore import InputError, Lake
-from tests.extract.conftest import assert_same_rows
-from tests.tiny import ARCHITECTURE, KWARGS
+from featurestore import InputError
+from tests.extract.conftest import FULL, assert_same_rows, read, run, tiny_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-OPTIONS = Options(device="cpu", dtype="float32", batch_size=8, workers=0)
+    from featurestore import Lake
 
 
-class Picky(torch.nn.Module):
-    """A network on a device with room for a few images."""
+class Room:
+    """How many images networks take, and the batches that they were asked to run."""
 
-    def __init__(self, inner: Any, room: int) -> None:
-        super().__init__()
-        self.inner, self.room = inner, room
-        self.pretrained_cfg, self.num_classes = inner.pretrained_cfg, inner.num_classes
-        self.asked: list[int] = []
-
-    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        self.asked.append(len(images))
-        if len(images) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        return self.inner.forward_features(images)
-
-    def forward_head(self, tokens: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        return self.inner.forward_head(tokens, pre_logits=pre_logits)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.inner(images)
-
-    def get_classifier(self) -> torch.nn.Module:
-        return self.inner.get_classifier()
+    def __init__(self, images: int) -> None:
+        self.images, self.asked = images, list[int]()
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
-    """Limits how many images networks take, and returns the list of the batches that they are asked to run."""
-    load = ModelSpec.load_module
+def room(monkeypatch: pytest.MonkeyPatch) -> Room:
+    load, room = ModelSpec.load_module, Room(3)
 
-    def limit(images: int) -> list[int]:
-        asked: list[int] = []
+    def limited(spec: ModelSpec) -> Any:
+        module: Any = load(spec)
+        inner = module.forward_features
 
-        def picky(self: ModelSpec) -> Picky:
-            module = Picky(load(self), images)
-            module.asked = asked
-            return module.eval()
+        def forward_features(images: torch.Tensor, **options: Any) -> torch.Tensor:
+            room.asked.append(len(images))
+            if len(images) > room.images:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+            return inner(images, **options)  # type: ignore[no-any-return]
 
-        monkeypatch.setattr(ModelSpec, "load_module", picky)
-        return asked
+        module.forward_features = forward_features
+        return module
 
-    return limit
-
-
-def _rows(lake: Lake, model: str) -> list[np.ndarray]:
-    blocks = list(lake.batches(model=model, dataset="val", columns=("sample", "label", "feature", "logits")))
-    return [np.concatenate(column) for column in zip(*blocks, strict=True)]
+    monkeypatch.setattr(ModelSpec, "load_module", limited)
+    return room
 
 
 def test_a_batch_that_does_not_fit_runs_in_parts_and_the_smaller_size_is_kept(
-    lake: Lake, images: Path, checkpoint: Path, room: Callable[[int], list[int]]
+    val: Lake, checkpoint: Path, room: Room
 ) -> None:
     """It is said in one line, noted in the manifest, and the rows are those of whole batches."""
-    add_dataset(lake, "val", images, role="id")
-    run_job(lake, [ModelSpec("roomy", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, lambda _: None)
-    asked, said = room(3), list[str]()
-    run_job(lake, [ModelSpec("picky", ARCHITECTURE, checkpoint, KWARGS)], ["val"], OPTIONS, said.append)
-    assert asked == [2, 2, 8, 4, *[2] * 7, 1]  # two looks at noise, then 15 images in batches of 8 and 7
+    said: list[str] = []
+    options = dataclasses.replace(FULL, batch_size=8, fragment_rows=15)
+    run_job(val, [tiny_spec(checkpoint, "picky")], ["val"], options, said.append)
+    assert room.asked == [2, 2, 2, 8, 4, *[2] * 7, 1]  # three looks at noise, then 15 images in batches of 8 and 7
     assert [line for line in said if "memory" in line] == [
         "picky: batches of 8 did not fit in memory, and ran 2 images at a time"
     ]
-    assert_same_rows(_rows(lake, "picky"), _rows(lake, "roomy"))
-    (manifest,) = lake.partitions("activations", model="picky")
+    room.images = 8
+    run(val, tiny_spec(checkpoint, "roomy"), batch_size=8, fragment_rows=15)
+    assert_same_rows(read(val, "picky"), read(val, "roomy"))
+    (manifest,) = val.partitions("activations", model="picky")
     assert manifest.parts[0].details["batch_cut_to"] == 2
 
 
-def test_a_model_without_room_for_one_image_is_a_sentence(
-    checkpoint: Path, room: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = room(2)
-    model = LoadedModel(ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS), torch.device("cpu"))
-    monkeypatch.setattr(model._module, "room", 0)
+def test_a_model_without_room_for_one_image_is_a_sentence(checkpoint: Path, room: Room) -> None:
+    model = LoadedModel(tiny_spec(checkpoint), torch.device("cpu"))
+    room.images = 0
     with pytest.raises(InputError, match="Model tiny does not fit in memory, not even with one image at a time"):
         model(torch.zeros(5, 3, 32, 32, dtype=torch.uint8))
-    assert asked[-3:] == [5, 2, 1]
+    assert room.asked[-3:] == [5, 2, 1]
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:

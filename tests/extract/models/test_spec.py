@@ -6,26 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError
-from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
+from tests.extract.conftest import ARCHITECTURE, KWARGS, save_tiny, tiny_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-CPU = torch.device("cpu")
-
-
 def _load(path: Path, architecture: str = ARCHITECTURE, **overrides: Any) -> LoadedModel:
-    return LoadedModel(ModelSpec("tiny", architecture, path, {**KWARGS, **overrides}), CPU)
+    return LoadedModel(ModelSpec("tiny", architecture, path, {**KWARGS, **overrides}), torch.device("cpu"))
 
 
 def test_preprocessing_follows_the_model_s_own_input_size(checkpoint: Path) -> None:
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    spec = tiny_spec(checkpoint)
     assert spec.preprocessing["input_size"] == [3, 32, 32]
     assert spec.preprocessing["mean"] == [0.5, 0.5, 0.5]
 
@@ -38,15 +34,12 @@ def test_unknown_architectures_and_arguments_are_sentences(checkpoint: Path) -> 
 
 
 def test_a_model_without_a_linear_head_is_refused(tmp_path: Path) -> None:
-    save_file(tiny_vit(num_classes=0).state_dict(), tmp_path / "m.safetensors")
     with pytest.raises(InputError, match="no linear head"):
-        _load(tmp_path / "m.safetensors", num_classes=0)
+        _load(save_tiny(tmp_path / "m.safetensors", num_classes=0), num_classes=0)
 
 
 def test_equal_weights_have_equal_fingerprints_and_others_do_not(tmp_path: Path, checkpoint: Path) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(checkpoint.read_bytes())
-    save_file(tiny_vit(seed=1).state_dict(), tmp_path / "other.safetensors")
-    identity = [ModelSpec("m", ARCHITECTURE, path, KWARGS).identity for path in (checkpoint, copy)]
-    assert identity[0] == identity[1]
-    assert ModelSpec("m", ARCHITECTURE, tmp_path / "other.safetensors", KWARGS).identity != identity[0]
+    other = save_tiny(tmp_path / "other.safetensors", seed=1)
+    assert tiny_spec(checkpoint).identity == tiny_spec(copy).identity != tiny_spec(other).identity

@@ -8,15 +8,13 @@ import pytest
 
 from extract.pools.selection import Selection, select
 from featurestore import InputError
+from tests.extract.conftest import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
-def test_a_pool_file_carries_checkpoints_arguments_and_recipes(
-    tmp_path: Path, checkpoint: Path, quiet: Callable[[str], None]
-) -> None:
+def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, checkpoint: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(checkpoint.read_bytes())
     (tmp_path / "pool.csv").write_text(
         "model,checkpoint,architecture,model_kwargs,weight_decay,finetune_steps,pretraining,soup_of\n"
@@ -43,9 +41,7 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(
         ("model,architecture\n", "has no rows"),
     ],
 )
-def test_a_broken_pool_row_is_named_by_line(
-    tmp_path: Path, row: str, message: str, quiet: Callable[[str], None]
-) -> None:
+def test_a_broken_pool_row_is_named_by_line(tmp_path: Path, row: str, message: str) -> None:
     (tmp_path / "pool.csv").write_text(row)
     with pytest.raises(InputError, match=message):
         select(Selection(pool=str(tmp_path / "pool.csv")), quiet)

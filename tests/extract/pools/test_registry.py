@@ -15,23 +15,12 @@ from extract.pools.recipe_file import read_recipes
 from extract.pools.vit_ood_2024 import augreg_names
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.names import check_slug
+from tests.extract.models.sources.test_augreg import FULL, RECIPE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from extract.pools.entry import PoolEntry
-
-AUGREG = (
-    "pretraining",
-    "pretrain_epochs",
-    "pretrain_lr",
-    "augmentation",
-    "weight_decay",
-    "dropout",
-    "stochastic_depth",
-)
-FINETUNING = ("finetune_dataset", "finetune_steps", "finetune_lr")
-EXAMPLE = "B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0--imagenet2012-steps_20k-lr_0.03-res_224"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +43,7 @@ def test_the_paper_s_pool_has_224_augreg_models_and_72_finetunes(paper: list[Poo
 
 def test_its_files_are_published_under_their_own_names(paper: list[PoolEntry]) -> None:
     published = {entry.name: entry.published for entry in paper}
-    assert published[EXAMPLE.lower()] == f"gs://vit_models/augreg/{EXAMPLE}.npz"
+    assert published[FULL.lower()] == f"gs://vit_models/augreg/{FULL}.npz"
     assert published["model_71"].endswith("/model_71.pt")
     assert all(entry.published.endswith(f"/{entry.file}") for entry in paper)
 
@@ -71,27 +60,20 @@ def test_its_recipes_are_complete(paper: list[PoolEntry]) -> None:
     for entry in paper:
         assert set(entry.recipe) <= {*RECIPE_COLUMNS, "recipe"}
         if entry.file.endswith(".npz"):
-            assert set(entry.recipe) == {*AUGREG, *FINETUNING}
+            assert set(entry.recipe) == set(RECIPE)
         elif entry.name != "model_0":
             expected = {"augmentation", "weight_decay", "finetune_lr", "finetune_epochs", "recipe"}
             assert set(entry.recipe) == {"pretraining", "finetune_dataset", *expected}
             assert set(json.loads(entry.recipe["recipe"])) == {"mix", "smoothing"}
-    assert json.loads({entry.name: entry.recipe for entry in paper}["model_0"]["recipe"]) == {
-        "info": "LP initialization"
-    }
+    first = next(entry for entry in paper if entry.name == "model_0")
+    assert json.loads(first.recipe["recipe"]) == {"info": "LP initialization"}
 
 
 def test_every_augreg_model_has_a_partner_in_every_ingredient() -> None:
     """The pool is a full grid, so that each ingredient can be compared all else equal."""
     parsed = [parse_augreg(name) for name in augreg_names()]
     points = [(model.resolution, *sorted(model.recipe.items())) for model in parsed if model]
-    levels = {
-        "augmentation": 7,
-        "weight_decay": 2,
-        "dropout": 2,
-        "pretraining": 2,
-        "finetune_lr": 2,
-    }
+    levels = {"augmentation": 7, "weight_decay": 2, "dropout": 2, "pretraining": 2, "finetune_lr": 2}
     assert len(set(points)) == 224
     for ingredient, count in levels.items():
         tied = {ingredient, "stochastic_depth"} if ingredient == "dropout" else {ingredient}

@@ -14,21 +14,20 @@ from hypothesis import strategies as st
 from extract.pools import POOLS, named_pool
 from extract.pools.selection import Selection, cut, parse_shard, select
 from featurestore import InputError, MissingError
-from tests.tiny import ARCHITECTURE, KWARGS
+from tests.extract.conftest import ARCHITECTURE, KWARGS, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
-def test_an_unknown_pool_gets_the_nearest(quiet: Callable[[str], None]) -> None:
+def test_an_unknown_pool_gets_the_nearest() -> None:
     with pytest.raises(MissingError, match="did you mean 'vit-ood-2024'"):
         select(Selection(pool="vit-ood-2023"), quiet)
     with pytest.raises(InputError, match=r"Cannot read the pool gone\.csv"):
         select(Selection(pool="gone.csv"), quiet)
 
 
-def test_a_pool_of_files_wants_a_folder(tmp_path: Path, quiet: Callable[[str], None]) -> None:
+def test_a_pool_of_files_wants_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gs://vit_models.*--checkpoints DIR"):
         select(Selection(pool="vit-ood-2024"), quiet)
     with pytest.raises(InputError, match="no folder"):
@@ -73,7 +72,7 @@ def test_what_is_there_runs_and_what_is_not_is_listed(pool: Path) -> None:
     ]
 
 
-def test_without_a_folder_every_checkpoint_must_lie_beside_the_file(pool: Path, quiet: Callable[[str], None]) -> None:
+def test_without_a_folder_every_checkpoint_must_lie_beside_the_file(pool: Path) -> None:
     with pytest.raises(InputError, match=r"no checkpoint .*a\.safetensors of model 'a'.*--checkpoints DIR"):
         select(Selection(pool=str(pool)), quiet)
 
@@ -89,7 +88,7 @@ def test_shards_do_not_depend_on_what_is_there(pool: Path) -> None:
     assert lines == ["shard 9/9 of 3 models is empty"]
 
 
-def test_named_models_are_cut_too(quiet: Callable[[str], None]) -> None:
+def test_named_models_are_cut_too() -> None:
     names = ["resnet18.a1_in1k", "resnet34.a1_in1k", "resnet50.a1_in1k"]
     assert [spec.name for spec in select(Selection(models=names, shard="2/2"), quiet)] == ["resnet34.a1_in1k"]
 
@@ -104,8 +103,8 @@ def test_every_model_is_in_exactly_one_shard(items: list[int], count: int) -> No
 
 
 @pytest.mark.parametrize("shard", ["17/16", "0/4", "0/0", "x", "3", "-1/4", "1/4/2", "1.5/4", "", "3/16 "])
-def test_there_is_no_such_shard(shard: str, quiet: Callable[[str], None]) -> None:
-    with pytest.raises(InputError, match="shard"):
+def test_there_is_no_such_shard(shard: str) -> None:
+    with pytest.raises(InputError, match=r"There is no shard|--shard takes N/COUNT"):
         parse_shard(shard)
-    with pytest.raises(InputError, match="shard"):
+    with pytest.raises(InputError, match=r"There is no shard|--shard takes N/COUNT"):
         select(Selection(models=["resnet18.a1_in1k"], shard=shard), quiet)

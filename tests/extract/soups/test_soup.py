@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
 from extract.job.plan import Options
-from extract.job.run import run_job
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file
@@ -22,13 +22,12 @@ from extract.soups.accuracy import Evaluation
 from extract.soups.soup import SoupOptions, make_soup, soup_options
 from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
 from tests.extract import clip_names
+from tests.extract.conftest import ARCHITECTURE, KWARGS, quiet, read, run, tiny_spec, tiny_vit
 from tests.extract.jax_arrays import augreg_arrays
 from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Quiet = Callable[[str], None]
+    from collections.abc import Sequence
 
 TAG = "augreg_in21k_ft_in1k"
 OPTIONS = Options(device="cpu", batch_size=4, workers=0)
@@ -41,17 +40,19 @@ def members(tmp_path: Path) -> list[ModelSpec]:
 
 def _member(folder: Path, name: str, state: dict[str, Any], **recipe: Any) -> ModelSpec:
     save_file(state, folder / f"{name}.safetensors")
-    return ModelSpec(name, ARCHITECTURE, folder / f"{name}.safetensors", KWARGS, recipe={"weight_decay": 0.1, **recipe})
+    return tiny_spec(folder / f"{name}.safetensors", name, recipe={"weight_decay": 0.1, **recipe})
 
 
 def _uniform(folder: Path, name: str = "soup") -> SoupOptions:
     return SoupOptions("uniform", name, folder / "soups")
 
 
-def test_a_uniform_soup_is_the_mean_of_the_weights(
-    tmp_path: Path, lake: Lake, members: list[ModelSpec], quiet: Quiet
-) -> None:
-    soup = make_soup(lake, members, _uniform(tmp_path), OPTIONS, quiet)
+def _soup(lake: Lake, members: Sequence[ModelSpec], folder: Path, name: str = "soup") -> ModelSpec:
+    return make_soup(lake, members, _uniform(folder, name), OPTIONS, quiet)
+
+
+def test_a_uniform_soup_is_the_mean_of_the_weights(tmp_path: Path, lake: Lake, members: list[ModelSpec]) -> None:
+    soup = _soup(lake, members, tmp_path)
     states = [load_file(spec.weights_file) for spec in members]
     averaged = load_file(soup.weights_file)
     assert averaged.keys() == states[0].keys()
@@ -61,25 +62,19 @@ def test_a_uniform_soup_is_the_mean_of_the_weights(
     assert soup.recipe == {"weight_decay": 0.1, "soup_of": ["m0", "m1", "m2", "m3"]}
 
 
-def test_its_checksum_does_not_depend_on_order_or_place(
-    tmp_path: Path, lake: Lake, members: list[ModelSpec], quiet: Quiet
-) -> None:
-    first = make_soup(lake, members, _uniform(tmp_path), OPTIONS, quiet)
-    second = make_soup(lake, members[::-1], _uniform(tmp_path / "elsewhere"), OPTIONS, quiet)
+def test_its_checksum_does_not_depend_on_order_or_place(tmp_path: Path, lake: Lake, members: list[ModelSpec]) -> None:
+    first = _soup(lake, members, tmp_path)
+    second = _soup(lake, members[::-1], tmp_path / "elsewhere")
     assert first.weights_sha256 == second.weights_sha256
     assert first.recipe == second.recipe
     renamed = [dataclasses.replace(spec, name=f"x{9 - number}") for number, spec in enumerate(members)]
-    assert (
-        make_soup(lake, renamed, _uniform(tmp_path / "renamed"), OPTIONS, quiet).weights_sha256 == first.weights_sha256
-    )
+    assert _soup(lake, renamed, tmp_path / "renamed").weights_sha256 == first.weights_sha256
 
 
-def test_a_soup_s_architecture_does_not_depend_on_order(
-    tmp_path: Path, lake: Lake, members: list[ModelSpec], quiet: Quiet
-) -> None:
+def test_a_soup_s_architecture_does_not_depend_on_order(tmp_path: Path, lake: Lake, members: list[ModelSpec]) -> None:
     """Members may call it with timm's tag or without: the model's fingerprint holds whichever it is."""
     tagged = [*members[:1], *(dataclasses.replace(spec, architecture=f"{ARCHITECTURE}.{TAG}") for spec in members[1:])]
-    soups = [make_soup(lake, chosen, _uniform(tmp_path), OPTIONS, quiet) for chosen in (tagged, tagged[::-1])]
+    soups = [_soup(lake, chosen, tmp_path) for chosen in (tagged, tagged[::-1])]
     assert soups[0].identity == soups[1].identity
 
 
@@ -105,32 +100,29 @@ def test_a_soup_that_is_there_is_not_made_again_and_another_is_not_overwritten(
 
 
 def test_members_of_several_layouts_are_averaged_by_timm_s_names(
-    tmp_path: Path, lake: Lake, members: list[ModelSpec], quiet: Quiet
+    tmp_path: Path, lake: Lake, members: list[ModelSpec]
 ) -> None:
     """An `.npz` of the same weights as a state dict gives the same average."""
     np.savez(tmp_path / "m1.npz", **augreg_arrays(tiny_vit(1), KWARGS))
     jax = ModelSpec("m1", ARCHITECTURE, tmp_path / "m1.npz", KWARGS)
-    mixed = make_soup(lake, [members[0], jax], _uniform(tmp_path, "mixed"), OPTIONS, quiet)
-    plain = make_soup(lake, members[:2], _uniform(tmp_path, "plain"), OPTIONS, quiet)
-    ours, theirs = load_file(mixed.weights_file), load_file(plain.weights_file)
-    for name, value in theirs.items():
-        np.testing.assert_array_equal(ours[name], value)
+    mixed = _soup(lake, [members[0], jax], tmp_path, "mixed")
+    plain = _soup(lake, members[:2], tmp_path, "plain")
+    np.testing.assert_equal(load_file(mixed.weights_file), load_file(plain.weights_file))
 
 
-def test_a_soup_of_clip_finetunes_is_one_of_them(tmp_path: Path, lake: Lake, quiet: Quiet) -> None:
+def test_a_soup_of_clip_finetunes_is_one_of_them(tmp_path: Path, lake: Lake) -> None:
     """It keeps OpenAI's names and the head that is fed unit features."""
     specs = []
     for seed in (0, 1):
         torch.save(clip_names.openai_state(*clip_names.tower(seed)), tmp_path / f"model_{seed}.pt")
         specs.append(spec_from_file(tmp_path / f"model_{seed}.pt", clip_names.ARCHITECTURE, clip_names.KWARGS))
-    soup = make_soup(lake, specs, _uniform(tmp_path), OPTIONS, quiet)
+    soup = _soup(lake, specs, tmp_path)
     again = spec_from_file(soup.weights_file, clip_names.ARCHITECTURE, clip_names.KWARGS)
     assert soup.normalizes
     assert again.identity == soup.identity
     images = torch.randn(2, 3, 64, 64)
-    np.testing.assert_array_equal(
-        LoadedModel(soup, torch.device("cpu"))(images)[1], LoadedModel(again, torch.device("cpu"))(images)[1]
-    )
+    ours, theirs = (LoadedModel(spec, torch.device("cpu"))(images) for spec in (soup, again))
+    np.testing.assert_equal(ours, theirs)
 
 
 def _greedy(folder: Path) -> SoupOptions:
@@ -141,8 +133,6 @@ def _tuned(images: Path, seed: int, noise: float) -> dict[str, Any]:
     """A network that has learned the images by heart to some degree: its head is fitted to them, and then shaken."""
     module = tiny_vit(0)
     spec = ModelSpec("m", ARCHITECTURE, None, KWARGS)
-    from PIL import Image
-
     paths = sorted(images.rglob("*.png"))
     classes = sorted({path.parent.name for path in paths})
     with torch.inference_mode():
@@ -178,46 +168,31 @@ def test_a_greedy_soup_is_at_least_as_accurate_as_its_best_member(tmp_path: Path
     assert again.recipe == soup.recipe
 
 
-def test_accuracy_is_what_the_lake_would_say(lake: Lake, images: Path, members: list[ModelSpec], quiet: Quiet) -> None:
+def test_accuracy_is_what_the_lake_would_say(val: Lake, members: list[ModelSpec]) -> None:
     """The judge's accuracies are those of the stored logits; it leaves nothing in the lake."""
-    add_dataset(lake, "val", images, role="id")
-    judged = Evaluation.of(lake, "val", OPTIONS, "cpu").accuracies(members)
-    assert not lake.partitions("models")
-    run_job(lake, members, ["val"], dataclasses.replace(OPTIONS, dtype="float32"), quiet)
+    judged = Evaluation.of(val, "val", OPTIONS, "cpu").accuracies(members)
+    assert not val.partitions("models")
+    run(val, *members)
     for spec, accuracy in zip(members, judged, strict=True):
-        (block,) = lake.batches(model=spec.name, dataset="val", columns=("label", "logits"))
-        assert accuracy == pytest.approx((block[1].argmax(axis=1) == block[0]).mean())
-
-
-def test_a_soup_is_a_model_like_any_other(
-    tmp_path: Path, lake: Lake, images: Path, members: list[ModelSpec], quiet: Quiet
-) -> None:
-    add_dataset(lake, "val", images, role="id")
-    soup = make_soup(lake, members, _uniform(tmp_path), OPTIONS, quiet)
-    run_job(lake, [soup], ["val"], OPTIONS, quiet)
-    assert lake.sql("select model, soup_of, source from models").fetchall() == [
-        ("soup", ["m0", "m1", "m2", "m3"], "soup.safetensors")
-    ]
+        _, label, _, logits = read(val, spec.name)
+        assert accuracy == pytest.approx((logits.argmax(axis=1) == label).mean())
 
 
 def test_what_cannot_be_averaged_is_a_sentence(
-    tmp_path: Path, lake: Lake, images: Path, members: list[ModelSpec], quiet: Quiet
+    tmp_path: Path, lake: Lake, images: Path, members: list[ModelSpec]
 ) -> None:
     first = members[0]
 
     def refused(others: list[ModelSpec], message: str, kind: type[Exception] = InputError) -> None:
         with pytest.raises(kind, match=message):
-            make_soup(lake, [first, *others], _uniform(tmp_path), OPTIONS, quiet)
+            _soup(lake, [first, *others], tmp_path)
         assert not _uniform(tmp_path).file.exists()
 
     refused([], "two models or more")
     refused([dataclasses.replace(first, name="twin")], "twin and m0 have the same weights")
     wider = tiny_vit(1, num_classes=5)
-    other = dataclasses.replace(
-        _member(tmp_path, "wide", wider.state_dict()), model_kwargs={**KWARGS, "num_classes": 5}
-    )
-    refused([other], "they differ in arguments")
-    lying = _member(tmp_path, "lying", wider.state_dict())
+    lying = _member(tmp_path, "wider", wider.state_dict())
+    refused([dataclasses.replace(lying, model_kwargs={**KWARGS, "num_classes": 5})], "they differ in arguments")
     refused([lying], r"its parameter head\.\w+ is not like theirs")
     state = tiny_vit(2).state_dict()
     state["norm.weight"][0] = torch.inf

@@ -30,6 +30,11 @@ RELEASED = {
 }
 
 
+def test_the_kinds_are_those_of_the_benchmark_in_its_order() -> None:
+    assert list(KINDS) == list(RELEASED)
+    assert all(kind.definition for kind in KINDS.values())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_released_source_images_are_drawn(kind: str) -> None:
     indices = sample_indices(kind, 50_000, 400)

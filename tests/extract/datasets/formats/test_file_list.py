@@ -84,11 +84,15 @@ def test_integer_classes_are_labels_only_if_that_is_said(tmp_path: Path) -> None
         ("image_location,class,more\na.png,ant,1\n", "one or two columns"),
         ("image_location,class\na.png,ant,1\n", r"has the line 'a\.png,ant,1', but its header has 2 columns"),
         ("image_location,class\na.png,\n", r"has the line 'a\.png,'"),
-        ("image_location,class\na.png,x\n./a.png,y\n", r"lists 'a\.png' more than once"),
+        *(
+            (f"image_location,class\na.png,x\n{again},y\n", r"lists 'a\.png' more than once")
+            for again in ("a.png", "./a.png", ".//a.png", "b/../a.png")
+        ),
         (b"image_location,class\n\xff.png,x\n", "Cannot read the file list"),
     ],
 )
 def test_a_list_that_could_be_misread_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
+    (tmp_path / "b").mkdir()
     (tmp_path / "a.png").write_bytes(b"image")
     (tmp_path / "list.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message):

@@ -10,15 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from extract.datasets import (
-    FormatOptions,
-    Origin,
-    add_dataset,
-    check_unchanged,
-    list_samples,
-    open_reader,
-    read_dataset,
-)
+from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples, open_reader
 from extract.datasets.dataset import read_listing
 from featurestore import ConflictError, InputError, Lake
 
@@ -173,8 +165,8 @@ def test_a_hub_dataset_is_listed_and_read_through_the_library(lake: Lake, tmp_pa
 @pytest.mark.usefixtures("no_hub")
 def test_a_folder_read_by_the_library_itself_is_what_lies_there(lake: Lake, images: Path) -> None:
     """Image files, that the library refers to by path, are read as they are stored."""
-    add_dataset(lake, "val", f"hf:{images}@train", role="id", format_="hf")
-    row, listing = read_dataset(lake, "val"), read_listing(lake, "val")
+    row = add_dataset(lake, "val", f"hf:{images}@train", role="id", format_="hf")
+    listing = read_listing(lake, "val")
     assert list(listing.class_names) == ["ant"] * 5 + ["bee"] * 6 + ["cat"] * 4
     assert list(listing.labels) == [0] * 5 + [1] * 6 + [2] * 4
     check_unchanged(row, listing)

@@ -14,14 +14,11 @@ import pytest
 
 from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples, open_reader
 from extract.datasets.dataset import read_listing
-from extract.job.plan import Options
-from extract.job.run import run_job
-from extract.models.spec import ModelSpec
 from featurestore import ConflictError, InputError, Lake
-from tests.tiny import ARCHITECTURE, KWARGS
+from tests.extract.conftest import run, tiny_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from extract.datasets import Listing, Reader
@@ -169,9 +166,7 @@ def test_what_is_no_whole_tar_is_refused(tmp_path: Path) -> None:
         listed(tmp_path / "none")
 
 
-def test_a_job_reads_a_tar_as_it_reads_the_folder(
-    lake: Lake, images: Path, checkpoint: Path, quiet: Callable[[str], None], tmp_path: Path
-) -> None:
+def test_a_job_reads_a_tar_as_it_reads_the_folder(lake: Lake, images: Path, checkpoint: Path, tmp_path: Path) -> None:
     """Labels, features and failures are the same, with workers and without."""
     (images / "ant" / "001.png").write_bytes(b"broken")
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
@@ -179,13 +174,13 @@ def test_a_job_reads_a_tar_as_it_reads_the_folder(
             tar.add(path, path.relative_to(images))
     add_dataset(lake, "folder", images, role="id", benchmark="a")
     add_dataset(lake, "tar", tmp_path / "a.tar", role="id", format_="tar", benchmark="b")
-    spec = ModelSpec("tiny", ARCHITECTURE, checkpoint, KWARGS)
+    rows, failures = [], []
     for name, workers in (("folder", 0), ("tar", 2)):
-        run_job(lake, [spec], [name], Options(device="cpu", workers=workers, batch_size=4), quiet)
-    by_folder, by_tar = (lake.read("activations", model="tiny", dataset=name) for name in ("folder", "tar"))
-    assert by_folder.num_rows == 14
-    assert by_folder.equals(by_tar)
-    failures = [lake.read("failures", model="tiny", dataset=name).to_pylist() for name in ("folder", "tar")]
+        run(lake, tiny_spec(checkpoint), datasets=[name], workers=workers)
+        rows.append(lake.read("activations", model="tiny", dataset=name))
+        failures.append(lake.read("failures", model="tiny", dataset=name).to_pylist())
+    assert rows[0].num_rows == 14
+    assert rows[0].equals(rows[1])
     assert failures[0] == failures[1]
 
 

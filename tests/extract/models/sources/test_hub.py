@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +13,10 @@ from extract.datasets import add_dataset
 from extract.images.decoding import read_rgb
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
-from tests.tiny import write_images
+from tests.extract.conftest import run_command, write_images
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from featurestore import Lake
@@ -29,10 +27,20 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 def extract(lake: Lake, home: Path) -> subprocess.CompletedProcess[str]:
     """A process of its own, since the hub's client reads the environment when it is imported."""
-    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "featurestore", "extract", "--model", NAME, "--dataset", "val"]
-    options = ["--device", "cpu", "--dtype", "float32", "--workers", "0", "--lake", lake.location]
-    return subprocess.run([*command, *options], check=False, capture_output=True, text=True, env=environment)
+    command = [
+        "extract",
+        "--model",
+        NAME,
+        "--dataset",
+        "val",
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+        "--workers",
+        "0",
+    ]
+    return run_command(*command, "--lake", lake.location, HF_HOME=str(home), HF_HUB_OFFLINE="1")
 
 
 def test_without_a_network_weights_come_from_the_hub_s_cache(lake: Lake, tmp_path: Path) -> None:
