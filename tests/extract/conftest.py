@@ -8,13 +8,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import timm
-import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
@@ -22,12 +19,13 @@ from extract.job.plan import Options
 from extract.job.run import run_job
 from extract.models.spec import ModelSpec
 from featurestore import Lake
-from tests.pipeline import ARCHITECTURE, KWARGS, Commands
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from extract.job.run import Summary
+    from tests.pipeline import Commands
 
 ROOT = Path(__file__).parents[2]
 FULL = Options(device="cpu", dtype="float32", batch_size=4, workers=0, fragment_rows=6)
@@ -48,22 +46,6 @@ def assert_same_rows(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -
         assert vectors.dtype == others.dtype == np.float32
         largest = np.abs(others).max(axis=1, keepdims=True)
         assert (np.abs(vectors - others) <= tolerance * largest).all()
-
-
-def write_images(root: Path, classes: dict[str, int], seed: int = 0, size: int = 40) -> Path:
-    generator = np.random.default_rng(seed)
-    for name, count in classes.items():
-        (root / name).mkdir(parents=True, exist_ok=True)
-        for index in range(count):
-            pixels = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{index:03d}.png")
-    return root
-
-
-def tiny_vit(seed: int = 0, **overrides: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return timm.create_model(ARCHITECTURE, pretrained=False, **{**KWARGS, **overrides}).eval()
 
 
 def save_tiny(file: Path, seed: int = 0, **overrides: Any) -> Path:
@@ -124,7 +106,7 @@ def val(lake: Lake, images: Path) -> Lake:
 
 
 @pytest.fixture
-def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+def fresh(fresh: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """The command line in the test's folder, on a lake that is not there yet."""
     monkeypatch.chdir(tmp_path)
-    return Commands(tmp_path, capsys, monkeypatch)
+    return fresh

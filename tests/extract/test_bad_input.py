@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 from torchvision.datasets.folder import pil_loader
 
-from tests.extract.conftest import network, save_tiny, tiny_vit, write_images
+from tests.extract.conftest import network, save_tiny
 from tests.extract.images.test_loader import BROKEN, LIKE_TORCHVISION
-from tests.pipeline import KWARGS
+from tests.tiny import KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def labelled(commands: Commands, checkpoint: Path, tmp_path: Path) -> Commands:
+def labelled(fresh: Commands, checkpoint: Path, tmp_path: Path) -> Commands:
     """A lake with three labelled images of three classes, and a checkpoint."""
     shutil.copy(checkpoint, tmp_path / "tiny.safetensors")
-    commands.add("val", "id", {"ant": 1, "bee": 1, "cat": 1})
-    return commands
+    fresh.add("val", "id", {"ant": 1, "bee": 1, "cat": 1})
+    return fresh
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unusual_images_count_as_what_they_show_and_broken_ones_are_listed(
-    commands: Commands, checkpoint: Path, tmp_path: Path, workers: int
+    fresh: Commands, checkpoint: Path, tmp_path: Path, workers: int
 ) -> None:
     for folder in (tmp_path / "odd", tmp_path / "plain"):
         folder.mkdir()
@@ -44,27 +44,27 @@ def test_unusual_images_count_as_what_they_show_and_broken_ones_are_listed(
         for name in LIKE_TORCHVISION:
             pil_loader(str(tmp_path / "odd" / name)).save(tmp_path / "plain" / f"{name}.bmp")
     for dataset in ("odd", "plain"):
-        commands.ok("dataset", "add", dataset, tmp_path / dataset, "--role", "ood")
+        fresh.ok("dataset", "add", dataset, tmp_path / dataset, "--role", "ood")
     extraction = ["extract", "--model", checkpoint, *network(), "--dtype", "float32", "--workers", workers]
-    commands.ok(*extraction, "--dataset", "plain")
-    outcome = commands(*extraction, "--dataset", "odd")
+    fresh.ok(*extraction, "--dataset", "plain")
+    outcome = fresh(*extraction, "--dataset", "odd")
     assert outcome.code == 3
     assert f"{len(BROKEN)} samples could not be read" in outcome.err
     assert "Warning" not in outcome.err
-    failures = dict(commands.lake.sql("select path, error from failures").fetchall())
+    failures = dict(fresh.lake.sql("select path, error from failures").fetchall())
     assert sorted(failures) == sorted(BROKEN)
     for name, (_, reason) in BROKEN.items():
         assert reason in failures[name], name
-    odd, plain = (_features(commands, dataset) for dataset in ("odd", "plain"))
+    odd, plain = (_features(fresh, dataset) for dataset in ("odd", "plain"))
     assert sorted(odd) == sorted(LIKE_TORCHVISION)
     for name, feature in odd.items():
         np.testing.assert_allclose(feature, plain[f"{name}.bmp"], atol=1e-5, err_msg=name)
-    assert commands(*extraction, "--dataset", "odd").code == 3  # a cache hit, and still not complete
+    assert fresh(*extraction, "--dataset", "odd").code == 3  # a cache hit, and still not complete
 
 
-def _features(commands: Commands, dataset: str) -> dict[str, Any]:
-    paths = commands.lake.read("samples", dataset=dataset).column("path").to_pylist()
-    blocks = commands.lake.batches(model="tiny", dataset=dataset, columns=("sample", "feature"))
+def _features(fresh: Commands, dataset: str) -> dict[str, Any]:
+    paths = fresh.lake.read("samples", dataset=dataset).column("path").to_pylist()
+    blocks = fresh.lake.batches(model="tiny", dataset=dataset, columns=("sample", "feature"))
     return {paths[sample]: row for samples, rows in blocks for sample, row in zip(samples, rows, strict=True)}
 
 
@@ -156,12 +156,12 @@ def test_a_checkpoint_that_was_not_downloaded_whole_is_a_sentence(
 
 @pytest.mark.parametrize(("place", "format_"), [("hf:cifar10@test", "hf"), ("a.tar", "tar"), ("a.csv", "csv")])
 def test_a_place_of_another_format_gets_the_word_that_was_left_out(
-    commands: Commands, tmp_path: Path, place: str, format_: str
+    fresh: Commands, tmp_path: Path, place: str, format_: str
 ) -> None:
     for name in ("a.tar", "a.csv"):
         (tmp_path / name).write_bytes(b"")
-    assert f"say --format {format_}" in commands.refused("dataset", "add", "d", place, "--role", "ood")
-    assert not commands.location.exists()
+    assert f"say --format {format_}" in fresh.refused("dataset", "add", "d", place, "--role", "ood")
+    assert not fresh.location.exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

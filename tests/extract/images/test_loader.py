@@ -18,7 +18,7 @@ from extract.images import loader
 from extract.images.decoding import read_rgb
 from extract.images.loader import ImageDataset, image_batches
 from extract.images.pictures import image_opener
-from tests.extract.conftest import write_images
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable

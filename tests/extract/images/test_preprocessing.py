@@ -14,7 +14,8 @@ from torchvision import transforms
 from extract.datasets import FileReader
 from extract.images.loader import ImageDataset, image_batches
 from extract.images.preprocessing import in_two
-from tests.extract.conftest import tiny_spec, write_images
+from tests.extract.conftest import tiny_spec
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ import pytest
 from extract.datasets import add_dataset
 from extract.images.loader import worker_errors
 from featurestore import InputError
-from tests.extract.conftest import network, run_command, write_images
+from tests.extract.conftest import network, run_command
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path

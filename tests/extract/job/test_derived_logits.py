@@ -14,12 +14,12 @@ from featurestore import ConflictError, Lake, MissingError, NumericalError
 from featurestore.care.row_checks import head_tolerance
 from featurestore.care.verify import verify
 from tests.extract.conftest import FULL, run, save_tiny, tiny_spec
-from tests.pipeline import Commands, make_lake
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from extract.models.spec import ModelSpec
+    from tests.pipeline import Commands
 
 COLUMNS = ("logits", "sample", "feature", "label")
 
@@ -113,15 +113,10 @@ def test_logits_that_float16_cannot_hold_can_be_derived(
     np.testing.assert_allclose(logits[:, 0], 1e4 * feature.astype(np.float64).sum(axis=1) + 1e6, rtol=1e-3)
 
 
-def test_detectors_score_alike_from_derived_logits(
-    commands: Commands, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_detectors_score_alike_from_derived_logits(commands: Commands, fresh: Commands) -> None:
     """All stages by command: fit on derived logits, then score."""
-    (tmp_path / "stored").mkdir()
-    stored, derived = Commands(tmp_path / "stored", capsys, monkeypatch), commands
-    make_lake(stored)
-    for name, role in (("train", "fit"), ("test", "id"), ("far", "ood")):
-        derived.ok("dataset", "add", name, tmp_path / "stored" / name, "--role", role)
+    for name, role in {"train": "fit", "test": "id", "far": "ood"}.items():
+        fresh.ok("dataset", "add", name, commands.folder / name, "--role", role)
     names = [text for name in ("train", "test", "far") for text in ("--dataset", name)]
     fresh.ok("extract", "--pool", commands.folder / "models" / "pool.csv", *names, "--logits", "derived")
     fresh.ok("score")

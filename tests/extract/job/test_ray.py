@@ -13,7 +13,8 @@ import pytest
 from extract.datasets import add_dataset
 from extract.job.run import run_job
 from featurestore import InputError, Lake
-from tests.extract.conftest import FULL, KWARGS, assert_same_rows, network, quiet, read, tiny_spec, write_images
+from tests.extract.conftest import FULL, assert_same_rows, network, quiet, read, tiny_spec
+from tests.tiny import KWARGS, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,13 +81,13 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(
 
 
 def test_ray_alone_starts_a_cluster_on_this_machine(
-    commands: Commands, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Commands, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The option needs no value, and what follows it is still read."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    commands.ok("dataset", "add", "val", write_images(tmp_path / "val", {"ant": 2, "bee": 2, "cat": 2}), "--role", "id")
+    fresh.add("val", "id", {"ant": 2, "bee": 2, "cat": 2})
     try:
-        out = commands.ok("extract", "--ray", "--model", checkpoint, *network(), "--dataset", "val")
+        out = fresh.ok("extract", "--ray", "--model", checkpoint, *network(), "--dataset", "val")
     finally:
         import ray
 

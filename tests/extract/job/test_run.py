@@ -17,8 +17,9 @@ from extract.job.run import run_job
 from extract.models import spec as spec_module
 from extract.models.spec import ModelSpec
 from featurestore import ConflictError, NumericalError
-from tests.extract.conftest import quiet, read, run, save_tiny, tiny_spec, tiny_vit, write_images
+from tests.extract.conftest import quiet, read, run, save_tiny, tiny_spec
 from tests.extract.job.conftest import expected, paths
+from tests.tiny import tiny_vit, write_images
 
 if TYPE_CHECKING:
     from featurestore import Lake

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.extract import clip_names
-from tests.extract.conftest import network, write_images
+from tests.extract.conftest import network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def clip(commands: Commands, tmp_path: Path) -> Commands:
+def clip(fresh: Commands, tmp_path: Path) -> Commands:
     """A lake with a labelled dataset, and three CLIP finetunes with their recipes beside them."""
-    write_images(tmp_path / "val", {"ant": 5, "bee": 6, "cat": 4})
-    commands.ok("dataset", "add", "val", tmp_path / "val", "--role", "id")
+    fresh.add("val", "id", {"ant": 5, "bee": 6, "cat": 4})
     for seed in range(3):
         torch.save(clip_names.openai_state(*clip_names.tower(seed)), tmp_path / f"model_{seed}.pt")
     table = {f"model_{seed}": {"aug": "rand-m1-n1", "wd": 0.1, "lr": seed / 10, "epochs": 4} for seed in range(3)}

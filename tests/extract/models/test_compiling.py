@@ -11,7 +11,8 @@ import torch
 from extract.datasets import add_dataset
 from extract.models.network import LoadedModel
 from featurestore import Lake
-from tests.extract.conftest import network, run_command, stated_tolerance, tiny_spec, write_images
+from tests.extract.conftest import network, run_command, stated_tolerance, tiny_spec
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,8 @@ from extract.models.heads import read_head
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError, NumericalError
-from tests.extract.conftest import ARCHITECTURE, KWARGS, tiny_spec, tiny_vit
+from tests.extract.conftest import tiny_spec
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ import torch
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError
-from tests.extract.conftest import ARCHITECTURE, KWARGS, save_tiny, tiny_spec
+from tests.extract.conftest import save_tiny, tiny_spec
+from tests.tiny import ARCHITECTURE, KWARGS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from extract.pools import POOLS, named_pool
 from extract.pools.selection import Selection, cut, parse_shard, select
 from featurestore import InputError, MissingError
-from tests.extract.conftest import ARCHITECTURE, KWARGS, quiet
+from tests.extract.conftest import quiet
+from tests.tiny import ARCHITECTURE, KWARGS
 
 if TYPE_CHECKING:
     from pathlib import Path

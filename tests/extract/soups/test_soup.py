@@ -22,7 +22,7 @@ from extract.soups.accuracy import Evaluation
 from extract.soups.soup import SoupOptions, make_soup, soup_options
 from featurestore import ConflictError, InputError, Lake, MissingError, NumericalError
 from tests.extract import clip_names
-from tests.extract.conftest import ARCHITECTURE, KWARGS, quiet, read, run, tiny_spec, tiny_vit
+from tests.extract.conftest import quiet, read, run, tiny_spec
 from tests.extract.jax_arrays import augreg_arrays
 from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 

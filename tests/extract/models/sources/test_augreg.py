@@ -14,9 +14,8 @@ from extract.models.sources.augreg import ARCHITECTURES, named_facts, parse_augr
 from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file, specs_from_options
 from featurestore import InputError
-from tests.extract.conftest import KWARGS, tiny_vit
 from tests.extract.jax_arrays import augreg_arrays
-from tests.tiny import tiny_vit
+from tests.tiny import KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path

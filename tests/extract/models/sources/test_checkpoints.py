@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 
 from extract.models.network import LoadedModel
 from featurestore import InputError
-from tests.extract.conftest import KWARGS, tiny_spec, tiny_vit
+from tests.extract.conftest import tiny_spec
 from tests.extract.jax_arrays import augreg_arrays
-from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
+from tests.tiny import KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path

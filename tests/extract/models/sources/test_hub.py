@@ -13,7 +13,8 @@ from extract.datasets import add_dataset
 from extract.images.decoding import read_rgb
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
-from tests.extract.conftest import run_command, write_images
+from tests.extract.conftest import run_command
+from tests.tiny import write_images
 
 if TYPE_CHECKING:
     import subprocess
