@@ -1,0 +1,49 @@
+"""What may be asked of the scoring job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.scoring import Means, Selection, score
+from featurestore.errors import InputError, MissingError
+from tests.analysis.synthetic import write_datasets, write_model
+
+if TYPE_CHECKING:
+    from featurestore import Lake
+
+
+def test_names_that_are_not_there_are_refused(lake: Lake) -> None:
+    """Models, detectors, datasets and benchmarks, with the nearest that there is; before anything is scored."""
+    write_datasets(lake)
+    write_model(lake, "vit")
+    asked = {
+        "vit'": Selection(models=["vt"]),
+        "msp'": Selection(detectors=["mps"]),
+        "test'": Selection(datasets=["tset"]),
+        "main'": Selection(benchmark="mian"),
+    }
+    for nearest, selection in asked.items():
+        with pytest.raises(MissingError, match=f"did you mean '{nearest}"):
+            score(lake, selection, lambda _: None)
+    assert not lake.partitions("scores")
+
+
+def test_only_what_was_asked_for_is_scored(lake: Lake) -> None:
+    """And the ID test set, whose scores the ranks of all others refer to."""
+    write_datasets(lake)
+    write_model(lake, "a")
+    write_model(lake, "b")
+    done = score(lake, Selection(["a"], ["msp"], ["far"]), lambda _: None)
+    assert (done.scored, done.reused, done.skipped) == (2, 0, 0)
+    assert {(m.key["model"], m.key["dataset"]) for m in lake.partitions("scores")} == {("a", "test"), ("a", "far")}
+    done = score(lake, Selection(detectors=["msp"]), lambda _: None)
+    assert (done.scored, done.reused, done.skipped) == (2, 2, 0)
+
+
+def test_too_little_memory_is_refused() -> None:
+    """Before a sweep fails in it."""
+    Means(memory=64_000_000)
+    with pytest.raises(InputError, match="too little to fit detectors in"):
+        Means(memory=63_999_999)
