@@ -21,7 +21,15 @@ import pyarrow.parquet as pq
 
 from analysis.detectors import detectors
 from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.ingredients import accuracy_target, metrics_target, score_target, statistic_targets
+from analysis.lineage.ingredients import (
+    accuracy_target,
+    geometry_target,
+    metrics_target,
+    score_target,
+    statistic_targets,
+)
+from analysis.lineage.learning_set import learning_set_of
+from analysis.statistics.statistic import FIT
 from benchmarks.lakes import activations, put, put_dataset, put_rows
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake
@@ -216,7 +224,7 @@ def make_wide_lake(location: Path, models: int) -> int:
 def put_manifests(
     lake: Lake, benchmark: Benchmark, model: str, activations: Mapping[str, Part]
 ) -> dict[str, dict[str, str]]:
-    """Commit fits and scores of all detectors, of which only manifests are read here: there are no fragments.
+    """Commit fits, geometry and scores of all detectors, of which only manifests are read here: there are no fragments.
 
     Returns:
         Fingerprints of the scores, by dataset and detector.
@@ -226,7 +234,11 @@ def put_manifests(
         dataset: [score_target(benchmark, model, dataset, detector, activations) for detector in known]
         for dataset in (benchmark.id, *benchmark.oods)
     }
-    for targets in (list(statistic_targets(model, "train", known, activations).values()), *scores.values()):
+    learning_set = learning_set_of(benchmark, FIT, activations)
+    assert learning_set
+    geometry = [[geometry_target(model, name, learning_set, part.fingerprint)] for name, part in activations.items()]
+    statistics = list(statistic_targets(model, "train", known, activations).values())
+    for targets in (statistics, *geometry, *scores.values()):
         first = targets[0]
         made = tuple(one.part([Fragment(one.fragment_path(0), 8, 1000, "0" * 64)]) for one in targets)
         manifest = Manifest(first.table.name, dict(first.key), 1, made)
