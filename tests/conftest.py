@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,15 +15,29 @@ from benchmarks import lakes
 from featurestore import Lake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
+
+    Run = Callable[..., tuple[int, str, str]]
 
     from tests.pipeline import Commands
 
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+
+RAY = [
+    pytest.mark.ray,
+    # Ray leaves its own sockets and files to the garbage collector.
+    *(
+        pytest.mark.filterwarnings(f"ignore::{name}")
+        for name in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+    ),
+    *(pytest.mark.filterwarnings(f"ignore:.*:{name}") for name in ("DeprecationWarning", "FutureWarning")),
+]
 
 
 @pytest.fixture
@@ -69,3 +85,40 @@ def copied(commands: Commands, fresh: Commands) -> Commands:
     for name in ("lake", "models"):
         shutil.copytree(commands.folder / name, fresh.folder / name)
     return fresh
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """The command in this process: exit code, standard output, standard error."""
+    from featurestore.cli.app import main
+
+    monkeypatch.delenv("FEATURESTORE_LAKE", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["featurestore", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ray
+        from ray.cluster_utils import Cluster
+
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes
+        ray.shutdown()
+        nodes.shutdown()

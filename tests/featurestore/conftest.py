@@ -15,7 +15,6 @@ from moto.server import ThreadedMotoServer
 
 from benchmarks.lakes import put_rows, put_scores
 from featurestore import Lake
-from featurestore.cli.app import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,24 +29,6 @@ def python(*arguments: object, **environment: str) -> subprocess.CompletedProces
     environ = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environ, timeout=120)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """The command in this process: exit code, standard output, standard error."""
-    monkeypatch.delenv("FEATURESTORE_LAKE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["featurestore", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ import pytest
 
 from analysis.charts.answer_plot import chart, write_plot
 from featurestore import InputError
-from featurestore.cli.app import main
 from featurestore.query import library
 
 if TYPE_CHECKING:
@@ -86,24 +86,14 @@ def test_no_rows_and_no_plot_are_said(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def command(run: Command, tmp_path: Path) -> Command:
     """`featurestore ask` with a folder of questions, of published numbers."""
     (tmp_path / "mine").mkdir()
     columns = "-- param detector text = vim: The detector\n-- column accuracy: A\n-- column fpr95: F\n"
     query = f"{columns}select accuracy, fpr95 from published where detector = $detector\n"
     (tmp_path / "mine" / "drawn.sql").write_text(f"-- title: Published\n-- plot: x=accuracy y=fpr95\n{query}")
     (tmp_path / "mine" / "plain.sql").write_text(f"-- title: Published\n{query}")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["featurestore", "ask", "--published", "--questions", "mine", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, captured.out, captured.err
-
-    return call
+    return partial(run, "ask", "--published", "--questions", "mine")
 
 
 def test_the_command_draws_by_suffix(command: Command) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,20 +11,13 @@ from analysis.detectors import registry
 from analysis.statistics.sweep import LANES
 from featurestore import ray_cluster
 from tests.analysis.synthetic import write_datasets, write_model
+from tests.conftest import RAY
 from tests.pipeline import Commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.ray,
-    # Ray leaves its own sockets and files to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
-]
+pytestmark = RAY
 
 PLUGIN = '''
 """A statistic and a comparison of a user's own: no node has this file."""
@@ -68,22 +60,6 @@ def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     write_model(commands.lake, "a", rows_per_fragment=7)
     write_model(commands.lake, "b", unlabelled={"train": 100}, rows_per_fragment=7)
     return commands
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import ray
-        from ray.cluster_utils import Cluster
-
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
-        yield nodes
-        ray.shutdown()
-        nodes.shutdown()
 
 
 def values(commands: Commands, table: str) -> dict[tuple[str, ...], Any]:

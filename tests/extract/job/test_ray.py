@@ -13,6 +13,7 @@ import pytest
 from extract.datasets import add_dataset
 from extract.job.run import run_job
 from featurestore import InputError, Lake
+from tests.conftest import RAY
 from tests.extract.conftest import FULL, assert_same_rows, network, quiet, read, tiny_spec
 from tests.tiny import KWARGS, write_images
 
@@ -22,30 +23,7 @@ if TYPE_CHECKING:
 
     from tests.pipeline import Commands
 
-pytestmark = [
-    pytest.mark.ray,
-    # Ray leaves its own sockets and files to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
-]
-
-
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import ray
-        from ray.cluster_utils import Cluster
-
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
-        yield nodes
-        ray.shutdown()
-        nodes.shutdown()
+pytestmark = RAY
 
 
 def test_a_node_may_die_and_the_rows_are_those_of_one_process(

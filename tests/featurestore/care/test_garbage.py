@@ -16,7 +16,7 @@ from featurestore.partitions import reading, writing
 from featurestore.quantities import parse_duration
 
 if TYPE_CHECKING:
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
 DAY = timedelta(days=1)
 NOTHING = timedelta(0)

@@ -19,7 +19,7 @@ from featurestore.partitions.encoding import encode, vector_array
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
     Change = Callable[[pa.Table], pa.Table]
     Spoil = Callable[[Lake], Any]

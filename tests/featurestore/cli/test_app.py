@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from featurestore import Lake
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
 
 SECOND = "true) ; copy (select 1) to 'x.csv'; select (1"

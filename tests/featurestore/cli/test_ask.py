@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from featurestore import Lake
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
 
 def test_ask_explains_each_question(run: Run, lake: Lake) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from featurestore import Lake
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
 ROOT = Path(__file__).parents[3]
 

@@ -17,7 +17,7 @@ from tests.s3.server import environment, new_lake, use
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
 OWN = """\
 -- title: Models of mine

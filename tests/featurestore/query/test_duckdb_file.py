@@ -18,7 +18,7 @@ from featurestore.query.duckdb_file import write_catalog
 from tests.conftest import random_activations
 
 if TYPE_CHECKING:
-    from tests.featurestore.conftest import Run
+    from tests.conftest import Run
 
 QUERY = "select model, top1 from accuracy order by all"
 CLIENT = """
