@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
