@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -15,11 +14,11 @@ from analysis.detectors.detector import finite_scores, score_checked
 from analysis.rows.activations import Activations
 from analysis.statistics.sweep import gather
 from featurestore.errors import LakeError, NumericalError
-from featurestore.machine import cores
+from featurestore.machine import ahead, cores
 from featurestore.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from analysis.scoring.fits import ModelFits
 
     Scores = dict[str, NDArray[np.float64]]
-
-
-Result = TypeVar("Result")
 
 
 def score_rows(
@@ -103,21 +99,6 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
         found = {name: np.asarray(done[statistic.name]["score"]) for name, statistic in statistics.items()}
         parts.append({name: finite_scores(name, scores, len(queries)) for name, scores in found.items()})
     return {d.name: np.concatenate([np.empty(0), *(part[d.name] for part in parts)]) for d in detectors}
-
-
-def ahead(pool: ThreadPoolExecutor, work: Iterable[Callable[[], Result]], depth: int) -> Iterator[Result]:
-    """Results in order, of work that the pool does at most so many pieces ahead of whoever takes them."""
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for piece in work:
-            waiting.append(pool.submit(piece))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _score_block(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import MissingError, StorageError
+from featurestore.machine import ahead
 from featurestore.partitions import snapshot, vector_pages
 from featurestore.partitions.encoding import to_numpy
 
@@ -46,19 +47,10 @@ def batches(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
-    with ThreadPoolExecutor(_DECODERS) as pool:
-        ahead: deque[Future[Block]] = deque()
-        try:
-            for group in _row_groups(storage, manifest, part, columns):
-                ahead.append(pool.submit(group))
-                if len(ahead) > _DECODERS:
-                    yield from _blocks(ahead.popleft().result(), rows)
-            while ahead:
-                yield from _blocks(ahead.popleft().result(), rows)
-        finally:
-            # A reader that stops early waits for the row groups in flight, and for no others.
-            for future in ahead:
-                future.cancel()
+    groups = _row_groups(storage, manifest, part, columns)
+    with ThreadPoolExecutor(_DECODERS) as pool, closing(ahead(pool, groups, _DECODERS)) as decoded:
+        for group in decoded:
+            yield from _blocks(group, rows)
 
 
 def pieces(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]) -> list[ReadBlock]:
