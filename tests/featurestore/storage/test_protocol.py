@@ -14,6 +14,7 @@ from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 from featurestore.partitions.writing import Target, commit, resume, write_fragment
 from featurestore.storage import Storage, open_storage
+from tests.featurestore.storage.kill_many import kill_many
 from tests.featurestore.storage.writer_job import FRAGMENTS, KEY, ROWS, Job, PartJob, race, state
 
 if TYPE_CHECKING:
@@ -192,3 +193,10 @@ def test_a_lost_answer_does_not_hide_another_winner(location: str) -> None:
     with pytest.raises(ConflictError, match=r"another seed \(in the lake: 1, now: 0\)"):
         Job(fragments=2).run(storage)
     assert snapshot.latest(storage, TABLES["activations"], KEY).parts[0].ingredients == {"seed": 1}
+
+
+def test_a_killed_job_ends_as_if_it_had_not_been_killed(location: str) -> None:
+    """20 times SIGKILL at random moments, and a new start each time: nothing half-done, and no difference in the end."""
+    tally = kill_many(location, kills=20, seed=1)
+    assert tally.kills == 20
+    assert (tally.differences, tally.half_done, tally.broken_fragments) == (0, 0, 0)
