@@ -22,7 +22,7 @@ from analysis.geometry.measures import mean_measures, principal_axes, scatter_me
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.learning_set import learning_set_of
 from analysis.rows.head import Head, read_head
-from analysis.rows.source import Rows
+from analysis.rows.lake_rows import Rows
 from analysis.scoring.blocks import score_rows
 from analysis.scoring.fits import ModelFits
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import optimize
 
-from analysis.rows.source import hashed
+from analysis.rows.lake_rows import hashed
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:

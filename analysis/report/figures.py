@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import vl_convert
 
-from analysis.charts.encoding import thinned
+from analysis.charts.frame_data import thinned
 from analysis.charts.specifications import inner, specification, with_rows
 from featurestore.errors import StorageError
 

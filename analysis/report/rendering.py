@@ -15,7 +15,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from analysis.charts.encoding import encoded, thinned
+from analysis.charts.frame_data import encoded, thinned
 from analysis.charts.palette import UNKNOWN
 from analysis.charts.specifications import panels, specification
 from analysis.report.section_items import Figure, Gallery

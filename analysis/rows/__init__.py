@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.rows.activations import Activations, Block
 from analysis.rows.head import Head, normalizes, read_head
+from analysis.rows.lake_rows import Rows, hashed, in_tenth
 from analysis.rows.memo import Memo
-from analysis.rows.source import Rows, hashed, in_tenth
 
 __all__ = ["Activations", "Block", "Head", "Memo", "Rows", "hashed", "in_tenth", "normalizes", "read_head"]

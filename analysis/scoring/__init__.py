@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from analysis.scoring.fits import Means
-from analysis.scoring.job import Selection, Summary, score, score_ensemble
+from analysis.scoring.job import ScoringSelection, ScoringSummary, score, score_ensemble
 
-__all__ = ["Means", "Selection", "Summary", "score", "score_ensemble"]
+__all__ = ["Means", "ScoringSelection", "ScoringSummary", "score", "score_ensemble"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analysis.detectors import Detector
     from analysis.lineage.learning_set import LearningSet
     from analysis.rows.activations import Block
-    from analysis.rows.source import Read, Rows
+    from analysis.rows.lake_rows import Read, Rows
     from analysis.scoring.fits import ModelFits
 
     Scores = dict[str, NDArray[np.float64]]

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from analysis.detectors import FitInputs
 from analysis.lineage.ingredients import learned_by_detector, statistic_target
 from analysis.lineage.learning_set import learning_set_of
-from analysis.rows.source import Rows
+from analysis.rows.lake_rows import Rows
 from analysis.scoring.stored_statistics import read_statistic, write_statistic
 from analysis.statistics.statistic import FIT, SweepContext, with_earlier
 from analysis.statistics.sweep import gather

@@ -12,7 +12,7 @@ from analysis.geometry.feature_norms import FEATURE_NORMS
 from analysis.geometry.measures import mean_measures, norm_measures, principal_axes, scatter_measures
 from analysis.geometry.projections import WITHIN_KURTOSIS
 from analysis.lineage.ingredients import geometry_target
-from analysis.rows.source import Rows
+from analysis.rows.lake_rows import Rows
 from analysis.statistics.class_statistics import CLASS_STATISTICS
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing

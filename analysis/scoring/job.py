@@ -12,7 +12,7 @@ from analysis.detectors import registry
 from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.scoring.fits import Means
-from analysis.scoring.one_model import ModelScorer
+from analysis.scoring.model_scorer import ModelScorer
 from featurestore.errors import MissingError
 from featurestore.names import pick
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ScoringSelection:
     """What a user asked to score; an empty list means everything."""
 
     models: Sequence[str] = ()
@@ -35,7 +35,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ScoringSummary:
     """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do."""
 
     scored: int
@@ -44,7 +44,9 @@ class Summary:
     seconds: float
 
 
-def score(lake: Lake, selection: Selection, say: Callable[[str], None], means: Means | None = None) -> Summary:
+def score(
+    lake: Lake, selection: ScoringSelection, say: Callable[[str], None], means: Means | None = None
+) -> ScoringSummary:
     """Score what is missing or stale in a lake.
 
     Args:
@@ -80,14 +82,14 @@ def score(lake: Lake, selection: Selection, say: Callable[[str], None], means: M
     if not counts[:2].any():
         raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     made, reused, skipped = map(int, counts)
-    return Summary(made, reused, skipped, time.monotonic() - start)
+    return ScoringSummary(made, reused, skipped, time.monotonic() - start)
 
 
-def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable[[str], None]) -> Summary:
+def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable[[str], None]) -> ScoringSummary:
     """Combine the members' scores where they are missing or stale; arguments and errors are those of `combine`."""
     start = time.monotonic()
     made, reused, skipped = combine(lake, ensemble, benchmark, say)
-    return Summary(made, reused, skipped, time.monotonic() - start)
+    return ScoringSummary(made, reused, skipped, time.monotonic() - start)
 
 
 def _extracted(lake: Lake) -> dict[str, dict[str, Part]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.rows.source import hashed
+from analysis.rows.lake_rows import hashed
 from analysis.statistics.statistic import Statistic, SweepContext
 
 if TYPE_CHECKING:

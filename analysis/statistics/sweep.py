@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from analysis.rows.activations import Block
-    from analysis.rows.source import Read
+    from analysis.rows.lake_rows import Read
     from analysis.statistics.statistic import Accumulator, Arrays, Statistic, SweepContext
 
 LANES = 16
@@ -36,7 +36,7 @@ Gatherer: TypeAlias = "Callable[[Blocks, Sequence[Statistic], SweepContext, Adva
 
 
 class Blocks(Protocol):
-    """Rows of one dataset, in blocks; `analysis.rows.source.Rows` are those of a lake. As text it says what it is."""
+    """Rows of one dataset, in blocks; `analysis.rows.lake_rows.Rows` are those of a lake. As text it says what it is."""
 
     def read(self, columns: Sequence[str]) -> Sequence[Read]:
         """Functions that each read one block, in row order, with at least these of `feature` and `logits`."""

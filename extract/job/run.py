@@ -39,7 +39,7 @@ _FRAGMENTS_PER_UNIT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ExtractionSummary:
     """What a job did.
 
     Attributes:
@@ -67,7 +67,7 @@ def run_job(
     say: Callable[[str], None],
     *,
     ray_address: str | None = None,
-) -> Summary:
+) -> ExtractionSummary:
     """Extract every model's activations on every dataset, unless the lake holds them.
 
     Args:
@@ -101,7 +101,7 @@ def run_job(
     manifests = [manifest for key in keys for manifest in lake.partitions("failures", **key)]
     failed = sum(part.rows for manifest in manifests for part in manifest.parts)
     seconds = time.monotonic() - start
-    return Summary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
+    return ExtractionSummary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
 
 
 def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:

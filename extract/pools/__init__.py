@@ -2,13 +2,13 @@
 
 from extract.pools.entry import PoolEntry
 from extract.pools.registry import POOLS, NamedPool, named_pool
-from extract.pools.selection import Selection, select
+from extract.pools.selection import ModelSelection, select
 
 __all__ = [
     "POOLS",
+    "ModelSelection",
     "NamedPool",
     "PoolEntry",
-    "Selection",
     "named_pool",
     "select",
 ]

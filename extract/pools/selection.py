@@ -24,7 +24,7 @@ _LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ModelSelection:
     """What the options of `extract` say about models.
 
     Attributes:
@@ -48,7 +48,7 @@ class Selection:
     head: Path | None = None
 
 
-def select(selection: Selection, say: Callable[[str], None]) -> list[ModelSpec]:
+def select(selection: ModelSelection, say: Callable[[str], None]) -> list[ModelSpec]:
     """The models that were selected and are there; none if the shard is empty.
 
     Args:
@@ -74,7 +74,7 @@ def select(selection: Selection, say: Callable[[str], None]) -> list[ModelSpec]:
     return [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
 
 
-def _entries(selection: Selection, say: Callable[[str], None]) -> Sequence[PoolEntry]:
+def _entries(selection: ModelSelection, say: Callable[[str], None]) -> Sequence[PoolEntry]:
     if selection.pool is None:
         return []
     if _is_file(selection.pool):
@@ -86,7 +86,7 @@ def _entries(selection: Selection, say: Callable[[str], None]) -> Sequence[PoolE
     return pool.entries()
 
 
-def _pooled(entries: Sequence[PoolEntry], selection: Selection, say: Callable[[str], None]) -> list[ModelSpec]:
+def _pooled(entries: Sequence[PoolEntry], selection: ModelSelection, say: Callable[[str], None]) -> list[ModelSpec]:
     folder = selection.checkpoints
     if folder is None:
         pool = selection.pool or ""

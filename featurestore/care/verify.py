@@ -54,7 +54,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class VerifySummary:
     """How much was looked at, and how many faults were found."""
 
     partitions: int
@@ -76,12 +76,14 @@ class Look:
     problem: str = ""
 
 
-def verify(storage: Storage, report: Callable[[Fault], None], *, deep: bool = False, bar: Bar | None = None) -> Summary:
+def verify(
+    storage: Storage, say: Callable[[Fault], None], *, deep: bool = False, bar: Bar | None = None
+) -> VerifySummary:
     """Check a lake; a fault in one place does not keep the rest from being checked.
 
     Args:
         storage: The lake's storage.
-        report: Is told each fault as it is found.
+        say: Is told each fault as it is found.
         deep: Whether to hash every fragment and look at every row too.
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
     """
@@ -93,15 +95,15 @@ def verify(storage: Storage, report: Callable[[Fault], None], *, deep: bool = Fa
     ]
     faults = [fault for fault in found if isinstance(fault, Fault)]
     for fault in faults:
-        report(fault)
+        say(fault)
     count = len(faults)
     with ThreadPoolExecutor(_WORKERS) as pool, (bar or _no_bar)(len(files)) as advance:
         looks = pool.map(partial(_look, storage), files)
         for manifest in current:
             for fault in _faults(lake, manifest, looks, advance, deep=deep):
-                report(fault)
+                say(fault)
                 count += 1
-    return Summary(len(current), len(files), sum(fragment.bytes for *_, fragment in files), count)
+    return VerifySummary(len(current), len(files), sum(fragment.bytes for *_, fragment in files), count)
 
 
 def manifest_problems(manifest: Manifest) -> Iterator[str]:

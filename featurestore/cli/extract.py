@@ -69,11 +69,11 @@ def extract(
     opened = Lake(lake)
     opened.check_exists()  # before torch is imported: a lake that is not there is said at once
     from extract.job import Options, run_job
-    from extract.pools import Selection, select
+    from extract.pools import ModelSelection, select
     from extract.soups import make_soup, soup_options
 
     averaged = soup_options(soup, soup_name, soup_on, soup_out)
-    chosen = Selection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
+    chosen = ModelSelection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
     specs = select(chosen, say)
     if not specs:
         return

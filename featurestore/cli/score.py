@@ -42,7 +42,7 @@ def score(
 ) -> None:
     """Fit detectors, score activations and compute metrics, where they are missing or stale."""
     from analysis.detectors import registry
-    from analysis.scoring import Means, Selection, score, score_ensemble
+    from analysis.scoring import Means, ScoringSelection, score, score_ensemble
     from featurestore.quantities import parse_bytes
 
     for name in plugin or ():
@@ -58,7 +58,7 @@ def score(
         from analysis.statistics.on_ray import on_ray
 
         means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None, registry.plugin_modules()))
-        summary = score(opened, Selection(model or (), detector or (), dataset or (), benchmark), say, means)
+        summary = score(opened, ScoringSelection(model or (), detector or (), dataset or (), benchmark), say, means)
         if not detector and registry.costly_detectors():
             costly = ", ".join(found.name for found in registry.costly_detectors())
             say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")

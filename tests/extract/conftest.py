@@ -24,7 +24,7 @@ from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from extract.job.run import Summary
+    from extract.job.run import ExtractionSummary
     from tests.pipeline import Commands
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def tiny_spec(file: Path, name: str = "tiny", **fields: Any) -> ModelSpec:
     return ModelSpec(name, ARCHITECTURE, file, **{"model_kwargs": KWARGS, **fields})
 
 
-def run(lake: Lake, *specs: ModelSpec, datasets: Sequence[str] = ("val",), **changes: Any) -> Summary:
+def run(lake: Lake, *specs: ModelSpec, datasets: Sequence[str] = ("val",), **changes: Any) -> ExtractionSummary:
     """The job, in silence."""
     return run_job(lake, specs, datasets, dataclasses.replace(FULL, **changes), quiet)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import Format, Found
 from extract.datasets.formats.tar_classes import folder_classes, sidecar_classes
-from extract.datasets.formats.tar_index import Member, index_of, read_member
+from extract.datasets.formats.tar_index import TarMember, index_of, read_member
 from extract.datasets.formats.walk import address, base_of, files_at, is_image
 from featurestore.errors import InputError
 
@@ -46,7 +46,7 @@ def list_tar(location: str, role: str, options: FormatOptions) -> Found:
         InputError: There is no tar file or no image, or classes are missing or in doubt.
     """
     paths: list[str] = []
-    found: list[tuple[str, Member]] = []
+    found: list[tuple[str, TarMember]] = []
     sidecars: dict[str, tuple[str, int | None]] = {}
     for shard in files_at(location, _SUFFIX):
         prefix = "" if str(shard) == location else address(shard, location) + "/"
@@ -83,7 +83,7 @@ def _with_sidecars(
     return Found(paths, sizes, [sidecars[path][0] for path in paths], labels or None)
 
 
-def _inside(members: Mapping[str, Member], folder: str | None) -> Mapping[str, Member]:
+def _inside(members: Mapping[str, TarMember], folder: str | None) -> Mapping[str, TarMember]:
     if folder is None:
         return members
     prefix = folder.strip("/") + "/"

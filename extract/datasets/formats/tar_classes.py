@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from extract.datasets.formats.tar_index import Member, read_member
+from extract.datasets.formats.tar_index import TarMember, read_member
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _LABEL_KEYS = ("label", "cls", "class")
 
 
 def sidecar_classes(
-    shard: Path, members: Mapping[str, Member], images: Iterable[str]
+    shard: Path, members: Mapping[str, TarMember], images: Iterable[str]
 ) -> dict[str, tuple[str, int | None]]:
     """The class name and, if it is given, the label of each image that a `.cls` or `.json` member describes.
 

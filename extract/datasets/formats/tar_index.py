@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _SHARDS_AT_ONCE = 4
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """A file in a tar: where its bytes begin, and how many they are."""
 
     offset: int
     size: int
 
 
-def index_of(shard: Path) -> Mapping[str, Member]:
+def index_of(shard: Path) -> Mapping[str, TarMember]:
     """The members of a tar file by name, in order; the latest indices are kept, each process its own.
 
     Raises:
@@ -32,7 +32,7 @@ def index_of(shard: Path) -> Mapping[str, Member]:
     return _index(*version(shard))
 
 
-def read_member(shard: Path, member: Member) -> bytes:
+def read_member(shard: Path, member: TarMember) -> bytes:
     """Read a member's bytes.
 
     Raises:
@@ -47,13 +47,13 @@ def read_member(shard: Path, member: Member) -> bytes:
 
 
 @lru_cache(maxsize=_SHARDS_AT_ONCE)
-def _index(path: str, _size: int, _time: int) -> dict[str, Member]:
-    index: dict[str, Member] = {}
+def _index(path: str, _size: int, _time: int) -> dict[str, TarMember]:
+    index: dict[str, TarMember] = {}
     try:
         with tarfile.open(path, "r:") as tar:
             for info in _members(tar):
                 name = _clean(info.name)
-                member = index.get(_clean(info.linkname)) if info.islnk() else Member(info.offset_data, info.size)
+                member = index.get(_clean(info.linkname)) if info.islnk() else TarMember(info.offset_data, info.size)
                 _check(info, name, member, path, twice=name in index)
                 if member is not None:
                     index[name] = member
@@ -72,7 +72,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
             yield info
 
 
-def _check(info: tarfile.TarInfo, name: str, member: Member | None, path: str, *, twice: bool) -> None:
+def _check(info: tarfile.TarInfo, name: str, member: TarMember | None, path: str, *, twice: bool) -> None:
     if not is_image(name):
         return
     if twice:

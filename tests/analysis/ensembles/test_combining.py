@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from analysis.ensembles.combining import fitted_weights, scale_of, tunes, tuning_classes
-from analysis.rows.source import in_tenth
+from analysis.rows.lake_rows import in_tenth
 from featurestore.errors import InputError, NumericalError
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from markupsafe import escape
 
-from analysis.charts.encoding import encoded
+from analysis.charts.frame_data import encoded
 from analysis.report.rendering import environment
 from analysis.report.section_items import Figure, Gallery, Picture, Provenance, TableView
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from analysis.rows.source import hashed, in_tenth
+from analysis.rows.lake_rows import hashed, in_tenth
 
 
 def test_a_tenth_of_the_samples_is_a_tenth_wherever_it_is_looked_at() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.scoring import Means, Selection, score
+from analysis.scoring import Means, ScoringSelection, score
 from featurestore.errors import InputError, MissingError
 from tests.analysis.synthetic import write_datasets, write_model
 
@@ -19,10 +19,10 @@ def test_names_that_are_not_there_are_refused(lake: Lake) -> None:
     write_datasets(lake)
     write_model(lake, "vit")
     asked = {
-        "vit'": Selection(models=["vt"]),
-        "msp'": Selection(detectors=["mps"]),
-        "test'": Selection(datasets=["tset"]),
-        "main'": Selection(benchmark="mian"),
+        "vit'": ScoringSelection(models=["vt"]),
+        "msp'": ScoringSelection(detectors=["mps"]),
+        "test'": ScoringSelection(datasets=["tset"]),
+        "main'": ScoringSelection(benchmark="mian"),
     }
     for nearest, selection in asked.items():
         with pytest.raises(MissingError, match=f"did you mean '{nearest}"):
@@ -35,10 +35,10 @@ def test_only_what_was_asked_for_is_scored(lake: Lake) -> None:
     write_datasets(lake)
     write_model(lake, "a")
     write_model(lake, "b")
-    done = score(lake, Selection(["a"], ["msp"], ["far"]), lambda _: None)
+    done = score(lake, ScoringSelection(["a"], ["msp"], ["far"]), lambda _: None)
     assert (done.scored, done.reused, done.skipped) == (2, 0, 0)
     assert {(m.key["model"], m.key["dataset"]) for m in lake.partitions("scores")} == {("a", "test"), ("a", "far")}
-    done = score(lake, Selection(detectors=["msp"]), lambda _: None)
+    done = score(lake, ScoringSelection(detectors=["msp"]), lambda _: None)
     assert (done.scored, done.reused, done.skipped) == (2, 2, 0)
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
-from analysis.rows.source import hashed
+from analysis.rows.lake_rows import hashed
 from analysis.statistics.sampled_rows import TEN_PERCENT, sampled_rows
 from tests.analysis.conftest import clustered
 from tests.analysis.gathered import gathered

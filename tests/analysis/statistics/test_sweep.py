@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.geometry.projections import WITHIN_KURTOSIS
-from analysis.rows.source import Rows
+from analysis.rows.lake_rows import Rows
 from analysis.statistics.statistic import Statistic, SweepContext, with_earlier
 from analysis.statistics.sweep import LANES, gather, lanes_of
 from benchmarks.lakes import activations, put

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extract.pools.selection import Selection, select
+from extract.pools.selection import ModelSelection, select
 from featurestore import InputError
 from tests.extract.conftest import quiet
 
@@ -21,7 +21,7 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, c
         'm,m.safetensors,vit_tiny_patch16_224,"{""img_size"": 32}",0.1,20,in21k,"[""a"", ""b""]"\n'
         "n,,resnet18,,,,,\n"
     )
-    first, second = select(Selection(pool=str(tmp_path / "pool.csv")), quiet)
+    first, second = select(ModelSelection(pool=str(tmp_path / "pool.csv")), quiet)
     assert first.checkpoint == tmp_path / "m.safetensors"
     assert first.model_kwargs == {"img_size": 32}
     assert first.recipe == {"weight_decay": 0.1, "finetune_steps": 20, "pretraining": "in21k", "soup_of": ["a", "b"]}
@@ -44,4 +44,4 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, c
 def test_a_broken_pool_row_is_named_by_line(tmp_path: Path, row: str, message: str) -> None:
     (tmp_path / "pool.csv").write_text(row)
     with pytest.raises(InputError, match=message):
-        select(Selection(pool=str(tmp_path / "pool.csv")), quiet)
+        select(ModelSelection(pool=str(tmp_path / "pool.csv")), quiet)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.pools import POOLS, named_pool
-from extract.pools.selection import Selection, cut, parse_shard, select
+from extract.pools.selection import ModelSelection, cut, parse_shard, select
 from featurestore import InputError, MissingError
 from tests.extract.conftest import quiet
 from tests.tiny import ARCHITECTURE, KWARGS
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 def test_an_unknown_pool_gets_the_nearest() -> None:
     with pytest.raises(MissingError, match="did you mean 'vit-ood-2024'"):
-        select(Selection(pool="vit-ood-2023"), quiet)
+        select(ModelSelection(pool="vit-ood-2023"), quiet)
     with pytest.raises(InputError, match=r"Cannot read the pool gone\.csv"):
-        select(Selection(pool="gone.csv"), quiet)
+        select(ModelSelection(pool="gone.csv"), quiet)
 
 
 def test_a_pool_of_files_wants_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gs://vit_models.*--checkpoints DIR"):
-        select(Selection(pool="vit-ood-2024"), quiet)
+        select(ModelSelection(pool="vit-ood-2024"), quiet)
     with pytest.raises(InputError, match="no folder"):
-        select(Selection(pool="vit-ood-2024", checkpoints=tmp_path / "gone"), quiet)
+        select(ModelSelection(pool="vit-ood-2024", checkpoints=tmp_path / "gone"), quiet)
 
 
 @pytest.mark.parametrize("name", POOLS)
 def test_what_is_missing_is_counted_and_the_first_are_named(tmp_path: Path, name: str) -> None:
     lines: list[str] = []
     with pytest.raises(InputError, match="None of the"):
-        select(Selection(pool=name, checkpoints=tmp_path), lines.append)
+        select(ModelSelection(pool=name, checkpoints=tmp_path), lines.append)
     lines = lines[-6:]
     total = len(named_pool(name).entries())
     assert lines[0] == f"{total} of {total} checkpoints are not in {tmp_path}; get them from:"
@@ -65,7 +65,7 @@ def pool(tmp_path: Path, checkpoint: Path) -> Path:
 
 def test_what_is_there_runs_and_what_is_not_is_listed(pool: Path) -> None:
     lines: list[str] = []
-    specs = select(Selection(pool=str(pool), checkpoints=pool.parent / "weights"), lines.append)
+    specs = select(ModelSelection(pool=str(pool), checkpoints=pool.parent / "weights"), lines.append)
     assert [(spec.name, spec.recipe) for spec in specs] == [("a", {"weight_decay": 0.1}), ("c", {"weight_decay": 0.1})]
     assert lines == [
         f"1 of 3 checkpoints are not in {pool.parent / 'weights'}; get them from:",
@@ -75,23 +75,23 @@ def test_what_is_there_runs_and_what_is_not_is_listed(pool: Path) -> None:
 
 def test_without_a_folder_every_checkpoint_must_lie_beside_the_file(pool: Path) -> None:
     with pytest.raises(InputError, match=r"no checkpoint .*a\.safetensors of model 'a'.*--checkpoints DIR"):
-        select(Selection(pool=str(pool)), quiet)
+        select(ModelSelection(pool=str(pool)), quiet)
 
 
 def test_shards_do_not_depend_on_what_is_there(pool: Path) -> None:
     """Jobs that start while files still arrive do not take each other's models."""
     lines: list[str] = []
-    chosen = Selection(pool=str(pool), checkpoints=pool.parent / "weights", shard="3/3")
+    chosen = ModelSelection(pool=str(pool), checkpoints=pool.parent / "weights", shard="3/3")
     assert [spec.name for spec in select(chosen, lines.append)] == ["c"]
     assert lines == []
-    nobody = Selection(pool=str(pool), checkpoints=pool.parent / "weights", shard="9/9")
+    nobody = ModelSelection(pool=str(pool), checkpoints=pool.parent / "weights", shard="9/9")
     assert select(nobody, lines.append) == []
     assert lines == ["shard 9/9 of 3 models is empty"]
 
 
 def test_named_models_are_cut_too() -> None:
     names = ["resnet18.a1_in1k", "resnet34.a1_in1k", "resnet50.a1_in1k"]
-    assert [spec.name for spec in select(Selection(models=names, shard="2/2"), quiet)] == ["resnet34.a1_in1k"]
+    assert [spec.name for spec in select(ModelSelection(models=names, shard="2/2"), quiet)] == ["resnet34.a1_in1k"]
 
 
 @given(st.lists(st.integers()), st.integers(1, 40))
@@ -108,4 +108,4 @@ def test_there_is_no_such_shard(shard: str) -> None:
     with pytest.raises(InputError, match=r"There is no shard|--shard takes N/COUNT"):
         parse_shard(shard)
     with pytest.raises(InputError, match=r"There is no shard|--shard takes N/COUNT"):
-        select(Selection(models=["resnet18.a1_in1k"], shard=shard), quiet)
+        select(ModelSelection(models=["resnet18.a1_in1k"], shard=shard), quiet)

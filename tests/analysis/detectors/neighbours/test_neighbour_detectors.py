@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp, softmax
 
 from analysis.rows.activations import Activations
-from analysis.rows.source import hashed
+from analysis.rows.lake_rows import hashed
 from featurestore.errors import InputError
 from tests.analysis.conftest import clustered
 from tests.analysis.gathered import fitted, fitted_and_warned, scored

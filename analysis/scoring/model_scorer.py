@@ -14,7 +14,7 @@ from analysis.lineage.ingredients import accuracy_target, check_same_model, lear
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
 from analysis.metrics import Accuracy, accuracy, id_rank, write_metrics
 from analysis.rows.head import read_head
-from analysis.rows.source import Rows, in_tenth
+from analysis.rows.lake_rows import Rows, in_tenth
 from analysis.scoring.blocks import compare_rows, score_rows
 from analysis.scoring.fits import ModelFits, commit_statistics
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS

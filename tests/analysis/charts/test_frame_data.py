@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 
-from analysis.charts.encoding import encoded, thinned
+from analysis.charts.frame_data import encoded, thinned
 
 
 def decoded(columns: list[dict[str, object]]) -> dict[str, list[object]]:

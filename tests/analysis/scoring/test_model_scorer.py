@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from analysis.lineage.ingredients import learned_by_detector
-from analysis.rows.source import in_tenth
-from analysis.scoring import Selection, score
+from analysis.rows.lake_rows import in_tenth
+from analysis.scoring import ScoringSelection, score
 from analysis.scoring.stored_statistics import read_statistic
 from benchmarks.lakes import put
 from featurestore.care.garbage import collect
@@ -35,7 +35,7 @@ def scored(lake: Lake) -> Lake:
 
 def run(lake: Lake, *detectors: str) -> int:
     """Score, and return how many score partitions were made."""
-    return score(lake, Selection(detectors=detectors or ("msp", "mahalanobis")), lambda _: None).scored
+    return score(lake, ScoringSelection(detectors=detectors or ("msp", "mahalanobis")), lambda _: None).scored
 
 
 def scores(lake: Lake, detector: str, dataset: str = "test") -> dict[str, np.ndarray]:
@@ -112,7 +112,7 @@ def test_what_earlier_versions_stored_of_detectors_is_let_go(scored: Lake) -> No
 def said(lake: Lake, *detectors: str) -> str:
     """What scoring says."""
     lines: list[str] = []
-    score(lake, Selection(detectors=detectors), lines.append)
+    score(lake, ScoringSelection(detectors=detectors), lines.append)
     return "\n".join(lines)
 
 

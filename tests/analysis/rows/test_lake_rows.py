@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 from analysis.rows.activations import Activations, Block
 from analysis.rows.head import Head
-from analysis.rows.source import Rows, in_tenth
+from analysis.rows.lake_rows import Rows, in_tenth
 from benchmarks.lakes import activations, put
 from featurestore import Lake
 from featurestore.errors import InputError, NumericalError
