@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score, roc_curve
 
@@ -53,6 +53,7 @@ def test_exactly_95_percent_of_ood_suffices() -> None:
 
 @a_property
 @given(id_scores=score_lists, ood_scores=score_lists, shared=st.integers(0, 5))
+@example(id_scores=np.array([1.0, 1.0, 0.0]), ood_scores=np.array([2.0, 0.0]), shared=0)
 def test_metrics_equal_their_definitions(id_scores: Float64, ood_scores: Float64, shared: int) -> None:
     """What loops over pairs and thresholds and scikit-learn's curves give; also where OOD scores equal ID scores."""
     for of_id in (id_scores, np.unique(id_scores)):

@@ -42,6 +42,16 @@ def test_only_what_was_asked_for_is_scored(lake: Lake) -> None:
     assert (done.scored, done.reused, done.skipped) == (2, 2, 0)
 
 
+def test_without_activations_on_the_id_test_set_there_is_nothing_to_score(lake: Lake) -> None:
+    """The model is passed over, which is said; that nothing is left is an error."""
+    write_datasets(lake)
+    write_model(lake, "a", {"far": ("ood", 40)})
+    lines: list[str] = []
+    with pytest.raises(MissingError, match="nothing to score yet"):
+        score(lake, Selection(), lines.append)
+    assert lines == ["a: skipped, it has no activations on the ID test dataset test"]
+
+
 def test_too_little_memory_is_refused() -> None:
     """Before a sweep fails in it."""
     Means(memory=64_000_000)

@@ -144,4 +144,13 @@ def test_accuracy_is_that_of_the_labelled_samples(scored: Lake) -> None:
     """Of the ID test set, in blocks."""
     rows = scored.scan("activations", model="m", dataset="test").collect()
     right = rows["logits"].to_numpy().argmax(axis=1) == rows["label"].to_numpy()
-    assert scored.sql("select n, top1 from accuracy").fetchall() == [(60, pytest.approx(right.mean()))]
+    assert scored.sql("select n, top1, top5 from accuracy").fetchall() == [(60, pytest.approx(right.mean()), 1.0)]
+
+
+def test_what_was_done_and_what_to_know_of_it_is_said(lake: Lake) -> None:
+    """A line per model, with what it has no activations on; and what detectors warn of."""
+    write_datasets(lake)
+    write_model(lake, "m", {name: role for name, role in ROLES.items() if name != "far"})
+    lines = said(lake, "residual", "msp")
+    assert "m: residual takes 3 principal dimensions, because the features have only 6" in lines
+    assert "m in main: 2 score partitions made, 0 in the lake already; no activations yet on far" in lines
