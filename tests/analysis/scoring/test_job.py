@@ -48,7 +48,7 @@ def test_without_activations_on_the_id_test_set_there_is_nothing_to_score(lake: 
     write_model(lake, "a", {"far": ("ood", 40)})
     lines: list[str] = []
     with pytest.raises(MissingError, match="nothing to score yet"):
-        score(lake, Selection(), lines.append)
+        score(lake, ScoringSelection(), lines.append)
     assert lines == ["a: skipped, it has no activations on the ID test dataset test"]
 
 
