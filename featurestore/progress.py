@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -13,6 +13,9 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -41,6 +44,12 @@ def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
             yield lambda steps: bar.advance(task, steps)
     else:
         yield _Lines(description, total).advance
+
+
+@contextlib.contextmanager
+def no_bar(_description: str, _total: int) -> Iterator[Callable[[int], None]]:
+    """What takes the place of `progress` for callers that show none."""
+    yield lambda _steps: None
 
 
 class _Lines:

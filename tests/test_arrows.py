@@ -50,7 +50,7 @@ PLAN = {
     "extract.models": "extract.images extract.models.sources featurestore.errors featurestore.layout",
     "extract.models.sources": "featurestore.errors featurestore.names",
     "extract.pools": "extract.models extract.models.sources featurestore.errors featurestore.layout featurestore.names featurestore.query",
-    "extract.soups": "extract.datasets extract.images extract.job extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.names featurestore.progress featurestore.staging",
+    "extract.soups": "extract.datasets extract.images extract.job extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.names featurestore.staging",
     "extract.unit_tests": "extract.datasets.formats extract.images featurestore.errors featurestore.machine featurestore.staging",
     "featurestore": "featurestore.errors featurestore.lake featurestore.query featurestore.version",
     "featurestore.__main__": "featurestore.cli featurestore.packages",

@@ -15,7 +15,7 @@ from analysis.rows.activations import Activations
 from analysis.statistics.sweep import gather
 from featurestore.errors import LakeError, NumericalError
 from featurestore.machine import ahead, cores
-from featurestore.progress import progress
+from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from analysis.rows.activations import Block
     from analysis.rows.lake_rows import Read, Rows
     from analysis.scoring.fits import ModelFits
+    from featurestore.progress import Bars
 
     Scores = dict[str, NDArray[np.float64]]
 
 
 def score_rows(
-    rows: Rows, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any], count: int
+    rows: Rows, detectors: Sequence[Detector[Any]], fits: Mapping[str, Any], count: int, bars: Bars = no_bar
 ) -> tuple[NDArray[np.int64], Scores, dict[str, NumericalError]]:
     """Score a dataset in one pass, in as many threads as there are cores.
 
@@ -41,6 +42,7 @@ def score_rows(
         detectors: Detectors that score by the block.
         fits: What they learned, by name.
         count: Rows of the dataset.
+        bars: Shows how far the work is.
 
     Returns:
         The samples, int64, shape [n]; their scores by detector, float64, shape [n]; and in place of those of a detector
@@ -57,7 +59,7 @@ def score_rows(
     limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
     found: list[tuple[NDArray[np.int64], Scores]] = []
     failed: dict[str, NumericalError] = {}
-    bar = progress(f"{rows.model}: scores of {rows.dataset}", count)
+    bar = bars(f"{rows.model}: scores of {rows.dataset}", count)
     with bar as advance, limits, ThreadPoolExecutor(threads) as pool:
         for scored in ahead(pool, (partial(_score_block, rows, read, detectors, fits) for read in reads), threads):
             sample, scores, errors = scored
@@ -94,7 +96,7 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
     parts: list[Scores] = []
     for queries in _chunks(blocks, at_once):
         statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
-        bar = partial(progress, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
+        bar = partial(fits.means.bars, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
         done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.means.run)
         found = {name: np.asarray(done[statistic.name]["score"]) for name, statistic in statistics.items()}
         parts.append({name: finite_scores(name, scores, len(queries)) for name, scores in found.items()})

@@ -18,7 +18,7 @@ from analysis.statistics.sweep import gather
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
-from featurestore.progress import progress
+from featurestore.progress import no_bar
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from analysis.statistics.sweep import Gatherer
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
+    from featurestore.progress import Bars
 
 SMALLEST_MEMORY = 64_000_000
 """Bytes below which not even a few blocks of rows and their products fit."""
@@ -39,10 +40,17 @@ SMALLEST_MEMORY = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a job works with: the bytes that gathering should stay below, and who gathers (by default threads here)."""
+    """What a job works with.
+
+    Attributes:
+        memory: Bytes that gathering should stay below.
+        run: Who gathers; by default threads here.
+        bars: Shows how far the work is.
+    """
 
     memory: int = 1 << 30
     run: Gatherer | None = None
+    bars: Bars = no_bar
 
     def __post_init__(self) -> None:
         if self.memory < SMALLEST_MEMORY:
@@ -152,7 +160,7 @@ class ModelFits:
         if not missing:
             return found
         count = self.activations[learning_set.dataset].rows
-        bar = partial(progress, f"{self.model}: statistics of {learning_set.dataset}", count)
+        bar = partial(self.means.bars, f"{self.model}: statistics of {learning_set.dataset}", count)
         fresh = gather(self.rows(learning_set), missing, self.context(learning_set, found), bar, run=self.means.run)
         parts = [write_statistic(self.lake, targets[name], arrays) for name, arrays in fresh.items()]
         commit_statistics(self.lake, self.model, learning_set.dataset, parts)

@@ -175,7 +175,9 @@ class ModelScorer:
         self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
         rows = Rows(self.lake, self.model, dataset, head=self.fits.head)
         by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
-        samples, scores, failed = score_rows(rows, by_block, self.fitted, self.activations[dataset].rows)
+        samples, scores, failed = score_rows(
+            rows, by_block, self.fitted, self.activations[dataset].rows, self.means.bars
+        )
         comparing = [detector for detector in chosen if detector.compare]
         learning_set = learning_set_of(self.benchmark, FIT, self.activations)
         unable: dict[str, LakeError] = {**self.fits.failed, **failed}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from featurestore.layout.tables import TABLES, VECTOR_DTYPES
 from featurestore.names import pick
 from featurestore.partitions import derived_logits, writing
+from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from extract.datasets import DatasetRow
     from extract.models import ModelSpec
     from featurestore.lake import Lake
+    from featurestore.progress import Bars
 
 FRAGMENT_ROWS = 16_384
 _MODELS_PER_PASS = 8
@@ -33,6 +35,7 @@ class Options:
         replacing: Whether a partition made from other ingredients may be swapped.
         fragment_rows: Samples per fragment.
         compiling: Whether networks go through torch.compile.
+        bars: Shows how far the work is.
         logits: `stored`, or `derived`: datasets of the role `fit` get none, and readers compute them from the head.
     """
 
@@ -45,6 +48,7 @@ class Options:
     fragment_rows: int = FRAGMENT_ROWS
     compiling: bool = False
     logits: str = "stored"
+    bars: Bars = no_bar
 
     def __post_init__(self) -> None:
         pick("mixed precision (--amp)", self.amp, ("off", "bf16", "fp16"))

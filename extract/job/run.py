@@ -23,7 +23,6 @@ from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
 from featurestore.partitions import writing
-from featurestore.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,7 +116,7 @@ def _extract(lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner
     dataset = tasks[0].dataset
     units = _units(tasks, options, one=runner is run_here)
     title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
-    with progress(title, dataset.samples) as advance:
+    with options.bars(title, dataset.samples) as advance:
         written = list(runner(_place(lake), units, advance))
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())

@@ -12,7 +12,6 @@ from extract.images.loader import ImageDataset, decoders, image_batches
 from extract.job import batches_of, check_labels
 from extract.models import LoadedModel, choose_device
 from featurestore.errors import InputError
-from featurestore.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +78,7 @@ class Evaluation:
         batches = batches_of([range(len(self.listing))], self.options.batch_size)
         workers = decoders(self.options.workers, len(self.listing))
         right, read = np.zeros(len(models), np.int64), 0
-        with progress(f"accuracy on {self.dataset.dataset}", len(self.listing)) as advance:
+        with self.options.bars(f"accuracy on {self.dataset.dataset}", len(self.listing)) as advance:
             for batch in image_batches(images, batches, workers=workers, pin=False):
                 truth = labels[batch.samples]
                 if batch.samples:

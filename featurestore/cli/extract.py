@@ -71,13 +71,16 @@ def extract(
     from extract.job import Options, run_job
     from extract.pools import ModelSelection, select
     from extract.soups import make_soup, soup_options
+    from featurestore.progress import progress
 
     averaged = soup_options(soup, soup_name, soup_on, soup_out)
     chosen = ModelSelection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
     specs = select(chosen, say)
     if not specs:
         return
-    options = Options(device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits)
+    options = Options(
+        device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits, bars=progress
+    )
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, say)]
     summary = run_job(opened, specs, dataset, options, say, ray_address=ray)

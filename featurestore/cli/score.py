@@ -56,8 +56,10 @@ def score(
         if tune_on:
             raise InputError("--tune-on chooses the weights of an --ensemble: give one.")
         from analysis.statistics.on_ray import on_ray
+        from featurestore.progress import progress
 
-        means = Means(parse_bytes(memory), None if ray is None else on_ray(ray or None, registry.plugin_modules()))
+        run = None if ray is None else on_ray(ray or None, registry.plugin_modules())
+        means = Means(parse_bytes(memory), run, progress)
         summary = score(opened, ScoringSelection(model or (), detector or (), dataset or (), benchmark), say, means)
         if not detector and registry.costly_detectors():
             costly = ", ".join(found.name for found in registry.costly_detectors())
