@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
 from featurestore.partitions import writing
+from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,9 +150,10 @@ def _place(lake: Lake) -> str:
 
 
 def _units(tasks: Sequence[Task], options: Options, *, one: bool) -> list[Unit]:
-    """A pass as one unit, or for many hands as one unit per few fragments."""
+    """A pass as one unit, or for many hands as one unit per few fragments. The bar stays here: units may run elsewhere."""
     numbers = range(len(fragment_ranges(tasks[0].dataset.samples, options.fragment_rows)))
     step = max(len(numbers), 1) if one else _FRAGMENTS_PER_UNIT
+    options = replace(options, bars=no_bar)
     return [Unit(tasks, numbers[start : start + step], options) for start in range(0, len(numbers), step)]
 
 

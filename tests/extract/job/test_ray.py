@@ -25,7 +25,7 @@ pytestmark = RAY
 
 
 def test_a_node_may_die_and_the_rows_are_those_of_one_process(
-    cluster: Any, lake: Lake, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, lake: Lake, checkpoint: Path, tmp_path: Path
 ) -> None:
     images = write_images(tmp_path / "images", {"ant": 20, "bee": 20, "cat": 20})
     (images / "bee" / "007.png").write_bytes(b"")
@@ -45,8 +45,8 @@ def test_a_node_may_die_and_the_rows_are_those_of_one_process(
 
         yield advance
 
-    monkeypatch.setattr("extract.job.run.progress", kill_at_first_progress)
-    summary = run_job(lake, [spec], ["val"], options, quiet, ray_address=cluster.address)
+    watched = dataclasses.replace(options, bars=kill_at_first_progress)
+    summary = run_job(lake, [spec], ["val"], watched, quiet, ray_address=cluster.address)
     assert killed
     assert (summary.extracted, summary.failed) == (1, 1)
     assert_same_rows(read(lake), read(alone))
