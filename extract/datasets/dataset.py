@@ -11,7 +11,7 @@ import pyarrow as pa
 from extract.datasets.formats import NO_OPTIONS, FormatOptions
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin
-from extract.datasets.registry import is_untouched, list_samples, needs_labels, open_reader, stamp
+from extract.datasets.registry import is_untouched, list_samples, look, needs_labels, open_reader, stamp
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug, pick
@@ -84,7 +84,11 @@ def add_dataset(
     check_slug("benchmark", benchmark)
     pick("role", role, ROLES)
     origin = _absolute(Origin(format_, str(location), options))
-    listing, fewer = choose(list_samples(origin, role), options)
+    whole, found = look(origin, role)
+    for note in found.notes:
+        say(note)
+    origin = replace(origin, options=replace(origin.options, **found.inferred))
+    listing, fewer = choose(whole, options)
     if fewer:
         first, size = next(iter(fewer.items()))
         say(

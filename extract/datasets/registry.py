@@ -19,7 +19,7 @@ from featurestore.names import pick
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extract.datasets.formats import Reader
+    from extract.datasets.formats import Found, Reader
     from extract.datasets.origin import Origin
 
 _FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})
@@ -36,7 +36,12 @@ def formats() -> Mapping[str, Format]:
 
 
 def list_samples(origin: Origin, role: str) -> Listing:
-    """List all samples of an origin, whatever `--per-class` says.
+    """The listing of `look`."""
+    return look(origin, role)[0]
+
+
+def look(origin: Origin, role: str) -> tuple[Listing, Found]:
+    """List all samples of an origin, whatever `--per-class` says, with what the format has to say of them.
 
     Args:
         origin: How and where the images lie.
@@ -55,7 +60,8 @@ def list_samples(origin: Origin, role: str) -> Listing:
     check_paths(found.paths, origin.location)
     file = None if needs_labels(origin) else origin.options.labels
     labels = label_of_class(found, role, file)
-    return Listing(found.paths, found.bytes, [labels.get(name) for name in found.class_names], found.class_names)
+    listing = Listing(found.paths, found.bytes, [labels.get(name) for name in found.class_names], found.class_names)
+    return listing, found
 
 
 def open_reader(origin: Origin) -> Reader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -43,7 +43,7 @@ class FormatOptions:
     @property
     def given(self) -> dict[str, Any]:
         """The options that were said."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
 
 
@@ -59,12 +59,16 @@ class Found:
         bytes: Sizes.
         class_names: Each image's class.
         label_of_class: Labels that the source itself gives; None if they follow from the lexical order of the classes.
+        notes: What was inferred or passed over, with where it came from: a line each, for the user.
+        inferred: Options that were inferred and not said; the lake keeps them, so that listing again infers nothing else.
     """
 
     paths: Sequence[str]
     bytes: Sequence[int]
     class_names: Sequence[str]
     label_of_class: Mapping[str, int] | None = None
+    notes: Sequence[str] = ()
+    inferred: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Reader(Protocol):
