@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from extract.datasets.detection import detect_format
 from extract.datasets.formats import NO_OPTIONS, FormatOptions
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin
@@ -58,7 +59,7 @@ def add_dataset(
     *,
     role: str,
     benchmark: str = "main",
-    format_: str = "folder",
+    format_: str | None = None,
     options: FormatOptions = NO_OPTIONS,
     replacing: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -71,7 +72,7 @@ def add_dataset(
         location: Where the images lie: a path, a glob, or `hf:NAME@split`.
         role: `fit`, `id`, `ood` or `val`.
         benchmark: A benchmark that it takes part in.
-        format_: How the images lie.
+        format_: How the images lie; None to go by the location.
         options: What the format needs to know, and which samples to choose.
         replacing: Whether another dataset of this name may be swapped.
         say: Is told what the user should know, in a line.
@@ -83,7 +84,7 @@ def add_dataset(
     check_slug("dataset", name)
     check_slug("benchmark", benchmark)
     pick("role", role, ROLES)
-    origin = _absolute(Origin(format_, str(location), options))
+    origin = _absolute(Origin(format_ or _detected(str(location), say), str(location), options))
     whole, found = look(origin, role)
     for note in found.notes:
         say(note)
@@ -112,6 +113,13 @@ def add_dataset(
         _check_agrees(lake, row, listing, other)
     _write(lake, row, listing)
     return row
+
+
+def _detected(location: str, say: Callable[[str], None]) -> str:
+    format_, reason = detect_format(location)
+    if reason:
+        say(f"{location} is read as --format {format_}, by {reason}")
+    return format_
 
 
 def _absolute(origin: Origin) -> Origin:

@@ -108,7 +108,7 @@ def _check_options(origin: Origin) -> None:
         if name not in taken:
             others = [format_.name for format_ in formats().values() if name in format_.takes]
             raise InputError(
-                f"The format {origin.format!r} takes no --{option_name(name)}: that is for --format {' and '.join(others)}."
+                f"The format {origin.format!r} takes no --{option_name(name)}: that is for --format {' or '.join(others)}."
             )
 
 

@@ -17,8 +17,12 @@ def dataset_add(
     role: Annotated[str, typer.Option(help="fit (fits detectors), id (ID test), ood, or val (ID, tunes).")],
     benchmark: Annotated[str, typer.Option(help="Benchmark that it takes part in.")] = "main",
     format_: Annotated[
-        str, typer.Option("--format", help="How the images lie: folder, imagenet-val, csv, ninco, tar, parquet or hf.")
-    ] = "folder",
+        str | None,
+        typer.Option(
+            "--format",
+            help="How the images lie: folder, imagenet-val, csv, imglist, ninco, tar, parquet or hf; else it goes by PATH.",
+        ),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV class_name,label that overrides the labels; imagenet-val: the images' labels."),
@@ -33,12 +37,19 @@ def dataset_add(
         Path | None, typer.Option(help="imagenet-val: the 1,000 wnids, with devkit ids where those are used.")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="csv: folder that the paths are relative to; else the CSV's own.")
+        Path | None,
+        typer.Option(
+            help="csv and imglist: folder that the paths are relative to; else the list's own, or one near it."
+        ),
     ] = None,
     part: Annotated[str | None, typer.Option(help="ninco: ood-classes, unit-tests or popular.")] = None,
     subset: Annotated[str | None, typer.Option(help="ninco: 46 or 64 OOD classes.")] = None,
     inside: Annotated[str | None, typer.Option(help="tar: folder in it that holds the class folders.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="parquet and hf: column with the labels.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="parquet, hf and csv: column with the labels.")] = None,
+    image_column: Annotated[str | None, typer.Option(help="csv: column with the paths.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="csv: what separates columns: comma, semicolon, tab, pipe or space.")
+    ] = None,
     per_class: Annotated[int | None, typer.Option(help="Choose so many images of each class.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of that choice; 0 if not given.")] = None,
     replace: ReplaceOption = False,
@@ -47,7 +58,20 @@ def dataset_add(
     """Add a dataset: list its images, and remember what they are."""
     from extract.datasets import FormatOptions, add_dataset
 
-    options = FormatOptions(labels, label_kind, synsets, root, part, subset, inside, label_column, per_class, seed)
+    options = FormatOptions(
+        labels=labels,
+        label_kind=label_kind,
+        synsets=synsets,
+        root=root,
+        part=part,
+        subset=subset,
+        inside=inside,
+        label_column=label_column,
+        per_class=per_class,
+        seed=seed,
+        image_column=image_column,
+        delimiter=delimiter,
+    )
     row = add_dataset(
         Lake(lake),
         name,

@@ -1,6 +1,7 @@
 """Formats of datasets: one file for each way in which images lie."""
 
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, FormatOptions, Found, Reader
+from extract.datasets.formats.imglist import read_imglist
 from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, read_text, sizes_below
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Reader",
     "file_sizes",
     "images_below",
+    "read_imglist",
     "read_text",
     "sizes_below",
 ]

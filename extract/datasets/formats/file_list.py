@@ -1,14 +1,17 @@
-"""File lists: a CSV with a header and the columns `image_location,class`, as NINCO has them."""
+"""File lists: text in columns, of which one holds the images' paths and one their classes; as NINCO, Kaggle or pandas write it."""
 
 from __future__ import annotations
 
-import csv
-import io
+import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from extract.datasets.formats.format import FileReader, Format, Found
-from extract.datasets.formats.walk import is_image, read_text, sizes_below
+from extract.datasets.formats.delimited import ONE_COLUMN, split_columns
+from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, Found
+from extract.datasets.formats.list_columns import ListColumns, choose_list_columns
+from extract.datasets.formats.roots import find_root
+from extract.datasets.formats.walk import read_text, sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,51 +19,138 @@ if TYPE_CHECKING:
 
     from extract.datasets.formats.format import FormatOptions
 
-_HEADER = "image_location,class"
+_INTEGER = re.compile(r"-?[0-9]+")
+_WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0+")
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """What a file list says.
+
+    Attributes:
+        paths: The images, in its order.
+        classes: Their classes; None if it has no column for them.
+        notes: What was inferred, a line each.
+        inferred: The options that would have said it.
+    """
+
+    paths: list[str]
+    classes: list[str] | None
+    notes: list[str]
+    inferred: dict[str, Any]
 
 
 def list_csv(location: str, role: str, options: FormatOptions) -> Found:
-    """List the images of a CSV file, in its order.
+    """List the images of a file list, in its order.
 
     Without a column for the class, the images of an OOD list are one class, of the file's name.
 
     Raises:
-        InputError: The CSV cannot be read, has no header or no classes, or an image is missing; or the classes of an ID
-            list are integers, and nothing says that they are labels.
+        InputError: The list cannot be read, its columns or what separates them are in doubt, it has no classes, or an image is
+            missing; or the classes of an ID list are integers, and nothing says that they are labels.
     """
     file = Path(location)
-    rows = read_rows(file)
-    paths = [_plain(path) for path, _ in rows]
-    classes = [file.stem if name is None else name for _, name in rows]
-    if role != "ood" and any(name is None for _, name in rows):
-        raise InputError(f"{file} has no column for the class: an ID dataset needs {_HEADER}, so that it has labels.")
-    labels = _integer_labels(file, classes, role, options)
-    return Found(paths, sizes_below(_root(location, options), paths, listed_in=file), classes, labels)
+    said = read_list(file, options)
+    if said.classes is None and role != "ood":
+        raise InputError(
+            f"{file} has no column for the class: an ID dataset needs one, such as image_location,class, so that it has labels; "
+            "one of another name is --label-column."
+        )
+    classes = said.classes or [file.stem] * len(said.paths)
+    root = find_root(file, said.paths, options.root)
+    notes, inferred = said.notes, said.inferred
+    if root not in {options.root, file.parent}:
+        notes = [*notes, f"{file}: its paths are relative to {root}, where its images are"]
+        inferred = {**inferred, "root": root}
+    sizes = sizes_below(root, said.paths, listed_in=file)
+    return Found(said.paths, sizes, classes, _integer_labels(file, classes, role, options), tuple(notes), inferred)
 
 
-def read_rows(file: Path) -> list[tuple[str, str | None]]:
-    """The path and class of each line; the class is None where there is no such column.
+def read_list(file: Path, options: FormatOptions = NO_OPTIONS) -> FileList:
+    """The path and class of each line.
 
     Raises:
-        InputError: The file cannot be read, has no header, no image, or another number of columns.
+        InputError: The file cannot be read or has no image, or its columns or what separates them are in doubt.
     """
-    try:
-        lines = io.StringIO(read_text(file, "file list"), newline="")
-        header, *rows = [row for row in csv.reader(lines) if row] or [[]]
-    except csv.Error as error:
-        raise InputError(f"Cannot read the file list {file}: {error}.") from error
-    if header and is_image(header[0]):
-        raise InputError(f"{file} has no header: its first line names the image {header[0]}. Put {_HEADER} above it.")
-    if not rows or len(header) > 2:
-        raise InputError(
-            f"{file} must be a CSV with a header and one or two columns, {_HEADER}, and an image per line."
-        )
+    rows, delimiter = split_columns(file, read_text(file, "file list"), options.delimiter)
+    _check_width(file, rows)
+    columns = choose_list_columns(file, rows, options)
+    lines = rows[1:] if columns.header else rows
+    if not lines:
+        raise InputError(f"{file} must be a CSV with a header, such as image_location,class, and an image per line.")
+    _check_cells(file, columns, lines)
+    paths, of_windows = _with_slashes(file, [row[columns.path] for row in lines], options.root)
+    classes, were_floats = _classes(columns, lines)
+    notes = [
+        *_notes(file, columns, delimiter, options),
+        *[f"{file}: paths have Windows' separators, which are read as /"] * of_windows,
+        *[f"{file}: classes are integers written as 3.0, which are read as 3"] * were_floats,
+    ]
+    return FileList([_plain(path) for path in paths], classes, notes, _inferred(columns, delimiter, options))
+
+
+def _check_width(file: Path, rows: Sequence[Sequence[str]]) -> None:
+    if not rows:
+        raise InputError(f"{file} must be a CSV with a header, such as image_location,class, and an image per line.")
     for row in rows:
-        if len(row) != len(header) or not all(row):
+        if len(row) != len(rows[0]):
             raise InputError(
-                f"{file} has the line {','.join(row)!r}, but its header has {len(header)} columns: {','.join(header)}."
+                f"{file} has the line {','.join(row)!r}, but its header has {len(rows[0])} columns: {','.join(rows[0])}."
             )
-    return [(row[0], row[1] if len(row) > 1 else None) for row in rows]
+
+
+def _check_cells(file: Path, columns: ListColumns, lines: Sequence[Sequence[str]]) -> None:
+    """Each image has a path, and a class if any has one."""
+    for row in lines:
+        if not row[columns.path].strip() or (columns.label is not None and not row[columns.label].strip()):
+            raise InputError(f"{file} has the line {','.join(row)!r}, which lacks the image or its class: complete it.")
+
+
+def _with_slashes(file: Path, paths: list[str], root: Path | None) -> tuple[list[str], bool]:
+    """Paths as this machine writes them; a backslash may be part of a name, if there is such a file."""
+    first = next((path for path in paths if "\\" in path), None)
+    if first is None or ((root or file.parent) / first).is_file():
+        return paths, False
+    return [path.replace("\\", "/") for path in paths], True
+
+
+def _classes(columns: ListColumns, lines: Sequence[Sequence[str]]) -> tuple[list[str] | None, bool]:
+    """The classes, and whether they are integers that something made floats, as pandas does."""
+    if columns.label is None:
+        return None, False
+    cells = [row[columns.label].strip() for row in lines]
+    floats = all(_WHOLE_FLOAT.fullmatch(cell) or _INTEGER.fullmatch(cell) for cell in cells)
+    whole = [_WHOLE_FLOAT.sub(r"\1", cell) for cell in cells] if floats else cells
+    return whole, whole != cells
+
+
+def _notes(file: Path, columns: ListColumns, delimiter: str, options: FormatOptions) -> list[str]:
+    """What was inferred of a list's form, if it is not the plain one."""
+    notes = []
+    if options.delimiter is None and delimiter not in {"comma", ONE_COLUMN}:
+        notes.append(f"{file}: its columns are separated by {delimiter}")
+    if not columns.header:
+        where = "" if columns.label is None else f", column {columns.label + 1} the classes"
+        notes.append(f"{file} has no header: column {columns.path + 1} holds the paths{where}")
+    elif not columns.follow_from_names:
+        classes = (
+            "no column holds classes" if columns.label is None else f"{columns.header[columns.label]!r} the classes"
+        )
+        over = f"; passed over: {', '.join(columns.passed_over)}" if columns.passed_over else ""
+        notes.append(f"{file}: column {columns.header[columns.path]!r} holds the paths, {classes}{over}")
+    return notes
+
+
+def _inferred(columns: ListColumns, delimiter: str, options: FormatOptions) -> dict[str, Any]:
+    """The options that say what the notes say."""
+    found: dict[str, Any] = {}
+    if options.delimiter is None and delimiter not in {"comma", ONE_COLUMN}:
+        found["delimiter"] = delimiter
+    if columns.header and not columns.follow_from_names:
+        found["image_column"] = columns.header[columns.path]
+        if columns.label is not None:
+            found["label_column"] = columns.header[columns.label]
+    return found
 
 
 def _plain(path: str) -> str:
@@ -70,7 +160,7 @@ def _plain(path: str) -> str:
 
 def _integer_labels(file: Path, classes: Sequence[str], role: str, options: FormatOptions) -> dict[str, int] | None:
     """Integers may be labels or names; in lexical order, 10 would come before 2."""
-    integers = all(name.isascii() and name.isdigit() for name in classes)
+    integers = all(_INTEGER.fullmatch(name) for name in classes)
     if options.label_kind not in {None, "index"} or (options.label_kind and not integers):
         raise InputError(
             f"--label-kind {options.label_kind} does not fit {file}: of a file list, only integer classes are labels (index)."
@@ -85,14 +175,15 @@ def _integer_labels(file: Path, classes: Sequence[str], role: str, options: Form
     return None
 
 
-def _root(location: str, options: FormatOptions) -> Path:
-    return options.root or Path(location).parent
+def open_list(location: str, options: FormatOptions) -> FileReader:
+    """The reader of a list's images."""
+    return FileReader(options.root or Path(location).parent)
 
 
 CSV = Format(
     "csv",
     list_csv,
-    lambda location, options: FileReader(_root(location, options)),
-    frozenset({"root", "label_kind"}),
+    open_list,
+    frozenset({"root", "label_kind", "delimiter", "image_column", "label_column"}),
     lambda location: [Path(location)],
 )

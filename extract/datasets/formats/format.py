@@ -22,7 +22,9 @@ class FormatOptions:
         part: Part of NINCO.
         subset: `46` or `64`: how many of NINCO's OOD classes.
         inside: Folder inside a tar that holds the class folders.
-        label_column: Column of a table that holds the labels.
+        label_column: Column of a table or a file list that holds the labels.
+        image_column: Column of a file list that holds the paths.
+        delimiter: What separates a file list's columns: `comma`, `semicolon`, `tab`, `pipe`, `space`, or the character.
         per_class: Images to choose of each class.
         seed: Seed of that choice.
         stamp: Names, sizes and times of the files when the dataset was added; equal means unchanged.
@@ -39,6 +41,8 @@ class FormatOptions:
     per_class: int | None = None
     seed: int | None = None
     stamp: str | None = None
+    image_column: str | None = None
+    delimiter: str | None = None
 
     @property
     def given(self) -> dict[str, Any]:

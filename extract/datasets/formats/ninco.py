@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats.file_list import read_rows
+from extract.datasets.formats.file_list import read_list
 from extract.datasets.formats.folder import check_folder
 from extract.datasets.formats.format import Format, Found
 from extract.datasets.formats.walk import sizes_below
@@ -39,7 +39,8 @@ def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
         raise InputError(f"--subset {subset} is not in NINCO: --part ood-classes has the subsets 46 and 64.")
     check_folder(root, "ninco", f"NINCO's root, with {_LISTS[part]} in it")
     file = root / _LISTS[part]
-    rows = [(path, name or "") for path, name in read_rows(file)]
+    said = read_list(file)
+    rows = list(zip(said.paths, said.classes or [""] * len(said.paths), strict=True))
     if subset == "46":
         chosen = _classes_of_the_paper(root / "NINCO_class_names.csv")
         rows = [(path, name) for path, name in rows if name in chosen]

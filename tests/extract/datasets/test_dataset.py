@@ -200,7 +200,7 @@ def test_what_the_lake_keeps_of_a_source_gives_the_source_back(options: FormatOp
 
 
 def test_every_format_is_found_by_its_name_and_takes_options_that_there_are() -> None:
-    assert sorted(formats()) == ["csv", "folder", "hf", "imagenet-val", "ninco", "parquet", "tar"]
+    assert sorted(formats()) == ["csv", "folder", "hf", "imagenet-val", "imglist", "ninco", "parquet", "tar"]
     for name, format_ in formats().items():
         assert format_.name == name
         assert format_.takes <= set(FormatOptions.__dataclass_fields__)
@@ -208,7 +208,7 @@ def test_every_format_is_found_by_its_name_and_takes_options_that_there_are() ->
 
 def test_an_option_of_another_format_is_refused_with_that_format(lake: Lake, images: Path) -> None:
     """What would be passed over in silence would be believed."""
-    with pytest.raises(InputError, match="'folder' takes no --label-column: that is for --format hf and parquet"):
+    with pytest.raises(InputError, match="'folder' takes no --label-column: that is for --format csv or hf or parquet"):
         add_dataset(lake, "val", images, role="id", options=FormatOptions(label_column="fine"))
     assert not lake.storage.exists()
 

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extract.datasets import FormatOptions, Origin, list_samples, open_reader
-from featurestore import InputError, MissingError
+from extract.datasets import (
+    FormatOptions,
+    Origin,
+    add_dataset,
+    check_unchanged,
+    list_samples,
+    open_reader,
+    read_listing,
+)
+from extract.datasets.registry import look
+from featurestore import InputError, Lake, MissingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 
 def write_list(file: Path, rows: list[tuple[str, ...]], header: str = "image_location,class") -> Path:
     """A CSV, with a small file for each row."""
+    file.parent.mkdir(exist_ok=True)
     with file.open("w", newline="", encoding="utf-8") as lines:
         lines.write(f"{header}\n")
         csv.writer(lines).writerows(rows)
@@ -54,7 +64,23 @@ def test_paths_may_be_relative_to_another_folder(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     moved = file.rename(tmp_path / "lists" / "list.csv")
     assert len(listed(moved, root=tmp_path)) == 3
-    with pytest.raises(InputError, match=r"of which 3 are not in .*lists \(first: b/two, three\.png\)"):
+    with pytest.raises(InputError, match=r"of which 3 are not in .*nowhere \(first: b/two, three\.png\)"):
+        listed(moved, root=tmp_path / "nowhere")
+
+
+def test_a_folder_above_that_holds_the_images_is_found_and_said(tmp_path: Path, lake: Lake) -> None:
+    """It is kept in the lake, so that readers and the next listing need not look for it; two such folders are a doubt."""
+    file = write_list(tmp_path / "list.csv", ROWS)
+    (tmp_path / "lists").mkdir()
+    moved = file.rename(tmp_path / "lists" / "list.csv")
+    lines: list[str] = []
+    row = add_dataset(lake, "birds", moved, role="ood", format_="csv", say=lines.append)
+    assert lines == [f"{moved}: its paths are relative to {tmp_path}, where its images are"]
+    assert row.origin.options.root == tmp_path
+    with row.reader.open("b/two, three.png") as image:
+        assert image.read() == b"b/two, three.png"
+    write_list(tmp_path / "images" / "list.csv", ROWS)
+    with pytest.raises(InputError, match=r"could be relative to .* say which with --root"):
         listed(moved)
 
 
@@ -78,10 +104,15 @@ def test_integer_classes_are_labels_only_if_that_is_said(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.png,ant\nb.png,bee\n", r"has no header: its first line names the image a\.png"),
+        ("a.png,ant,1\nb.png,bee,1\n", r"has no header: its first line names the image a\.png"),
+        ("a.png,b.png\n", r"has no header: .* With 2 columns"),
+        ("a;b,c\n1;2,3\n", "could be separated by comma or semicolon: say which with --delimiter"),
+        ("train/one,ant\ntrain/two,bee\n", "'train/one, ant', could be a header or an image"),
+        ("id,width,kind\n1,2,ant\n", "no column for the image, only id, width, kind: name it with --image-column"),
+        ("path,filename,class\na.png,b.png,x\n", r"several columns for the image \(path, filename\)"),
+        ("path,label,class_name\na.png,0,x\n", r"several columns for the class \(label, class_name\)"),
         ("image_location,class\n", "an image per line"),
         ("", "an image per line"),
-        ("image_location,class,more\na.png,ant,1\n", "one or two columns"),
         ("image_location,class\na.png,ant,1\n", r"has the line 'a\.png,ant,1', but its header has 2 columns"),
         ("image_location,class\na.png,\n", r"has the line 'a\.png,'"),
         *(
@@ -92,11 +123,72 @@ def test_integer_classes_are_labels_only_if_that_is_said(tmp_path: Path) -> None
     ],
 )
 def test_a_list_that_could_be_misread_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
-    (tmp_path / "b").mkdir()
+    (tmp_path / "b").mkdir(exist_ok=True)
     (tmp_path / "a.png").write_bytes(b"image")
     (tmp_path / "list.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message):
         listed(tmp_path / "list.csv")
+
+
+DIALECTS = {
+    "semicolons, BOM": ("\ufeffFilename;Label\nb/é.png;ant\na.png;bee\n", ["separated by semicolon"]),
+    "tabs": ("image_path\tcategory\nb/é.png\tant\na.png\tbee\n", ["separated by tab"]),
+    "pipes, class first": ("target|filepath\nant|b/é.png\nbee|a.png\n", ["separated by pipe"]),
+    "spaces": ("file_name class_id\nb/é.png ant\na.png bee\n", ["separated by space"]),
+    "quotes, spaces after commas": ('"Image Path", "y"\n"b/é.png", "ant"\n"a.png", "bee"\n', []),
+    "Windows": ("path,label\r\n.\\b\\é.png,ant\r\na.png,bee\r\n", ["Windows' separators"]),
+    "no header": ("b/é.png,ant\na.png,bee\n", ["no header: column 1 holds the paths, column 2 the classes"]),
+    "an index of pandas": (
+        ",path,label\n0,b/é.png,ant\n1,a.png,bee\n",
+        ["'path' holds the paths, 'label' the classes; passed"],
+    ),
+    "names of one's own": (
+        "picture,animal\nb/é.png,ant\na.png,bee\n",
+        ["'picture' holds the paths, 'animal' the classes"],
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_whatever_wrote_a_list_it_says_the_same(tmp_path: Path, lake: Lake, dialect: str) -> None:
+    """What was inferred is said in a line each, kept in the lake, and not said of the plain form."""
+    text, expected = DIALECTS[dialect]
+    write_list(tmp_path / "list.csv", [("b/é.png",), ("a.png",)])
+    (tmp_path / "list.csv").write_bytes(text.encode())
+    lines: list[str] = []
+    row = add_dataset(lake, "insects", tmp_path / "list.csv", role="id", format_="csv", say=lines.append)
+    listing = read_listing(lake, "insects")
+    assert list(listing.paths) == ["b/é.png", "a.png"]
+    assert list(listing.class_names) == ["ant", "bee"]
+    assert len(lines) == len(expected), lines
+    assert all(part in line for part, line in zip(expected, lines, strict=True)), lines
+    check_unchanged(row, listing)
+    assert look(row.origin, "id")[0] == listing
+
+
+def test_columns_and_delimiter_can_be_named(tmp_path: Path) -> None:
+    """Where there are several, or none with a usual name."""
+    file = write_list(tmp_path / "list.csv", [("a.png",), ("b.png",)])
+    file.write_text("path;filename;label;class_name\nx.png;a.png;1;ant, red\ny.png;b.png;0;bee\n")
+    named = listed(file, "id", delimiter=";", image_column="filename", label_column="class_name")
+    assert list(named.paths) == ["a.png", "b.png"]
+    assert named.label_of_class == {"ant, red": 0, "bee": 1}
+    with pytest.raises(
+        InputError, match=r"no column 'kind': --label-column is one of path, filename, label, class_name"
+    ):
+        listed(file, "id", delimiter="semicolon", image_column="filename", label_column="kind")
+    with pytest.raises(MissingError, match="no delimiter 'colon'"):
+        listed(file, delimiter="colon")
+
+
+def test_integers_that_pandas_made_floats_are_integers(tmp_path: Path) -> None:
+    """A column with a gap becomes 3.0; as names, 10.0 would come before 2.0. A label -1 is no index, nor a name."""
+    file = write_list(tmp_path / "list.csv", [("a.png", "2.0"), ("b.png", "10.0")], "path,label")
+    assert listed(file, "id", label_kind="index").label_of_class == {"2": 2, "10": 10}
+    with pytest.raises(InputError, match="--label-kind index"):
+        listed(file, "id")
+    with pytest.raises(InputError, match="label -1"):
+        listed(write_list(tmp_path / "none.csv", [("a.png", "-1"), ("b.png", "1")]), "id", label_kind="index")
 
 
 def test_a_missing_list_is_a_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""The folder that the paths of a list are relative to: the one that was said, the list's own, or one that holds the images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_FOLDERS_OF_IMAGES = ("images_largescale", "images_classic", "images_medical", "images", "data")
+_LEVELS = 4
+
+
+def find_root(file: Path, paths: Sequence[str], said: Path | None) -> Path:
+    """The folder that a list's paths are relative to.
+
+    If nothing is said, it is the list's own folder if that holds its first image; else the only one of the folders above,
+    and of their folders of images, that holds the first, the middle and the last.
+
+    Raises:
+        InputError: Several folders hold them.
+    """
+    if said is not None or not paths or (file.parent / paths[0]).is_file():
+        return said or file.parent
+    probes = {paths[0], paths[len(paths) // 2], paths[-1]}
+    found = [folder for folder in _near(file) if all((folder / path).is_file() for path in probes)]
+    if len(found) > 1:
+        raise InputError(
+            f"The paths in {file} could be relative to {' or '.join(map(str, found))}: say which with --root."
+        )
+    return found[0] if found else file.parent
+
+
+def _near(file: Path) -> Iterator[Path]:
+    for folder in file.absolute().parents[:_LEVELS]:
+        yield folder
+        yield from (folder / name for name in _FOLDERS_OF_IMAGES)
