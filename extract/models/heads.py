@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from timm.layers import ClassifierHead
 from torch import nn
 
 from extract.models.sources import plain_arrays
@@ -63,28 +65,48 @@ def read_head(path: Path) -> Head:
     return Head(weight, bias, bool(normalize.reshape(-1)[0]))
 
 
-def own_head(layer: Any, width: int, architecture: str) -> tuple[Tensor, Tensor]:
-    """The weight [C, D] and bias [C] of a network's classifier, as far as it is an affine map of the feature.
+def own_heads(module: Any, width: int, architecture: str) -> list[tuple[Tensor, Tensor]]:
+    """The weights [C, D] and biases [C] that may be a network's head; whether one explains the logits is for the caller to check.
 
-    A classifier of another kind than a linear layer (one with a norm before it, several that are averaged) is
-    measured: at the origin, and at each unit vector. Whether that explains the logits is for the caller to check.
+    They are those of what timm calls the classifier, and of the whole of `head` where that holds more: a batch norm before
+    the linear layer is a part of an affine map.
 
     Args:
-        layer: What timm's `get_classifier` returned.
+        module: The network.
         width: Dimensions of the feature.
         architecture: What messages call the network.
 
     Raises:
         InputError: There is no classifier, or it does not take the feature.
     """
-    if isinstance(layer, nn.Linear):
-        bias = torch.zeros_like(layer.weight[:, 0]) if layer.bias is None else layer.bias
-        return layer.weight.detach().float(), bias.detach().float()
+    classifier = module.get_classifier() if hasattr(module, "get_classifier") else None
+    found = [_affine(classifier, width, architecture)]
+    whole = getattr(module, "head", None)
+    if whole is not None and whole is not classifier:
+        with contextlib.suppress(InputError):
+            found.append(_affine(whole, width, architecture))
+    return found
+
+
+def _affine(layer: Any, width: int, architecture: str) -> tuple[Tensor, Tensor]:
+    """The weight [C, D] and bias [C] of a layer, as far as it is an affine map of the feature.
+
+    A layer of another kind than a linear one (one with a norm before it, several that are averaged) is measured: at the
+    origin, and at each unit vector.
+    """
+    known = _linear(layer)
+    if known is not None:
+        return known
     layers = list(layer) if isinstance(layer, tuple | list | nn.ModuleList) else [layer]
     if not layers or any(part is None or isinstance(part, nn.Identity) for part in layers):
         raise InputError(
             f"{architecture} has no linear head: its last layer is {type(layer).__name__}. Give one with --head FILE.npz."
         )
+    parts = [known for known in map(_linear, layers) if known is not None]
+    if len(parts) == len(layers) and sum(weight.shape[1] for weight, _ in parts) == width:
+        # The mean of several layers, each on its own stretch of the feature.
+        weights, biases = zip(*parts, strict=True)
+        return torch.cat(weights, dim=1) / len(parts), torch.stack(biases).mean(dim=0)
     try:
         return _measured(layers, width)
     except (RuntimeError, TypeError, AttributeError, IndexError) as error:
@@ -92,6 +114,18 @@ def own_head(layer: Any, width: int, architecture: str) -> tuple[Tensor, Tensor]
             f"{architecture} has no linear head: its last layer is {type(layer).__name__}, which does not take "
             f"its penultimate feature of {width} numbers ({first_line(error)})."
         ) from error
+
+
+def _linear(layer: Any) -> tuple[Tensor, Tensor] | None:
+    """The weight and bias of a linear layer, of a convolution that is one, or of timm's head around one; else None."""
+    inner = getattr(layer, "fc", None)
+    layer = inner if isinstance(layer, ClassifierHead) and inner is not None else layer
+    one_by_one = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1
+    if not isinstance(layer, nn.Linear) and not one_by_one:
+        return None
+    weight = layer.weight.detach().float().flatten(1)
+    bias = torch.zeros_like(weight[:, 0]) if layer.bias is None else layer.bias.detach().float()
+    return weight, bias
 
 
 def _measured(layers: list[Any], width: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 
 from extract.models.compiling import compiled
 from extract.models.devices import Backoff, layout_of, on_device
-from extract.models.heads import Head, own_head
+from extract.models.heads import Head, own_heads
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class LoadedModel:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
         with torch.inference_mode():
-            self._weight, self._bias = self._find_head(self._feature(noise))
-            self._check_head(noise)
+            self._weight, self._bias = self._find_head(noise)
         self._compiled = compiled(self._feature, device) if compiling else None
         self._backoff = Backoff(self._part, spec.name)
 
@@ -125,41 +124,45 @@ class LoadedModel:
         return feature.float()  # type: ignore[no-any-return]
 
     def _logits(self, feature: Tensor) -> Tensor:
+        return self._of_head(feature, self._weight, self._bias)
+
+    def _of_head(self, feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         # The head is small: in full precision, so that it can be computed again from what is stored.
         fed = torch.nn.functional.normalize(feature, dim=1) if self.spec.normalizes else feature
-        return torch.nn.functional.linear(fed, self._weight, self._bias)
+        return torch.nn.functional.linear(fed, weight, bias)
 
-    def _find_head(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """The head's weight and bias on the device; the feature of any image shows its width."""
-        name, given = self.spec.architecture, self.spec.given_head
+    def _find_head(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The head's weight and bias on the device, checked once, on noise: what the lake stores must explain the logits."""
+        feature, name, given = self._feature(noise), self.spec.architecture, self.spec.given_head
         if given:
-            weight, bias = torch.from_numpy(given.weight), torch.from_numpy(given.bias)
+            whose, found = (
+                f"The head {self.spec.head_file} has",
+                [(torch.tensor(given.weight), torch.tensor(given.bias))],
+            )
         else:
-            module: Any = self._module
-            layer = module.get_classifier() if hasattr(module, "get_classifier") else None
-            weight, bias = own_head(layer, feature.shape[-1], name)
-        if feature.ndim != 2 or feature.shape[1] != weight.shape[1]:
-            whose = f"The head {self.spec.head_file} has" if given else f"{name}'s head has"
+            whose, found = f"{name}'s head has", own_heads(self._module, feature.shape[-1], name)
+        found = [(weight.to(self._device), bias.to(self._device)) for weight, bias in found]
+        fitting = [head for head in found if feature.ndim == 2 and feature.shape[1] == head[0].shape[1]]
+        if not fitting:
             raise InputError(
-                f"{whose} the shape {list(weight.shape)}, and {name}'s feature {list(feature.shape)}: "
+                f"{whose} the shape {list(found[0][0].shape)}, and {name}'s feature {list(feature.shape)}: "
                 "expected a head [classes, width] and a feature [n, width]."
             )
-        return weight.to(self._device), bias.to(self._device)
-
-    def _check_head(self, noise: Tensor) -> None:
-        """Check once, on noise, that the head explains the network's logits: what the lake stores must do so."""
-        logits = self._logits(self._feature(noise))
-        expected = logits if self.spec.given_head else self._module(noise).float()
+        expected = self._of_head(feature, *fitting[0]) if given else self._module(noise).float()
         if not torch.isfinite(expected).all():
             raise NumericalError(
                 f"Model {self.spec.name} gives NaN or infinite logits on noise: its weights are broken."
             )
-        tolerance = _HEAD_TOLERANCE if self._amp is None else 0.1
-        close = logits.shape == expected.shape and torch.allclose(
-            logits, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
-        )
-        if not close:
+        explaining = [head for head in fitting if self._close(self._of_head(feature, *head), expected)]
+        if not explaining:
             raise InputError(
-                f"{self.spec.architecture}'s logits are not `weight @ feature + bias` of its penultimate feature, "
+                f"{name}'s logits are not `weight @ feature + bias` of its penultimate feature, "
                 "so detectors could not use its head. Take a variant with one linear head, or give one with --head."
             )
+        return explaining[0]
+
+    def _close(self, logits: Tensor, expected: Tensor) -> bool:
+        tolerance = _HEAD_TOLERANCE if self._amp is None else 0.1
+        return logits.shape == expected.shape and torch.allclose(
+            logits, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
+        )

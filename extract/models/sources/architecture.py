@@ -61,4 +61,5 @@ def check_known(name: str) -> None:
 def _overlay(weights: Weights) -> dict[str, Any]:
     """What differs from timm's own preprocessing."""
     size = weights.model_kwargs.get("img_size")
-    return {**({"input_size": (3, size, size)} if isinstance(size, int) else {}), **weights.preprocess}
+    sides = (size, size) if isinstance(size, int) else tuple(size or ())
+    return {**({"input_size": (3, *sides)} if sides else {}), **weights.preprocess}

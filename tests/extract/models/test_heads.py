@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import timm
 import torch
 from safetensors.torch import save_file
 
@@ -15,60 +14,13 @@ from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError, NumericalError
 from tests.extract.conftest import tiny_spec
+from tests.extract.networks import VIT, save_state, trained
 from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CPU = torch.device("cpu")
-TINY_VIT = {"img_size": 32, "embed_dim": 24, "depth": 1, "num_heads": 2}
-STAGES = {"depths": (1, 1), "num_heads": (1, 2), "embed_dim": 12}
-TINY = {
-    "convnextv2_atto": {"depths": (1, 1, 1, 1), "dims": (8, 8, 16, 16)},
-    "swin_tiny_patch4_window7_224": {"img_size": 56, **STAGES},
-    "swinv2_tiny_window8_256": {"img_size": 64, **STAGES},
-    "resnet18": {"layers": (1, 1, 1, 1), "channels": (8, 8, 16, 16)},
-    "mobilenetv3_small_050": {},
-    "deit3_small_patch16_224": TINY_VIT,
-    "beit_base_patch16_224": TINY_VIT,
-    "eva02_tiny_patch14_224": {**TINY_VIT, "img_size": 28},
-    "vit_base_patch16_clip_224": TINY_VIT,
-    "vit_base_patch16_siglip_224": TINY_VIT,
-    "levit_128s": {},
-    "mixer_s32_224": {},
-}
-
-
-def _saved(path: Path, architecture: str, kwargs: dict[str, Any]) -> Any:
-    """A network with weights that are not the first ones: no norm is the identity, no bias zero."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        module = timm.create_model(architecture, **kwargs).eval()
-        for parameter in module.parameters():
-            parameter.data += 0.05 * torch.randn(parameter.shape)
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, path)
-    return module
-
-
-@pytest.mark.parametrize("architecture", TINY)
-def test_the_head_explains_the_logits_of_any_architecture(tmp_path: Path, architecture: str) -> None:
-    kwargs = {**TINY[architecture], "num_classes": 5}
-    module = _saved(tmp_path / "m.safetensors", architecture, kwargs)
-    model = LoadedModel(ModelSpec("m", architecture, tmp_path / "m.safetensors", kwargs), CPU)
-    images = torch.randn(2, *model.spec.preprocessing["input_size"])
-    feature, logits = model(images)
-    scale = np.abs(logits).max()
-    with torch.inference_mode():
-        np.testing.assert_allclose(logits, module(images), atol=1e-5 * scale)
-    np.testing.assert_allclose(feature @ model.head.weight.T + model.head.bias, logits, atol=1e-5 * scale)
-
-
-def test_two_heads_on_two_tokens_are_refused(tmp_path: Path) -> None:
-    """A distilled DeiT averages two heads of two tokens: no single head explains that."""
-    name, kwargs = "deit_tiny_distilled_patch16_224", {**TINY_VIT, "num_classes": 5}
-    _saved(tmp_path / "m.safetensors", name, kwargs)
-    with pytest.raises(InputError, match=r"not `weight @ feature \+ bias`.*one linear head"):
-        LoadedModel(ModelSpec("m", name, tmp_path / "m.safetensors", kwargs), CPU)
 
 
 @pytest.fixture
@@ -104,8 +56,9 @@ def test_on_a_projecting_tower_a_head_goes_where_it_fits(
     tmp_path: Path, width: int, normalize: bool, projected: bool
 ) -> None:
     """Timm's CLIP towers end with the projection: text embeddings belong behind it, a linear probe before it."""
-    name, kwargs = "vit_base_patch16_clip_224", {**TINY_VIT, "num_classes": 7}
-    module = _saved(tmp_path / "m.safetensors", name, kwargs)
+    name, kwargs = "vit_base_patch16_clip_224", {**VIT, "num_classes": 7}
+    module = trained(name, kwargs)
+    save_state(tmp_path / "m.safetensors", module.state_dict())
     np.savez(tmp_path / "h.npz", weight=np.eye(4, width), normalize=normalize)
     spec = ModelSpec("m", name, tmp_path / "m.safetensors", kwargs, head_file=tmp_path / "h.npz")
     images = torch.randn(2, 3, 32, 32)
