@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from extract.datasets.formats import Reader
     from featurestore.lake import Lake
 
-ROLES = ("fit", "id", "ood", "val")
+ROLES = ("fit", "id", "ood", "val", "csid")
 _ALONE_IN_BENCHMARK = ("fit", "id")
 
 
@@ -40,6 +40,7 @@ class DatasetRow:
     digest: str
     format: str
     location: str
+    ood_group: str | None = None
 
     @property
     def origin(self) -> Origin:
@@ -59,6 +60,7 @@ def add_dataset(
     *,
     role: str,
     benchmark: str = "main",
+    group: str | None = None,
     format_: str | None = None,
     options: FormatOptions = NO_OPTIONS,
     replacing: bool = False,
@@ -70,8 +72,9 @@ def add_dataset(
         lake: Where to write.
         name: The dataset's name.
         location: Where the images lie: a path, a glob, or `hf:NAME@split`.
-        role: `fit`, `id`, `ood` or `val`.
+        role: `fit`, `id`, `ood`, `val`, or `csid` (in-distribution under a shift: extracted, and not judged).
         benchmark: A benchmark that it takes part in.
+        group: Group of an OOD dataset, such as `near` or `far`; None for none, or for that which the lake holds.
         format_: How the images lie; None to go by the location.
         options: What the format needs to know, and which samples to choose.
         replacing: Whether another dataset of this name may be swapped.
@@ -84,6 +87,7 @@ def add_dataset(
     check_slug("dataset", name)
     check_slug("benchmark", benchmark)
     pick("role", role, ROLES)
+    _check_group(group, role)
     origin = _absolute(Origin(format_ or _detected(str(location), say), str(location), options))
     whole, found = look(origin, role)
     for note in found.notes:
@@ -104,6 +108,7 @@ def add_dataset(
         listing.digest,
         _remembered(origin).text,
         origin.location,
+        group,
     )
     others = {other.dataset: other for other in datasets(lake)}
     existing = others.pop(name, None)
@@ -113,6 +118,14 @@ def add_dataset(
         _check_agrees(lake, row, listing, other)
     _write(lake, row, listing)
     return row
+
+
+def _check_group(group: str | None, role: str) -> None:
+    if group is None:
+        return
+    check_slug("group", group)
+    if role != "ood":
+        raise InputError(f"--group {group} is for OOD datasets: a dataset with the role {role} has none.")
 
 
 def _detected(location: str, say: Callable[[str], None]) -> str:
@@ -198,7 +211,8 @@ def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing,
         raise ConflictError(
             f"The lake holds another dataset {row.dataset!r}; what changed: {found}. Use another name, or --replace to swap it."
         )
-    return replace(row, benchmarks=tuple(sorted({*existing.benchmarks, *row.benchmarks})))
+    benchmarks = tuple(sorted({*existing.benchmarks, *row.benchmarks}))
+    return replace(row, benchmarks=benchmarks, ood_group=row.ood_group or existing.ood_group)
 
 
 def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow) -> None:

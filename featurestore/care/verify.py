@@ -187,8 +187,9 @@ def _called(part: Part) -> str:
 
 
 def _schema_problem(table: Table, schema: pa.Schema, without: str | None = None) -> str:
-    """What is wrong with a fragment's columns, or an empty text; a later version may have added some at the end."""
-    names = table.columns.names
+    """What is wrong with a fragment's columns, or an empty text; each version may have added some at the end."""
+    first = len(table.columns) - len(table.added)
+    names = table.columns.names[: max(first, len(schema))]
     if schema.names[: len(names)] != names:
         return f"it has the columns {', '.join(schema.names)} instead of {', '.join(names)}"
     wrong = [

@@ -14,8 +14,11 @@ from featurestore.lake import Lake
 def dataset_add(
     name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
     path: Annotated[str, typer.Argument(help="Where its images lie: file, folder, quoted glob, or hf:NAME@split.")],
-    role: Annotated[str, typer.Option(help="fit (fits detectors), id (ID test), ood, or val (ID, tunes).")],
+    role: Annotated[
+        str, typer.Option(help="fit (fits detectors), id (ID test), ood, val (ID, tunes), or csid (shifted ID).")
+    ],
     benchmark: Annotated[str, typer.Option(help="Benchmark that it takes part in.")] = "main",
+    group: Annotated[str | None, typer.Option(help="Group of an OOD dataset, such as near or far.")] = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -78,6 +81,7 @@ def dataset_add(
         path,
         role=role,
         benchmark=benchmark,
+        group=group,
         format_=format_,
         options=options,
         replacing=replace,

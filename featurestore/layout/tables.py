@@ -21,12 +21,14 @@ class Table:
         part_keys: Columns below the partition: parts are added to its manifest one by one (a detector's scores).
         columns: The other columns, with the types that SQL sees. A vector column is stored as a fixed-size list of
             the partition's own width and precision.
+        added: The last of these columns, which fragments of older lakes do not have: there they are null.
     """
 
     name: str
     keys: tuple[str, ...]
     columns: pa.Schema
     part_keys: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
     @property
     def path_columns(self) -> tuple[str, ...]:
@@ -55,8 +57,10 @@ def _types(written: str) -> dict[str, pa.DataType]:
     return {name: _TYPES[type_] for name, type_ in map(str.split, written.split(","))}
 
 
-def _table(name: str, keys: str, columns: str, part_keys: str = "") -> Table:
-    return Table(name, tuple(keys.split()), pa.schema(_types(columns)), tuple(part_keys.split()))
+def _table(name: str, keys: str, columns: str, part_keys: str = "", added: str = "") -> Table:
+    later = _types(added) if added else {}
+    schema = pa.schema({**_types(columns), **later})
+    return Table(name, tuple(keys.split()), schema, tuple(part_keys.split()), tuple(later))
 
 
 _RECIPE = """
@@ -81,6 +85,7 @@ TABLES = {
             "datasets",
             "dataset",
             "role text, benchmarks texts, samples integer, classes integer, digest text, format text, location text",
+            added="ood_group text",
         ),
         _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),
         _table("activations", "model dataset", "sample integer, label integer, feature vector, logits vector"),

@@ -104,6 +104,7 @@ def _scan(
         hive_partitioning=True,
         schema=None if schema is None else dict(schema),
         hive_schema=hive,
+        missing_columns="raise" if schema is None else "insert",  # added to the table since the fragment was written
         glob=False,
         storage_options=dict(options) if options else None,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
+import pyarrow as pa
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.layout.tables import TABLES
@@ -20,6 +21,7 @@ from featurestore.query import header, published
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from featurestore.layout.tables import Table
     from featurestore.query.header import Parameter, SqlFile
     from featurestore.storage import Storage
 
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parents[2] / "sql"
 """Beside the package, in a checkout and where it is installed alike; never imported, since a user may have a module `sql`, too."""
+
+
+_SQL_TYPES = {
+    pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double",
+    pa.list_(pa.string()): "varchar[]", pa.list_(pa.float64()): "double[]",
+}  # fmt: skip
 
 
 @cache
@@ -233,12 +241,21 @@ class _Builder:
         if found and self.storage:
             keys = [key for key, _ in found]
             paths = self.paths(keys) if self.paths else sql_list(glob.escape(self.storage.uri(key)) for key in keys)
-            options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = false"
-            columns = ", ".join(f'"{column}"' for column in TABLES[name].sql_schema.names)
-            scan = f"from read_parquet({paths}, {options}) select {columns}"
-            self.connection.execute(f"create view stored.{name} as {scan}")
+            self.connection.execute(f"create view stored.{name} as {_scan(TABLES[name], paths)}")
         else:
             self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
+
+
+def _scan(table: Table, paths: str) -> str:
+    """A table's rows; columns that were added to it since a fragment was written are null there."""
+    columns = ", ".join(f'"{column}"' for column in table.sql_schema.names)
+    options = f"hive_partitioning = true, hive_types_autocast = false, union_by_name = {bool(table.added)}"
+    rows = f"from read_parquet({paths}, {options})"
+    if not table.added:
+        return f"{rows} select {columns}"
+    types = {name: _SQL_TYPES[table.columns.field(name).type] for name in table.added}
+    none = ", ".join(f'null::{type_} as "{name}"' for name, type_ in types.items())
+    return f"from ({rows} union all by name select {none} where false) select {columns}"
 
 
 def sql_list(texts: Iterable[str]) -> str:

@@ -1,10 +1,11 @@
 -- title: Datasets: ordered lists of samples, with a role
 -- column dataset: The dataset's name
--- column role: fit (fits detectors), id (in-distribution test), ood, or val (in-distribution, tunes)
+-- column role: fit (fits detectors), id (in-distribution test), ood, val (in-distribution, tunes), or csid (shifted, not judged)
 -- column benchmarks: Benchmarks that it takes part in
 -- column samples: Number of samples
 -- column classes: Number of class names
 -- column digest: sha256 of the ordered paths, sizes and labels
 -- column format: How the images lie on disk
 -- column location: Where they lay when the dataset was added
+-- column ood_group: Group of an OOD dataset, such as near or far; null if none was said
 from stored.datasets

@@ -160,7 +160,9 @@ def test_a_place_of_another_format_gets_the_word_that_was_left_out(
 ) -> None:
     for name in ("a.tar", "a.csv"):
         (tmp_path / name).write_bytes(b"")
-    assert f"say --format {format_}" in fresh.refused("dataset", "add", "d", place, "--role", "ood")
+    assert f"say --format {format_}" in fresh.refused(
+        "dataset", "add", "d", place, "--role", "ood", "--format", "folder"
+    )
     assert not fresh.location.exists()
 
 

@@ -126,6 +126,15 @@ def test_a_question_gives_the_golden_answer(lake: Lake) -> None:
     assert [{name: row[name] for name in GOLDEN["question"][0]} for row in rows] == GOLDEN["question"]
 
 
+@pytest.mark.parametrize("reader", ["polars", "DuckDB"])
+@pytest.mark.parametrize("table", [table for table in TABLES.values() if table.added], ids=lambda table: table.name)
+def test_columns_that_were_added_since_are_null(lake: Lake, table: Table, reader: str) -> None:
+    """Fragments of older lakes lack them; some of a lake's fragments may have them."""
+    rows = READERS[reader](lake, table.name)
+    assert rows
+    assert {row[name] for row in rows for name in table.added} == {None}
+
+
 def test_nothing_is_wrong_with_it(lake: Lake) -> None:
     """Checksums, fingerprints, samples, numbers and heads are as they were."""
     faults: list[verify.Fault] = []

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.lineage.benchmark import read_benchmarks
 from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, formats, list_samples, read_dataset
 from extract.datasets.dataset import read_listing
 from extract.datasets.listing import Listing, changes
@@ -229,3 +230,25 @@ def test_file_names_that_are_no_text_and_links_to_nothing_are_refused(images: Pa
     Path(os.fsdecode(os.fsencode(images / "ant") + b"/\xff.png")).write_bytes(b"")
     with pytest.raises(InputError, match="is not UTF-8: rename the file"):
         list_samples(Origin("folder", str(images)), "id")
+
+
+def test_an_ood_dataset_has_a_group_that_stays_until_another_is_said(lake: Lake, images: Path) -> None:
+    """A lake from before there were groups is joined, and read beside rows that have one."""
+    add_dataset(lake, "insects", images, role="ood", group="near")
+    add_dataset(lake, "plain", images, role="ood")
+    add_dataset(lake, "insects", images, role="ood", benchmark="other")
+    assert lake.sql("select dataset, ood_group from datasets order by 1").fetchall() == [
+        ("insects", "near"),
+        ("plain", None),
+    ]
+    add_dataset(lake, "insects", images, role="ood", group="far")
+    assert read_dataset(lake, "insects").ood_group == "far"
+    with pytest.raises(InputError, match="--group near is for OOD datasets"):
+        add_dataset(lake, "val", images, role="id", group="near")
+
+
+def test_a_shifted_id_dataset_has_labels_and_takes_no_part_in_the_judging(val: Lake, images: Path) -> None:
+    add_dataset(val, "blurred", images, role="csid")
+    assert read_listing(val, "blurred").labels == read_listing(val, "val").labels
+    (benchmark,) = read_benchmarks(val)
+    assert (benchmark.id, benchmark.oods, benchmark.val) == ("val", (), None)
