@@ -93,6 +93,9 @@ def run_job(
         say(f"{name} by {_named(models)}: in the lake already")
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
+    for spec in {task.spec.name: task.spec for task in to_do}.values():
+        if spec.notes:
+            say(f"{spec.name}: {'; '.join(map(str, spec.notes))}")
     times = Times()
     with chosen as runner:
         for tasks in passes(to_do):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from extract.images.preprocessing import Preparation
     from extract.models.heads import Head
-    from extract.models.sources import WeightsSource
+    from extract.models.sources import Note, WeightsSource
 
 _OUTPUT = "timm forward_head(pre_logits=False)"
 
@@ -36,10 +36,12 @@ class ModelSpec(Weights):
     Attributes:
         recipe: Columns of the `models` table that say how the model was trained.
         head_file: A head to put on the network, in the place of its own.
+        notes: What was inferred of the model; said once before it runs, and kept in the recipe's JSON as `inferred`.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     head_file: Path | None = None
+    notes: tuple[Note, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
@@ -121,11 +123,17 @@ class ModelSpec(Weights):
 
     @property
     def recipe_columns(self) -> Mapping[str, Any]:
-        """The recipe as the `models` table has it; its JSON tells if the head is fed the feature at unit length."""
-        if not self.normalizes:
+        """The recipe as the `models` table has it; its JSON tells what was inferred, and if the head is fed the feature at unit length."""
+        known = {
+            **({"head_normalizes": True} if self.normalizes else {}),
+            **(
+                {"inferred": {note.topic: f"{note.value} ({note.origin})" for note in self.notes}} if self.notes else {}
+            ),
+        }
+        if not known:
             return self.recipe
         rest = json.loads(self.recipe.get("recipe") or "{}")
-        return {**self.recipe, "recipe": as_json({**rest, "head_normalizes": True})}
+        return {**self.recipe, "recipe": as_json({**rest, **known})}
 
     def transform(self) -> Callable[[Any], Tensor]:
         """The preprocessing as a function of a PIL image."""

@@ -63,6 +63,7 @@ def spec_from_file(
         source.name,
         facts.preprocess,
         {**facts.recipe, **(recipe or {})},
+        notes=facts.notes,
     )
 
 

@@ -23,7 +23,8 @@ with recipes as (
             finetune_steps::varchar,
             finetune_epochs::varchar,
             soup_of::varchar,
-            recipe
+            -- What was inferred of a file is no ingredient.
+            nullif(json_merge_patch(coalesce(recipe, '{}'), '{"inferred": null}')::varchar, '{}')
         ] as known
     from models
     -- An ensemble has members, and no recipe.

@@ -5,10 +5,11 @@ from extract.models.sources.augreg import named_facts
 from extract.models.sources.checkpoints import plain_arrays, read_state_dict, sha256_of
 from extract.models.sources.hub import published_facts
 from extract.models.sources.registry import source_of, source_of_file
-from extract.models.sources.source import Facts, Weights, WeightsSource
+from extract.models.sources.source import Facts, Note, Weights, WeightsSource
 
 __all__ = [
     "Facts",
+    "Note",
     "Weights",
     "WeightsSource",
     "as_json",

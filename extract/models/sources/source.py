@@ -49,6 +49,24 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that was inferred since nobody said it, for the user to see and for the lake to keep.
+
+    Attributes:
+        topic: What it is about, e.g. `weights`, `prefix`, `crop_pct`; one note per topic and model.
+        value: What was taken.
+        origin: Where that came from, and how to say otherwise where there is a way.
+    """
+
+    topic: str
+    value: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.value} ({self.origin})"
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a checkpoint file says of itself, by its name and its shapes.
 
@@ -57,12 +75,14 @@ class Facts:
         model_kwargs: Arguments of the architecture.
         preprocess: Entries of timm's preprocessing that the weights were trained with.
         recipe: Columns of the `models` table.
+        notes: What of this was inferred, and from what.
     """
 
     architecture: str = ""
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 Recognise: TypeAlias = Callable[["Path"], bool]

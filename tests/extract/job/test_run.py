@@ -15,9 +15,10 @@ from extract.datasets import add_dataset
 from extract.job.plan import Options
 from extract.job.run import run_job
 from extract.models import spec as spec_module
+from extract.models.sources import Note
 from extract.models.spec import ModelSpec
 from featurestore import ConflictError, NumericalError
-from tests.extract.conftest import quiet, read, run, save_tiny, tiny_spec
+from tests.extract.conftest import FULL, quiet, read, run, save_tiny, tiny_spec
 from tests.extract.job.conftest import expected, paths
 from tests.tiny import tiny_vit, write_images
 
@@ -54,6 +55,26 @@ def test_the_stored_head_explains_the_stored_logits_within_the_stored_precision(
     assert feature.dtype == logits.dtype == dtype
     explained = feature.astype(float) @ np.stack(head.column("weight").to_pylist()).T + head.column("bias").to_numpy()
     np.testing.assert_allclose(explained, logits, atol=tolerance)
+
+
+def test_what_was_inferred_is_said_once_before_the_first_image_and_kept(val: Lake, spec: ModelSpec) -> None:
+    """In the row's JSON, where it makes no model differ from another in its recipe."""
+    note = Note("weights", "state_dict_ema", "timm takes it, too")
+    noted = dataclasses.replace(spec, notes=(note,), recipe={"recipe": '{"seed": 1}'})
+    plain = dataclasses.replace(spec, name="plain", recipe={"recipe": '{"seed": 1}'})
+    lines: list[str] = []
+    run_job(val, [noted, plain], ["val"], FULL, lines.append)
+    assert lines[0] == "tiny: weights: state_dict_ema (timm takes it, too)"
+    assert noted.identity == plain.identity
+    held = val.sql(
+        "select recipe->>'$.inferred.weights', recipe->>'$.seed' from models where model = 'tiny'"
+    ).fetchall()
+    assert held == [("state_dict_ema (timm takes it, too)", "1")]
+    ingredients = "select distinct parts[1] from ingredients where ingredient = 'recipe'"
+    assert val.sql(ingredients).fetchall() == [('{"seed":1}',)]
+    lines.clear()
+    run_job(val, [noted], ["val"], FULL, lines.append)
+    assert not any("weights:" in line for line in lines)
 
 
 def test_the_model_s_row_carries_its_recipe(val: Lake, spec: ModelSpec) -> None:
