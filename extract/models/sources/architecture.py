@@ -13,7 +13,7 @@ from featurestore.names import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from extract.models.sources.source import Weights
 
@@ -23,12 +23,15 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True)
 
 
-def create(weights: Weights, *, pretrained: bool = False, **overrides: Any) -> nn.Module:
+def create(
+    weights: Weights, *, pretrained: bool = False, given: Mapping[str, Tensor] | None = None, **overrides: Any
+) -> nn.Module:
     """The network of weights, with timm's weights or none.
 
     Args:
         weights: What to build.
         pretrained: Whether to get timm's weights.
+        given: Arrays that timm converts and loads in the place of its own weights, all of them strictly.
         overrides: Arguments that go before those of the weights.
 
     Raises:
@@ -36,9 +39,17 @@ def create(weights: Weights, *, pretrained: bool = False, **overrides: Any) -> n
     """
     check_known(weights.architecture)
     arguments = {**weights.model_kwargs, **overrides}
+    overlay = _overlay(weights)
+    if given is not None:
+        # timm would be lenient with a head of another size than that of its own weights.
+        classes = arguments.get("num_classes", getattr(timm.get_pretrained_cfg(weights.architecture), "num_classes", 0))
+        overlay |= {"state_dict": dict(given), "source": "", "num_classes": classes, "label_offset": 0}
     try:
         return timm.create_model(  # type: ignore[no-any-return]
-            weights.architecture, pretrained=pretrained, pretrained_cfg_overlay=_overlay(weights) or None, **arguments
+            weights.architecture,
+            pretrained=pretrained or given is not None,
+            pretrained_cfg_overlay=overlay or None,
+            **arguments,
         )
     except (TypeError, AssertionError, ValueError) as error:
         raise InputError(f"timm cannot build {weights.architecture} with {as_json(arguments)}: {error}.") from error
