@@ -76,6 +76,7 @@ LARGE = {
     "analysis.report.sections",  # one section a file
     "analysis.studies",  # one study a file
     "extract.datasets.formats",  # one format a file, and what they share
+    "extract.models.sources",  # one layout of checkpoint a file, and what they share
     "featurestore.cli",  # one stage a file, and how answers are shown
 }
 """Rooms of more than nine files, and why."""
