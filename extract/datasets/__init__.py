@@ -1,6 +1,6 @@
 """Datasets: ordered lists of samples, from how images lie on disk to rows of the lake."""
 
-from extract.datasets.dataset import DatasetRow, add_dataset, check_unchanged, read_dataset, read_listing
+from extract.datasets.dataset import DatasetRow, add_dataset, check_unchanged, dataset_names, read_dataset, read_listing
 from extract.datasets.formats import FileReader, FormatOptions, Reader
 from extract.datasets.listing import Listing
 from extract.datasets.origin import Origin
@@ -15,6 +15,7 @@ __all__ = [
     "Reader",
     "add_dataset",
     "check_unchanged",
+    "dataset_names",
     "formats",
     "list_samples",
     "open_reader",

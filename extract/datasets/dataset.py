@@ -152,7 +152,12 @@ def _remembered(origin: Origin) -> Origin:
 
 def datasets(lake: Lake) -> list[DatasetRow]:
     """All datasets of a lake."""
-    return [read_dataset(lake, manifest.key["dataset"]) for manifest in lake.partitions("datasets")]
+    return [read_dataset(lake, name) for name in dataset_names(lake)]
+
+
+def dataset_names(lake: Lake) -> list[str]:
+    """The names of a lake's datasets."""
+    return [manifest.key["dataset"] for manifest in lake.partitions("datasets")]
 
 
 def read_dataset(lake: Lake, name: str) -> DatasetRow:
@@ -161,9 +166,8 @@ def read_dataset(lake: Lake, name: str) -> DatasetRow:
     Raises:
         MissingError: The lake has none of this name; the message names the nearest.
     """
-    known = [manifest.key["dataset"] for manifest in lake.partitions("datasets")]
     try:
-        pick("dataset", name, known)
+        pick("dataset", name, dataset_names(lake))
     except MissingError as error:
         raise MissingError(f"{error} Add it with `featurestore dataset add`.") from None
     (row,) = lake.read("datasets", dataset=name).to_pylist()

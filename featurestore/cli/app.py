@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from featurestore.cli.ask import ask, sql
+from featurestore.cli.benchmarks import benchmark_add
 from featurestore.cli.datasets import dataset_add, unit_tests
 from featurestore.cli.extract import extract
 from featurestore.cli.lake_commands import catalog, demo, gc, report, status, verify
@@ -33,6 +34,9 @@ app = typer.Typer(
 _dataset = typer.Typer(help="Datasets of the lake.", no_args_is_help=True)
 _dataset.command("add")(dataset_add)
 app.add_typer(_dataset, name="dataset")
+_benchmark = typer.Typer(help="Benchmarks of the lake.", no_args_is_help=True)
+_benchmark.command("add")(benchmark_add)
+app.add_typer(_benchmark, name="benchmark")
 app.command("unit-tests")(unit_tests)
 app.command(cls=optional_value("--ray"))(extract)
 app.command(cls=optional_value("--ray"))(score)

@@ -1,0 +1,43 @@
+"""`featurestore benchmark add`: a suite of datasets as it is distributed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.cli.options import LakeOption, ReplaceOption, say
+from featurestore.lake import Lake
+
+_SOME_SETS_MISSING = 3
+
+
+def benchmark_add(
+    name: Annotated[str, typer.Argument(help="Name of the benchmark in the lake.")],
+    suite: Annotated[
+        str,
+        typer.Option(
+            help="openood-v1.5-imagenet1k, openood-v1.5-imagenet200, openood-v1.5-cifar10, openood-v1.5-cifar100 or ninco-2023."
+        ),
+    ],
+    root: Annotated[Path, typer.Option(help="Folder that it was downloaded to.")],
+    replace: ReplaceOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Add a whole suite: each of its sets as a dataset, with its role and group."""
+    from extract.suites import add_suite
+
+    summary = add_suite(Lake(lake), name, suite, root, replacing=replace, say=say)
+    say(f"{name}: {len(summary.added)} sets added, {len(summary.kept)} there already, {len(summary.missing)} missing")
+    if summary.remark:
+        say(
+            f"{summary.remark}: add its train set and its test set with `featurestore dataset add … --benchmark {name}`, "
+            "--role fit and --role id."
+        )
+    if summary.missing:
+        for reason in summary.missing.values():
+            sys.stderr.write(f"Missing: {reason}\n")
+        sys.stderr.write("Complete them, and run the same command again: it adds what is missing.\n")
+        raise typer.Exit(_SOME_SETS_MISSING)
