@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import Format, Found
+from extract.datasets.formats.imagenet_wnids import index_of_wnids, wnids_in_names, wnids_note
 from extract.datasets.formats.tar_classes import folder_classes, sidecar_classes
 from extract.datasets.formats.tar_index import TarMember, index_of, read_member
 from extract.datasets.formats.walk import address, base_of, files_at, is_image
@@ -40,7 +41,7 @@ def list_tar(location: str, role: str, options: FormatOptions) -> Found:
     """List the images in order of the files and, within each, of the archive.
 
     A sample's class is what the `.cls` or `.json` member beside it says, else the first folder below the folder that
-    all images share, or below `inside`.
+    all images share, or below `inside`; or, in a flat tar, the wnid that ends its name.
 
     Raises:
         InputError: There is no tar file or no image, or classes are missing or in doubt.
@@ -62,6 +63,10 @@ def list_tar(location: str, role: str, options: FormatOptions) -> Found:
     if sidecars:
         return _with_sidecars(location, paths, sizes, sidecars)
     names = [name for name, _ in found]
+    wnids = [wnid for wnid in wnids_in_names(names) if wnid]
+    if len(wnids) == len(names) and len({name.rpartition("/")[0] for name in names}) == 1:
+        labels = None if role == "ood" else index_of_wnids(location, wnids)
+        return Found(paths, sizes, wnids, labels, [] if role == "ood" else [wnids_note(location, wnids)])
     return Found(paths, sizes, folder_classes(names, options.inside, Path(location), role))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,6 +155,37 @@ def test_another_layout_is_refused_with_the_format_that_it_needs(folder: Path) -
     (folder / "n01440764" / "ILSVRC2012_val_00000009.JPEG").write_bytes(b"")
     with pytest.raises(InputError, match="--format folder"):
         listed(folder, lines(LABELS), label_kind="index")
+
+
+NAMED = [
+    "ILSVRC2012_val_00000001_n01751748.JPEG",
+    "ILSVRC2012_val_00000002_n09193705.JPEG",
+    "ILSVRC2012_val_00000003_n01440764.JPEG",
+]
+
+
+def test_wnids_in_the_images_names_are_labels_of_imagenet_in_a_folder_and_in_a_tar(tmp_path: Path, lake: Lake) -> None:
+    """As the hub distributes the set. A part of the classes keeps ImageNet's indices, and a line says so."""
+    (tmp_path / "val").mkdir()
+    with tarfile.open(tmp_path / "val.tar", "w") as tar:
+        for name in NAMED:
+            (tmp_path / "val" / name).write_bytes(name.encode())
+            tar.add(tmp_path / "val" / name, name)
+    for name in ("val", "val.tar"):
+        lines_: list[str] = []
+        add_dataset(lake, name, tmp_path / name, role="id", benchmark=name, say=lines_.append)
+        listing = read_listing(lake, name)
+        assert list(listing.labels) == [65, 970, 0]
+        assert list(listing.class_names) == ["n01751748", "n09193705", "n01440764"]
+        assert lines_[1].endswith("hold the wnids of 3 classes; labels are ImageNet's indices of these")
+    with pytest.raises(InputError, match="hold their wnids: leave --labels out"):
+        listed(tmp_path / "val", lines(LABELS), label_kind="index")
+    (tmp_path / "val" / f"{STEMS[4]}.JPEG").write_bytes(b"")
+    with pytest.raises(InputError, match="3 images whose names end with a wnid and 1 others"):
+        list_samples(Origin("imagenet-val", str(tmp_path / "val")), "id")
+    (tmp_path / "val" / f"{STEMS[4]}.JPEG").rename(tmp_path / "val" / f"{STEMS[4]}_n00000001.JPEG")
+    with pytest.raises(InputError, match="n00000001, which is not one of ImageNet's 1,000 wnids"):
+        list_samples(Origin("imagenet-val", str(tmp_path / "val")), "id")
 
 
 def test_labels_that_change_later_are_noticed(lake: Lake, folder: Path, synsets: Path) -> None:
