@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import timm
 import torch
 from safetensors.torch import save_file
@@ -132,7 +133,7 @@ def _stored(folder: Path, spec: ModelSpec, model: LoadedModel, images: InMemory,
     count = setting.images
     listing = Listing([str(sample) for sample in range(count)], [0] * count, [0] * count, ["noise"] * count)
     task = Task(spec, row, activations_target(spec, row, options))
-    maker, times = FragmentMaker(task, model, options.dtype), Times()
+    maker, times = FragmentMaker(task, model, options.dtype, np.zeros(count, np.int64)), Times()
     numbers = range(-(-count // options.fragment_rows))
     start = time.perf_counter()
     extract_fragments(

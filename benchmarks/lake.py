@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 from analysis.detectors import detectors
 from analysis.lineage.benchmark import Benchmark
 from analysis.lineage.ingredients import (
-    accuracy_target,
     geometry_target,
     metrics_target,
     score_target,
@@ -38,6 +37,7 @@ from featurestore.layout.manifest import Fragment, Manifest, to_json
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
+from featurestore.partitions.stored_accuracy import accuracy_target
 from featurestore.partitions.writing import FragmentWriter
 
 if TYPE_CHECKING:

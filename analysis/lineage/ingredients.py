@@ -114,11 +114,6 @@ def dataset_ingredients(benchmark: Benchmark, dataset: str, activations: Mapping
     }
 
 
-def accuracy_target(model: str, dataset: str, activations: str) -> Target:
-    """The partition of a model's accuracy, from the activations of that fingerprint."""
-    return Target(TABLES["accuracy"], {"model": model, "dataset": dataset}, {"activations": activations}, {})
-
-
 def geometry_target(model: str, dataset: str, learning_set: LearningSet, activations: str) -> Target:
     """The part that holds a dataset's geometry as one fit dataset measures it.
 

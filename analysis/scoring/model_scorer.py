@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from analysis.detectors import registry
 from analysis.lineage.current_scores import current_scores
-from analysis.lineage.ingredients import accuracy_target, check_same_model, learned_by_detector, score_target
+from analysis.lineage.ingredients import check_same_model, learned_by_detector, score_target
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
-from analysis.metrics import Accuracy, accuracy, id_rank, write_metrics
+from analysis.metrics import accuracy, id_rank, write_metrics
 from analysis.rows.head import read_head
 from analysis.rows.lake_rows import Rows, in_tenth
 from analysis.scoring.blocks import compare_rows, score_rows
@@ -23,6 +23,7 @@ from analysis.statistics.statistic import FIT
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
+from featurestore.partitions.stored_accuracy import Accuracy, accuracy_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -216,11 +217,10 @@ class ModelScorer:
         target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
         if writing.find(self.lake.storage, target, replacing=True):
             return
-        total = Accuracy(0, 0, 0)
+        total = Accuracy()
         for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):
             total += accuracy(logits[label >= 0], label[label >= 0])
-        rows = pa.table({"n": [total.n], "top1": [total.top1], "top5": [total.top5]}, schema=TABLES["accuracy"].columns)
-        writing.write_part(self.lake.storage, target, rows, replacing=True)
+        writing.write_part(self.lake.storage, target, total.rows, replacing=True)
 
     def _summarise(self, wanted: Sequence[str]) -> None:
         absent = sorted(set(self.benchmark.oods) - set(wanted))

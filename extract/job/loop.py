@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from extract.images.loader import image_batches
 from extract.job.plan import batches_of, fragment_ranges
+from extract.job.predictions import Predictions
 from featurestore.partitions import derived_logits, writing
 from featurestore.partitions.encoding import as_stored, vector_array
 from featurestore.partitions.writing import FragmentWriter
@@ -79,12 +80,15 @@ class FragmentMaker:
     task: Task
     model: LoadedModel
     dtype: str
+    labels: NDArray[np.int64]
     fragments: dict[int, Fragment] = field(default_factory=dict)
     failures: dict[int, list[Failure]] = field(default_factory=dict)
+    predictions: dict[int, Predictions] = field(default_factory=dict)
     launched: tuple[list[int], Launched] | None = None
     samples: list[int] = field(default_factory=list)
     features: list[NDArray[Any]] = field(default_factory=list)
     logits: list[NDArray[Any]] = field(default_factory=list)
+    predicted: list[Predictions] = field(default_factory=list)
 
     def load_progress(self, storage: Storage) -> None:
         """Take over the fragments of an earlier job that did not end."""
@@ -107,21 +111,25 @@ class FragmentMaker:
         # Logits that are not stored are looked at all the same: whoever reads them expects numbers.
         dtype = "float32" if self.task.derives_logits else self.dtype
         stored = as_stored("logits", logits, dtype, samples)
+        self.predicted.append(Predictions.of(stored, self.labels[samples]))
         if not self.task.derives_logits:
             self.logits.append(stored)
 
-    def take_rows(self, labels: Sequence[int | None]) -> Callable[[], pa.Table]:
-        """Hand over the rows since the last call, as a function that encodes them: encoding is the writer's work."""
+    def take_rows(self, number: int) -> Callable[[], pa.Table]:
+        """Hand over the rows of a fragment, those since the last call, as a function that encodes them: encoding is the writer's work."""
         self._add(self.launched)
         self.launched = None
+        self.predictions[number] = Predictions.joined(self.predicted)
+        self.predicted = []
         samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
         self.samples, self.features, self.logits = [], [], []
         widths, dtype, derived = self.model.head.weight.shape[::-1], self.dtype, self.task.derives_logits
+        labels = self.labels[samples]
 
         def rows() -> pa.Table:
             columns = {
                 "sample": pa.array(samples),
-                "label": pa.array([labels[sample] for sample in samples], pa.int64()),
+                "label": pa.array(labels, mask=labels < 0),
                 "feature": vector_array("feature", _stacked(features, widths[0], dtype), dtype, samples),
                 "logits": derived_logits.no_logits(len(samples))
                 if derived
@@ -132,6 +140,11 @@ class FragmentMaker:
             return pa.table(list(columns.values()), schema=pa.schema(fields))
 
         return rows
+
+
+def label_array(labels: Sequence[int | None]) -> NDArray[np.int64]:
+    """Labels as int64, -1 where there is none."""
+    return np.array([-1 if label is None else label for label in labels], np.int64)
 
 
 Pending: TypeAlias = tuple[FragmentMaker, int, list[Failure], "Future[Fragment]"]
@@ -177,7 +190,7 @@ def extract_fragments(
             _take_finished(pending)
             with times.measure("write"):
                 for maker in behind:
-                    rows = maker.take_rows(listing.labels)
+                    rows = maker.take_rows(number)
                     written = writer.submit(maker.task.target, number, rows, {"failures": failures})
                     pending.append((maker, number, failures, written))
         with times.measure("write"):

@@ -14,8 +14,10 @@ import timm
 import torch
 
 from extract.datasets import check_unchanged, read_dataset, read_listing
+from extract.job.accuracy_stage import judge, judge_hits, read_predictions
 from extract.job.loop import Times
 from extract.job.plan import fragment_ranges, passes, plan
+from extract.job.predictions import Predictions
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit
 from extract.models import split_devices
@@ -26,7 +28,7 @@ from featurestore.partitions import writing
 from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from extract.job.plan import Options, Task
@@ -88,9 +90,7 @@ def run_job(
     chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
     to_do, hits = plan(lake, specs, datasets, options)
-    for name in dict.fromkeys(hit["dataset"] for hit in hits):
-        models = [hit["model"] for hit in hits if hit["dataset"] == name]
-        say(f"{name} by {_named(models)}: in the lake already")
+    _say_hits(lake, hits, say)
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
     for spec in {task.spec.name: task.spec for task in to_do}.values():
@@ -105,6 +105,17 @@ def run_job(
     failed = sum(part.rows for manifest in manifests for part in manifest.parts)
     seconds = time.monotonic() - start
     return ExtractionSummary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
+
+
+def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]) -> None:
+    """Say what the lake held, dataset by dataset, and how accurate it is."""
+    known = judge_hits(lake, hits, say)
+    for name in dict.fromkeys(hit["dataset"] for hit in hits):
+        models = [hit["model"] for hit in hits if hit["dataset"] == name]
+        shares = sorted(known[model, name] for model in models if (model, name) in known)
+        ends = dict.fromkeys(f"{share:.2%}" for share in (*shares[:1], *shares[-1:]))
+        top1 = f", top-1 {' to '.join(ends)}" if ends else ""
+        say(f"{name} by {_named(models)}: in the lake already{top1}")
 
 
 def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:
@@ -134,9 +145,20 @@ def _extract(lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner
         + (f", {failed:,} that could not be read" if failed else "")
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
+    for task in tasks:
+        judge(lake, task.target.key, task.target.fingerprint, _predictions(lake, task, written), say)
     for name, size in cut.items():
         say(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times
+
+
+def _predictions(lake: Lake, task: Task, written: Sequence[Written]) -> Predictions:
+    """All predictions of a task; of fragments that an earlier job left, they are read back with all others."""
+    of = task.spec.name
+    found = {number: seen for unit in written for number, seen in unit.predictions[of].items()}
+    if found.keys() != {number for unit in written for number in unit.fragments[of]}:
+        return read_predictions(lake, task.target.key)
+    return Predictions.joined(found[number] for number in sorted(found))
 
 
 def _cut_down(written: Sequence[Written]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import torch
 
 from extract.datasets import read_listing
 from extract.images.loader import ImageDataset, decoders
-from extract.job.loop import FragmentMaker, Times, extract_fragments
+from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model
 from extract.models import LoadedModel, choose_device
 from extract.models.sources import sha256_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from extract.datasets import DatasetRow, Listing
     from extract.job.loop import Failure
     from extract.job.plan import Options, Task
+    from extract.job.predictions import Predictions
     from extract.models import ModelSpec
     from featurestore.layout.manifest import Fragment
 
@@ -55,10 +56,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a unit wrote, by model and fragment number, where its time went, and what batches were cut down to."""
+    """What a unit wrote, by model and fragment number, where its time went, and what batches were cut down to.
+
+    Predictions are those of the fragments that it wrote itself; an earlier job may have written the others.
+    """
 
     fragments: dict[str, dict[int, Fragment]]
     failures: dict[str, dict[int, list[Failure]]]
+    predictions: dict[str, dict[int, Predictions]]
     times: Times
     device: str
     batches: dict[str, int]
@@ -81,7 +86,9 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
     start = time.monotonic()
     device = choose_device(options.device)
     listing = read_listing(lake, unit.dataset.dataset)
-    makers = [FragmentMaker(task, _loaded(task.spec, str(device), options), options.dtype) for task in unit.tasks]
+    models = [_loaded(task.spec, str(device), options) for task in unit.tasks]
+    labels = label_array(listing.labels)
+    makers = [FragmentMaker(*made, options.dtype, labels) for made in zip(unit.tasks, models, strict=True)]
     for maker in makers:
         check_labels(maker.model, unit.dataset, listing)
         maker.load_progress(lake.storage)
@@ -104,6 +111,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
     return Written(
         {maker.task.spec.name: {n: maker.fragments[n] for n in wanted} for maker in makers},
         {maker.task.spec.name: {n: maker.failures[n] for n in wanted} for maker in makers},
+        {maker.task.spec.name: maker.predictions for maker in makers},
         times,
         f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type,
         {maker.task.spec.name: maker.model.shrunk_to for maker in makers if maker.model.shrunk_to},

@@ -22,7 +22,7 @@ from featurestore import Lake
 from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from extract.job.run import ExtractionSummary
     from tests.pipeline import Commands
@@ -57,9 +57,15 @@ def tiny_spec(file: Path, name: str = "tiny", **fields: Any) -> ModelSpec:
     return ModelSpec(name, ARCHITECTURE, file, **{"model_kwargs": KWARGS, **fields})
 
 
-def run(lake: Lake, *specs: ModelSpec, datasets: Sequence[str] = ("val",), **changes: Any) -> ExtractionSummary:
-    """The job, in silence."""
-    return run_job(lake, specs, datasets, dataclasses.replace(FULL, **changes), quiet)
+def run(
+    lake: Lake,
+    *specs: ModelSpec,
+    datasets: Sequence[str] = ("val",),
+    say: Callable[[str], None] | None = None,
+    **changes: Any,
+) -> ExtractionSummary:
+    """The job, in silence if nobody listens."""
+    return run_job(lake, specs, datasets, dataclasses.replace(FULL, **changes), say or quiet)
 
 
 def read(lake: Lake, model: str = "tiny", dataset: str = "val") -> tuple[np.ndarray, ...]:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.metrics.accuracy import Accuracy, accuracy
+from analysis.metrics.accuracy import accuracy
 from featurestore.errors import InputError, NumericalError
+from featurestore.partitions.stored_accuracy import Accuracy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
