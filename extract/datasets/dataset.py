@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from extract.datasets.detection import detect_format
-from extract.datasets.formats import NO_OPTIONS, FormatOptions
+from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin
 from extract.datasets.registry import is_untouched, list_samples, look, needs_labels, open_reader, stamp
@@ -140,7 +140,7 @@ def _absolute(origin: Origin) -> Origin:
     paths: dict[str, Any] = {
         name: value.absolute() for name, value in origin.options.given.items() if isinstance(value, Path)
     }
-    here = origin.location if origin.location.startswith("hf:") else str(Path(origin.location).absolute())
+    here = origin.location if origin.location.startswith("hf:") else absolute(origin.location)
     return replace(origin, location=here, options=replace(origin.options, **paths))
 
 

@@ -2,6 +2,7 @@
 
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, FormatOptions, Found, Reader
 from extract.datasets.formats.imglist import read_imglist
+from extract.datasets.formats.shards import absolute
 from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, read_text, sizes_below
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FormatOptions",
     "Found",
     "Reader",
+    "absolute",
     "file_sizes",
     "images_below",
     "read_imglist",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import Format, Found
 from extract.datasets.formats.imagenet_wnids import index_of_wnids, wnids_in_names, wnids_note
+from extract.datasets.formats.shards import address, base_of, files_at
 from extract.datasets.formats.tar_classes import folder_classes, sidecar_classes
 from extract.datasets.formats.tar_index import TarMember, index_of, read_member
-from extract.datasets.formats.walk import address, base_of, files_at, is_image
+from extract.datasets.formats.walk import is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,11 +1,9 @@
-"""Files on this machine: which of them are images, those below a folder or at a place, their sizes, and their text."""
+"""Files on this machine: which of them are images, those below a folder, their sizes, and their text."""
 
 from __future__ import annotations
 
-import glob
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyarrow.fs import LocalFileSystem
@@ -14,6 +12,7 @@ from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _AT_ONCE = 4_096
@@ -92,43 +91,6 @@ def _size(place: str) -> int | None:
         return os.stat(place).st_size  # noqa: PTH116 # a Path would cost more than the call
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-
-
-def files_at(location: str, suffix: str) -> list[Path]:
-    """The files of a location, in order.
-
-    Args:
-        location: A file, a folder (with what lies below it), or a glob.
-        suffix: What files in a folder end with.
-
-    Raises:
-        InputError: There are none.
-    """
-    place = Path(location)
-    if place.is_file():
-        return [place]
-    if place.is_dir():
-        found = [path for path in place.rglob(f"*{suffix}") if not path.name.startswith(".")]
-    else:
-        found = list(base_of(location).glob(str(place.relative_to(base_of(location)))))
-    files = sorted(path for path in found if path.is_file())
-    if not files:
-        raise InputError(f"There is no file {location}: expected a {suffix} file, a folder of them, or a quoted glob.")
-    return files
-
-
-def base_of(location: str) -> Path:
-    """The folder that addresses of files at a location are relative to."""
-    place = Path(location)
-    if place.is_dir():
-        return place
-    magic = next((n for n, part in enumerate(place.parts) if glob.has_magic(part)), len(place.parts) - 1)
-    return Path(*place.parts[: min(magic, len(place.parts) - 1)])
-
-
-def address(file: Path, location: str) -> str:
-    """The relative address of a file."""
-    return file.relative_to(base_of(location)).as_posix()
 
 
 def version(file: Path) -> tuple[str, int, int]:

@@ -12,6 +12,7 @@ import pytest
 
 from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples, open_reader
 from extract.datasets.dataset import read_listing
+from extract.datasets.formats import parquet
 from featurestore import ConflictError, InputError, Lake
 
 if TYPE_CHECKING:
@@ -63,6 +64,73 @@ def test_rows_are_samples_with_the_library_s_labels_and_their_own_bytes(tmp_path
     assert listing.paths[4:6] == ["train-00000-of-00002.parquet#4", "train-00001-of-00002.parquet#0"]
     assert [content(tmp_path, path) for path in listing.paths] == images
     assert [content(tmp_path, path) for path in reversed(listing.paths)] == images[::-1]
+
+
+TYPES = {
+    "large": pa.large_binary(),
+    "view": pa.binary_view(),
+    "dictionary": pa.dictionary(pa.int32(), pa.binary()),
+    "struct of large": pa.struct([("bytes", pa.large_binary()), ("path", pa.large_string())]),
+    "struct of views": pa.struct([("bytes", pa.binary_view()), ("path", pa.string_view())]),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_bytes_and_labels_of_every_arrow_type_are_read(tmp_path: Path, kind: str) -> None:
+    """What pandas, polars and the hub's newer libraries write."""
+    images = [b"one", b"three", b"", b"three"]
+    type_ = TYPES[kind]
+    rows = [{"bytes": content, "path": "a.jpg"} for content in images] if pa.types.is_struct(type_) else images
+    for name, labels in {
+        "d": pa.array(list("abba")).dictionary_encode(),
+        "v": pa.array(list("abba"), pa.string_view()),
+    }.items():
+        file = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({"image": pa.array(rows, type_), "label": labels}), file)
+        listing = listed(file)
+        assert list(listing.bytes) == [3, 5, 0, 5]
+        assert list(listing.class_names) == list("abba")
+        assert [content(file, path) for path in listing.paths] == images
+
+
+def test_a_row_group_is_read_in_blocks_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow cannot read two gigabytes of nested bytes at once, and a worker's memory is bounded; in any order, and many at a time."""
+    monkeypatch.setattr(parquet, "_BYTES_AT_ONCE", 5_000)
+    asked: list[int] = []
+    monkeypatch.setattr(
+        parquet, "_rows_at_once", lambda *of, real=parquet._rows_at_once: asked.append(real(*of)) or asked[-1]
+    )
+    images = [bytes([number]) * 1_000 for number in range(50)]
+    rows = pa.array([{"bytes": content, "path": ""} for content in images], IMAGE)
+    pq.write_table(pa.table({"image": rows}), tmp_path / "a.parquet", use_dictionary=False, row_group_size=40)
+    listing = listed(tmp_path, "ood")
+    for order in (range(50), range(49, -1, -1), range(0, 50, 7), [41, 3, 44, 2]):
+        assert [content(tmp_path, listing.paths[number]) for number in order] == [images[number] for number in order]
+    assert set(asked) == {4}
+
+
+def test_whole_floats_are_integer_labels_and_rows_without_bytes_are_counted(tmp_path: Path, lake: Lake) -> None:
+    """Text would have 10.0 before 2.0."""
+    file = write(tmp_path / "f.parquet", [b"1", b"2", None], {"label": [10.0, 2.0, 2.0]})
+    lines: list[str] = []
+    add_dataset(lake, "val", file, role="id", format_="parquet", say=lines.append)
+    assert list(read_listing(lake, "val").labels) == [10, 2, 2]
+    assert lines == [
+        f"{file}: 1 of 3 rows have no bytes, and will fail",
+        f"{file}: labels are integers stored as 3.0, which are read as 3",
+    ]
+
+
+def test_shards_are_found_behind_links_and_never_in_hidden_folders(tmp_path: Path) -> None:
+    """Caches keep their files elsewhere, and leave halves of them in hidden folders; a link in a circle ends nothing."""
+    write(tmp_path / "store" / "a.parquet", [b"1"], {"label": [0]}, NAMES)
+    write(tmp_path / "data" / ".cache" / "b.parquet", [b"2"], {"label": [0]}, NAMES)
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "store")
+    (tmp_path / "data" / "linked.parquet").symlink_to(tmp_path / "store" / "a.parquet")
+    (tmp_path / "store" / "around").symlink_to(tmp_path / "data")
+    for location in (tmp_path / "data", f"{tmp_path}/data/**/*.parquet"):
+        assert list(listed(location).paths) == ["linked/a.parquet#0", "linked.parquet#0"]
+    assert content(tmp_path / "data", "linked/a.parquet#0") == b"1"
 
 
 def test_other_writers_files_have_integer_labels_or_class_names(tmp_path: Path) -> None:
