@@ -261,9 +261,11 @@ class Lake:
 
     def _derivation(self, manifest: Manifest, part: Part, columns: Sequence[str]) -> Derivation | None:
         """What adds logits to a part's blocks, if they are asked for and not stored."""
-        if "logits" not in columns or not derived_logits.are_derived(part.ingredients):
+        if "logits" not in columns or derived_logits.are_stored(part.ingredients):
             return None
         model = manifest.key["model"]
+        if derived_logits.are_absent(part.ingredients):
+            raise MissingError(f"The model {model} has no head, and so no logits: read its features alone.")
         head, rows = self.part("heads", model=model)[1], self.read("heads", model=model)
         return derived_logits.Derivation.of(part, head, rows, columns)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.algebra.class_scatter import ClassStatistics
 from analysis.rows.memo import Memo
+from analysis.statistics.statistic import with_earlier
 from featurestore.errors import InputError, MissingError, NumericalError
 
 if TYPE_CHECKING:
@@ -117,6 +118,12 @@ class Detector(Generic[Fit]):
     convention: str = NINCO
     on_request: bool = False
     version: int = 1
+
+    @property
+    def reads_head(self) -> bool:
+        """Whether it needs logits or the head, to learn or to score."""
+        learns_from = any("logits" in need.reads for need in with_earlier(self.needs))
+        return self.needs_logits or self.needs_head or learns_from
 
     @property
     def learns(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.rows.memo import Memo
 from featurestore.errors import InputError, MissingError
 from featurestore.layout import head_input
+from featurestore.partitions import derived_logits
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
@@ -49,19 +50,31 @@ class Head:
 
 
 def read_head(lake: Lake, model: str, activations: Mapping[str, Part]) -> Head | None:
-    """The head of a model; None if the lake holds none.
+    """The head of a model; None if it has none, or the lake holds none.
 
     Args:
         lake: The lake.
         model: The model.
         activations: The model's activations by dataset, whose ingredients say whether the head normalises.
     """
+    if is_headless(activations):
+        return None
     try:
         rows = lake.read("heads", model=model)
     except MissingError:
         return None
     weight, bias = (to_numpy(rows.column(name)).astype(np.float64) for name in ("weight", "bias"))
     return Head(weight, bias, normalizes(activations))
+
+
+def is_headless(activations: Mapping[str, Part]) -> bool:
+    """Whether a model with these activations, by dataset, has no head, and so no logits."""
+    return any(derived_logits.are_absent(part.ingredients) for part in activations.values())
+
+
+def tells_classes(head: Part) -> bool:
+    """Whether a stored head tells classes apart; one of zeros, or with equal rows, was noted when it was extracted."""
+    return bool(head.details.get("tells_classes", True))
 
 
 def normalizes(activations: Mapping[str, Part]) -> bool:

@@ -52,8 +52,7 @@ def score_rows(
         NumericalError: An activation is NaN or infinite.
     """
     # Without a detector to score, the samples are still wanted.
-    columns = ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
-    reads = rows.read(columns)
+    reads = rows.read(_columns(detectors))
     threads = cores()
     # One block alone has all cores for its linear algebra; many blocks share them out.
     limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
@@ -91,7 +90,7 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
         NumericalError: A score is NaN or infinite.
     """
     context = fits.context(learning_set)
-    blocks = [read() for read in rows.read(["feature", "logits"])]
+    blocks = [read() for read in rows.read(_columns(detectors))]
     at_once = max(1, context.memory // (8 * 8 * max(context.dim + context.classes, 1)))
     parts: list[Scores] = []
     for queries in _chunks(blocks, at_once):
@@ -101,6 +100,11 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
         found = {name: np.asarray(done[statistic.name]["score"]) for name, statistic in statistics.items()}
         parts.append({name: finite_scores(name, scores, len(queries)) for name, scores in found.items()})
     return {d.name: np.concatenate([np.empty(0), *(part[d.name] for part in parts)]) for d in detectors}
+
+
+def _columns(detectors: Sequence[Detector[Any]]) -> list[str]:
+    """What detectors read of the rows that they score."""
+    return ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
 
 
 def _score_block(

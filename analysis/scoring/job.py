@@ -13,7 +13,7 @@ from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.scoring.fits import Means
 from analysis.scoring.model_scorer import ModelScorer
-from featurestore.errors import MissingError
+from featurestore.errors import InputError, MissingError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def score(
             counts += scorer.run(chosen, selection.datasets)
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)
+    if not counts[:2].any() and selection.detectors and counts[2]:
+        raise InputError("Nothing was scored: the lines above say what the detectors that were asked for lack.")
     if not counts[:2].any():
         raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     made, reused, skipped = map(int, counts)

@@ -13,7 +13,7 @@ from analysis.lineage.current_scores import current_scores
 from analysis.lineage.ingredients import check_same_model, learned_by_detector, score_target
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
 from analysis.metrics import accuracy, id_rank, write_metrics
-from analysis.rows.head import read_head
+from analysis.rows.head import is_headless, read_head, tells_classes
 from analysis.rows.lake_rows import Rows, in_tenth
 from analysis.scoring.blocks import compare_rows, score_rows
 from analysis.scoring.fits import ModelFits, commit_statistics
@@ -62,7 +62,7 @@ class ModelScorer:
     def fits(self) -> ModelFits:
         """What the model's detectors learned; reads the head, which nothing needs where all scores are there."""
         lake, model = self.lake, self.model
-        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
+        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py()) or self._labelled_classes()
         head = read_head(lake, model, self.activations)
         return ModelFits(
             *(lake, self.benchmark, model, self.activations, classes, head, self.say, self.means),
@@ -72,7 +72,29 @@ class ModelScorer:
     @cached_property
     def has_head(self) -> bool:
         """Whether the lake holds a linear head of the model."""
-        return bool(self.lake.partitions("heads", model=self.model))
+        return self._has_logits and bool(self.lake.partitions("heads", model=self.model))
+
+    @cached_property
+    def _has_logits(self) -> bool:
+        return not is_headless(self.activations)
+
+    @cached_property
+    def _lacks_head(self) -> str:
+        """What the model lacks that detectors on logits or the head need; empty if it lacks nothing."""
+        if not self._has_logits:
+            return "logits or a head, and the model has none"
+        heads = self.lake.partitions("heads", model=self.model)
+        if heads and not tells_classes(heads[0].parts[0]):
+            return "a head that tells classes apart, and the weights of the model's are the same for each class"
+        return ""
+
+    def _labelled_classes(self) -> int:
+        """Classes of a model without a head: those of the benchmark's labels."""
+        benchmark, largest = self.benchmark, -1
+        for dataset in self.activations.keys() & {benchmark.fit, benchmark.val, benchmark.id}:
+            for (label,) in self.lake.batches(model=self.model, dataset=dataset, columns=("label",)):
+                largest = max(largest, int(label.max(initial=-1)))
+        return largest + 1
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
         """Score the model; return how many score partitions were made, found and not possible."""
@@ -128,6 +150,8 @@ class ModelScorer:
         return usable
 
     def _lacks(self, detector: Detector[Any]) -> str:
+        if self._lacks_head and detector.reads_head:
+            return self._lacks_head
         if detector.needs_head and not self.has_head:
             return "a linear head, and the model has none"
         for kind, learning_set in learning_sets_of(self.benchmark, detector, self.activations).items():
@@ -215,7 +239,7 @@ class ModelScorer:
     def _write_accuracy(self) -> None:
         dataset = self.benchmark.id
         target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
-        if writing.find(self.lake.storage, target, replacing=True):
+        if not self._has_logits or writing.find(self.lake.storage, target, replacing=True):
             return
         total = Accuracy()
         for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):

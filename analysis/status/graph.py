@@ -13,6 +13,7 @@ from analysis.ensembles.ensemble import is_ensemble
 from analysis.lineage.benchmark import benchmarks_of
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.ingredients import score_target, statistic_targets
+from analysis.rows.head import is_headless
 from analysis.status.ensemble_stages import ensemble_stages
 from analysis.status.stage import Stage, differing, joined, metrics_stage, stage_of
 from featurestore.machine import collector_paused
@@ -40,12 +41,21 @@ _DETECTOR_WORDS = {"detector_version": "version", "hyperparameters": "hyperparam
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model on one dataset: its stages by name, those that the dataset's role asks for."""
+    """One model on one dataset.
+
+    Attributes:
+        model: The model.
+        dataset: The dataset.
+        role: Its role.
+        stages: The stages by name, those that the role asks for.
+        impossible: Detectors that need logits or a head, of a model that has none.
+    """
 
     model: str
     dataset: str
     role: str
     stages: Mapping[str, Stage]
+    impossible: frozenset[str] = frozenset()
 
 
 def status_rows(
@@ -84,8 +94,14 @@ class _AllModels:
 
     def rows(self, model: str) -> list[Row]:
         """A model's rows; an ensemble has some only of what it was made of."""
-        stages, known = self._stages(model), self._index.datasets
-        return [Row(model, name, known[name].role, stages[name]) for name in known if name in stages]
+        stages, known, without = self._stages(model), self._index.datasets, self._impossible(model)
+        return [Row(model, name, known[name].role, stages[name], without) for name in known if name in stages]
+
+    def _impossible(self, model: str) -> frozenset[str]:
+        parts = {name: manifest.parts[0] for name, manifest in self._index.activations.get(model, {}).items()}
+        if not is_headless(parts) and model not in self._index.constant_heads:
+            return frozenset()
+        return frozenset(name for name, detector in self._detectors.items() if detector.reads_head)
 
     def _stages_of(self, model: str) -> dict[str, dict[str, Stage]]:
         index = self._index

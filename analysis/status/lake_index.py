@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.lineage.benchmark import datasets
+from analysis.rows.head import tells_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ class LakeIndex:
         fits: By model and dataset.
         scores: By benchmark and model, then by dataset.
         metrics: By benchmark and model.
+        constant_heads: Models whose head tells no class from another.
     """
 
     datasets: Mapping[str, Dataset]
@@ -35,6 +37,7 @@ class LakeIndex:
     fits: Mapping[tuple[str, str], Manifest]
     scores: Mapping[tuple[str, str], Mapping[str, Manifest]]
     metrics: Mapping[tuple[str, str], Manifest]
+    constant_heads: frozenset[str] = frozenset()
 
 
 def read_lake_index(lake: Lake) -> LakeIndex:
@@ -57,4 +60,5 @@ def read_lake_index(lake: Lake) -> LakeIndex:
         fits={(manifest.key["model"], manifest.key["dataset"]): manifest for manifest in lake.partitions("fits")},
         scores=scores,
         metrics={(of.key["benchmark"], of.key["model"]): of for of in lake.partitions("metrics")},
+        constant_heads=frozenset(of.key["model"] for of in lake.partitions("heads") if not tells_classes(of.parts[0])),
     )

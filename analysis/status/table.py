@@ -37,7 +37,10 @@ def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.T
     """
     columns = {name: [getattr(row, name) for row in rows] for name in ("model", "dataset", "role")}
     stages = {
-        stage: [_text(row.stages[stage], detectors, now) if stage in row.stages else "" for row in rows]
+        stage: [
+            _text(row.stages[stage], set(detectors) - row.impossible, now) if stage in row.stages else ""
+            for row in rows
+        ]
         for stage in STAGES
     }
     return pa.table({name: pa.array(values, pa.string()) for name, values in {**columns, **stages}.items()})
@@ -79,10 +82,11 @@ def summary(rows: Sequence[Row], detectors: Collection[str]) -> str:
     models, datasets = {row.model for row in rows}, {row.dataset for row in rows}
     states = Counter(stage.state for row in rows for stage in row.stages.values())
     scored = {name for row in rows for stage in row.stages.values() for name in stage.detectors}
-    never = len(set(detectors) - scored)
+    possible = {name for row in rows for name in set(detectors) - row.impossible}
+    never = len(possible - scored)
     text = f"{len(models):,} models x {len(datasets):,} datasets: {states['fresh']:,} stages fresh, "
     text += f"{states['stale']:,} stale, {states['missing']:,} missing"
-    text += f"; {never} of {len(detectors)} detectors never scored" if never else ""
+    text += f"; {never} of {len(possible)} detectors never scored" if never else ""
     return text + _next_step(rows)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from extract.job.class_maps import doubt
 from extract.job.predictions import Predictions
-from featurestore.partitions import writing
+from featurestore.partitions import derived_logits, snapshot, writing
 from featurestore.partitions.stored_accuracy import accuracy_target
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ def judge(
         predictions: Of all samples that could be read; without labels there is nothing to do.
         say: Is told a line, or two.
     """
-    accuracy = predictions.accuracy
+    accuracy, target = predictions.accuracy, accuracy_target(key["model"], key["dataset"], fingerprint)
     if not accuracy.n:
+        # That of a head, or of labels, which were there before goes.
+        if snapshot.latest(lake.storage, target.table, target.key):
+            writing.write_part(lake.storage, target, target.table.columns.empty_table(), replacing=True)
         return
     names = _class_names(lake, key["dataset"])
     warning = doubt(predictions, names)
-    target = accuracy_target(key["model"], key["dataset"], fingerprint)
     details = {_WARNING: warning} if warning else {}
     writing.write_part(lake.storage, target, accuracy.rows, replacing=True, details=details)
     say(f"{_pair(key)}: top-1 {accuracy.top1:.2%}, top-5 {accuracy.top5:.2%} of {accuracy.n:,} labelled samples")
@@ -59,7 +61,7 @@ def judge_hits(
     known: dict[tuple[str, str], float] = {}
     for key in hits:
         pair = key["model"], key["dataset"]
-        if key["dataset"] not in labelled:
+        if key["dataset"] not in labelled or derived_logits.are_absent(activations[pair].ingredients):
             continue
         target, stored = accuracy_target(*pair, activations[pair].fingerprint), held.get(pair)
         if stored is None or stored.fingerprint != target.fingerprint:
@@ -71,7 +73,9 @@ def judge_hits(
 
 
 def read_predictions(lake: Lake, key: Mapping[str, str]) -> Predictions:
-    """The predictions of stored activations."""
+    """The predictions of stored activations; none of a model without a head."""
+    if derived_logits.are_absent(lake.part("activations", **key)[1].ingredients):
+        return Predictions.joined([])
     blocks = lake.batches(columns=("logits", "label"), model=key["model"], dataset=key["dataset"])
     return Predictions.joined(Predictions.of(logits, label) for logits, label in blocks)
 

@@ -109,10 +109,10 @@ class FragmentMaker:
         self.samples += numbers
         self.features.append(as_stored("feature", feature, self.dtype, samples))
         # Logits that are not stored are looked at all the same: whoever reads them expects numbers.
-        dtype = "float32" if self.task.derives_logits else self.dtype
+        dtype = self.dtype if self.task.stores_logits else "float32"
         stored = as_stored("logits", logits, dtype, samples)
         self.predicted.append(Predictions.of(stored, self.labels[samples]))
-        if not self.task.derives_logits:
+        if self.task.stores_logits:
             self.logits.append(stored)
 
     def take_rows(self, number: int) -> Callable[[], pa.Table]:
@@ -123,19 +123,19 @@ class FragmentMaker:
         self.predicted = []
         samples, features, logits = np.array(self.samples, np.int64), self.features, self.logits
         self.samples, self.features, self.logits = [], [], []
-        widths, dtype, derived = self.model.head.weight.shape[::-1], self.dtype, self.task.derives_logits
+        width, classes, dtype, holds_logits = self.model.width, self.model.classes, self.dtype, self.task.stores_logits
         labels = self.labels[samples]
 
         def rows() -> pa.Table:
             columns = {
                 "sample": pa.array(samples),
                 "label": pa.array(labels, mask=labels < 0),
-                "feature": vector_array("feature", _stacked(features, widths[0], dtype), dtype, samples),
-                "logits": derived_logits.no_logits(len(samples))
-                if derived
-                else vector_array("logits", _stacked(logits, widths[1], dtype), dtype, samples),
+                "feature": vector_array("feature", _stacked(features, width, dtype), dtype, samples),
+                "logits": vector_array("logits", _stacked(logits, classes, dtype), dtype, samples)
+                if holds_logits
+                else derived_logits.no_logits(len(samples)),
             }
-            may_be_null = {"label", "logits"} if derived else {"label"}
+            may_be_null = {"label"} if holds_logits else {"label", "logits"}
             fields = [pa.field(name, column.type, nullable=name in may_be_null) for name, column in columns.items()]
             return pa.table(list(columns.values()), schema=pa.schema(fields))
 

@@ -65,9 +65,9 @@ class Task:
     target: writing.Target
 
     @property
-    def derives_logits(self) -> bool:
-        """Whether its fragments hold no logits."""
-        return derived_logits.are_derived(self.target.ingredients)
+    def stores_logits(self) -> bool:
+        """Whether its fragments hold logits."""
+        return derived_logits.are_stored(self.target.ingredients)
 
 
 def activations_target(spec: ModelSpec, dataset: DatasetRow, options: Options) -> writing.Target:
@@ -78,7 +78,9 @@ def activations_target(spec: ModelSpec, dataset: DatasetRow, options: Options) -
         "dtype": options.dtype,
         "dataset_digest": dataset.digest,
         "fragment_rows": options.fragment_rows,
-        **derived_logits.ingredients(derived=options.logits == "derived" and dataset.role == "fit"),
+        **derived_logits.ingredients(
+            derived=options.logits == "derived" and dataset.role == "fit", absent=spec.is_headless
+        ),
     }
     return writing.Target(TABLES["activations"], {"model": spec.name, "dataset": dataset.dataset}, ingredients, {})
 
@@ -107,7 +109,7 @@ def plan(
     to_do: list[Task] = []
     hits: list[Mapping[str, str]] = []
     for spec in specs:
-        for target in (model_target(spec), head_target(spec)):
+        for target in (model_target(spec), *([] if spec.is_headless else [head_target(spec)])):
             writing.find(lake.storage, target, replacing=options.replacing)
         for dataset in datasets:
             task = Task(spec, dataset, activations_target(spec, dataset, options))

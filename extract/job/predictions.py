@@ -36,9 +36,11 @@ class Predictions:
         """The predictions of a block.
 
         Args:
-            logits: Any float dtype, shape [n, C].
+            logits: Any float dtype, shape [n, C]; of a model without a head, C is 0 and nothing is predicted.
             labels: Class indices below C, shape [n]; samples of label -1 are left out.
         """
+        if not logits.shape[1]:
+            return cls.joined([])
         known = labels >= 0
         return cls(
             logits.shape[1], labels[known], np.argmax(logits[known], axis=1), accuracy_of(logits[known], labels[known])

@@ -97,9 +97,13 @@ def run_job(
         if spec.notes:
             say(f"{spec.name}: {'; '.join(map(str, spec.notes))}")
     times = Times()
+    remarks: dict[str, str] = {}
     with chosen as runner:
         for tasks in passes(to_do):
-            times += _extract(lake, tasks, options, runner, say)
+            taken, found = _extract(lake, tasks, options, runner, say)
+            for name in found.keys() - remarks.keys():
+                say(f"{name}: {found[name]}")
+            times, remarks = times + taken, remarks | found
     keys = [*(task.target.key for task in to_do), *hits]
     manifests = [manifest for key in keys for manifest in lake.partitions("failures", **key)]
     failed = sum(part.rows for manifest in manifests for part in manifest.parts)
@@ -125,8 +129,14 @@ def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runn
     return on_devices(devices) if len(devices) > 1 else nullcontext(run_here)
 
 
-def _extract(lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner, say: Callable[[str], None]) -> Times:
-    """One pass over a dataset for models that share their preprocessing, in units, then its commits."""
+def _extract(
+    lake: Lake,
+    tasks: Sequence[Task],
+    options: Options,
+    runner: Runner,
+    say: Callable[[str], None],
+) -> tuple[Times, dict[str, str]]:
+    """One pass over a dataset for models that share their preprocessing, in units, then its commits; and remarks on models."""
     start = time.monotonic()
     dataset = tasks[0].dataset
     units = _units(tasks, options, one=runner is run_here)
@@ -149,7 +159,7 @@ def _extract(lake: Lake, tasks: Sequence[Task], options: Options, runner: Runner
         judge(lake, task.target.key, task.target.fingerprint, _predictions(lake, task, written), say)
     for name, size in cut.items():
         say(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
-    return times
+    return times, {name: remark for unit in written for name, remark in unit.remarks.items()}
 
 
 def _predictions(lake: Lake, task: Task, written: Sequence[Written]) -> Predictions:

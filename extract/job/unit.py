@@ -56,7 +56,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a unit wrote, by model and fragment number, where its time went, and what batches were cut down to.
+    """What a unit wrote, by model and fragment number, where its time went, what batches were cut down to, and what is to be said.
 
     Predictions are those of the fragments that it wrote itself; an earlier job may have written the others.
     """
@@ -67,6 +67,7 @@ class Written:
     times: Times
     device: str
     batches: dict[str, int]
+    remarks: dict[str, str]
 
 
 def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
@@ -115,6 +116,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         times,
         f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type,
         {maker.task.spec.name: maker.model.shrunk_to for maker in makers if maker.model.shrunk_to},
+        {maker.task.spec.name: maker.model.remark for maker in makers if maker.model.remark},
     )
 
 
@@ -155,14 +157,14 @@ def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
 
 
 def check_labels(model: LoadedModel, dataset: DatasetRow, listing: Listing) -> None:
-    """Raise if a dataset has a label beyond a model's head.
+    """Raise if a dataset has a label beyond a model's head; a model without one has no classes of its own.
 
     Raises:
         InputError: It has.
     """
-    classes = len(model.head.bias)
+    classes = model.classes
     largest = max((label for label in listing.labels if label is not None), default=0)
-    if largest >= classes:
+    if classes and largest >= classes:
         raise InputError(
             f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {model.spec.name} has {classes} classes."
         )

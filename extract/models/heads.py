@@ -37,6 +37,11 @@ class Head:
     bias: NDArray[np.float32]
     normalize: bool = False
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it tells no class from another: all its rows are equal, as in a head of zeros."""
+        return bool((self.weight == self.weight[:1]).all())
+
 
 def read_head(path: Path) -> Head:
     """Read a head file: an `.npz` with `weight` [C, D], and if there are any `bias` [C] and `normalize` (a boolean).

@@ -28,7 +28,7 @@ class Launched:
 
     Attributes:
         feature: Penultimate features, float32 [n, width], in memory of the host.
-        logits: Logits, float32 [n, classes], the same.
+        logits: Logits, float32 [n, classes], the same; [n, 0] of a model without a head.
         done: The event after which they are there; None if they are.
     """
 
@@ -44,7 +44,7 @@ class Launched:
 
 
 class LoadedModel:
-    """A model on a device, split into its backbone and its checked linear head.
+    """A model on a device, split into its backbone and its checked linear head, if it has one.
 
     Args:
         spec: What to load.
@@ -67,7 +67,9 @@ class LoadedModel:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
         with torch.inference_mode():
-            self._weight, self._bias = self._find_head(noise)
+            feature = self._check_feature(self._feature(noise))
+            self.width: int = feature.shape[1]
+            self._head = None if spec.is_headless else self._find_head(noise, feature)
         self._compiled = compiled(self._feature, device) if compiling else None
         self._backoff = Backoff(self._part, spec.name)
 
@@ -78,7 +80,7 @@ class LoadedModel:
             images: Pixels uint8 [n, 3, height, width] as `ModelSpec.preparation` makes them, or preprocessed float32.
 
         Returns:
-            Penultimate features float32 [n, width] and logits float32 [n, classes].
+            Penultimate features float32 [n, width] and logits float32 [n, classes], [n, 0] without a head.
         """
         return self.launch(images).arrays()
 
@@ -101,9 +103,30 @@ class LoadedModel:
         return self._backoff.size if self._backoff.shrunk else None
 
     @property
-    def head(self) -> Head:
-        """The final linear layer's arrays."""
-        return Head(self._weight.cpu().numpy(), self._bias.cpu().numpy(), self.spec.normalizes)
+    def head(self) -> Head | None:
+        """The final linear layer's arrays; None of a model without."""
+        if self._head is None:
+            return None
+        weight, bias = self._head
+        return Head(weight.cpu().numpy(), bias.cpu().numpy(), self.spec.normalizes)
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the head; 0 without one."""
+        return len(self._head[1]) if self._head else 0
+
+    @property
+    def remark(self) -> str:
+        """What the user should know of the head; empty if it is as heads are."""
+        if self._head is None:
+            return "no head, so features are stored and no logits: detectors that need neither will score it"
+        if self.head and self.head.is_constant:
+            zero = "zero" if not self._head[0].any() else "the same for each class"
+            return (
+                f"the weights of its head are {zero}, so that it tells no class from another: detectors that need logits or "
+                "the head will leave it out; take trained weights, or give a head with --head"
+            )
+        return ""
 
     @property
     def params(self) -> int:
@@ -114,7 +137,7 @@ class LoadedModel:
         """Feature and logits of a part of a batch, whose parts have mostly that size."""
         ready = self._preparation.of_batch(images)
         feature = self._compiled(ready, size) if self._compiled else self._feature(ready)
-        return feature, self._logits(feature)
+        return feature, self._of_head(feature, *self._head) if self._head else feature[:, :0]
 
     def _feature(self, images: Tensor) -> Tensor:
         module: Any = self._module
@@ -123,17 +146,27 @@ class LoadedModel:
             feature = module.forward_head(tokens, pre_logits=not self.spec.feature_is_output)
         return feature.float()  # type: ignore[no-any-return]
 
-    def _logits(self, feature: Tensor) -> Tensor:
-        return self._of_head(feature, self._weight, self._bias)
-
     def _of_head(self, feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         # The head is small: in full precision, so that it can be computed again from what is stored.
         fed = torch.nn.functional.normalize(feature, dim=1) if self.spec.normalizes else feature
         return torch.nn.functional.linear(fed, weight, bias)
 
-    def _find_head(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def _check_feature(self, feature: Tensor) -> Tensor:
+        """A feature of noise, which must be a vector of finite numbers."""
+        if feature.ndim != 2:
+            raise InputError(
+                f"{self.spec.architecture}'s feature of an image is not a vector but {list(feature.shape[1:])}: pool it, "
+                "as with --model-kwargs global_pool=avg."
+            )
+        if not torch.isfinite(feature).all():
+            raise NumericalError(
+                f"Model {self.spec.name} gives NaN or infinite features on noise: its weights are broken."
+            )
+        return feature
+
+    def _find_head(self, noise: Tensor, feature: Tensor) -> tuple[Tensor, Tensor]:
         """The head's weight and bias on the device, checked once, on noise: what the lake stores must explain the logits."""
-        feature, name, given = self._feature(noise), self.spec.architecture, self.spec.given_head
+        name, given = self.spec.architecture, self.spec.given_head
         if given:
             whose, found = (
                 f"The head {self.spec.head_file} has",
@@ -142,7 +175,7 @@ class LoadedModel:
         else:
             whose, found = f"{name}'s head has", own_heads(self._module, feature.shape[-1], name)
         found = [(weight.to(self._device), bias.to(self._device)) for weight, bias in found]
-        fitting = [head for head in found if feature.ndim == 2 and feature.shape[1] == head[0].shape[1]]
+        fitting = [head for head in found if feature.shape[1] == head[0].shape[1]]
         if not fitting:
             raise InputError(
                 f"{whose} the shape {list(found[0][0].shape)}, and {name}'s feature {list(feature.shape)}: "

@@ -100,10 +100,17 @@ class ModelSpec(Weights):
         """The head of the head file."""
         return read_head(self.head_file) if self.head_file else None
 
+    @cached_property
+    def is_headless(self) -> bool:
+        """Whether the network has no head, and none is given: it has features, and no logits."""
+        return self.given_head is None and getattr(self.skeleton, "num_classes", None) == 0
+
     @property
     def normalizes(self) -> bool:
         """Whether the head is fed the feature at unit length."""
-        return self.given_head.normalize if self.given_head else self.weights_source.normalizes
+        if self.given_head:
+            return self.given_head.normalize
+        return self.weights_source.normalizes and not self.is_headless
 
     @cached_property
     def feature_is_output(self) -> bool:

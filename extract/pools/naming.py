@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def spec_from_file(
     facts = source.facts(path)
     if not architecture and not facts.architecture:
         raise InputError(f"Say which network {path} belongs to: --architecture TIMM_NAME.")
-    return ModelSpec(
+    spec = ModelSpec(
         name or suggest_slug(path.stem),
         architecture or facts.architecture,
         path,
@@ -65,6 +66,8 @@ def spec_from_file(
         {**facts.recipe, **(recipe or {})},
         notes=facts.notes,
     )
+    told = source.told(spec)
+    return replace(spec, model_kwargs={**told.model_kwargs, **spec.model_kwargs}, notes=(*spec.notes, *told.notes))
 
 
 def spec_from_name(

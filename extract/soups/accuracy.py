@@ -74,6 +74,10 @@ class Evaluation:
         labels = np.array(self.listing.labels)
         for model in models:
             check_labels(model, self.dataset, self.listing)
+            if not model.classes:
+                raise InputError(
+                    f"Model {model.spec.name} has no head, and so no accuracy that a greedy soup could go by."
+                )
         images = ImageDataset(self.dataset.reader, self.listing.paths, specs[0].preparation().of_image)
         batches = batches_of([range(len(self.listing))], self.options.batch_size)
         workers = decoders(self.options.workers, len(self.listing))

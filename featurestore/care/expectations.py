@@ -113,7 +113,7 @@ def _of_activations(lake: CurrentPartitions, manifest: Manifest, part: Part, che
     head, samples = lake.part("heads", model), lake.part("samples", dataset)
     if (
         head
-        and not derived_logits.are_derived(part.ingredients)
+        and derived_logits.are_stored(part.ingredients)
         and all(part.ingredients[name] == head.ingredients[name] for name in part.ingredients.keys() & head.ingredients)
     ):
         arrays = lake.columns(["weight", "bias"], "heads", model)

@@ -148,7 +148,7 @@ def _look(storage: Storage, file: tuple[Manifest, Part, str, Fragment]) -> Look:
             rows, schema = file_.metadata.num_rows, file_.schema_arrow
     except _UNREADABLE as error:
         return Look(None, f"it cannot be read: {first_line(error)}")
-    without = "logits" if derived_logits.are_derived(part.ingredients) else None
+    without = None if derived_logits.are_stored(part.ingredients) else "logits"
     return Look(schema, fragment.rows_problem(rows) or _schema_problem(TABLES[manifest.table], schema, without))
 
 

@@ -1,4 +1,4 @@
-"""Logits that a fragment does not hold: the head computes them from the features when they are read.
+"""Logits that a fragment does not hold: the head computes them from the features when they are read, or there is no head.
 
 Of an ImageNet fit set they take more room than the features. The partition says so among its ingredients; where it says
 nothing, logits are stored.
@@ -27,14 +27,24 @@ CHOICES = ("stored", "derived")
 _NAME, _SOURCE = "logits", "feature"
 
 
-def ingredients(*, derived: bool) -> dict[str, str]:
-    """What logits that are not stored add to the ingredients of activations."""
-    return {_NAME: "derived"} if derived else {}
+def ingredients(*, derived: bool, absent: bool = False) -> dict[str, str]:
+    """What logits that are not stored add to the ingredients of activations; absent are those of a model without a head."""
+    return {_NAME: "none"} if absent else {_NAME: "derived"} if derived else {}
 
 
 def are_derived(ingredients: Mapping[str, Any]) -> bool:
     """Whether activations of these ingredients hold no logits."""
     return ingredients.get(_NAME) == "derived"
+
+
+def are_absent(ingredients: Mapping[str, Any]) -> bool:
+    """Whether activations of these ingredients have no logits at all: their model has no head."""
+    return ingredients.get(_NAME) == "none"
+
+
+def are_stored(ingredients: Mapping[str, Any]) -> bool:
+    """Whether fragments of activations of these ingredients hold logits."""
+    return not are_derived(ingredients) and not are_absent(ingredients)
 
 
 def no_logits(rows: int) -> pa.Array:

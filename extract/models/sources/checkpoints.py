@@ -168,7 +168,7 @@ def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
         raise InputError(f"{path} is in the .npz layout of the ViT papers, which {architecture} cannot load.")
     kernel = shapes.get("head/kernel")
     classes = getattr(model, "num_classes", 0)
-    if kernel is None or kernel[-1] != classes:
+    if (0 if kernel is None else kernel[-1]) != classes:
         found = "no head" if kernel is None else f"a head of {kernel[-1]} classes"
         raise InputError(f"{path} has {found}, and the model has {classes}: give --model-kwargs num_classes=….")
     try:

@@ -29,14 +29,13 @@ _HARMLESS = re.compile(rf"(^|.*\.)({_COMPUTED}|{_PRETRAINING})$")
 _IMAGE_TOWER = "visual."
 _TRUNK = f"{_IMAGE_TOWER}trunk."
 _LISTED = 4
-_FEW = 2
 _NAMED = re.compile(r'"([^"]+)"|size mismatch for (\S+):')
 _FAULTS = (InputError, KeyError, TypeError, AttributeError, ValueError, IndexError, AssertionError)
 """What timm's conversions raise of names and shapes that they do not expect."""
 
 
-def convert(weights: Weights, state: Mapping[str, Tensor], path: Path) -> nn.Module | None:
-    """The network with weights of its authors' layout; None if timm has no conversion that makes most names fit.
+def convert(weights: Weights, state: Mapping[str, Tensor], path: Path, faults: int) -> nn.Module | None:
+    """The network with weights of its authors' layout; None if timm has no conversion that makes more names fit.
 
     timm's conversions drop what they do not know, and resize what does not fit. So the conversion runs once more on arrays
     that are filled with a number each, which shows where every one of them went.
@@ -45,6 +44,7 @@ def convert(weights: Weights, state: Mapping[str, Tensor], path: Path) -> nn.Mod
         weights: The network.
         state: Arrays of the file by name.
         path: What messages call the file.
+        faults: How many names do not fit as they are.
 
     Raises:
         InputError: An array would be resized or not be used, or some are missing.
@@ -53,7 +53,7 @@ def convert(weights: Weights, state: Mapping[str, Tensor], path: Path) -> nn.Mod
         module = _by_timm(weights, state)
     except RuntimeError as error:
         named = [found or reshaped for found, reshaped in _NAMED.findall(str(error))]
-        if not 0 < len(named) <= len(state) // _FEW:
+        if not 0 < len(named) < faults:
             return None
         raise InputError(
             f"{path} is not a checkpoint of {weights.architecture} with these --model-kwargs, after timm's conversion of its "

@@ -99,6 +99,7 @@ class WeightsSource:
         build: The network without its weights; may run on torch's meta device.
         load: The network with its weights, on the CPU.
         facts: What a file says of itself.
+        told: What a file's names say besides, once the architecture is known.
         feature: What the stored feature is; an ingredient of the fingerprint.
         normalizes: Whether the network's own head is fed the feature at unit length.
     """
@@ -108,5 +109,6 @@ class WeightsSource:
     build: Load
     load: Load
     facts: Callable[[Path], Facts] = lambda _: Facts()
+    told: Callable[[Weights], Facts] = lambda _: Facts()
     feature: str = FEATURE
     normalizes: bool = False

@@ -10,7 +10,7 @@ import torch
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
@@ -39,9 +39,14 @@ _RENAMED = (
 )
 
 
-def is_of_transformers(names: Mapping[str, object]) -> bool:
-    """Whether arrays have the names of transformers."""
-    return _prefix(names) is not None
+def timm_names(names: Iterable[str]) -> set[str]:
+    """The names that `as_timm_names` gives to arrays of these names."""
+    known = dict.fromkeys(names)
+    prefix = _prefix(known)
+    if prefix is None:
+        return set(known)
+    inner = (name.removeprefix(prefix) for name in known if not _is_pooler(name, prefix))
+    return {_renamed(_PART.sub(r"\1.qkv.\3", name)) for name in inner}
 
 
 def as_timm_names(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -58,7 +58,7 @@ def test_a_batch_that_does_not_fit_runs_in_parts_and_the_smaller_size_is_kept(
     said: list[str] = []
     options = dataclasses.replace(FULL, batch_size=8, fragment_rows=15)
     run_job(val, [tiny_spec(checkpoint, "picky")], ["val"], options, said.append)
-    assert room.asked == [2, 2, 2, 8, 4, *[2] * 7, 1]  # three looks at noise, then 15 images in batches of 8 and 7
+    assert room.asked == [2, 2, 8, 4, *[2] * 7, 1]  # two looks at noise, then 15 images in batches of 8 and 7
     assert [line for line in said if "memory" in line] == [
         "picky: batches of 8 did not fit in memory, and ran 2 images at a time"
     ]

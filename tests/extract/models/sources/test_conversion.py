@@ -167,8 +167,12 @@ def test_the_network_is_the_one_that_was_written(tmp_path: Path, name: str) -> N
     [
         ({"mask_token": torch.zeros(1, 24)}, {"img_size": 64}, "would resize pos_embed.*img_size"),
         ({"pre_logits.fc.weight": torch.zeros(24, 24)}, {}, "does not use: pre_logits.fc.weight"),
-        ({"blocks.1.norm1.weight": torch.zeros(24)}, {}, "not used, or of another shape: blocks.1.norm1.weight"),
-        ({"mask_token": torch.zeros(1, 24)}, {"num_classes": 4}, "of another shape: head.weight, head.bias"),
+        ({"blocks.1.norm1.weight": torch.zeros(24)}, {}, "unexpected: blocks.1.norm1.weight"),
+        (
+            {"mask_token": torch.zeros(1, 24)},
+            {"num_classes": 4},
+            r"unexpected: mask_token; of another shape: head.weight is \[5, 24\]",
+        ),
     ],
 )
 def test_what_timm_would_drop_or_resize_is_refused(
@@ -178,6 +182,13 @@ def test_what_timm_would_drop_or_resize_is_refused(
     state = {**trained("vit_tiny_patch16_224", VIT).state_dict(), **besides}
     with pytest.raises(InputError, match=message):
         _load(tmp_path / "m.pth", state, "vit_tiny_patch16_224", {**VIT, **kwargs})
+
+
+def test_what_is_left_after_a_conversion_has_timm_s_names(tmp_path: Path) -> None:
+    layout = LAYOUTS["Facebook's ConvNeXt"]
+    state = _written(layout, trained(layout.architecture, layout.kwargs)) | {"stages.3.1.gamma": torch.zeros(16)}
+    with pytest.raises(InputError, match=r"after timm's conversion.*not used.*: stages\.3\.blocks\.1\.gamma\."):
+        _load(tmp_path / "m.pth", state, layout.architecture, layout.kwargs)
 
 
 def test_what_no_conversion_knows_is_told_by_the_file_s_own_names(tmp_path: Path) -> None:
