@@ -39,7 +39,7 @@ PLAN = {
     "analysis.rows": "featurestore.errors featurestore.lake featurestore.layout featurestore.partitions",
     "analysis.scoring": "analysis.algebra analysis.detectors analysis.ensembles analysis.geometry analysis.lineage analysis.metrics analysis.rows analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.quantities",
     "analysis.statistics": "analysis.algebra analysis.rows featurestore.errors featurestore.machine featurestore.ray_cluster",
-    "analysis.status": "analysis.detectors analysis.ensembles analysis.lineage featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.quantities",
+    "analysis.status": "analysis.detectors analysis.ensembles analysis.lineage analysis.rows featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.quantities",
     "analysis.studies": "analysis.charts analysis.ensembles analysis.metrics featurestore.errors featurestore.lake featurestore.layout featurestore.names",
     "extract": "",
     "extract.datasets": "extract.datasets.formats featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
