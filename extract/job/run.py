@@ -16,11 +16,13 @@ import torch
 from extract.datasets import check_unchanged, read_dataset, read_listing
 from extract.job.accuracy_stage import judge, judge_hits, read_predictions
 from extract.job.loop import Times
+from extract.job.model_rows import write_model
 from extract.job.plan import fragment_ranges, passes, plan
 from extract.job.predictions import Predictions
+from extract.job.recipe_corrections import correct, settle
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit
-from extract.models import split_devices
+from extract.models import LoadedModel, split_devices
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
@@ -89,7 +91,13 @@ def run_job(
     _check_names(specs)
     chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
-    to_do, hits = plan(lake, specs, datasets, options)
+    settled = [settle(lake.storage, spec) for spec in specs]
+    specs = [each.spec for each in settled]
+    changed = {each.spec.name: each for each in settled if each.changed}
+    to_do, hits = plan(lake, specs, datasets, options, changed)
+    for each in changed.values():
+        say(correct(lake, each))
+    _write_missing_rows(lake, specs, to_do, say)
     _say_hits(lake, hits, say)
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
@@ -120,6 +128,17 @@ def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str]
         ends = dict.fromkeys(f"{share:.2%}" for share in (*shares[:1], *shares[-1:]))
         top1 = f", top-1 {' to '.join(ends)}" if ends else ""
         say(f"{name} by {_named(models)}: in the lake already{top1}")
+
+
+def _write_missing_rows(
+    lake: Lake, specs: Sequence[ModelSpec], to_do: Sequence[Task], say: Callable[[str], None]
+) -> None:
+    """Rows of models that are gone from the lake while all that was extracted is there; those that will run write theirs."""
+    running = {task.spec.name for task in to_do}
+    for spec in specs:
+        if spec.name not in running and not lake.partitions("models", model=spec.name):
+            write_model(lake.storage, LoadedModel(spec, torch.device("cpu")), replacing=False)
+            say(f"{spec.name}: its row of models was gone, and is written again")
 
 
 def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:

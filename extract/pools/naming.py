@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.models import ModelSpec
-from extract.models.sources import published_facts, source_of_file
+from extract.models.sources import Note, published_facts, source_of_file
 from extract.pools.recipe_file import TABLE_NAME, read_recipes
 from featurestore.errors import InputError
 from featurestore.names import suggest_slug
@@ -23,7 +23,6 @@ def specs_from_options(
     models: Sequence[str],
     architecture: str | None,
     model_kwargs: Sequence[str],
-    recipes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[ModelSpec]:
     """The models named on the command line: checkpoint files, or timm names.
 
@@ -31,13 +30,12 @@ def specs_from_options(
         models: Paths and names.
         architecture: timm's name for all of them; None where files or names tell.
         model_kwargs: Arguments of the architecture, as `k=v`.
-        recipes: How models were trained, by file name without its suffix.
 
     Raises:
         InputError: A file is missing, or nothing tells its architecture.
     """
     kwargs = parse_model_kwargs(model_kwargs)
-    return [_named(model, architecture or "", kwargs, recipes or {}) for model in models]
+    return [_named(model, architecture or "", kwargs) for model in models]
 
 
 def spec_from_file(
@@ -115,14 +113,16 @@ def json_or_text(text: str) -> Any:
         return text
 
 
-def _named(
-    model: str, architecture: str, kwargs: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]]
-) -> ModelSpec:
+def _named(model: str, architecture: str, kwargs: Mapping[str, Any]) -> ModelSpec:
     path = Path(model)
     if path.suffix not in SUFFIXES:
-        return spec_from_name(architecture or model, kwargs, recipes.get(model), suggest_slug(model))
+        return spec_from_name(architecture or model, kwargs, name=suggest_slug(model))
     if not path.is_file():
         raise InputError(f"There is no checkpoint {model}.")
     beside = path.parent / TABLE_NAME
-    recipe = recipes.get(path.stem) or (read_recipes(beside).get(path.stem) if beside.is_file() else None)
-    return spec_from_file(path, architecture, kwargs, recipe)
+    spec = spec_from_file(path, architecture, kwargs)
+    recipe = read_recipes(beside).of(spec) if beside.is_file() else {}
+    if not recipe:
+        return spec
+    note = Note("recipe", path.stem, f"{TABLE_NAME} beside the checkpoint")
+    return replace(spec, recipe={**spec.recipe, **recipe}, notes=(*spec.notes, note))

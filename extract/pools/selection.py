@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from extract.models import ModelSpec
+    from extract.pools.recipe_file import RecipeTable
 
 Item = TypeVar("Item")
 _LISTED = 4
@@ -67,11 +68,18 @@ def select(selection: ModelSelection, say: Callable[[str], None]) -> list[ModelS
     if not chosen:
         say(f"shard {selection.shard} of {len(everything)} models is empty")
     pooled = _pooled([item for item in chosen if isinstance(item, PoolEntry)], selection, say)
-    recipes = read_recipes(selection.recipes) if selection.recipes else {}
     named = specs_from_options(
-        [item for item in chosen if isinstance(item, str)], selection.architecture, selection.model_kwargs, recipes
+        [item for item in chosen if isinstance(item, str)], selection.architecture, selection.model_kwargs
     )
-    return [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
+    specs = [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
+    return _with_recipes(specs, read_recipes(selection.recipes), say) if selection.recipes else specs
+
+
+def _with_recipes(specs: Sequence[ModelSpec], table: RecipeTable, say: Callable[[str], None]) -> list[ModelSpec]:
+    """The models with what a table says of their training, which goes before what files and pools say."""
+    for remark in table.remarks(specs):
+        say(remark)
+    return [replace(spec, recipe={**spec.recipe, **table.of(spec)}) for spec in specs]
 
 
 def _entries(selection: ModelSelection, say: Callable[[str], None]) -> Sequence[PoolEntry]:

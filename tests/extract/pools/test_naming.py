@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extract.pools.naming import parse_model_kwargs, specs_from_options
-from extract.pools.recipe_file import read_recipes
 from featurestore import InputError
 from tests.tiny import ARCHITECTURE
 
@@ -32,20 +31,3 @@ def test_model_kwargs_are_json_or_python_or_text() -> None:
     given = ["a=False", "b=true", "c=None", "d=32", "e=avg", "f=[1, 2]"]
     expected = {"a": False, "b": True, "c": None, "d": 32, "e": "avg", "f": [1, 2]}
     assert parse_model_kwargs(given) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "are not JSON"),
-        ("[1]", "must be a JSON object"),
-        ('{"m": 1}', "must be a JSON object"),
-        ('{"m": {"wd": null}}', "wd must be a number, not None"),
-    ],
-)
-def test_a_broken_recipe_table_is_a_sentence(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "r.json").write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_recipes(tmp_path / "r.json")
-    with pytest.raises(InputError, match="Cannot read the recipes"):
-        read_recipes(tmp_path / "gone.json")

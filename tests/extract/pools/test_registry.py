@@ -87,7 +87,7 @@ def test_the_shipped_soups_table_reads_as_the_published_layout(tmp_path: Path, p
     layout = {"aug": "rand-m7-n1", "wd": 0.00408386148389339, "lr": 1.1340475902104863e-06, "epochs": 5}
     table = {"model_4": {**layout, "mix": 0.6279559421375438, "smoothing": 0.0}}
     (tmp_path / "hparam_info.json").write_text(json.dumps(table))
-    read = read_recipes(tmp_path / "hparam_info.json")["model_4"]
+    read = read_recipes(tmp_path / "hparam_info.json").recipes["model_4"]
     assert {**read, "pretraining": "clip-openai", "finetune_dataset": "in1k"} == entry.recipe
 
 
