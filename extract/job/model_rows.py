@@ -1,8 +1,10 @@
-"""What the lake keeps of a model itself: its row, and its head."""
+"""What the lake keeps of a model itself: its row, which may be corrected without extraction, and its head."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +17,14 @@ from featurestore.partitions import snapshot, writing
 from featurestore.partitions.encoding import vector_array
 
 if TYPE_CHECKING:
-    from extract.models import LoadedModel
+    from collections.abc import Mapping
+
+    from extract.models import LoadedModel, ModelSpec
+    from featurestore.lake import Lake
     from featurestore.storage import Storage
+
+_JSON = "recipe"
+_OF_THE_MODEL = ("inferred", "head_normalizes")
 
 
 def write_model(storage: Storage, model: LoadedModel, *, replacing: bool) -> None:
@@ -62,3 +70,49 @@ def _head_rows(head: Head) -> pa.Table:
             "bias": pa.array(head.bias),
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A model with all that is known of its training: what is stated now, and else what the lake holds.
+
+    Attributes:
+        spec: The model with that recipe.
+        changed: The columns whose values the lake does not hold yet, each with the value that it holds.
+    """
+
+    spec: ModelSpec
+    changed: Mapping[str, Any]
+
+
+def settle(storage: Storage, spec: ModelSpec) -> Settled:
+    """Join what is stated of a model's training with what the lake holds of it; where both speak, what is stated counts."""
+    partition = snapshot.latest(storage, TABLES["models"], {"model": spec.name})
+    part = partition.part({}) if partition else None
+    if part is None:
+        return Settled(spec, {})
+    kept = {name: value for name, value in part.ingredients.items() if name in {*RECIPE_COLUMNS, _JSON}}
+    if model_target(replace(spec, recipe=kept)).fingerprint != part.fingerprint:
+        return Settled(spec, {})
+    recipe = {**kept, **spec.recipe}
+    if _JSON in kept and _JSON in spec.recipe:
+        recipe[_JSON] = as_json({**json.loads(str(kept[_JSON])), **json.loads(spec.recipe[_JSON])})
+    changed = {name: kept.get(name) for name, value in recipe.items() if kept.get(name) != value}
+    return Settled(replace(spec, recipe=recipe), changed)
+
+
+def correct(lake: Lake, settled: Settled) -> str:
+    """Write a model's row with its recipe corrected; return a line that says what changed."""
+    spec = settled.spec
+    (row,) = lake.read("models", model=spec.name).to_pylist()
+    facts = {name: value for name, value in json.loads(row[_JSON] or "{}").items() if name in _OF_THE_MODEL}
+    rest = {**json.loads(spec.recipe.get(_JSON) or "{}"), **facts}
+    row |= {**spec.recipe, _JSON: as_json(rest) if rest else None}
+    table = pa.Table.from_pylist([row], schema=TABLES["models"].columns)
+    writing.write_part(lake.storage, model_target(spec), table, replacing=True)
+    changes = (f"{name} {_shown(held)} -> {_shown(spec.recipe[name])}" for name, held in settled.changed.items())
+    return f"{spec.name}: recipe corrected: {', '.join(changes)}"
+
+
+def _shown(value: Any) -> str:
+    return "unknown" if value is None else str(value)

@@ -16,10 +16,9 @@ import torch
 from extract.datasets import check_unchanged, read_dataset, read_listing
 from extract.job.accuracy_stage import judge, judge_hits, read_predictions
 from extract.job.loop import Times
-from extract.job.model_rows import write_model
+from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import fragment_ranges, passes, plan
 from extract.job.predictions import Predictions
-from extract.job.recipe_corrections import correct, settle
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit
 from extract.models import LoadedModel, split_devices
