@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from extract.datasets.agreement import check_same_classes
 from extract.datasets.detection import detect_format
 from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
@@ -115,7 +116,7 @@ def add_dataset(
     if existing:
         row = _joined(lake, existing, row, listing, replacing=replacing)
     for other in others.values():
-        _check_agrees(lake, row, listing, other)
+        _check_agrees(lake, row, listing, other, stated=options.labels is not None and not needs_labels(origin))
     _write(lake, row, listing)
     return row
 
@@ -219,7 +220,7 @@ def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing,
     return replace(row, benchmarks=benchmarks, ood_group=row.ood_group or existing.ood_group)
 
 
-def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow) -> None:
+def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow, *, stated: bool) -> None:
     """Within a benchmark there is one fit and one id dataset, and a class has one label."""
     shared = sorted(set(row.benchmarks) & set(other.benchmarks))
     if not shared or "ood" in {row.role, other.role}:
@@ -228,13 +229,7 @@ def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetR
         raise InputError(
             f"Benchmark {shared[0]!r} already has the {row.role} dataset {other.dataset!r}: name another one with --benchmark."
         )
-    theirs = read_listing(lake, other.dataset).label_of_class
-    for name, label in listing.label_of_class.items():
-        if theirs.get(name, label) != label:
-            raise InputError(
-                f"Class {name!r} would get label {label} here, but has label {theirs[name]} in dataset {other.dataset!r}: "
-                "classes must be the same, or give a CSV class_name,label with --labels."
-            )
+    check_same_classes(listing, read_listing(lake, other.dataset), other.dataset, stated=stated)
 
 
 def _write(lake: Lake, row: DatasetRow, listing: Listing) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats import FileReader, Format, file_sizes
-from extract.datasets.labels import label_of_class
+from extract.datasets.labels import label_classes
 from extract.datasets.listing import Listing, check_paths
 from extract.datasets.origin import option_name
 from featurestore.errors import InputError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from extract.datasets.formats import Found, Reader
     from extract.datasets.origin import Origin
 
-_FOR_ALL = frozenset({"labels", "per_class", "seed", "stamp"})
+_FOR_ALL = frozenset({"labels", "label_order", "per_class", "seed", "stamp"})
 
 
 @cache
@@ -58,10 +59,13 @@ def look(origin: Origin, role: str) -> tuple[Listing, Found]:
     except OSError as error:
         raise InputError(f"Cannot read {error.filename or origin.location}: {error.strerror or error}.") from error
     check_paths(found.paths, origin.location)
-    file = None if needs_labels(origin) else origin.options.labels
-    labels = label_of_class(found, role, file)
-    listing = Listing(found.paths, found.bytes, [labels.get(name) for name in found.class_names], found.class_names)
-    return listing, found
+    own = needs_labels(origin)  # then they are the format's, and said what the labels are
+    options = replace(origin.options, labels=None, label_kind=None) if own else origin.options
+    labels = label_classes(found, role, origin.location, options)
+    numbers = [labels.of.get(name) for name in found.class_names]
+    listing = Listing(found.paths, found.bytes, numbers, found.class_names)
+    said = replace(found, notes=[*found.notes, *labels.notes], inferred={**found.inferred, **labels.inferred})
+    return listing, said
 
 
 def open_reader(origin: Origin) -> Reader:

@@ -33,8 +33,12 @@ def dataset_add(
     label_kind: Annotated[
         str | None,
         typer.Option(
-            help="imagenet-val: what the labels are: wnid, devkit or index; csv: index, if classes are labels."
+            help="index, if classes that are integers are labels; imagenet-val: what the labels are: wnid, devkit or index."
         ),
+    ] = None,
+    label_order: Annotated[
+        str | None,
+        typer.Option(help="How classes are numbered by their names: natural (2 before 10), text, or imagenet (wnids)."),
     ] = None,
     synsets: Annotated[
         Path | None, typer.Option(help="imagenet-val: the 1,000 wnids, with devkit ids where those are used.")
@@ -64,6 +68,7 @@ def dataset_add(
     options = FormatOptions(
         labels=labels,
         label_kind=label_kind,
+        label_order=label_order,
         synsets=synsets,
         root=root,
         part=part,

@@ -1,6 +1,8 @@
 """Formats of datasets: one file for each way in which images lie."""
 
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, FormatOptions, Found, Reader
+from extract.datasets.formats.imagenet_labels import WNID
+from extract.datasets.formats.imagenet_wnids import imagenet_indices
 from extract.datasets.formats.imglist import read_imglist
 from extract.datasets.formats.shards import absolute
 from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, read_text, sizes_below
@@ -8,6 +10,7 @@ from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_bel
 __all__ = [
     "IMAGE_SUFFIXES",
     "NO_OPTIONS",
+    "WNID",
     "FileReader",
     "Format",
     "FormatOptions",
@@ -15,6 +18,7 @@ __all__ = [
     "Reader",
     "absolute",
     "file_sizes",
+    "imagenet_indices",
     "images_below",
     "read_imglist",
     "read_text",

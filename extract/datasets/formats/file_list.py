@@ -47,7 +47,7 @@ def list_csv(location: str, role: str, options: FormatOptions) -> Found:
 
     Raises:
         InputError: The list cannot be read, its columns or what separates them are in doubt, it has no classes, or an image is
-            missing; or the classes of an ID list are integers, and nothing says that they are labels.
+            missing.
     """
     file = Path(location)
     said = read_list(file, options)
@@ -63,7 +63,7 @@ def list_csv(location: str, role: str, options: FormatOptions) -> Found:
         notes = [*notes, f"{file}: its paths are relative to {root}, where its images are"]
         inferred = {**inferred, "root": root}
     sizes = sizes_below(root, said.paths, listed_in=file)
-    return Found(said.paths, sizes, classes, _integer_labels(file, classes, role, options), tuple(notes), inferred)
+    return Found(said.paths, sizes, classes, None, tuple(notes), inferred)
 
 
 def read_list(file: Path, options: FormatOptions = NO_OPTIONS) -> FileList:
@@ -156,23 +156,6 @@ def _inferred(columns: ListColumns, delimiter: str, options: FormatOptions) -> d
 def _plain(path: str) -> str:
     """A path without `.` and doubled slashes, so that each image has one name."""
     return str(PurePosixPath(path)) if "//" in path or "./" in path or path.endswith(("/", "/.")) else path
-
-
-def _integer_labels(file: Path, classes: Sequence[str], role: str, options: FormatOptions) -> dict[str, int] | None:
-    """Integers may be labels or names; in lexical order, 10 would come before 2."""
-    integers = all(_INTEGER.fullmatch(name) for name in classes)
-    if options.label_kind not in {None, "index"} or (options.label_kind and not integers):
-        raise InputError(
-            f"--label-kind {options.label_kind} does not fit {file}: of a file list, only integer classes are labels (index)."
-        )
-    if options.label_kind == "index":
-        return {name: int(name) for name in set(classes)}
-    if integers and role != "ood" and options.labels is None:
-        raise InputError(
-            f"The classes in {file} are integers: if they are the indices of the heads' classes, say --label-kind index; "
-            "else give a CSV class_name,label with --labels."
-        )
-    return None
 
 
 def open_list(location: str, options: FormatOptions) -> FileReader:

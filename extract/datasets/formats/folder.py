@@ -1,4 +1,4 @@
-"""Image folders: `LOCATION/<class>/**/<image>`, with classes in lexical order."""
+"""Image folders: `LOCATION/<class>/**/<image>`, with a class for each of the first folders."""
 
 from __future__ import annotations
 
@@ -57,5 +57,6 @@ def _class_of(path: str, folder: Path, role: str) -> str:
 FOLDER = Format(
     "folder",
     list_folder,
+    takes=frozenset({"label_kind"}),
     names=lambda location: images_below(Path(location)),
 )

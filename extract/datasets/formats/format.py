@@ -16,7 +16,8 @@ class FormatOptions:
 
     Attributes:
         labels: CSV file `class_name,label`; for `imagenet-val`, the file with the images' labels.
-        label_kind: What integers or names in a list mean: `wnid`, `devkit` or `index`.
+        label_kind: What integers or names that stand for classes mean: `wnid`, `devkit` or `index`.
+        label_order: How classes are numbered by their names: `natural`, `text` or `imagenet`.
         synsets: File with the 1,000 wnids of ImageNet, with their devkit ids where those are used.
         root: Folder that a file list's paths are relative to.
         part: Part of NINCO.
@@ -43,6 +44,7 @@ class FormatOptions:
     stamp: str | None = None
     image_column: str | None = None
     delimiter: str | None = None
+    label_order: str | None = None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class Found:
         paths: Address of each image inside the dataset.
         bytes: Sizes.
         class_names: Each image's class.
-        label_of_class: Labels that the source itself gives; None if they follow from the lexical order of the classes.
+        label_of_class: Labels that the source itself gives beside names; None if they follow from the names of the classes.
         notes: What was inferred or passed over, with where it came from: a line each, for the user.
         inferred: Options that were inferred and not said; the lake keeps them, so that listing again infers nothing else.
     """

@@ -94,6 +94,6 @@ HUB = Format(
     "hf",
     list_hub,
     lambda location, _: HubReader(location),
-    frozenset({"label_column"}),
+    frozenset({"label_column", "label_kind"}),
     lambda location: [Path(entry["filename"]) for entry in _load(location).cache_files],
 )

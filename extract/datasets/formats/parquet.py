@@ -211,6 +211,6 @@ PARQUET = Format(
     "parquet",
     list_parquet,
     lambda location, _: ParquetReader(location),
-    frozenset({"label_column"}),
+    frozenset({"label_column", "label_kind"}),
     lambda location: files_at(location, _SUFFIX),
 )

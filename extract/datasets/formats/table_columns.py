@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import InputError
 
@@ -29,26 +30,41 @@ class TableColumns:
     names: tuple[str, ...] | None
 
     def classes_of(
-        self, location: str, labels: Sequence[str | int | None], role: str, unlabelled: str
+        self, location: str, labels: Sequence[Any], role: str, unlabelled: str
     ) -> tuple[list[str], dict[str, int] | None]:
-        """The class of each image, and the label of each class where labels are integers; names follow lexical order.
+        """The class of each image, and the label of each class where the schema names what integers stand for.
+
+        Integers without names are class names, too: what they mean is not said. A name that stands for several integers, as
+        ImageNet's `crane` does, is followed by its own.
 
         Raises:
-            InputError: An ID dataset lacks labels, or one is negative.
+            InputError: An ID dataset lacks labels, or one is negative, a fraction, or without a name.
         """
-        if role != "ood" and any(label is None or label == -1 for label in labels):
+        if role != "ood" and any(label is None or label == -1 or label != label for label in labels):  # noqa: PLR0124 # not a number
             raise InputError(
                 f"{location} has images without a label: an ID dataset needs one for each (--label-column)."
             )
-        classes = [self._class_of(label) for label in labels] if self.label else [unlabelled] * len(labels)
-        if not all(isinstance(label, int) for label in labels):
-            return classes, None
-        return classes, {self._class_of(label): int(label) for label in set(labels) if isinstance(label, int)}
+        if role != "ood" and (fraction := next((label for label in labels if isinstance(label, float)), None)):
+            raise InputError(
+                f"{location} has the label {fraction}, a fraction: choose another column with --label-column."
+            )
+        if self.label is None:
+            return [unlabelled] * len(labels), None
+        if self.names is None or not all(isinstance(label, int) for label in labels):
+            return list(map(str, labels)), None
+        name_of = self._name_of(location, set(labels), role)
+        return [name_of[label] for label in labels], {name: label for label, name in sorted(name_of.items())}
 
-    def _class_of(self, label: str | int | None) -> str:
-        if self.names is None or not isinstance(label, int) or not 0 <= label < len(self.names):
-            return str(label)
-        return self.names[label]
+    def _name_of(self, location: str, labels: set[int], role: str) -> dict[int, str]:
+        names = dict(enumerate(self.names or ()))
+        strangers = sorted(labels - names.keys())
+        if strangers and role != "ood":
+            raise InputError(
+                f"{location} has the label {strangers[0]}, but names only the classes 0 to {len(names) - 1}."
+            )
+        counts = Counter(names.values())
+        unique = {label: f"{name} ({label})" if counts[name] > 1 else name for label, name in names.items()}
+        return {label: unique.get(label, str(label)) for label in labels}
 
 
 def choose_image(location: str, candidates: Sequence[str]) -> str:

@@ -80,13 +80,21 @@ def _with_sidecars(
             f"{len(missing):,} of {len(paths):,} images in {location} have no class in a .cls or .json member beside them "
             f"(first: {missing[0]}): either all have one, or none."
         )
+    names = [sidecars[path][0] for path in paths]
+    if all(label is None or _is_number(name, label) for name, label in sidecars.values()):
+        return Found(paths, sizes, names)  # bare names, or bare integers
     labels = {name: label for name, label in sidecars.values() if label is not None}
-    for name, label in sidecars.values():
-        if labels and labels.get(name) != label:
+    for path, (name, label) in sidecars.items():
+        if label is None or labels[name] != label:
             raise InputError(
-                f"{location} gives class {name!r} the labels {labels.get(name)} and {label}: it must be one."
+                f"{location} gives class {name!r} of {path} the label {label}, but others a label, or this class {labels.get(name)}: "
+                "each class must have one."
             )
-    return Found(paths, sizes, [sidecars[path][0] for path in paths], labels or None)
+    return Found(paths, sizes, names, labels)
+
+
+def _is_number(name: str, label: int) -> bool:
+    return name.removeprefix("-").isdecimal() and int(name) == label
 
 
 def _inside(members: Mapping[str, TarMember], folder: str | None) -> Mapping[str, TarMember]:
@@ -107,6 +115,6 @@ TAR = Format(
     "tar",
     list_tar,
     lambda location, _: TarReader(location),
-    frozenset({"inside"}),
+    frozenset({"inside", "label_kind"}),
     lambda location: files_at(location, _SUFFIX),
 )

@@ -97,7 +97,7 @@ def test_integer_classes_are_labels_only_if_that_is_said(tmp_path: Path) -> None
     with pytest.raises(InputError, match="--label-kind index"):
         listed(file, "id")
     assert listed(file, "id", label_kind="index").label_of_class == {"2": 2, "10": 10}
-    with pytest.raises(InputError, match="only integer classes are labels"):
+    with pytest.raises(InputError, match="only integers are labels"):
         listed(write_list(tmp_path / "names.csv", ROWS), "id", label_kind="index")
 
 

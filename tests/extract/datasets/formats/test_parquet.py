@@ -135,12 +135,26 @@ def test_shards_are_found_behind_links_and_never_in_hidden_folders(tmp_path: Pat
 
 def test_other_writers_files_have_integer_labels_or_class_names(tmp_path: Path) -> None:
     numbers = write(tmp_path / "n.parquet", [b"", b"", b""], {"label": [10, 2, 10]}, image="img")
-    assert listed(numbers).label_of_class == {"10": 10, "2": 2}
+    assert listed(numbers, label_kind="index").label_of_class == {"10": 10, "2": 2}
     names = write(tmp_path / "t.parquet", [b"", b""], {"class": ["wasp", "ant"]})
     assert listed(names).label_of_class == {"ant": 0, "wasp": 1}
     pq.write_table(pa.table({"jpg": [b"abc"], "cls": [3]}), tmp_path / "b.parquet")
-    assert list(listed(tmp_path / "b.parquet").labels) == [3]
+    assert list(listed(tmp_path / "b.parquet", label_kind="index").labels) == [3]
     assert content(tmp_path / "b.parquet", "b.parquet#0") == b"abc"
+
+
+def test_names_that_stand_for_several_integers_are_told_apart(tmp_path: Path) -> None:
+    """ImageNet has two cranes."""
+    file = write(tmp_path / "a.parquet", [b"1", b"2", b"3"], {"label": [0, 2, 1]}, ["crane", "ant", "crane"])
+    assert listed(file).label_of_class == {"crane (0)": 0, "crane (2)": 2, "ant": 1}
+
+
+def test_integers_beyond_the_names_and_fractions_are_no_labels(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", [b"1", b"2"], {"label": [0, 7], "score": [0.5, 1.25]}, ["ant", "bee"])
+    with pytest.raises(InputError, match="has the label 7, but names only the classes 0 to 1"):
+        listed(file, label_column="label")
+    with pytest.raises(InputError, match=r"has the label 0\.5, a fraction"):
+        listed(file, label_column="score")
 
 
 def test_one_of_several_label_columns_must_be_chosen(tmp_path: Path) -> None:
