@@ -113,7 +113,8 @@ def test_whole_floats_are_integer_labels_and_rows_without_bytes_are_counted(tmp_
     """Text would have 10.0 before 2.0."""
     file = write(tmp_path / "f.parquet", [b"1", b"2", None], {"label": [10.0, 2.0, 2.0]})
     lines: list[str] = []
-    add_dataset(lake, "val", file, role="id", format_="parquet", say=lines.append)
+    options = FormatOptions(label_kind="index")
+    add_dataset(lake, "val", file, role="id", format_="parquet", options=options, say=lines.append)
     assert list(read_listing(lake, "val").labels) == [10, 2, 2]
     assert lines == [
         f"{file}: 1 of 3 rows have no bytes, and will fail",
