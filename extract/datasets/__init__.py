@@ -3,7 +3,7 @@
 from extract.datasets.dataset import DatasetRow, add_dataset, check_unchanged, dataset_names, read_dataset, read_listing
 from extract.datasets.formats import FileReader, FormatOptions, Reader
 from extract.datasets.listing import Listing
-from extract.datasets.origin import Origin
+from extract.datasets.origin import Origin, place
 from extract.datasets.registry import formats, list_samples, open_reader
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "formats",
     "list_samples",
     "open_reader",
+    "place",
     "read_dataset",
     "read_listing",
 ]

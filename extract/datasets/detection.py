@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats import read_imglist
+from extract.datasets.buckets import is_url
+from extract.datasets.formats import read_imglist, read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def detect_format(location: str) -> tuple[str, str | None]:
     place = Path(location)
     if place.is_dir():
         return next(((name, why) for name, (holds, why) in _FOLDERS.items() if holds(place)), (_PLAIN, None))
+    if is_url(location) and place.suffix.lower() in _LISTS:
+        return "imglist", "its suffix"
     if place.suffix.lower() in _LISTS and place.is_file():
         return ("imglist", "its lines `path label`") if _is_imglist(place) else ("csv", "its suffix")
     found = _OF_SUFFIX.get(place.suffix.lower())
@@ -31,7 +34,7 @@ def detect_format(location: str) -> tuple[str, str | None]:
 
 def _is_imglist(file: Path) -> bool:
     try:
-        return bool(read_imglist(file))
+        return bool(read_imglist(file.name, read_text(file, "list")).paths)
     except InputError:
         return False
 

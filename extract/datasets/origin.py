@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+def place(text: str) -> Path | str:
+    """A folder here as a path, and a URL as it is, of which a path would lose a slash."""
+    return text if "://" in text else Path(text)
+
+
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "labels": Path, "synsets": Path, "root": Path, "per_class": int, "seed": int,
+    "labels": Path, "synsets": Path, "root": place, "per_class": int, "seed": int,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from extract.datasets.buckets import bucket_format, is_url
 from extract.datasets.formats import FileReader, Format, file_sizes
 from extract.datasets.labels import label_classes
 from extract.datasets.listing import Listing, check_paths
@@ -117,4 +118,6 @@ def _check_options(origin: Origin) -> None:
 
 
 def _format(origin: Origin) -> Format:
-    return formats()[pick("dataset format", origin.format, formats())]
+    name = pick("dataset format", origin.format, formats())
+    there = next((place for place in (origin.location, origin.options.root) if is_url(place)), None)
+    return formats()[name] if there is None else bucket_format(name, str(there))

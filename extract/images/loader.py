@@ -7,7 +7,7 @@ import errno
 import io
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -89,10 +89,29 @@ class ImageDataset(Dataset[Item]):
     def __len__(self) -> int:
         return len(self._paths)
 
+    @property
+    def start_method(self) -> str | None:
+        """How processes must be started that read these images; None for any way."""
+        return getattr(self._reader, "start_method", None)
+
     def __getitem__(self, sample: int) -> Item:
+        return self._item(self._reader, sample)
+
+    def __getitems__(self, samples: Sequence[int]) -> list[Item]:
+        """A batch, as torch asks for it; of a reader that waits for a network, its bytes are read at the same time."""
+        together = getattr(self._reader, "together", None)
+        if together is None:
+            return [self[sample] for sample in samples]
+        start = time.perf_counter()
+        reader = together([self._paths[sample].as_py() for sample in samples])
+        waited = (time.perf_counter() - start) / max(1, len(samples))
+        items = [self._item(reader, sample) for sample in samples]
+        return [replace(item, read=item.read + waited) for item in items]
+
+    def _item(self, reader: Reader, sample: int) -> Item:
         start = time.perf_counter()
         try:
-            file = _opened(self._reader, self._paths[sample].as_py())
+            file = _opened(reader, self._paths[sample].as_py())
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
             return Item(sample, error_text(error, None), time.perf_counter() - start, 0.0)
         opened = time.perf_counter()
@@ -115,8 +134,14 @@ def image_batches(
         workers: Processes that decode; 0 decodes here.
         pin: Whether to return page-locked memory, for faster copies to a GPU.
     """
+    started = getattr(dataset, "start_method", None) if workers else None
     loader = DataLoader(
-        dataset, batch_sampler=map(list, batches), collate_fn=_collate, num_workers=workers, pin_memory=pin
+        dataset,
+        batch_sampler=map(list, batches),
+        collate_fn=_collate,
+        num_workers=workers,
+        pin_memory=pin,
+        multiprocessing_context=started,
     )
     with worker_errors(workers):
         for batch in loader:

@@ -13,7 +13,9 @@ from featurestore.lake import Lake
 
 def dataset_add(
     name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
-    path: Annotated[str, typer.Argument(help="Where its images lie: file, folder, quoted glob, or hf:NAME@split.")],
+    path: Annotated[
+        str, typer.Argument(help="Where its images lie: file, folder, quoted glob, URL, or hf:NAME@split.")
+    ],
     role: Annotated[
         str, typer.Option(help="fit (fits detectors), id (ID test), ood, val (ID, tunes), or csid (shifted ID).")
     ],
@@ -44,10 +46,8 @@ def dataset_add(
         Path | None, typer.Option(help="imagenet-val: the 1,000 wnids, with devkit ids where those are used.")
     ] = None,
     root: Annotated[
-        Path | None,
-        typer.Option(
-            help="csv and imglist: folder that the paths are relative to; else the list's own, or one near it."
-        ),
+        str | None,
+        typer.Option(help="csv and imglist: folder or URL of the paths; else the list's own folder, or one near it."),
     ] = None,
     part: Annotated[str | None, typer.Option(help="ninco: ood-classes, unit-tests or popular.")] = None,
     subset: Annotated[str | None, typer.Option(help="ninco: 46 or 64 OOD classes.")] = None,
@@ -63,14 +63,14 @@ def dataset_add(
     lake: LakeOption = None,
 ) -> None:
     """Add a dataset: list its images, and remember what they are."""
-    from extract.datasets import FormatOptions, add_dataset
+    from extract.datasets import FormatOptions, add_dataset, place
 
     options = FormatOptions(
         labels=labels,
         label_kind=label_kind,
         label_order=label_order,
         synsets=synsets,
-        root=root,
+        root=place(root) if root else None,
         part=part,
         subset=subset,
         inside=inside,

@@ -40,9 +40,11 @@ class Storage(ABC):
     Attributes:
         location: Where the lake is, as the user gave it.
         folder: The lake's folder on this machine; None if it lies elsewhere.
+        called: What messages call it.
     """
 
     location: str
+    called: str = "lake"
     folder: Path | None = None
 
     @property
@@ -123,6 +125,6 @@ class Storage(ABC):
         except (BaseError, OSError) as error:
             # Where the folder or bucket itself is missing, a write fails, and nothing can be said of the object.
             if isinstance(error, FileNotFoundError) and verb != "write" and "NoSuchBucket" not in str(error):
-                raise MissingError(f"There is no {key} in the lake at {self.location}.") from error
-            what = f"{key} in the lake" if key else "the lake"
+                raise MissingError(f"There is no {key} in the {self.called} at {self.location}.") from error
+            what = f"{key} in the {self.called}" if key else f"the {self.called}"
             raise StorageError(f"Cannot {verb} {what} at {self.location}: {self._reason(error)}.") from error

@@ -49,17 +49,21 @@ _S3_VARIABLES = {
 }
 
 
-def open_storage(location: str) -> Storage:
+def open_storage(location: str, called: str = "lake") -> Storage:
     """Open the storage of a lake: a folder, or a URL such as `s3://bucket/prefix`.
 
     A lake elsewhere takes its endpoint from `featurestore.toml`, where that says one.
+
+    Args:
+        location: The folder or URL.
+        called: What messages call it, where it holds something else.
 
     Raises:
         InputError: The location is a file, a URL that no store knows, or the settings cannot be read.
     """
     if location.startswith("file://"):
         return LocalStorage(Path(unquote(urlsplit(location).path)))
-    return ObjectStorage(location, read_settings()) if "://" in location else LocalStorage(Path(location))
+    return ObjectStorage(location, read_settings(), called) if "://" in location else LocalStorage(Path(location))
 
 
 class ObjectStorage(Storage):
@@ -68,13 +72,15 @@ class ObjectStorage(Storage):
     Args:
         location: URL such as `s3://bucket/prefix`, `gs://…` or `az://…`.
         settings: What `featurestore.toml` says; it wins over the variables.
+        called: What messages call it, a lake or another thing.
 
     Raises:
         InputError: No store knows the URL.
     """
 
-    def __init__(self, location: str, settings: Settings | None = None) -> None:
+    def __init__(self, location: str, settings: Settings | None = None, called: str = "lake") -> None:
         self.location = location.rstrip("/")
+        self.called = called
         self._scheme = location.partition("://")[0]
         self._config = _s3_config(settings or Settings()) if self._scheme in {"s3", "s3a"} else {}
         self._http = {"allow_http": self._config.get("endpoint", "").startswith("http://")}
@@ -82,7 +88,7 @@ class ObjectStorage(Storage):
             self._remote: ObjectStore = from_url(self.location, **self._options(_CLIENT))
             self._uploads: ObjectStore = from_url(self.location, **self._options(_UPLOAD))
         except (BaseError, ValueError) as error:
-            raise InputError(f"Cannot open a lake at {location}: {first_line(error)}.") from error
+            raise InputError(f"Cannot open a {called} at {location}: {first_line(error)}.") from error
 
     def _options(self, client: Mapping[str, Any]) -> dict[str, Any]:
         return {"config": self._config or None, "client_options": {**client, **self._http}, "retry_config": _RETRY}
@@ -144,7 +150,7 @@ class ObjectStorage(Storage):
     def _reason(self, error: Exception) -> str:
         text = str(error)
         if "NoSuchBucket" in text:
-            return "the bucket does not exist; make it, or correct --lake"
+            return f"the bucket does not exist; make it, or correct {'--lake' if self.called == 'lake' else 'its name'}"
         if isinstance(error, PermissionDeniedError | UnauthenticatedError) or _REFUSED.search(text):
             return "the store refuses these credentials; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and their rights"
         if _NO_CREDENTIALS.search(text):

@@ -1,11 +1,12 @@
 """Formats of datasets: one file for each way in which images lie."""
 
+from extract.datasets.formats.file_list import read_list
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, FormatOptions, Found, Reader
 from extract.datasets.formats.imagenet_labels import WNID
 from extract.datasets.formats.imagenet_wnids import imagenet_indices
 from extract.datasets.formats.imglist import read_imglist
 from extract.datasets.formats.shards import absolute
-from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, read_text, sizes_below
+from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, is_image, read_text, sizes_below
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -20,7 +21,9 @@ __all__ = [
     "file_sizes",
     "imagenet_indices",
     "images_below",
+    "is_image",
     "read_imglist",
+    "read_list",
     "read_text",
     "sizes_below",
 ]

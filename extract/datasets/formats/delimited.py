@@ -19,7 +19,7 @@ _NO_DELIMITER = "\x1f"  # stands in no text: the line is one cell
 ONE_COLUMN = "none"
 
 
-def split_columns(file: Path, text: str, wanted: str | None) -> tuple[list[list[str]], str]:
+def split_columns(file: Path | str, text: str, wanted: str | None) -> tuple[list[list[str]], str]:
     """The cells of each line that is not empty, and the name of what separates them, `none` for a single column.
 
     A delimiter is the text's if it cuts every line into equally many cells, two or more. A space is, besides, only if the
@@ -51,7 +51,7 @@ def split_columns(file: Path, text: str, wanted: str | None) -> tuple[list[list[
     return (cut[chosen], chosen) if chosen else (_cells(file, text, _NO_DELIMITER), ONE_COLUMN)
 
 
-def _cells(file: Path, text: str, sign: str) -> list[list[str]]:
+def _cells(file: Path | str, text: str, sign: str) -> list[list[str]]:
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=sign, skipinitialspace=True)
         return [row for row in lines if row]

@@ -66,13 +66,20 @@ def list_csv(location: str, role: str, options: FormatOptions) -> Found:
     return Found(said.paths, sizes, classes, None, tuple(notes), inferred)
 
 
-def read_list(file: Path, options: FormatOptions = NO_OPTIONS) -> FileList:
+def read_list(file: Path | str, options: FormatOptions = NO_OPTIONS, text: str | None = None) -> FileList:
     """The path and class of each line.
+
+    Args:
+        file: The list; or the URL of one that was read already.
+        options: What the user said of its form.
+        text: What stands in it, if it was read.
 
     Raises:
         InputError: The file cannot be read or has no image, or its columns or what separates them are in doubt.
     """
-    rows, delimiter = split_columns(file, read_text(file, "file list"), options.delimiter)
+    rows, delimiter = split_columns(
+        file, read_text(Path(file), "file list") if text is None else text, options.delimiter
+    )
     _check_width(file, rows)
     columns = choose_list_columns(file, rows, options)
     lines = rows[1:] if columns.header else rows
@@ -89,7 +96,7 @@ def read_list(file: Path, options: FormatOptions = NO_OPTIONS) -> FileList:
     return FileList([_plain(path) for path in paths], classes, notes, _inferred(columns, delimiter, options))
 
 
-def _check_width(file: Path, rows: Sequence[Sequence[str]]) -> None:
+def _check_width(file: Path | str, rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         raise InputError(f"{file} must be a CSV with a header, such as image_location,class, and an image per line.")
     for row in rows:
@@ -99,17 +106,17 @@ def _check_width(file: Path, rows: Sequence[Sequence[str]]) -> None:
             )
 
 
-def _check_cells(file: Path, columns: ListColumns, lines: Sequence[Sequence[str]]) -> None:
+def _check_cells(file: Path | str, columns: ListColumns, lines: Sequence[Sequence[str]]) -> None:
     """Each image has a path, and a class if any has one."""
     for row in lines:
         if not row[columns.path].strip() or (columns.label is not None and not row[columns.label].strip()):
             raise InputError(f"{file} has the line {','.join(row)!r}, which lacks the image or its class: complete it.")
 
 
-def _with_slashes(file: Path, paths: list[str], root: Path | None) -> tuple[list[str], bool]:
+def _with_slashes(file: Path | str, paths: list[str], root: Path | str | None) -> tuple[list[str], bool]:
     """Paths as this machine writes them; a backslash may be part of a name, if there is such a file."""
     first = next((path for path in paths if "\\" in path), None)
-    if first is None or ((root or file.parent) / first).is_file():
+    if first is None or (Path(root or Path(file).parent) / first).is_file():
         return paths, False
     return [path.replace("\\", "/") for path in paths], True
 
@@ -124,7 +131,7 @@ def _classes(columns: ListColumns, lines: Sequence[Sequence[str]]) -> tuple[list
     return whole, whole != cells
 
 
-def _notes(file: Path, columns: ListColumns, delimiter: str, options: FormatOptions) -> list[str]:
+def _notes(file: Path | str, columns: ListColumns, delimiter: str, options: FormatOptions) -> list[str]:
     """What was inferred of a list's form, if it is not the plain one."""
     notes = []
     if options.delimiter is None and delimiter not in {"comma", ONE_COLUMN}:
@@ -160,7 +167,7 @@ def _plain(path: str) -> str:
 
 def open_list(location: str, options: FormatOptions) -> FileReader:
     """The reader of a list's images."""
-    return FileReader(options.root or Path(location).parent)
+    return FileReader(Path(options.root or Path(location).parent))
 
 
 CSV = Format(

@@ -19,7 +19,7 @@ class FormatOptions:
         label_kind: What integers or names that stand for classes mean: `wnid`, `devkit` or `index`.
         label_order: How classes are numbered by their names: `natural`, `text` or `imagenet`.
         synsets: File with the 1,000 wnids of ImageNet, with their devkit ids where those are used.
-        root: Folder that a file list's paths are relative to.
+        root: Folder that a file list's paths are relative to; a text, if it is a URL.
         part: Part of NINCO.
         subset: `46` or `64`: how many of NINCO's OOD classes.
         inside: Folder inside a tar that holds the class folders.
@@ -34,7 +34,7 @@ class FormatOptions:
     labels: Path | None = None
     label_kind: str | None = None
     synsets: Path | None = None
-    root: Path | None = None
+    root: Path | str | None = None
     part: str | None = None
     subset: str | None = None
     inside: str | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.file_list import open_list
@@ -21,6 +22,43 @@ _LINE = re.compile(r"(\S.*?)\s+(-?[0-9]+)")
 _NONE = "-1"
 
 
+@dataclass(frozen=True, slots=True)
+class ImageList:
+    """What an image list says.
+
+    Attributes:
+        name: What messages call it.
+        paths: The images, in its order.
+        labels: Their labels as they stand there; -1 for none.
+    """
+
+    name: str
+    paths: list[str]
+    labels: list[str]
+
+    def found(self, role: str, sizes: Sequence[int], notes: Sequence[str] = (), root: Path | None = None) -> Found:
+        """Its images: labels name their classes, and those without are one class, of the list's name.
+
+        Args:
+            role: The dataset's role.
+            sizes: The images' sizes.
+            notes: What was inferred.
+            root: The folder that was found.
+
+        Raises:
+            InputError: An ID image has no label.
+        """
+        unlabelled = sum(label == _NONE for label in self.labels)
+        if role != "ood" and unlabelled:
+            raise InputError(
+                f"{self.name} gives {unlabelled:,} of {len(self.labels):,} images the label -1, which is none: "
+                "that is a list for --role ood."
+            )
+        classes = [PurePosixPath(self.name).stem if label == _NONE else label for label in self.labels]
+        label_of = None if role == "ood" else {label: int(label) for label in self.labels}
+        return Found(self.paths, sizes, classes, label_of, notes, {"root": root} if root else {})
+
+
 def list_imglist(location: str, role: str, options: FormatOptions) -> Found:
     """List the images in the list's order; the label is the last word of a line, since paths may hold spaces.
 
@@ -31,36 +69,30 @@ def list_imglist(location: str, role: str, options: FormatOptions) -> Found:
         InputError: The list cannot be read, a line is no `path label`, an ID image has no label, or an image is missing.
     """
     file = Path(location)
-    paths, labels = read_imglist(file)
-    unlabelled = sum(label == _NONE for label in labels)
-    if role != "ood" and unlabelled:
-        raise InputError(
-            f"{file} gives {unlabelled:,} of {len(labels):,} images the label -1, which is none: that is a list for --role ood."
-        )
-    root = find_root(file, paths, options.root)
-    inferred = {} if root in {options.root, file.parent} else {"root": root}
-    notes = [f"{file}: its paths are relative to {root}, where its images are"] if inferred else []
-    classes = [file.stem if label == _NONE else label for label in labels]
-    label_of = None if role == "ood" else {label: int(label) for label in labels}
-    return Found(paths, sizes_below(root, paths, listed_in=file), classes, label_of, notes, inferred)
+    said = read_imglist(location, read_text(file, "image list"))
+    root = find_root(file, said.paths, options.root)
+    sizes = sizes_below(root, said.paths, listed_in=file)
+    if root in {options.root, file.parent}:
+        return said.found(role, sizes)
+    return said.found(role, sizes, [f"{file}: its paths are relative to {root}, where its images are"], root)
 
 
-def read_imglist(file: Path) -> tuple[Sequence[str], Sequence[str]]:
+def read_imglist(name: str, text: str) -> ImageList:
     """The path and the label of each line that is not empty.
 
     Raises:
-        InputError: The file cannot be read, is empty, or has another line.
+        InputError: There is none, or another line.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(read_text(file, "image list").splitlines(), 1)]
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     found = [(number, line, _LINE.fullmatch(line)) for number, line in lines if line]
     wrong = next(((number, line) for number, line, match in found if match is None), None)
     if wrong or not found:
         what = f"has the line {wrong[1]!r} (number {wrong[0]})" if wrong else "has no line"
         raise InputError(
-            f"{file} {what}: an image list has a line `path label` for each image, with an integer, -1 for none."
+            f"{name} {what}: an image list has a line `path label` for each image, with an integer, -1 for none."
         )
-    pairs = [(match[1], match[2]) for _, _, match in found if match]
-    return [path for path, _ in pairs], [label for _, label in pairs]
+    matches = [match for _, _, match in found if match]
+    return ImageList(name, [match[1] for match in matches], [match[2] for match in matches])
 
 
 IMGLIST = Format(

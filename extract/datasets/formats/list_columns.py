@@ -50,7 +50,7 @@ class ListColumns:
         return bool(self.header) and all(_plain(n) in kind for n, kind in zip(self.header, kinds, strict=True))
 
 
-def choose_list_columns(file: Path, rows: Sequence[Sequence[str]], options: FormatOptions) -> ListColumns:
+def choose_list_columns(file: Path | str, rows: Sequence[Sequence[str]], options: FormatOptions) -> ListColumns:
     """The columns of a list whose lines have equally many cells.
 
     Args:
@@ -75,7 +75,7 @@ def looks_like_a_list(rows: Sequence[Sequence[str]]) -> bool:
     return len(_image_columns(rows)) == 1 and is_image(rows[0][_image_columns(rows)[0]])
 
 
-def _path_column(file: Path, header: Sequence[str], rows: Sequence[Sequence[str]], wanted: str | None) -> int:
+def _path_column(file: Path | str, header: Sequence[str], rows: Sequence[Sequence[str]], wanted: str | None) -> int:
     if wanted is not None:
         return _named(file, header, wanted, "--image-column")
     usual = [number for number, name in enumerate(header) if _plain(name) in PATHS]
@@ -94,7 +94,7 @@ def _path_column(file: Path, header: Sequence[str], rows: Sequence[Sequence[str]
     raise InputError(f"{file} has several columns for the image ({several}): choose one with --image-column.")
 
 
-def _class_column(file: Path, header: Sequence[str], path: int, wanted: str | None) -> int | None:
+def _class_column(file: Path | str, header: Sequence[str], path: int, wanted: str | None) -> int | None:
     if wanted is not None:
         return _named(file, header, wanted, "--label-column")
     others = [number for number in range(len(header)) if number != path]
@@ -107,7 +107,7 @@ def _class_column(file: Path, header: Sequence[str], path: int, wanted: str | No
     return next(iter(usual or (others if len(header) == 2 else [])), None)
 
 
-def _without_header(file: Path, rows: Sequence[Sequence[str]], options: FormatOptions) -> ListColumns:
+def _without_header(file: Path | str, rows: Sequence[Sequence[str]], options: FormatOptions) -> ListColumns:
     images, width = _image_columns(rows), len(rows[0])
     if options.image_column or options.label_column or len(images) != 1 or width > 2:
         raise InputError(
@@ -122,7 +122,7 @@ def _image_columns(rows: Sequence[Sequence[str]]) -> list[int]:
     return [number for number in range(len(rows[0]) if rows else 0) if all(is_image(row[number]) for row in rows)]
 
 
-def _named(file: Path, header: Sequence[str], wanted: str, option: str) -> int:
+def _named(file: Path | str, header: Sequence[str], wanted: str, option: str) -> int:
     for number, name in enumerate(header):
         if name == wanted:
             return number

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _FOLDERS_OF_IMAGES = ("images_largescale", "images_classic", "images_medical", "images", "data")
 _LEVELS = 4
 
 
-def find_root(file: Path, paths: Sequence[str], said: Path | None) -> Path:
+def find_root(file: Path, paths: Sequence[str], said: Path | str | None) -> Path:
     """The folder that a list's paths are relative to.
 
     If nothing is said, it is the list's own folder if that holds its first image; else the only one of the folders above,
@@ -24,7 +24,7 @@ def find_root(file: Path, paths: Sequence[str], said: Path | None) -> Path:
         InputError: Several folders hold them.
     """
     if said is not None or not paths or (file.parent / paths[0]).is_file():
-        return said or file.parent
+        return Path(said or file.parent)
     probes = {paths[0], paths[len(paths) // 2], paths[-1]}
     found = [folder for folder in _near(file) if all((folder / path).is_file() for path in probes)]
     if len(found) > 1:

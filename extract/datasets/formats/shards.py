@@ -64,7 +64,9 @@ def expanded(location: str) -> list[str]:
 
 
 def absolute(location: str) -> str:
-    """The same location from any working directory."""
+    """The same location from any working directory; a URL is."""
+    if "://" in location:
+        return location.rstrip("/")
     if Path(location).exists() or _SEVERAL not in location:
         return str(Path(location).absolute())
     return _SEVERAL.join(str(Path(part).absolute()) for part in location.split(_SEVERAL))

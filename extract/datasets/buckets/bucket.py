@@ -1,0 +1,160 @@
+"""Images in object stores: what lies below a URL, with sizes, and its bytes, many objects at a time.
+
+The lake keeps the URL alone; credentials come from the environment of whoever reads, as for a lake.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, ClassVar
+
+from featurestore.errors import InputError, LakeError, MissingError
+from featurestore.storage import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from featurestore.storage import Storage
+
+_AT_ONCE = 32
+_FEW = 200
+
+
+def is_url(location: object) -> bool:
+    """Whether a location is in an object store."""
+    return "://" in str(location)
+
+
+def join_url(folder: str, path: str) -> str:
+    """The URL of a path below a folder."""
+    return f"{folder.rstrip('/')}/{path}"
+
+
+def parent_url(url: str) -> str:
+    """The folder that an object lies in."""
+    return url.rpartition("/")[0]
+
+
+@lru_cache(maxsize=16)
+def _storage(url: str, _process: int) -> Storage:
+    return open_storage(url, "bucket")
+
+
+def storage_at(url: str) -> Storage:
+    """The store below a URL; each process has its own, since a client does not survive a fork."""
+    return _storage(url, os.getpid())
+
+
+def objects_below(url: str) -> dict[str, int]:
+    """The keys below a URL with their sizes, in order; what is hidden, or below a hidden folder, is left out.
+
+    Raises:
+        InputError: There is nothing, or the store cannot be reached.
+    """
+    try:
+        found = sorted((each.key, each.bytes) for each in storage_at(url).list(""))
+    except LakeError as error:
+        raise InputError(str(error)) from error
+    if not found:
+        raise InputError(f"There is nothing below {url}.")
+    return {key: size for key, size in found if not _is_hidden(key)}
+
+
+def sizes_of(url: str, paths: Sequence[str], listed_in: str) -> list[int]:
+    """The sizes of objects that a list says lie below a URL.
+
+    Raises:
+        InputError: Some are not there, or the store cannot be reached.
+    """
+    try:
+        sizes = _asked(url, paths) if len(paths) <= _FEW else _listed(url, paths)
+    except LakeError as error:
+        raise InputError(str(error)) from error
+    missing = [path for path in paths if sizes.get(path) is None]
+    if missing:
+        raise InputError(
+            f"{listed_in} lists {len(paths):,} images, of which {len(missing):,} are not in {url} (first: {missing[0]}): "
+            "upload them, or correct the list or --root."
+        )
+    return [sizes[path] or 0 for path in paths]
+
+
+def read_object_text(url: str, what: str) -> str:
+    """The text of an object, without the mark that some programs put before it.
+
+    Raises:
+        InputError: It cannot be read, or is no text.
+    """
+    folder, _, name = url.rpartition("/")
+    try:
+        return storage_at(folder).get(name).decode("utf-8-sig")
+    except (LakeError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the {what} {url}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class BucketReader:
+    """Images that are objects below a URL.
+
+    Attributes:
+        url: The URL.
+        start_method: How processes that read are started: one that is forked would wait for the parent's client for ever.
+    """
+
+    url: str
+    start_method: ClassVar[str] = "spawn"
+
+    def open(self, path: str) -> IO[bytes]:
+        """Read an object."""
+        try:
+            return io.BytesIO(storage_at(self.url).get(path))
+        except MissingError as error:  # the same text on every machine, as for a file
+            raise FileNotFoundError(2, "No such object", path) from error
+
+    def together(self, paths: Sequence[str]) -> Fetched:
+        """Read many objects at a time; what went wrong with one is raised when it is opened."""
+        with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(paths)))) as pool:
+            return Fetched(dict(zip(paths, pool.map(self._fetch, paths), strict=True)))
+
+    def _fetch(self, path: str) -> IO[bytes] | Exception:
+        try:
+            return self.open(path)
+        except Exception as error:  # noqa: BLE001 # it becomes that sample's error
+            return error
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Images whose bytes are here already, or what went wrong with them."""
+
+    files: Mapping[str, IO[bytes] | Exception]
+
+    def open(self, path: str) -> IO[bytes]:
+        """The bytes of an image."""
+        file = self.files[path]
+        if isinstance(file, Exception):
+            raise file
+        return file
+
+
+def _asked(url: str, paths: Sequence[str]) -> dict[str, int | None]:
+    with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(paths)))) as pool:
+        return dict(zip(paths, pool.map(storage_at(url).size, paths), strict=True))
+
+
+def _listed(url: str, paths: Sequence[str]) -> dict[str, int | None]:
+    """Sizes from the lists of the folders that hold the objects, thousands in one answer."""
+    found: dict[str, int | None] = {}
+    for folder in sorted({path.partition("/")[0] for path in paths if "/" in path}):
+        found |= {each.key: each.bytes for each in storage_at(url).list(folder)}
+    loose = [path for path in paths if "/" not in path]
+    return found | (_asked(url, loose) if loose else {})
+
+
+def _is_hidden(key: str) -> bool:
+    return "/." in f"/{posixpath.normpath(key)}"

@@ -1,0 +1,106 @@
+"""Formats of datasets that lie in a bucket: folders of images, and lists of them."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from extract.datasets.buckets.bucket import BucketReader, is_url, objects_below, parent_url, read_object_text, sizes_of
+from extract.datasets.formats import Format, Found, is_image, read_imglist, read_list, read_text
+from featurestore.errors import InputError
+
+if TYPE_CHECKING:
+    from extract.datasets.formats import FormatOptions
+
+
+def list_folder_there(location: str, role: str, _options: FormatOptions) -> Found:
+    """List the images below a URL; the first folder of each path is its class, as for a folder here.
+
+    Raises:
+        InputError: There is no image, images of an ID dataset lie outside class folders, or the store cannot be reached.
+    """
+    objects = objects_below(location)
+    images = {path: size for path, size in objects.items() if is_image(path)}
+    if not images:
+        raise InputError(f"There is no image below {location}: expected folders of images, one per class.")
+    loose = next((path for path in images if "/" not in path), None)
+    if loose is not None and role != "ood":
+        raise InputError(
+            f"{location}/{loose} lies outside a class folder: an ID dataset needs {location}/<class>/<image>, so that it has labels."
+        )
+    name = PurePosixPath(location).name
+    classes = [path.partition("/")[0] if "/" in path else name for path in images]
+    over = len(objects) - len(images)
+    notes = [f"{location}: {len(images):,} images; {over:,} objects passed over, since they are none"] if over else []
+    return Found(list(images), list(images.values()), classes, None, notes)
+
+
+def list_csv_there(location: str, role: str, options: FormatOptions) -> Found:
+    """List the images of a file list, where the list, the images or both lie in a bucket.
+
+    Raises:
+        InputError: As for a list here, or the store cannot be reached.
+    """
+    said = read_list(location, options, _text(location))
+    if said.classes is None and role != "ood":
+        raise InputError(f"{location} has no column for the class: an ID dataset needs one; --label-column names it.")
+    sizes = sizes_of(_root(location, options), said.paths, location)
+    classes = said.classes or [PurePosixPath(location).stem] * len(said.paths)
+    return Found(said.paths, sizes, classes, None, said.notes, said.inferred)
+
+
+def list_imglist_there(location: str, role: str, options: FormatOptions) -> Found:
+    """List the images of an image list, where the list, the images or both lie in a bucket.
+
+    Raises:
+        InputError: As for a list here, or the store cannot be reached.
+    """
+    said = read_imglist(location, _text(location))
+    return said.found(role, sizes_of(_root(location, options), said.paths, location))
+
+
+def _text(location: str) -> str:
+    """The text of a list, which may lie here."""
+    return read_object_text(location, "list") if is_url(location) else read_text(Path(location), "list")
+
+
+def _root(location: str, options: FormatOptions) -> str:
+    root = str(options.root) if options.root else parent_url(location)
+    if not is_url(root):
+        raise InputError(
+            f"{location} lies in a bucket, and --root {root} does not: give the URL of the folder of images."
+        )
+    return root
+
+
+def _list_reader(location: str, options: FormatOptions) -> BucketReader:
+    return BucketReader(_root(location, options))
+
+
+BUCKET_FORMATS = {
+    each.name: each
+    for each in (
+        Format("folder", list_folder_there, lambda location, _: BucketReader(location), frozenset({"label_kind"})),
+        Format(
+            "csv",
+            list_csv_there,
+            _list_reader,
+            frozenset({"root", "label_kind", "delimiter", "image_column", "label_column"}),
+        ),
+        Format("imglist", list_imglist_there, _list_reader, frozenset({"root"})),
+    )
+}
+
+
+def bucket_format(name: str, location: str) -> Format:
+    """The format of that name for places in a bucket.
+
+    Raises:
+        InputError: It reads none.
+    """
+    if name in BUCKET_FORMATS:
+        return BUCKET_FORMATS[name]
+    raise InputError(
+        f"The format {name!r} does not read {location} in a bucket: there, it is {', '.join(BUCKET_FORMATS)}. "
+        "Copy it to a disk, or give a list of its images."
+    )
