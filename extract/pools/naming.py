@@ -51,9 +51,9 @@ def spec_from_file(
         InputError: The file cannot be read, or nothing tells its architecture.
     """
     source = source_of_file(path)
-    facts = source.facts(path)
+    facts = source.facts(path, recipe or {})
     if not architecture and not facts.architecture:
-        raise InputError(f"Say which network {path} belongs to: --architecture TIMM_NAME.")
+        raise InputError(facts.undecided or f"Say which network {path} belongs to: --architecture TIMM_NAME.")
     spec = ModelSpec(
         name or suggest_slug(path.stem),
         architecture or facts.architecture,

@@ -16,6 +16,7 @@ from extract.models.sources.checkpoints import load_npz, npz_classes
 from extract.models.sources.source import Facts, Weights, WeightsSource
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
@@ -129,7 +130,7 @@ def _architecture(parsed: AugReg) -> tuple[str, dict[str, Any]]:
     return f"{parsed.architecture}_224", {"img_size": parsed.resolution}
 
 
-def _facts(path: Path) -> Facts:
+def _facts(path: Path, _: Mapping[str, Any]) -> Facts:
     return (parse_augreg(path.stem) and named_facts(path.stem, npz_classes(path))) or Facts()
 
 

@@ -13,7 +13,8 @@ from torch import nn
 
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_state, read_shapes, read_state_dict
-from extract.models.sources.source import Facts, Weights, WeightsSource
+from extract.models.sources.clip_family import OPENAI, check_activation, clip_family, pretraining_note, undecided
+from extract.models.sources.source import Facts, Note, Weights, WeightsSource
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,13 +34,17 @@ ARCHITECTURES = {
     (768, 32): "vit_base_patch32_clip_quickgelu_224",
     (768, 16): "vit_base_patch16_clip_quickgelu_224",
     (1024, 14): "vit_large_patch14_clip_quickgelu_224",
+    (1280, 14): "vit_huge_patch14_clip_quickgelu_224",
 }
+"""Towers by width and patch, of those with QuickGELU; timm has the same with GELU."""
 _PREFIXES = ("model.visual.", "visual.")
 _MARK = "class_embedding"
 _TEXT_TOWER = (
     "positional_embedding",
     "text_projection",
+    "text.",
     "logit_scale",
+    "logit_bias",
     "token_embedding.",
     "ln_final.",
     "transformer.",
@@ -109,7 +114,7 @@ def read_clip(path: Path) -> dict[str, Tensor]:
     return dict(_renamed(name, value, prefix) for name, value in state.items() if not name.startswith(text_tower))
 
 
-def _facts(path: Path) -> Facts:
+def _facts(path: Path, recipe: Mapping[str, Any]) -> Facts:
     shapes = read_shapes(path)
     prefix = _prefix(shapes) or ""
     try:
@@ -120,7 +125,30 @@ def _facts(path: Path) -> Facts:
     size = math.isqrt(tokens - 1) * patch
     classes = shapes.get("classification_head.weight", (0,))[0]
     kwargs: dict[str, Any] = {"num_classes": classes, **({} if size == 224 else {"img_size": size})}
-    return Facts(ARCHITECTURES.get((width, patch), ""), kwargs, PREPROCESS, {"pretraining": "clip-openai"})
+    family = clip_family(path, shapes, recipe)
+    quick = ARCHITECTURES.get((width, patch), "")
+    plain = quick.replace("_quickgelu", "")
+    notes = pretraining_note(path, family, recipe)
+    if classes:
+        notes += (
+            Note("head input", "the feature at unit length", "as the classifiers of model-soups; or give --head"),
+        )
+    return Facts(
+        "" if family.quick_gelu is None else quick if family.quick_gelu else plain,
+        kwargs,
+        {**PREPROCESS, **(family.preprocess or {})},
+        {"pretraining": OPENAI} if family.openai else {},
+        notes,
+        undecided(path, (quick, plain)) if quick else "",
+    )
+
+
+def _told(weights: Weights) -> Facts:
+    """Nothing, but a stated architecture is checked against what is known of the weights."""
+    path = weights.weights_file
+    family = clip_family(path, read_shapes(path), getattr(weights, "recipe", {}))
+    check_activation(path, weights.architecture, weights.model_kwargs, family)
+    return Facts()
 
 
 def _build(weights: Weights) -> nn.Module:
@@ -165,6 +193,7 @@ SOURCE = WeightsSource(
     build=_build,
     load=_load,
     facts=_facts,
+    told=_told,
     feature="OpenAI CLIP's projected image feature",
     normalizes=True,
 )

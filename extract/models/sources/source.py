@@ -76,6 +76,7 @@ class Facts:
         preprocess: Entries of timm's preprocessing that the weights were trained with.
         recipe: Columns of the `models` table.
         notes: What of this was inferred, and from what.
+        undecided: Why the architecture is not known, and how to state it.
     """
 
     architecture: str = ""
@@ -83,6 +84,7 @@ class Facts:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    undecided: str = ""
 
 
 Recognise: TypeAlias = Callable[["Path"], bool]
@@ -98,7 +100,7 @@ class WeightsSource:
         recognise: Whether a checkpoint file is of this kind.
         build: The network without its weights; may run on torch's meta device.
         load: The network with its weights, on the CPU.
-        facts: What a file says of itself.
+        facts: What a file says of itself, given what the user says of its training.
         told: What a file's names say besides, once the architecture is known.
         feature: What the stored feature is; an ingredient of the fingerprint.
         normalizes: Whether the network's own head is fed the feature at unit length.
@@ -108,7 +110,7 @@ class WeightsSource:
     recognise: Recognise
     build: Load
     load: Load
-    facts: Callable[[Path], Facts] = lambda _: Facts()
+    facts: Callable[[Path, Mapping[str, Any]], Facts] = lambda _path, _recipe: Facts()
     told: Callable[[Weights], Facts] = lambda _: Facts()
     feature: str = FEATURE
     normalizes: bool = False

@@ -71,16 +71,17 @@ def test_preprocessing_is_clip_s(file: Path) -> None:
         (768, 32, 50, "vit_base_patch32_clip_quickgelu_224", None),
         (768, 16, 197, "vit_base_patch16_clip_quickgelu_224", None),
         (1024, 14, 577, "vit_large_patch14_clip_quickgelu_224", 336),
+        (1280, 14, 257, "vit_huge_patch14_clip_quickgelu_224", None),
     ],
 )
-def test_openai_s_towers_are_known_by_their_shapes(
+def test_towers_of_openai_s_weights_are_known_by_their_shapes(
     tmp_path: Path, width: int, patch: int, tokens: int, architecture: str, size: int | None
 ) -> None:
     shapes = {"conv1.weight": (width, 3, patch, patch), "positional_embedding": (tokens, width)}
     shapes["class_embedding"] = (2,)
     state = {f"model.visual.{name}": torch.zeros(shape) for name, shape in shapes.items()}
     save_file({**state, "classification_head.weight": torch.zeros(7, 512)}, tmp_path / "m.safetensors")
-    spec = spec_from_file(tmp_path / "m.safetensors")
+    spec = spec_from_file(tmp_path / "m.safetensors", recipe={"pretraining": "clip-openai"})
     assert spec.architecture == architecture
     assert spec.model_kwargs == {"num_classes": 7, **({"img_size": size} if size else {})}
 
@@ -90,7 +91,6 @@ def test_recipes_are_found_beside_the_checkpoint_and_said(tmp_path: Path, file: 
     (tmp_path / "hparam_info.json").write_text(json.dumps({"model_3": entry}))
     (spec,) = specs_from_options([str(file)], ARCHITECTURE, [])
     assert spec.recipe == {
-        "pretraining": "clip-openai",
         "augmentation": "none",
         "weight_decay": 0.1,
         "finetune_lr": 1e-5,
@@ -107,7 +107,9 @@ def test_the_lake_knows_what_the_head_is_fed(val: Lake, file: Path, dtype: str) 
     (manifest,) = val.partitions("heads", model="model_3")
     assert head_input.normalizes(manifest.parts[0].ingredients)
     ((recipe, width),) = val.sql("select recipe, feature_dim from models").fetchall()
-    assert (json.loads(recipe), width) == ({"head_normalizes": True}, WIDTH)
+    said = json.loads(recipe)
+    assert (said["head_normalizes"], width) == (True, WIDTH)
+    assert said["inferred"].keys() == {"pretraining", "head input"}
     faults: list[object] = []
     assert verify.verify(val.storage, faults.append, deep=True).faults == 0, faults
 
