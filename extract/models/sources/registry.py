@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extract.models.sources import augreg, clip, hub, state_dict
+from extract.models.sources import augreg, big_vision, clip, hub, state_dict
 from featurestore.names import pick
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SOURCES: dict[str, WeightsSource] = {
     module.SOURCE.name: module.SOURCE
-    for module in (augreg, clip, state_dict, hub)  # the first that recognises a file takes it
+    for module in (big_vision, augreg, clip, state_dict, hub)  # the first that recognises a file takes it
 }
 
 
