@@ -11,7 +11,7 @@ from featurestore.partitions import derived_logits, writing
 from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from extract.datasets import DatasetRow
     from extract.models import ModelSpec
@@ -96,20 +96,16 @@ def head_target(spec: ModelSpec) -> writing.Target:
 
 
 def plan(
-    lake: Lake,
-    specs: Sequence[ModelSpec],
-    datasets: Sequence[DatasetRow],
-    options: Options,
-    corrected: Collection[str] = (),
+    lake: Lake, spec: ModelSpec, datasets: Sequence[DatasetRow], options: Options, *, corrected: bool = False
 ) -> tuple[list[Task], list[Mapping[str, str]]]:
-    """Split the work into what is to be done and what the lake holds.
+    """Split a model's work into what is to be done and what the lake holds.
 
     Args:
         lake: The lake.
-        specs: The models.
-        datasets: What they are to be run on.
+        spec: The model.
+        datasets: What it is to be run on.
         options: How.
-        corrected: Models whose rows will be corrected, and so may differ from what the lake holds.
+        corrected: Whether its row will be corrected, and so may differ from what the lake holds.
 
     Returns:
         The tasks to do, and the keys of the partitions that are there already: cache hits.
@@ -117,18 +113,17 @@ def plan(
     Raises:
         ConflictError: The lake holds a partition with another fingerprint, and `options.replacing` is false.
     """
+    writing.find(lake.storage, model_target(spec), replacing=options.replacing or corrected)
+    if not spec.is_headless:
+        writing.find(lake.storage, head_target(spec), replacing=options.replacing)
     to_do: list[Task] = []
     hits: list[Mapping[str, str]] = []
-    for spec in specs:
-        writing.find(lake.storage, model_target(spec), replacing=options.replacing or spec.name in corrected)
-        if not spec.is_headless:
-            writing.find(lake.storage, head_target(spec), replacing=options.replacing)
-        for dataset in datasets:
-            task = Task(spec, dataset, activations_target(spec, dataset, options))
-            if writing.find(lake.storage, task.target, replacing=options.replacing):
-                hits.append(task.target.key)
-            else:
-                to_do.append(task)
+    for dataset in datasets:
+        task = Task(spec, dataset, activations_target(spec, dataset, options))
+        if writing.find(lake.storage, task.target, replacing=options.replacing):
+            hits.append(task.target.key)
+        else:
+            to_do.append(task)
     return to_do, hits
 
 

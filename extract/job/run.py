@@ -21,7 +21,7 @@ from extract.job.plan import fragment_ranges, passes, plan
 from extract.job.predictions import Predictions
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit
-from extract.models import LoadedModel, split_devices
+from extract.models import OF_ONE_MODEL, LoadedModel, Refusals, split_devices
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
@@ -29,9 +29,10 @@ from featurestore.partitions import writing
 from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from extract.datasets import DatasetRow
     from extract.job.plan import Options, Task
     from extract.job.runners import Runner
     from extract.job.unit import Written
@@ -52,6 +53,7 @@ class ExtractionSummary:
         failed: Samples that could not be read.
         seconds: Wall time.
         times: Where it went.
+        refused: Why models were left out, by `NAME` or `NAME on DATASET`.
     """
 
     extracted: int
@@ -60,6 +62,7 @@ class ExtractionSummary:
     failed: int
     seconds: float
     times: Times
+    refused: Mapping[str, str]
 
 
 def run_job(
@@ -70,6 +73,7 @@ def run_job(
     say: Callable[[str], None],
     *,
     ray_address: str | None = None,
+    refusals: Refusals | None = None,
 ) -> ExtractionSummary:
     """Extract every model's activations on every dataset, unless the lake holds them.
 
@@ -80,23 +84,28 @@ def run_job(
         options: How to run.
         say: Is told each partition in a line.
         ray_address: Run on a Ray cluster: its address, or an empty text for the local one; None runs here.
+        refusals: What was refused before the job; by default a job of several models goes on without those that are.
 
     Raises:
-        ConflictError: A partition exists with another fingerprint, or a dataset's files changed; nothing is written.
-        InputError: A model cannot be loaded, or the device does not exist; nothing of that model is written.
-        NumericalError: A model gives NaN, infinity, or a value too large for the stored precision.
+        ConflictError: A dataset's files changed, or the only model's partition exists with another fingerprint; nothing is
+            written.
+        InputError: The only model or none can be loaded, or the device does not exist; nothing of such a model is written.
+        NumericalError: The only model gives NaN, infinity, or a value too large for the stored precision.
     """
     start = time.monotonic()
     _check_names(specs)
     chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
-    settled = [settle(lake.storage, spec) for spec in specs]
-    specs = [each.spec for each in settled]
-    changed = {each.spec.name: each for each in settled if each.changed}
-    to_do, hits = plan(lake, specs, datasets, options, changed)
-    for each in changed.values():
-        say(correct(lake, each))
-    _write_missing_rows(lake, specs, to_do, say)
+    refusals = refusals or Refusals()
+    if len(specs) == 1 and not refusals.reasons:
+        refusals = Refusals(whole=True)
+    to_do: list[Task] = []
+    hits: list[Mapping[str, str]] = []
+    for spec in specs:
+        with refusals.of(spec.name):
+            ours, held = _plan_model(lake, spec, datasets, options, say)
+            to_do += ours
+            hits += held
     _say_hits(lake, hits, say)
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
@@ -107,15 +116,17 @@ def run_job(
     remarks: dict[str, str] = {}
     with chosen as runner:
         for tasks in passes(to_do):
-            taken, found = _extract(lake, tasks, options, runner, say)
-            for name in found.keys() - remarks.keys():
-                say(f"{name}: {found[name]}")
-            times, remarks = times + taken, remarks | found
+            for taken, found in _attempts(lake, tasks, options, runner, say, refusals=refusals):
+                for name in found.keys() - remarks.keys():
+                    say(f"{name}: {found[name]}")
+                times, remarks = times + taken, remarks | found
     keys = [*(task.target.key for task in to_do), *hits]
     manifests = [manifest for key in keys for manifest in lake.partitions("failures", **key)]
     failed = sum(part.rows for manifest in manifests for part in manifest.parts)
-    seconds = time.monotonic() - start
-    return ExtractionSummary(len(to_do), len(hits), sum(task.dataset.samples for task in to_do), failed, seconds, times)
+    done = [task for task in to_do if f"{task.spec.name} on {task.dataset.dataset}" not in refusals.reasons]
+    refusals.check_left(len(done) + len(hits))
+    samples, seconds = sum(task.dataset.samples for task in done), time.monotonic() - start
+    return ExtractionSummary(len(done), len(hits), samples, failed, seconds, times, dict(refusals.reasons))
 
 
 def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]) -> None:
@@ -129,15 +140,18 @@ def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str]
         say(f"{name} by {_named(models)}: in the lake already{top1}")
 
 
-def _write_missing_rows(
-    lake: Lake, specs: Sequence[ModelSpec], to_do: Sequence[Task], say: Callable[[str], None]
-) -> None:
-    """Rows of models that are gone from the lake while all that was extracted is there; those that will run write theirs."""
-    running = {task.spec.name for task in to_do}
-    for spec in specs:
-        if spec.name not in running and not lake.partitions("models", model=spec.name):
-            write_model(lake.storage, LoadedModel(spec, torch.device("cpu")), replacing=False)
-            say(f"{spec.name}: its row of models was gone, and is written again")
+def _plan_model(
+    lake: Lake, spec: ModelSpec, datasets: Sequence[DatasetRow], options: Options, say: Callable[[str], None]
+) -> tuple[list[Task], list[Mapping[str, str]]]:
+    """What is to be done for a model and what is there; its recipe is corrected, and its row written if it is gone."""
+    settled = settle(lake.storage, spec)
+    to_do, hits = plan(lake, settled.spec, datasets, options, corrected=bool(settled.changed))
+    if settled.changed:
+        say(correct(lake, settled))
+    if not to_do and not lake.partitions("models", model=spec.name):
+        write_model(lake.storage, LoadedModel(settled.spec, torch.device("cpu")), replacing=False)
+        say(f"{spec.name}: its row of models was gone, and is written again")
+    return to_do, hits
 
 
 def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runner]:
@@ -145,6 +159,27 @@ def _runner(device: str, ray_address: str | None) -> AbstractContextManager[Runn
         return nullcontext(on_ray(ray_address or None, device))
     devices = split_devices(device)
     return on_devices(devices) if len(devices) > 1 else nullcontext(run_here)
+
+
+def _attempts(
+    lake: Lake,
+    tasks: Sequence[Task],
+    options: Options,
+    runner: Runner,
+    say: Callable[[str], None],
+    *,
+    refusals: Refusals,
+) -> Iterator[tuple[Times, dict[str, str]]]:
+    """A pass, and where a model of it is refused, each of its models by itself: what was written by then is kept."""
+    if len(tasks) > 1:
+        try:
+            yield _extract(lake, tasks, options, runner, say)
+        except OF_ONE_MODEL:
+            for task in tasks:
+                yield from _attempts(lake, [task], options, runner, say, refusals=refusals)
+        return
+    with refusals.of(f"{tasks[0].spec.name} on {tasks[0].dataset.dataset}"):
+        yield _extract(lake, tasks, options, runner, say)
 
 
 def _extract(

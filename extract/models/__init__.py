@@ -3,13 +3,16 @@
 from extract.models.devices import choose_device, split_devices
 from extract.models.heads import Head
 from extract.models.network import Launched, LoadedModel
+from extract.models.refusals import OF_ONE_MODEL, Refusals
 from extract.models.spec import ModelSpec
 
 __all__ = [
+    "OF_ONE_MODEL",
     "Head",
     "Launched",
     "LoadedModel",
     "ModelSpec",
+    "Refusals",
     "choose_device",
     "split_devices",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
 COLUMNS = ("model", "checkpoint", "architecture", "model_kwargs", "head", "published", *RECIPE_COLUMNS, "recipe")
 
 
-def read_entries(file: Path) -> list[PoolEntry]:
+@dataclass(frozen=True, slots=True)
+class BrokenRow:
+    """A row of a pool file that names no model that could run: its name or line, and what is wrong."""
+
+    name: str
+    error: InputError
+
+
+def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     """Read a pool file's rows.
 
     The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
     `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
 
     Raises:
-        InputError: The file cannot be read, or a row is broken; the message gives the line.
+        InputError: The file cannot be read, or has another column.
     """
     try:
         with file.open(newline="", encoding="utf-8") as lines:
@@ -41,13 +50,23 @@ def read_entries(file: Path) -> list[PoolEntry]:
         raise InputError(
             f"The pool {file} has no rows: expected a header with model, architecture, … and one row per model."
         )
-    return [_entry(row, file.parent, f"{file}, line {line}") for line, row in enumerate(rows, 2)]
+    unknown = [name for name in rows[0] if name is not None and name not in COLUMNS]
+    if unknown:
+        raise InputError(f"{file}: unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}.")
+    return [_entry_or_fault(row, file.parent, f"{file}, line {line}") for line, row in enumerate(rows, 2)]
+
+
+def _entry_or_fault(row: Mapping[str | None, Any], folder: Path, place: str) -> PoolEntry | BrokenRow:
+    if None in row:
+        error = InputError(f"{place}: there are more cells than columns; put a cell with commas in quotes.")
+        return BrokenRow(row.get("model") or place, error)
+    try:
+        return _entry({str(name): cell for name, cell in row.items()}, folder, place)
+    except InputError as error:
+        return BrokenRow(row.get("model") or place, error)
 
 
 def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry:
-    unknown = [name for name in row if name not in COLUMNS]
-    if unknown:
-        raise InputError(f"{place}: unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}.")
     cells = {name: value for name, value in row.items() if value}
     if "model" not in cells or not cells.keys() & {"architecture", "checkpoint"}:
         raise InputError(f"{place}: every model needs a name and an architecture, or a checkpoint that tells it.")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from extract.models import Refusals
 from extract.pools.entry import PoolEntry, own_place
-from extract.pools.file import read_entries
+from extract.pools.file import BrokenRow, read_entries
 from extract.pools.naming import specs_from_options
 from extract.pools.recipe_file import read_recipes
 from extract.pools.registry import POOLS, named_pool
@@ -49,28 +50,35 @@ class ModelSelection:
     head: Path | None = None
 
 
-def select(selection: ModelSelection, say: Callable[[str], None]) -> list[ModelSpec]:
+def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refusals | None = None) -> list[ModelSpec]:
     """The models that were selected and are there; none if the shard is empty.
 
     Args:
         selection: What the user said.
         say: Is told what is missing.
+        refusals: Takes the models that cannot be run; by default the first one ends the job.
 
     Raises:
-        InputError: Nothing is named, a name or file is wrong, or no checkpoint of the pool is there.
+        InputError: Nothing is named, the only name or file is wrong or all are, or no checkpoint of the pool is there.
         MissingError: No shipped pool has that name.
     """
     entries = _entries(selection, say)
-    everything: list[PoolEntry | str] = [*entries, *selection.models]
+    everything: list[PoolEntry | BrokenRow | str] = [*entries, *selection.models]
     if not everything:
         raise InputError("Name what to extract: --model NAME or FILE, or --pool FILE or NAME.")
     chosen = cut(everything, selection.shard)
     if not chosen:
         say(f"shard {selection.shard} of {len(everything)} models is empty")
-    pooled = _pooled([item for item in chosen if isinstance(item, PoolEntry)], selection, say)
-    named = specs_from_options(
-        [item for item in chosen if isinstance(item, str)], selection.architecture, selection.model_kwargs
-    )
+    refusals = Refusals(whole=True) if refusals is None or len(chosen) == 1 else refusals
+    for row in (item for item in chosen if isinstance(item, BrokenRow)):
+        with refusals.of(row.name):
+            raise row.error
+    pooled = _pooled([item for item in chosen if isinstance(item, PoolEntry)], selection, say, refusals)
+    named: list[ModelSpec] = []
+    for name in (item for item in chosen if isinstance(item, str)):
+        with refusals.of(name):
+            named += specs_from_options([name], selection.architecture, selection.model_kwargs)
+    refusals.check_left(len(pooled) + len(named))
     specs = [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
     return _with_recipes(specs, read_recipes(selection.recipes), say) if selection.recipes else specs
 
@@ -82,7 +90,7 @@ def _with_recipes(specs: Sequence[ModelSpec], table: RecipeTable, say: Callable[
     return [replace(spec, recipe={**spec.recipe, **table.of(spec)}) for spec in specs]
 
 
-def _entries(selection: ModelSelection, say: Callable[[str], None]) -> Sequence[PoolEntry]:
+def _entries(selection: ModelSelection, say: Callable[[str], None]) -> Sequence[PoolEntry | BrokenRow]:
     if selection.pool is None:
         return []
     if _is_file(selection.pool):
@@ -94,24 +102,35 @@ def _entries(selection: ModelSelection, say: Callable[[str], None]) -> Sequence[
     return pool.entries()
 
 
-def _pooled(entries: Sequence[PoolEntry], selection: ModelSelection, say: Callable[[str], None]) -> list[ModelSpec]:
-    folder = selection.checkpoints
-    if folder is None:
-        pool = selection.pool or ""
-        return [own_place(entry, Path(pool).parent if _is_file(pool) else None, pool) for entry in entries]
-    if not folder.is_dir():
+def _pooled(
+    entries: Sequence[PoolEntry], selection: ModelSelection, say: Callable[[str], None], refusals: Refusals
+) -> list[ModelSpec]:
+    folder, specs = selection.checkpoints, []
+    if folder is not None and not folder.is_dir():
         raise InputError(f"There is no folder {folder} with checkpoints.")
-    found = [(entry, entry.spec(folder)) for entry in entries]
-    missing = [entry for entry, spec in found if spec is None]
+    pool = selection.pool or ""
+    beside = Path(pool).parent if _is_file(pool) else None
+    missing: list[PoolEntry] = []
+    for entry in entries:
+        with refusals.of(entry.name):
+            spec = entry.spec(folder) if folder else own_place(entry, beside, pool)
+            specs += [spec] if spec else []
+            missing += [] if spec else [entry]
     if missing:
-        say(f"{len(missing)} of {len(entries)} checkpoints are not in {folder}; get them from:")
-        for entry in missing[:_LISTED]:
-            say(f"  {entry.published or entry.file or entry.architecture}")
-        if len(missing) > _LISTED:
-            say(f"  and {len(missing) - _LISTED} more")
-        if len(missing) == len(entries):
-            raise InputError(f"None of the {len(entries)} checkpoints of the pool is in {folder}.")
-    return [spec for _, spec in found if spec]
+        _say_missing(missing, entries, f"{folder}", say)
+    return specs
+
+
+def _say_missing(
+    missing: Sequence[PoolEntry], entries: Sequence[PoolEntry], folder: str, say: Callable[[str], None]
+) -> None:
+    say(f"{len(missing)} of {len(entries)} checkpoints are not in {folder}; get them from:")
+    for entry in missing[:_LISTED]:
+        say(f"  {entry.published or entry.file or entry.architecture}")
+    if len(missing) > _LISTED:
+        say(f"  and {len(missing) - _LISTED} more")
+    if len(missing) == len(entries):
+        raise InputError(f"None of the {len(entries)} checkpoints of the pool is in {folder}.")
 
 
 def _is_file(pool: str) -> bool:

@@ -11,7 +11,7 @@ import typer
 from featurestore.cli.options import LakeOption, ReplaceOption, ray_option, say
 from featurestore.lake import Lake
 
-_SOME_SAMPLES_FAILED = 3
+_SOME_FAILED = 3
 
 
 def extract(
@@ -69,13 +69,15 @@ def extract(
     opened = Lake(lake)
     opened.check_exists()  # before torch is imported: a lake that is not there is said at once
     from extract.job import Options, run_job
+    from extract.models import Refusals
     from extract.pools import ModelSelection, select
     from extract.soups import make_soup, soup_options
     from featurestore.progress import progress
 
     averaged = soup_options(soup, soup_name, soup_on, soup_out)
     chosen = ModelSelection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
-    specs = select(chosen, say)
+    refusals = Refusals(whole=averaged is not None)
+    specs = select(chosen, say, refusals)
     if not specs:
         return
     options = Options(
@@ -83,10 +85,13 @@ def extract(
     )
     if averaged:
         specs = [make_soup(opened, specs, averaged, options, say)]
-    summary = run_job(opened, specs, dataset, options, say, ray_address=ray)
+    summary = run_job(opened, specs, dataset, options, say, ray_address=ray, refusals=refusals)
     say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
+    for name, reason in summary.refused.items():
+        sys.stderr.write(f"{name} was left out: {reason}\n")
     if summary.failed:
         sys.stderr.write(
             f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'
         )
-        raise typer.Exit(_SOME_SAMPLES_FAILED)
+    if summary.failed or summary.refused:
+        raise typer.Exit(_SOME_FAILED)

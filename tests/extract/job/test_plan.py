@@ -36,7 +36,7 @@ def test_unknown_precisions_are_refused() -> None:
 def test_what_the_lake_holds_is_a_hit_and_no_task(lake: Lake, images: Path, spec: ModelSpec) -> None:
     rows = [add_dataset(lake, name, images, role="ood") for name in ("first", "second")]
     run(lake, spec, datasets=["first"])
-    tasks, hits = plan(lake, [spec], rows, FULL)
+    tasks, hits = plan(lake, spec, rows, FULL)
     assert hits == [{"model": "tiny", "dataset": "first"}]
     assert [task.target.key for task in tasks] == [{"model": "tiny", "dataset": "second"}]
 
@@ -46,7 +46,7 @@ def test_passes_share_images_among_models_that_prepare_them_alike(lake: Lake, im
     rows = [add_dataset(lake, name, images, role="ood") for name in ("first", "second")]
     alike = [dataclasses.replace(spec, name=f"m{number}") for number in range(9)]
     other = dataclasses.replace(spec, name="other", preprocess={"crop_pct": 0.5})
-    tasks, _ = plan(lake, [*alike[:3], other, *alike[3:]], rows, FULL)
+    tasks = [task for spec in (*alike[:3], other, *alike[3:]) for task in plan(lake, spec, rows, FULL)[0]]
     found = [([task.spec.name for task in tasks], tasks[0].dataset.dataset) for tasks in passes(tasks)]
     eight = [f"m{number}" for number in range(8)]
     expected = [(eight, "first"), (eight, "second"), (["m8"], "first"), (["m8"], "second")]

@@ -25,7 +25,7 @@ def test_a_process_of_a_device_loads_a_model_once_for_all_passes(lake: Lake, ima
     for name in ("val", "more"):
         add_dataset(lake, name, images, role="ood")
     options = Options(device="cpu", workers=0)
-    units = [Unit(plan(lake, [spec], [read_dataset(lake, name)], options)[0], [0], options) for name in ("val", "more")]
+    units = [Unit(plan(lake, spec, [read_dataset(lake, name)], options)[0], [0], options) for name in ("val", "more")]
     assert spec.checkpoint is not None
     with on_devices(["cpu"]) as run:
         (first,) = run(lake.location, units[:1], lambda _: None)
@@ -73,7 +73,7 @@ def test_processes_of_devices_decode_in_their_share_of_the_cores(
     monkeypatch.setattr("extract.job.runners.cores", lambda: 8)
     row = dataclasses.replace(add_dataset(lake, "val", images, role="ood"), samples=100_000)
     options = Options(device="cpu", fragment_rows=10_000)
-    unit = Unit(plan(lake, [spec], [row], options)[0], [0], options)
+    unit = Unit(plan(lake, spec, [row], options)[0], [0], options)
     with on_devices(["cpu", "cpu"]) as run:
         assert len(list(run(lake.location, [unit], lambda _: None))) == 1
     assert [unit.options.workers for unit in told] == [4]

@@ -37,7 +37,7 @@ def test_what_is_known_of_a_model_travels_with_absolute_paths(spec: ModelSpec, m
 
 def test_another_checkpoint_on_a_node_is_refused(val: Lake, spec: ModelSpec) -> None:
     """A node with a file of its own under the path must not write features of other weights."""
-    to_do, _ = plan(val, [spec], [read_dataset(val, "val")], FULL)
+    to_do, _ = plan(val, spec, [read_dataset(val, "val")], FULL)
     unit = Unit(to_do, [0], FULL)
     assert spec.checkpoint is not None
     save_tiny(spec.checkpoint, seed=4)
