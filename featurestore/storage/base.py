@@ -88,6 +88,11 @@ class Storage(ABC):
         with self._errors("read", key):
             return bytes(obstore.get(self._store, key).bytes())
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Read some bytes of an object."""
+        with self._errors("read", key):
+            return bytes(obstore.get_range(self._store, key, start=start, end=end))
+
     def size(self, key: str) -> int | None:
         """The object's size in bytes, or None if there is none."""
         try:

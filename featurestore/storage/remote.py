@@ -111,11 +111,6 @@ class ObjectStorage(Storage):
             size = int(obstore.head(self._remote, key)["size"])
         return pa.PythonFile(_RangeReader(self, key, size), mode="r")
 
-    def read_range(self, key: str, start: int, end: int) -> bytes:
-        """Read some bytes of an object."""
-        with self._errors("read", key):
-            return bytes(obstore.get_range(self._remote, key, start=start, end=end))
-
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write an object, replacing what is there."""
         with self._errors("write", key):

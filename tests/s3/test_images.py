@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,11 +32,17 @@ def test_images_in_a_bucket_are_those_on_disk(tmp_path: Path, monkeypatch: pytes
     bucket.put("list.csv", b"path,class\nbee/001.png,bee\nant/000.png,ant\n")
     add_dataset(lake, "here", images, role="id", benchmark="here")
     add_dataset(lake, "there", url, role="id", benchmark="there")
+    with tarfile.open(tmp_path / "all.tar", "w") as tar:
+        for path in sorted(images.rglob("*.png")):
+            tar.add(path, path.relative_to(images))
+    open_storage(place).put("tars/all.tar", (tmp_path / "all.tar").read_bytes())
     add_dataset(lake, "list", f"{url}/list.csv", role="ood")
+    add_dataset(lake, "tar", f"{place}/tars/all.tar", role="id", benchmark="tar")
     spec = tiny_spec(save_tiny(tmp_path / "tiny.safetensors"))
-    run(lake, spec, datasets=("here", "there", "list"), workers=2)
-    for ours, theirs in zip(read(lake, dataset="there"), read(lake, dataset="here"), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    run(lake, spec, datasets=("here", "there", "list", "tar"), workers=2)
+    for name in ("there", "tar"):
+        for ours, theirs in zip(read(lake, dataset=name), read(lake, dataset="here"), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
     assert len(read(lake, dataset="list")[0]) == 2
     assert not any("secret" in row["format"] + row["location"] for row in lake.scan("datasets").collect().to_dicts())
     with pytest.raises(InputError, match=r"There is nothing below s3://.*/nowhere"):

@@ -72,7 +72,7 @@ def sizes_of(url: str, paths: Sequence[str], listed_in: str) -> list[int]:
         InputError: Some are not there, or the store cannot be reached.
     """
     try:
-        sizes = _asked(url, paths) if len(paths) <= _FEW else _listed(url, paths)
+        sizes = asked_sizes(url, paths) if len(paths) <= _FEW else _listed(url, paths)
     except LakeError as error:
         raise InputError(str(error)) from error
     missing = [path for path in paths if sizes.get(path) is None]
@@ -97,27 +97,29 @@ def read_object_text(url: str, what: str) -> str:
         raise InputError(f"Cannot read the {what} {url}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class BucketReader:
-    """Images that are objects below a URL.
+class ManyAtOnce:
+    """What readers of a network have in common.
 
     Attributes:
-        url: The URL.
         start_method: How processes that read are started: one that is forked would wait for the parent's client for ever.
     """
 
-    url: str
+    __slots__ = ()
     start_method: ClassVar[str] = "spawn"
 
+    def read(self, path: str) -> bytes:
+        """An image's bytes."""
+        raise NotImplementedError
+
     def open(self, path: str) -> IO[bytes]:
-        """Read an object."""
+        """Read an image."""
         try:
-            return io.BytesIO(storage_at(self.url).get(path))
+            return io.BytesIO(self.read(path))
         except MissingError as error:  # the same text on every machine, as for a file
             raise FileNotFoundError(2, "No such object", path) from error
 
     def together(self, paths: Sequence[str]) -> Fetched:
-        """Read many objects at a time; what went wrong with one is raised when it is opened."""
+        """Read many images at a time; what went wrong with one is raised when it is opened."""
         with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(paths)))) as pool:
             return Fetched(dict(zip(paths, pool.map(self._fetch, paths), strict=True)))
 
@@ -126,6 +128,17 @@ class BucketReader:
             return self.open(path)
         except Exception as error:  # noqa: BLE001 # it becomes that sample's error
             return error
+
+
+@dataclass(frozen=True, slots=True)
+class BucketReader(ManyAtOnce):
+    """Images that are objects below a URL."""
+
+    url: str
+
+    def read(self, path: str) -> bytes:
+        """An object's bytes."""
+        return storage_at(self.url).get(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +155,8 @@ class Fetched:
         return file
 
 
-def _asked(url: str, paths: Sequence[str]) -> dict[str, int | None]:
+def asked_sizes(url: str, paths: Sequence[str]) -> dict[str, int | None]:
+    """The sizes of objects below a URL, each asked for; None for one that is not there."""
     with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(paths)))) as pool:
         return dict(zip(paths, pool.map(storage_at(url).size, paths), strict=True))
 
@@ -153,7 +167,7 @@ def _listed(url: str, paths: Sequence[str]) -> dict[str, int | None]:
     for folder in sorted({path.partition("/")[0] for path in paths if "/" in path}):
         found |= {each.key: each.bytes for each in storage_at(url).list(folder)}
     loose = [path for path in paths if "/" not in path]
-    return found | (_asked(url, loose) if loose else {})
+    return found | (asked_sizes(url, loose) if loose else {})
 
 
 def _is_hidden(key: str) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.buckets.bucket import BucketReader, is_url, objects_below, parent_url, read_object_text, sizes_of
-from extract.datasets.formats import Format, Found, is_image, read_imglist, read_list, read_text
+from extract.datasets.buckets.tars import PackedReader, list_tar_there
+from extract.datasets.formats import TAR, Format, Found, is_image, read_imglist, read_list, read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ BUCKET_FORMATS = {
             frozenset({"root", "label_kind", "delimiter", "image_column", "label_column"}),
         ),
         Format("imglist", list_imglist_there, _list_reader, frozenset({"root"})),
+        Format("tar", list_tar_there, lambda location, _: PackedReader(location), TAR.takes),
     )
 }
 

@@ -5,24 +5,31 @@ from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, Form
 from extract.datasets.formats.imagenet_labels import WNID
 from extract.datasets.formats.imagenet_wnids import imagenet_indices
 from extract.datasets.formats.imglist import read_imglist
-from extract.datasets.formats.shards import absolute
+from extract.datasets.formats.shards import absolute, expanded
+from extract.datasets.formats.tar import TAR, list_packed
+from extract.datasets.formats.tar_index import TarMember, read_index
 from extract.datasets.formats.walk import IMAGE_SUFFIXES, file_sizes, images_below, is_image, read_text, sizes_below
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "NO_OPTIONS",
+    "TAR",
     "WNID",
     "FileReader",
     "Format",
     "FormatOptions",
     "Found",
     "Reader",
+    "TarMember",
     "absolute",
+    "expanded",
     "file_sizes",
     "imagenet_indices",
     "images_below",
     "is_image",
+    "list_packed",
     "read_imglist",
+    "read_index",
     "read_list",
     "read_text",
     "sizes_below",

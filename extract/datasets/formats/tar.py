@@ -11,7 +11,7 @@ from extract.datasets.formats.format import Format, Found
 from extract.datasets.formats.imagenet_wnids import index_of_wnids, wnids_in_names, wnids_note
 from extract.datasets.formats.shards import address, base_of, files_at
 from extract.datasets.formats.tar_classes import folder_classes, sidecar_classes
-from extract.datasets.formats.tar_index import TarMember, index_of, read_member
+from extract.datasets.formats.tar_index import PackedObject, TarMember, index_of, read_member
 from extract.datasets.formats.walk import is_image
 from featurestore.errors import InputError
 
@@ -47,11 +47,28 @@ def list_tar(location: str, role: str, options: FormatOptions) -> Found:
     Raises:
         InputError: There is no tar file or no image, or classes are missing or in doubt.
     """
+    shards = {
+        "" if str(shard) == location else address(shard, location) + "/": shard for shard in files_at(location, _SUFFIX)
+    }
+    return list_packed(location, shards, role, options)
+
+
+def list_packed(location: str, shards: Mapping[str, Path | PackedObject], role: str, options: FormatOptions) -> Found:
+    """List the images of tars, wherever they lie.
+
+    Args:
+        location: What messages call them.
+        shards: The tars, by what begins the addresses of their images.
+        role: The dataset's role.
+        options: `inside`, where it was said.
+
+    Raises:
+        InputError: There is no image, or classes are missing or in doubt.
+    """
     paths: list[str] = []
     found: list[tuple[str, TarMember]] = []
     sidecars: dict[str, tuple[str, int | None]] = {}
-    for shard in files_at(location, _SUFFIX):
-        prefix = "" if str(shard) == location else address(shard, location) + "/"
+    for prefix, shard in shards.items():
         members = _inside(index_of(shard), options.inside)
         images = {name: member for name, member in members.items() if is_image(name) and "/." not in f"/{name}"}
         sidecars |= {prefix + name: said for name, said in sidecar_classes(shard, members, images).items()}
@@ -68,7 +85,7 @@ def list_tar(location: str, role: str, options: FormatOptions) -> Found:
     if len(wnids) == len(names) and len({name.rpartition("/")[0] for name in names}) == 1:
         labels = None if role == "ood" else index_of_wnids(location, wnids)
         return Found(paths, sizes, wnids, labels, [] if role == "ood" else [wnids_note(location, wnids)])
-    return Found(paths, sizes, folder_classes(names, options.inside, Path(location), role))
+    return Found(paths, sizes, folder_classes(names, options.inside, location, role))
 
 
 def _with_sidecars(

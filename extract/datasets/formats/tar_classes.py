@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from extract.datasets.formats.tar_index import TarMember, read_member
+from extract.datasets.formats.tar_index import PackedObject, TarMember, read_member
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _LABEL_KEYS = ("label", "cls", "class")
 
 
 def sidecar_classes(
-    shard: Path, members: Mapping[str, TarMember], images: Iterable[str]
+    shard: Path | PackedObject, members: Mapping[str, TarMember], images: Iterable[str]
 ) -> dict[str, tuple[str, int | None]]:
     """The class name and, if it is given, the label of each image that a `.cls` or `.json` member describes.
 
@@ -38,7 +39,7 @@ def sidecar_classes(
     return found
 
 
-def folder_classes(names: Sequence[str], inside: str | None, location: Path, role: str) -> list[str]:
+def folder_classes(names: Sequence[str], inside: str | None, location: str, role: str) -> list[str]:
     """Classes by folder: the first one below a folder that is given, or that all images share.
 
     Args:
@@ -60,7 +61,7 @@ def folder_classes(names: Sequence[str], inside: str | None, location: Path, rol
     outside = next((name for name, folder in zip(names, folders, strict=True) if len(folder) <= depth), None)
     if outside is not None and role != "ood":
         raise InputError(f"{outside} in {location} lies outside a class folder: an ID dataset needs labels.")
-    return [folder[depth] if len(folder) > depth else location.stem for folder in folders]
+    return [folder[depth] if len(folder) > depth else PurePath(location).stem for folder in folders]
 
 
 def _folders(name: str) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ def _key(image: str) -> str:
     return folder + slash + name.partition(".")[0]
 
 
-def _parse(shard: Path, name: str, content: bytes) -> dict[str, Any]:
+def _parse(shard: Path | PackedObject, name: str, content: bytes) -> dict[str, Any]:
     try:
         said = json.loads(content)
     except ValueError as error:
@@ -89,7 +90,7 @@ def _parse(shard: Path, name: str, content: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _decode(shard: Path, name: str, content: bytes) -> str:
+def _decode(shard: Path | PackedObject, name: str, content: bytes) -> str:
     try:
         return content.decode().strip()
     except UnicodeDecodeError as error:

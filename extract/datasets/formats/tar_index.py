@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tarfile
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from extract.datasets.formats.walk import is_image, version
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _SHARDS_AT_ONCE = 4
 
@@ -23,21 +23,34 @@ class TarMember(NamedTuple):
     size: int
 
 
-def index_of(shard: Path) -> Mapping[str, TarMember]:
+class PackedObject(Protocol):
+    """A tar that lies elsewhere, whose index was read, and whose members are read by ranges."""
+
+    @property
+    def members(self) -> Mapping[str, TarMember]:
+        """Its members by name, in order."""
+
+    def read(self, member: TarMember) -> bytes:
+        """A member's bytes."""
+
+
+def index_of(shard: Path | PackedObject) -> Mapping[str, TarMember]:
     """The members of a tar file by name, in order; the latest indices are kept, each process its own.
 
     Raises:
         InputError: The file is not an uncompressed tar, is cut, or holds an image twice.
     """
-    return _index(*version(shard))
+    return _index(*version(shard)) if isinstance(shard, Path) else shard.members
 
 
-def read_member(shard: Path, member: TarMember) -> bytes:
+def read_member(shard: Path | PackedObject, member: TarMember) -> bytes:
     """Read a member's bytes.
 
     Raises:
         EOFError: The tar file ends before.
     """
+    if not isinstance(shard, Path):
+        return shard.read(member)
     with shard.open("rb") as file:
         file.seek(member.offset)
         content = file.read(member.size)
@@ -48,9 +61,22 @@ def read_member(shard: Path, member: TarMember) -> bytes:
 
 @lru_cache(maxsize=_SHARDS_AT_ONCE)
 def _index(path: str, _size: int, _time: int) -> dict[str, TarMember]:
+    return read_index(path)
+
+
+def read_index(path: str, file: IO[bytes] | None = None) -> dict[str, TarMember]:
+    """Where the members of a tar lie in it, in order.
+
+    Args:
+        path: The tar's path, or what messages call it.
+        file: Its bytes, if it is no file here.
+
+    Raises:
+        InputError: As `index_of`.
+    """
     index: dict[str, TarMember] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(None if file else path, "r:", fileobj=file) as tar:
             for info in _members(tar):
                 name = _clean(info.name)
                 member = index.get(_clean(info.linkname)) if info.islnk() else TarMember(info.offset_data, info.size)

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from extract.datasets import FormatOptions, add_dataset, check_unchanged, read_dataset, read_listing
+from extract.datasets import (
+    FormatOptions,
+    Origin,
+    add_dataset,
+    check_unchanged,
+    open_reader,
+    read_dataset,
+    read_listing,
+)
 from extract.images.loader import ImageDataset, image_batches
 from featurestore import ConflictError, InputError, Lake
 from tests.extract.conftest import read, run, tiny_spec
+from tests.extract.datasets.formats.test_tar import pack
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
@@ -105,6 +114,40 @@ def test_sizes_of_long_lists_come_from_few_answers(lake: Lake, tmp_path: Path) -
     (images / "list.txt").write_text("".join(f"{name} -1\n" for name in names))
     add_dataset(lake, "many", f"file://{images}/list.txt", role="ood")
     assert list(read_listing(lake, "many").bytes) == [(images / name).stat().st_size for name in names]
+
+
+def test_tars_in_a_bucket_are_read_by_ranges(lake: Lake, tmp_path: Path) -> None:
+    """One, a folder of them, a range, and WebDataset's labels: what they hold is what tars here hold."""
+    for number in range(3):
+        members = {f"{number}/{name}.png": f"{number}{name}".encode() * 9 for name in ("é 1", "b@2+3")}
+        labels = {f"{number}/{name}.cls": b"bee" if number else b"ant" for name in ("é 1", "b@2+3")}
+        pack(tmp_path / "shards" / f"s-{number:02d}.tar", {**members, **labels, "notes.txt": b""})
+    here = read_listing(lake, add_dataset(lake, "here", tmp_path / "shards", role="ood").dataset)
+    url = f"file://{tmp_path}/shards"
+    for name, location, rows in (
+        ("folder", url, 6),
+        ("one", f"{url}/s-01.tar", 2),
+        ("range", f"{url}/s-{{00..01}}.tar::{url}/s-02.tar", 6),
+    ):
+        options = FormatOptions(label_order="natural")
+        row = add_dataset(lake, name, location, role="id", format_="tar", benchmark=name, options=options)
+        listing = read_listing(lake, name)
+        assert len(listing) == rows
+        if rows == 6:
+            assert [path.rpartition("@")[0] for path in listing.paths] == list(here.paths)
+            assert list(listing.class_names) == list(here.class_names)
+        for path in listing.paths:
+            with (
+                row.reader.open(path) as image,
+                open_reader(Origin("tar", str(tmp_path / "shards"))).open(path.rpartition("@")[0]) as expected,
+            ):
+                assert image.read() == expected.read()
+        check_unchanged(row, listing)
+    with pytest.raises(InputError, match=r"names 5 files, of which 2 are not there: s-03\.tar, s-04\.tar"):
+        add_dataset(lake, "more", f"{url}/s-{{00..04}}.tar", role="ood")
+    (tmp_path / "shards" / "s-00.tar").write_bytes(b"no tar" * 200)
+    with pytest.raises(InputError, match="is not a whole, uncompressed tar file"):
+        add_dataset(lake, "more", url, role="ood", format_="tar")
 
 
 def test_what_does_not_lie_in_buckets_is_refused_in_words(fresh: Commands, images: Path, url: str) -> None:

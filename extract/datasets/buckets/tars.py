@@ -1,0 +1,148 @@
+"""Tars in a bucket: read once from end to end for their index, then by ranges, which stand in the images' addresses."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from extract.datasets.buckets.bucket import ManyAtOnce, asked_sizes, objects_below, parent_url, storage_at
+from extract.datasets.formats import expanded, list_packed, read_index
+from featurestore.errors import InputError, LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import WriteableBuffer
+
+    from extract.datasets.formats import FormatOptions, Found, TarMember
+
+_SUFFIX = ".tar"
+_AHEAD = 4 << 20
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PackedReader(ManyAtOnce):
+    """Images by `<tar>/<name>@<offset>+<size>`, so that no process needs an index."""
+
+    url: str
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a member."""
+        name, _, place = path.rpartition("@")
+        shard, suffix, _ = name.partition(_SUFFIX + "/")
+        offset, size = map(int, place.split("+"))
+        return storage_at(_base(self.url)).read_range(shard + suffix.rstrip("/"), offset, offset + size)
+
+
+class BucketTar:
+    """One tar.
+
+    Args:
+        url: The folder that it lies in.
+        key: Its key there.
+        size: Its size in bytes.
+    """
+
+    def __init__(self, url: str, key: str, size: int) -> None:
+        self._url, self._key = url, key
+        self._file = io.BufferedReader(_Object(url, key, size), _AHEAD)
+
+    def __str__(self) -> str:
+        return f"{self._url}/{self._key}"
+
+    @cached_property
+    def members(self) -> Mapping[str, TarMember]:
+        """Its members by name, in order."""
+        return read_index(str(self), self._file)
+
+    def read(self, member: TarMember) -> bytes:
+        """A member's bytes; of members that follow each other, many come in one answer."""
+        self._file.seek(member.offset)
+        return self._file.read(member.size)
+
+
+def list_tar_there(location: str, role: str, options: FormatOptions) -> Found:
+    """List the images of tars in a bucket, as of tars here.
+
+    Raises:
+        InputError: There is no tar or no image, classes are missing or in doubt, or the store cannot be reached.
+    """
+    try:
+        shards = {f"{key}/": BucketTar(_base(location), key, size) for key, size in _tars(location).items()}
+        found = list_packed(location, shards, role, options)
+    except LakeError as error:
+        raise InputError(str(error)) from error
+    return replace(found, paths=[_address(path, shards) for path in found.paths])
+
+
+def _address(path: str, shards: Mapping[str, BucketTar]) -> str:
+    shard, suffix, name = path.partition(_SUFFIX + "/")
+    member = shards[shard + suffix].members[name]
+    return f"{path}@{member.offset}+{member.size}"
+
+
+def _tars(location: str) -> dict[str, int]:
+    """The tars of a location, in order, by their keys below its base, with their sizes."""
+    places = expanded(location)
+    base = _base(location)
+    if places == [location] and not location.endswith(_SUFFIX):
+        found = {key: size for key, size in objects_below(location).items() if key.endswith(_SUFFIX)}
+        if not found:
+            raise InputError(f"There is no {_SUFFIX} file below {location}.")
+        return found
+    keys = [place.removeprefix(base + "/") for place in places]
+    sizes = asked_sizes(base, keys)
+    missing = [key for key in keys if sizes[key] is None]
+    if missing:
+        more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+        raise InputError(
+            f"{location} names {len(keys):,} files, of which {len(missing):,} are not there: {', '.join(missing[:_SHOWN])}{more}. "
+            "In a bucket, a location is a file, a folder, or a range as {000..012}."
+        )
+    return {key: sizes[key] or 0 for key in keys}
+
+
+@lru_cache(maxsize=64)
+def _base(location: str) -> str:
+    """The folder that the keys of a location's tars are relative to."""
+    places = expanded(location)
+    if len(places) == 1:
+        return parent_url(location) if location.endswith(_SUFFIX) else location
+    scheme, _, _ = location.partition("://")
+    below = [parent_url(place).removeprefix(f"{scheme}://") for place in places]
+    return f"{scheme}://{posixpath.commonpath(below)}"
+
+
+class _Object(io.RawIOBase):
+    """An object as a file that is read from end to end."""
+
+    def __init__(self, url: str, key: str, size: int) -> None:
+        super().__init__()
+        self._storage, self._key, self._size, self._position = storage_at(url), key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self._position + len(view), self._size)
+        if end <= self._position:
+            return 0
+        data = self._storage.read_range(self._key, self._position, end)
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
