@@ -110,8 +110,8 @@ def run_job(
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
     for spec in {task.spec.name: task.spec for task in to_do}.values():
-        if spec.notes:
-            say(f"{spec.name}: {'; '.join(map(str, spec.notes))}")
+        if spec.open_notes:
+            say(f"{spec.name}: {'; '.join(map(str, spec.open_notes))}")
     times = Times()
     remarks: dict[str, str] = {}
     with chosen as runner:

@@ -14,6 +14,7 @@ from timm.data import create_transform, resolve_data_config
 from extract.images.preprocessing import in_two
 from extract.models.heads import read_head
 from extract.models.sources import Weights, as_json, sha256_of, source_of
+from extract.models.sources.clip_family import UNKNOWN
 from featurestore.layout import head_input
 
 if TYPE_CHECKING:
@@ -129,12 +130,19 @@ class ModelSpec(Weights):
         return width == outer and (width != inner or self.given_head.normalize)
 
     @property
+    def open_notes(self) -> tuple[Note, ...]:
+        """The notes that stand: a thing is not unknown any more once the recipe states it."""
+        return tuple(note for note in self.notes if note.value != UNKNOWN or note.topic not in self.recipe)
+
+    @property
     def recipe_columns(self) -> Mapping[str, Any]:
         """The recipe as the `models` table has it; its JSON tells what was inferred, and if the head is fed the feature at unit length."""
         known = {
             **({"head_normalizes": True} if self.normalizes else {}),
             **(
-                {"inferred": {note.topic: f"{note.value} ({note.origin})" for note in self.notes}} if self.notes else {}
+                {"inferred": {note.topic: f"{note.value} ({note.origin})" for note in self.open_notes}}
+                if self.open_notes
+                else {}
             ),
         }
         if not known:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "open_clip_config.json"
-OPENAI = "clip-openai"
+OPENAI, UNKNOWN = "clip-openai", "unknown"
 _FIELDS = ("input_resolution", "context_length", "vocab_size")
 """What OpenAI's own archives hold, and no file of open_clip does."""
 
@@ -94,7 +94,7 @@ def pretraining_note(path: Path, family: ClipFamily, recipe: Mapping[str, Any]) 
     if family.openai:
         return (Note("pretraining", OPENAI, family.origin),)
     origin = f"{path.name} does not say; state it in a pool's column, as pretraining=clip-laion2b"
-    return (Note("pretraining", "unknown", origin),)
+    return (Note("pretraining", UNKNOWN, origin),)
 
 
 def _of_config(config: Path) -> ClipFamily:

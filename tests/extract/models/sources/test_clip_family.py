@@ -115,3 +115,9 @@ def test_the_command_says_what_is_unknown(fresh: Commands, tmp_path: Path) -> No
     said = fresh.ok("extract", "--model", file, "--architecture", ARCHITECTURE, *kwargs, "--dataset", "val")
     assert "m: pretraining: unknown (m.pt does not say; state it in a pool's column" in said
     assert fresh.lake.sql("select pretraining from models").fetchall() == [(None,)]
+    (tmp_path / "recipes.json").write_text(json.dumps({"n": {"pretraining": "clip-openai"}}))
+    named = file.rename(tmp_path / "n.pt")
+    options = ("--architecture", ARCHITECTURE, *kwargs, "--dataset", "val", "--recipes", tmp_path / "recipes.json")
+    assert "unknown" not in fresh.ok("extract", "--model", named, *options)
+    found = fresh.lake.sql("select pretraining from models where model = 'n'")
+    assert found.fetchall() == [("clip-openai",)]
