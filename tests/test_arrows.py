@@ -48,7 +48,7 @@ PLAN = {
     "extract.demo": "extract.datasets extract.images extract.models featurestore.errors featurestore.staging",
     "extract.images": "extract.datasets featurestore.errors featurestore.lake featurestore.machine",
     "extract.job": "extract.datasets extract.images extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.ray_cluster featurestore.storage",
-    "extract.models": "extract.images extract.models.sources featurestore.errors featurestore.layout",
+    "extract.models": "extract.images extract.models.sources featurestore.errors featurestore.layout featurestore.names",
     "extract.models.sources": "featurestore.errors featurestore.names",
     "extract.pools": "extract.models extract.models.sources featurestore.errors featurestore.layout featurestore.names featurestore.query",
     "extract.soups": "extract.datasets extract.images extract.job extract.models extract.models.sources featurestore.errors featurestore.lake featurestore.names featurestore.staging",

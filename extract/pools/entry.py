@@ -27,6 +27,7 @@ class PoolEntry:
         model_kwargs: Arguments of the architecture.
         recipe: Columns of the `models` table.
         head: A head file; None for the network's own head.
+        features: What is stored of it; empty where nothing says.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PoolEntry:
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     head: Path | None = None
+    features: tuple[str, ...] = ()
 
     def spec(self, folder: Path | None) -> ModelSpec | None:
         """The model, with its checkpoint in a folder; None if that is not there.
@@ -50,7 +52,7 @@ class PoolEntry:
             if path
             else spec_from_name(self.architecture, self.model_kwargs, self.recipe, self.name)
         )
-        return replace(spec, head_file=self.head)
+        return replace(spec, head_file=self.head, features=self.features)
 
     def _found(self, folder: Path) -> Path | None:
         names = [self.file] if self.file else [self.architecture + suffix for suffix in SUFFIXES]

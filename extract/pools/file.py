@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from extract.models import parse_features
 from extract.pools.entry import PoolEntry
 from extract.pools.naming import json_or_text
 from featurestore.errors import InputError
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-COLUMNS = ("model", "checkpoint", "architecture", "model_kwargs", "head", "published", *RECIPE_COLUMNS, "recipe")
+COLUMNS = (
+    "model",
+    "checkpoint",
+    "architecture",
+    "model_kwargs",
+    "head",
+    "feature",
+    "published",
+    *RECIPE_COLUMNS,
+    "recipe",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class BrokenRow:
 def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     """Read a pool file's rows.
 
-    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
+    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`, `feature`,
     `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
 
     Raises:
@@ -85,6 +96,7 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
         _object(cells.get("model_kwargs", "{}"), "model_kwargs", place),
         recipe,
         folder / cells["head"] if "head" in cells else None,
+        parse_features(cells["feature"]) if "feature" in cells else (),
     )
 
 

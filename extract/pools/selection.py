@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from extract.models import Refusals
+from extract.models import Refusals, parse_features
 from extract.pools.entry import PoolEntry, own_place
 from extract.pools.file import BrokenRow, read_entries
 from extract.pools.naming import specs_from_options
@@ -38,6 +38,7 @@ class ModelSelection:
         shard: Which part of all of them, as in `3/16`.
         recipes: Table of recipes of the models.
         head: A head for all models that have none of their own choice.
+        feature: What is stored of all models that have nothing of their own choice, as `penultimate,blocks.6`.
     """
 
     models: Sequence[str] = ()
@@ -48,6 +49,7 @@ class ModelSelection:
     shard: str | None = None
     recipes: Path | None = None
     head: Path | None = None
+    feature: str | None = None
 
 
 def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refusals | None = None) -> list[ModelSpec]:
@@ -69,6 +71,7 @@ def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refu
     chosen = cut(everything, selection.shard)
     if not chosen:
         say(f"shard {selection.shard} of {len(everything)} models is empty")
+    features = parse_features(selection.feature)
     refusals = Refusals(whole=True) if refusals is None or len(chosen) == 1 else refusals
     for row in (item for item in chosen if isinstance(item, BrokenRow)):
         with refusals.of(row.name):
@@ -79,7 +82,10 @@ def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refu
         with refusals.of(name):
             named += specs_from_options([name], selection.architecture, selection.model_kwargs)
     refusals.check_left(len(pooled) + len(named))
-    specs = [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
+    specs = [
+        replace(spec, head_file=spec.head_file or selection.head, features=spec.features or features)
+        for spec in (*pooled, *named)
+    ]
     return _with_recipes(specs, read_recipes(selection.recipes), say) if selection.recipes else specs
 
 

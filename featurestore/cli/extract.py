@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,12 @@ def extract(
     head: Annotated[
         Path | None,
         typer.Option(help="NPZ file with weight, bias and normalize: a head in the place of the network's own."),
+    ] = None,
+    feature: Annotated[
+        str | None,
+        typer.Option(
+            help="What to store: penultimate, which is the default, and layers such as blocks.6, with commas."
+        ),
     ] = None,
     pool: Annotated[
         str | None, typer.Option(help="CSV file with one model per row, or vit-ood-2024 or maha-pp-2025.")
@@ -75,7 +82,9 @@ def extract(
     from featurestore.progress import progress
 
     averaged = soup_options(soup, soup_name, soup_on, soup_out)
-    chosen = ModelSelection(model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head)
+    chosen = ModelSelection(
+        model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head, feature
+    )
     refusals = Refusals(whole=averaged is not None)
     specs = select(chosen, say, refusals)
     if not specs:
@@ -84,7 +93,7 @@ def extract(
         device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits, bars=progress
     )
     if averaged:
-        specs = [make_soup(opened, specs, averaged, options, say)]
+        specs = [changed(make_soup(opened, specs, averaged, options, say), features=specs[0].features)]
     summary = run_job(opened, specs, dataset, options, say, ray_address=ray, refusals=refusals)
     say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
     for name, reason in summary.refused.items():
