@@ -20,13 +20,15 @@ _HEAD = re.compile(r"(^|\.)(head|heads|fc|classifier|last_linear)\.")
 
 
 def _load(weights: Weights) -> nn.Module:
-    module, path = create(weights), weights.weights_file
+    path = weights.weights_file
     state = as_timm_names(read_state_dict(path))
-    faults = state.keys() ^ module.state_dict().keys()
+    with torch.device("meta"):
+        faults = state.keys() ^ create(weights).state_dict().keys()
     if faults:
         converted = convert(weights, state, path, len(faults))
         if converted is not None:
             return converted
+    module = create(weights)
     load_state(module, state, path, weights.architecture)
     return module
 
