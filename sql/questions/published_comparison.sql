@@ -19,8 +19,7 @@ with mine as (
         results.*, coalesce(nullif(regexp_extract(models.source, '^timm:(.*)$', 1), ''), models.architecture) as timm_name
     from results
     inner join models on models.model = results.model
-    -- What is published is of whole models, and not of their layers.
-    where results.benchmark = $benchmark and results.aggregation = $aggregation and models.base_model is null
+    where results.benchmark = $benchmark and results.aggregation = $aggregation
 )
 
 select
