@@ -13,7 +13,7 @@ from extract.datasets.detection import detect_format
 from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin
-from extract.datasets.registry import is_untouched, list_samples, look, needs_labels, open_reader, stamp
+from extract.datasets.registry import is_untouched, list_again, look, needs_labels, open_reader, stamp
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug, pick
@@ -198,7 +198,7 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
 
 def _relist(row: DatasetRow, listing: Listing) -> Listing:
     """List the files again; labels stay with their classes, and of a subset only the chosen files count."""
-    now = list_samples(row.origin, "ood")
+    now = list_again(row.origin)
     if row.origin.options.per_class is not None:
         chosen = set(listing.paths)
         now = now.take([sample for sample, path in enumerate(now.paths) if path in chosen])

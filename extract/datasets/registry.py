@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from extract.datasets.formats import Found, Reader
     from extract.datasets.origin import Origin
 
-_FOR_ALL = frozenset({"labels", "label_order", "per_class", "seed", "stamp"})
+_FOR_ALL = frozenset({"labels", "label_order", "per_class", "seed", "stamp", "suffixes"})
 
 
 @cache
@@ -40,6 +40,11 @@ def formats() -> Mapping[str, Format]:
 def list_samples(origin: Origin, role: str) -> Listing:
     """The listing of `look`."""
     return look(origin, role)[0]
+
+
+def list_again(origin: Origin) -> Listing:
+    """The samples of an origin that a lake holds, without labels, read as they were when it was added."""
+    return list_samples(_again(origin), "ood")
 
 
 def look(origin: Origin, role: str) -> tuple[Listing, Found]:
@@ -59,6 +64,8 @@ def look(origin: Origin, role: str) -> tuple[Listing, Found]:
         found = _format(origin).listing(origin.location, role, origin.options)
     except OSError as error:
         raise InputError(f"Cannot read {error.filename or origin.location}: {error.strerror or error}.") from error
+    if found.refusal and origin.options.adding:
+        raise InputError(found.refusal)
     check_paths(found.paths, origin.location)
     own = needs_labels(origin)  # then they are the format's, and said what the labels are
     options = replace(origin.options, labels=None, label_kind=None) if own else origin.options
@@ -94,16 +101,20 @@ def stamp(origin: Origin) -> str | None:
 
 def is_untouched(origin: Origin, listing: Listing) -> bool:
     """Whether names, sizes and times alone tell that nothing changed; if they do not, listing again tells what did."""
-    format_, options = _format(origin), origin.options
+    format_, options = _format(origin), _again(origin).options
     try:
         if format_.names is not None:  # of a subset, only the chosen images count
-            same = options.per_class is not None or list(format_.names(origin.location)) == listing.paths
+            same = options.per_class is not None or list(format_.names(origin.location, options)) == listing.paths
         else:
             same = options.stamp is not None and options.stamp == stamp(origin)
         reader = open_reader(origin)  # images inside a file that was not touched have the sizes that they had
         return same and (not isinstance(reader, FileReader) or file_sizes(reader.root, listing.paths) == listing.bytes)
     except OSError:
         return False
+
+
+def _again(origin: Origin) -> Origin:
+    return replace(origin, options=replace(origin.options, suffixes=origin.options.suffixes or ""))
 
 
 def _check_options(origin: Origin) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import cache
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ MAX_PIXELS = 89_478_485
 """Pillow's own limit, whatever a program sets there: one quarter of a gigabyte as RGB."""
 MAX_SIDE_RATIO = 500
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_BY_OTHER_PROGRAMS = frozenset({"EPS"})
 _NO_RANGE = frozenset({"I", "F"})
 
 
@@ -32,9 +34,16 @@ def read_rgb(file: Path | IO[bytes]) -> Image.Image:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(file) as image:
+        with Image.open(file, formats=_decoded_here()) as image:
             _check_sides(*image.size)
             return _scaled(image).convert("RGB")
+
+
+@cache
+def _decoded_here() -> list[str]:
+    """Pillow's formats but those that it hands to another program, whatever a file is called."""
+    Image.init()
+    return [name for name in Image.ID if name not in _BY_OTHER_PROGRAMS]
 
 
 def error_text(error: Exception, file: IO[bytes] | None) -> str:

@@ -52,6 +52,15 @@ def dataset_add(
     part: Annotated[str | None, typer.Option(help="ninco: ood-classes, unit-tests or popular.")] = None,
     subset: Annotated[str | None, typer.Option(help="ninco: 46 or 64 OOD classes.")] = None,
     inside: Annotated[str | None, typer.Option(help="tar: folder in it that holds the class folders.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="folder, tar and parquet: which of several splits, as train, val or test in names of folders or files."
+        ),
+    ] = None,
+    image_key: Annotated[
+        str | None, typer.Option(help="tar: which image of a WebDataset sample that has several, as jpg or seg.png.")
+    ] = None,
     label_column: Annotated[str | None, typer.Option(help="parquet, hf and csv: column with the labels.")] = None,
     image_column: Annotated[str | None, typer.Option(help="csv: column with the paths.")] = None,
     delimiter: Annotated[
@@ -69,6 +78,8 @@ def dataset_add(
         labels=labels,
         label_kind=label_kind,
         label_order=label_order,
+        split=split,
+        image_key=image_key,
         synsets=synsets,
         root=place(root) if root else None,
         part=part,

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.buckets.bucket import BucketReader, is_url, objects_below, parent_url, read_object_text, sizes_of
 from extract.datasets.buckets.tars import PackedReader, list_tar_there
-from extract.datasets.formats import TAR, Format, Found, is_image, read_imglist, read_list, read_text
+from extract.datasets.formats import (
+    TAR,
+    Format,
+    Found,
+    found_in_folders,
+    is_image,
+    read_imglist,
+    read_list,
+    read_text,
+    suffix_of,
+    suffixes_read,
+)
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from extract.datasets.formats import FormatOptions
 
 
-def list_folder_there(location: str, role: str, _options: FormatOptions) -> Found:
+def list_folder_there(location: str, role: str, options: FormatOptions) -> Found:
     """List the images below a URL; the first folder of each path is its class, as for a folder here.
 
     Raises:
         InputError: There is no image, images of an ID dataset lie outside class folders, or the store cannot be reached.
     """
     objects = objects_below(location)
-    images = {path: size for path, size in objects.items() if is_image(path)}
-    if not images:
-        raise InputError(f"There is no image below {location}: expected folders of images, one per class.")
-    loose = next((path for path in images if "/" not in path), None)
-    if loose is not None and role != "ood":
-        raise InputError(
-            f"{location}/{loose} lies outside a class folder: an ID dataset needs {location}/<class>/<image>, so that it has labels."
-        )
-    name = PurePosixPath(location).name
-    classes = [path.partition("/")[0] if "/" in path else name for path in images]
-    over = len(objects) - len(images)
-    notes = [f"{location}: {len(images):,} images; {over:,} objects passed over, since they are none"] if over else []
-    return Found(list(images), list(images.values()), classes, None, notes)
+    suffixes = suffixes_read(options)
+    images = [path for path in objects if is_image(path, suffixes)]
+    others = Counter(suffix_of(path) for path in objects if not is_image(path, suffixes))
+    found = found_in_folders(location, images, others, role, options)
+    return replace(found, bytes=[objects[path] for path in found.paths])
 
 
 def list_csv_there(location: str, role: str, options: FormatOptions) -> Found:
@@ -81,7 +86,9 @@ def _list_reader(location: str, options: FormatOptions) -> BucketReader:
 BUCKET_FORMATS = {
     each.name: each
     for each in (
-        Format("folder", list_folder_there, lambda location, _: BucketReader(location), frozenset({"label_kind"})),
+        Format(
+            "folder", list_folder_there, lambda location, _: BucketReader(location), frozenset({"label_kind", "split"})
+        ),
         Format(
             "csv",
             list_csv_there,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ def list_tar_there(location: str, role: str, options: FormatOptions) -> Found:
     """
     try:
         shards = {f"{key}/": BucketTar(_base(location), key, size) for key, size in _tars(location).items()}
-        found = list_packed(location, shards, role, options)
+        found = list_packed(location, shards, role, options, Counter())
     except LakeError as error:
         raise InputError(str(error)) from error
     return replace(found, paths=[_address(path, shards) for path in found.paths])

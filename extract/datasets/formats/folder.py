@@ -2,34 +2,88 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.walk import images_below, sizes_below
+from extract.datasets.formats.splits import SplitFolders, split_folders
+from extract.datasets.formats.suffixes import passed_over, suffixes_found, suffixes_read
+from extract.datasets.formats.walk import images_below, look_below, sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from extract.datasets.formats.format import FormatOptions
 
 _FORMAT_OF_FILE = {".csv": "csv", ".parquet": "parquet", ".tar": "tar"}
 
 
-def list_folder(location: str, role: str, _options: FormatOptions) -> Found:
-    """List the images of a folder; the first folder of each path is its class.
+def list_folder(location: str, role: str, options: FormatOptions) -> Found:
+    """List the images of a folder; the first folder of each path is its class, or the first below the split.
 
     An OOD folder may also hold its images directly: they are one class, of the folder's name.
 
     Raises:
-        InputError: The folder is missing or empty, or images of an ID dataset lie outside class folders.
+        InputError: The folder is missing or empty, or images of an ID dataset lie outside class folders; or there is no such split.
     """
     folder = Path(location)
     check_folder(folder, "folder", "a folder with one folder of images per class")
-    paths = images_below(folder)
+    found = found_in_folders(location, *look_below(folder, suffixes_read(options)), role, options)
+    return replace(found, bytes=sizes_below(folder, found.paths))
+
+
+def found_in_folders(
+    location: str, everything: Sequence[str], others: Counter[str], role: str, options: FormatOptions
+) -> Found:
+    """The images of folders, wherever they lie, with their classes and without their sizes.
+
+    Args:
+        location: What messages call the folder.
+        everything: The images below it.
+        others: How many files are none, by suffix.
+        role: The dataset's role.
+        options: `split`, if one was named.
+
+    Raises:
+        InputError: There is none, or no such split, or images of an ID dataset lie outside class folders.
+    """
+    splits = split_folders(everything)
+    paths = _of_split(location, everything, splits, options)
     if not paths:
-        raise InputError(f"There is no image below {folder}: expected folders of images, one per class.")
-    classes = [_class_of(path, folder, role) for path in paths]
-    return Found(paths, sizes_below(folder, paths), classes)
+        raise InputError(
+            f"There is no image below {location}: expected folders of images, one per class.{_only(others)}"
+        )
+    refusal = splits.refusal(location) if splits and options.split is None else None
+    by_split = splits if options.split else None
+    classes = [_class_of(path, location, "ood" if refusal else role, by_split) for path in paths]
+    counted = +(others + Counter({"images of other splits": len(everything) - len(paths)}))
+    return Found(paths, (), classes, None, passed_over(location, len(paths), counted), suffixes_found(paths), refusal)
+
+
+def names_in(location: str, options: FormatOptions) -> Sequence[str]:
+    """The images of a folder, or of the split of it, by name."""
+    found = images_below(Path(location), suffixes_read(options))
+    return found if options.split is None else _of_split(location, found, split_folders(found), options)
+
+
+def _of_split(
+    location: str, paths: Sequence[str], splits: SplitFolders | None, options: FormatOptions
+) -> Sequence[str]:
+    if options.split is None:
+        return paths
+    if splits is None:
+        raise InputError(f"The folders in {location} are not splits, such as train and val: leave --split out.")
+    name = splits.chosen(options.split, location)
+    return [path for path in paths if path.split("/")[splits.level] == name]
+
+
+def _only(others: Mapping[str, int]) -> str:
+    """What a folder without images holds."""
+    said = passed_over("", 0, others)
+    return f" It holds{said[0].partition(';')[2]}." if said else ""
 
 
 def check_folder(folder: Path, format_: str, expected: str) -> None:
@@ -43,20 +97,21 @@ def check_folder(folder: Path, format_: str, expected: str) -> None:
     raise InputError(f"{folder} is a file: the format {format_!r} takes {expected}.{hint}")
 
 
-def _class_of(path: str, folder: Path, role: str) -> str:
+def _class_of(path: str, location: str, role: str, splits: SplitFolders | None) -> str:
     first, slash, _ = path.partition("/")
-    if slash:
-        return first
+    found = splits.class_of(path) if splits else first if slash else None
+    if found is not None:
+        return found
     if role == "ood":
-        return folder.name
+        return PurePosixPath(location).name
     raise InputError(
-        f"{folder / PurePosixPath(path)} lies outside a class folder: an ID dataset needs {folder}/<class>/<image>, so that it has labels."
+        f"{location}/{path} lies outside a class folder: an ID dataset needs {location}/<class>/<image>, so that it has labels."
     )
 
 
 FOLDER = Format(
     "folder",
     list_folder,
-    takes=frozenset({"label_kind"}),
-    names=lambda location: images_below(Path(location)),
+    takes=frozenset({"label_kind", "split"}),
+    names=names_in,
 )

@@ -17,6 +17,9 @@ class FormatOptions:
     Attributes:
         labels: CSV file `class_name,label`; for `imagenet-val`, the file with the images' labels.
         label_kind: What integers or names that stand for classes mean: `wnid`, `devkit` or `index`.
+        split: The split to take, of those that lie side by side in folders or files.
+        image_key: Which of the images under one WebDataset key is meant: what follows the key's dot.
+        suffixes: Images' suffixes beyond those of the first versions that were found when the dataset was added.
         label_order: How classes are numbered by their names: `natural`, `text` or `imagenet`.
         synsets: File with the 1,000 wnids of ImageNet, with their devkit ids where those are used.
         root: Folder that a file list's paths are relative to; a text, if it is a URL.
@@ -45,6 +48,14 @@ class FormatOptions:
     image_column: str | None = None
     delimiter: str | None = None
     label_order: str | None = None
+    split: str | None = None
+    image_key: str | None = None
+    suffixes: str | None = None
+
+    @property
+    def adding(self) -> bool:
+        """Whether the dataset is being added, rather than read again as a lake holds it."""
+        return self.suffixes is None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -66,6 +77,7 @@ class Found:
         class_names: Each image's class.
         label_of_class: Labels that the source itself gives beside names; None if they follow from the names of the classes.
         notes: What was inferred or passed over, with where it came from: a line each, for the user.
+        refusal: Why a dataset that is like this is not added; one that a lake holds already is read as before.
         inferred: Options that were inferred and not said; the lake keeps them, so that listing again infers nothing else.
     """
 
@@ -75,6 +87,7 @@ class Found:
     label_of_class: Mapping[str, int] | None = None
     notes: Sequence[str] = ()
     inferred: Mapping[str, Any] = field(default_factory=dict)
+    refusal: str | None = None
 
 
 class Reader(Protocol):
@@ -105,7 +118,8 @@ class Format:
         reader: From location and options to the reader of its addresses.
         takes: The options that it knows, of `FormatOptions`.
         files: The files whose names, sizes and times tell whether the list changed, where listing again is slow.
-        names: The images' addresses as they are now, in order, where they tell everything but the sizes.
+        names: From location and options to the images' addresses as they are now, in order, where they tell everything but
+            the sizes.
     """
 
     name: str
@@ -113,4 +127,4 @@ class Format:
     reader: Callable[[str, FormatOptions], Reader] = lambda location, _: FileReader(Path(location))
     takes: frozenset[str] = frozenset()
     files: Callable[[str], Sequence[Path]] | None = None
-    names: Callable[[str], Sequence[str]] | None = None
+    names: Callable[[str, FormatOptions], Sequence[str]] | None = None

@@ -10,7 +10,8 @@ from extract.datasets.formats.folder import check_folder
 from extract.datasets.formats.format import Format, Found
 from extract.datasets.formats.imagenet_labels import read_wnids
 from extract.datasets.formats.imagenet_wnids import index_of_wnids, wnids_in_names, wnids_note
-from extract.datasets.formats.walk import images_below, sizes_below
+from extract.datasets.formats.suffixes import passed_over
+from extract.datasets.formats.walk import look_below, sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def list_imagenet_val(location: str, _role: str, options: FormatOptions) -> Foun
     """
     folder = Path(location)
     check_folder(folder, "imagenet-val", "the flat folder of ILSVRC2012_val_*.JPEG")
-    paths = images_below(folder)
+    paths, others = look_below(folder)
+    notes = passed_over(location, len(paths), others)
     strangers = [path for path in paths if not _NAME.fullmatch(path)]
     if strangers or not paths:
         what = f"holds {strangers[0]}" if strangers else "holds no image"
@@ -39,17 +41,19 @@ def list_imagenet_val(location: str, _role: str, options: FormatOptions) -> Foun
         )
     named = [wnid for wnid in wnids_in_names(paths) if wnid]
     if named:
-        return _by_name(folder, paths, named, options)
+        return _by_name(folder, paths, named, options, notes)
     if options.labels is None:
         raise InputError(
             "The images of a flat ImageNet folder do not say their classes: give a file that does with --labels. "
             "With one folder per class, it is --format folder."
         )
     wnids = read_wnids(options, [Path(path).stem for path in paths])
-    return Found(paths, sizes_below(folder, paths), [wnid for wnid, _ in wnids], dict(wnids))
+    return Found(paths, sizes_below(folder, paths), [wnid for wnid, _ in wnids], dict(wnids), notes)
 
 
-def _by_name(folder: Path, paths: Sequence[str], wnids: Sequence[str], options: FormatOptions) -> Found:
+def _by_name(
+    folder: Path, paths: Sequence[str], wnids: Sequence[str], options: FormatOptions, notes: Sequence[str]
+) -> Found:
     """Labels from the wnids in the images' names, as the Hugging Face hub distributes the set."""
     if len(wnids) < len(paths):
         raise InputError(
@@ -59,7 +63,7 @@ def _by_name(folder: Path, paths: Sequence[str], wnids: Sequence[str], options: 
     if options.labels or options.label_kind or options.synsets:
         raise InputError(f"The names of the images in {folder} hold their wnids: leave --labels out.")
     note = wnids_note(str(folder), wnids)
-    return Found(paths, sizes_below(folder, paths), wnids, index_of_wnids(str(folder), wnids), [note])
+    return Found(paths, sizes_below(folder, paths), wnids, index_of_wnids(str(folder), wnids), [*notes, note])
 
 
 IMAGENET_VAL = Format(

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from extract.datasets.formats.walk import is_image
+from extract.datasets.formats.suffixes import is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

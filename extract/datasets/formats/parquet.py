@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,13 +15,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.shards import address, base_of, files_at
+from extract.datasets.formats.shards import address, base_of, files_at, others_at
+from extract.datasets.formats.splits import one_split
+from extract.datasets.formats.suffixes import passed_over
 from extract.datasets.formats.table_columns import TableColumns, choose_columns, choose_image
 from extract.datasets.formats.walk import version
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from extract.datasets.formats.format import FormatOptions
@@ -56,8 +57,8 @@ def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
     Raises:
         InputError: There are no images, labels are missing, or files of several splits or schemas are mixed.
     """
-    files = files_at(location, _SUFFIX)
-    _check_one_split(location, files)
+    there = {address(file, location): file for file in files_at(location, _SUFFIX)}
+    files = [there[name] for name in one_split(location, list(there), options.split, adding=options.adding)]
     columns = _columns(location, _schema(files[0]), options.label_column)
     paths: list[str] = []
     sizes: list[int] = []
@@ -76,6 +77,9 @@ def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
             labels += batch.column(columns.label).to_pylist() if columns.label else [None] * len(batch)
     notes = [] if empty == 0 else [f"{location}: {empty:,} of {len(paths):,} rows have no bytes, and will fail"]
     labels, were_floats = _without_floats(labels)
+    others = others_at(location, _SUFFIX)
+    others["files of other splits"] += len(there) - len(files)
+    notes += passed_over(location, len(paths), +others)
     notes += [f"{location}: labels are integers stored as 3.0, which are read as 3"] * were_floats
     return Found(paths, sizes, *columns.classes_of(location, labels, role, base_of(location).name), notes)
 
@@ -144,15 +148,6 @@ def _is_binary(type_: pa.DataType) -> bool:
     return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_))
 
 
-def _check_one_split(location: str, files: Sequence[Path]) -> None:
-    splits = sorted({match[1] for file in files if (match := re.match(r"(.+)-\d{5}-of-\d{5}", file.name))})
-    if len(splits) > 1:
-        raise InputError(
-            f"{location} holds several splits ({', '.join(splits)}), which are different datasets: "
-            f"choose one with a quoted glob, such as '{base_of(location)}/**/{splits[0]}-*{_SUFFIX}'."
-        )
-
-
 @lru_cache(maxsize=64)
 def _group_starts(path: str, _size: int, _time: int) -> Any:
     metadata = pq.read_metadata(path)
@@ -211,6 +206,6 @@ PARQUET = Format(
     "parquet",
     list_parquet,
     lambda location, _: ParquetReader(location),
-    frozenset({"label_column", "label_kind"}),
+    frozenset({"label_column", "label_kind", "split"}),
     lambda location: files_at(location, _SUFFIX),
 )

@@ -6,10 +6,12 @@ import glob
 import itertools
 import os
 import re
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from extract.datasets.formats.suffixes import suffix_of
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ def files_at(location: str, suffix: str) -> list[Path]:
             f"There is no file {location}: expected a {suffix} file, a folder of them, a quoted glob, or a range as {{000..012}}."
         )
     return list(dict.fromkeys(found)) if len(places) > 1 else found
+
+
+def others_at(location: str, suffix: str) -> Counter[str]:
+    """How many files of other suffixes lie in a location that is a folder, by suffix."""
+    found = _below(Path(location), "") if Path(location).is_dir() else ()
+    return Counter(suffix_of(path.name) for path in found if not path.name.endswith(suffix))
 
 
 def expanded(location: str) -> list[str]:

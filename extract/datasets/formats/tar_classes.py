@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from extract.datasets.formats.tar_index import PackedObject, TarMember, read_member
+from extract.datasets.formats.webdataset import key_of
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def sidecar_classes(
     """
     found: dict[str, tuple[str, int | None]] = {}
     for image in images:
-        key = _key(image)
+        key = key_of(image)
         said: dict[str, Any] = {}
         if (member := members.get(key + ".json")) is not None:
             said = _parse(shard, key + ".json", read_member(shard, member))
@@ -74,12 +75,6 @@ def _shared(folders: Iterable[tuple[str, ...]]) -> int:
     first, last = ordered[0], ordered[-1]
     same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return min(same, max(len(min(ordered, key=len)) - 1, 0))
-
-
-def _key(image: str) -> str:
-    """The path up to the first dot of the file name, as WebDataset groups members into samples."""
-    folder, slash, name = image.rpartition("/")
-    return folder + slash + name.partition(".")[0]
 
 
 def _parse(shard: Path | PackedObject, name: str, content: bytes) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
-from extract.datasets.formats.walk import is_image, version
+from extract.datasets.formats.suffixes import is_image
+from extract.datasets.formats.walk import version
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

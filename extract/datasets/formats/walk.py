@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyarrow.fs import LocalFileSystem
 
+from extract.datasets.formats.suffixes import IMAGE_SUFFIXES, is_image, suffix_of
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+HIDDEN = "hidden"
+"""How files and folders that begin with a dot are counted; what is in the folders is not."""
 _AT_ONCE = 4_096
 _THREADS = 16
 
 
-def is_image(name: str) -> bool:
-    """Whether a file name has an image's suffix, in any case."""
-    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
-
-
-def images_below(folder: Path) -> list[str]:
+def images_below(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> list[str]:
     """Relative POSIX paths in order; hidden files and folders are passed over, links are followed."""
+    return look_below(folder, suffixes)[0]
+
+
+def look_below(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple[list[str], Counter[str]]:
+    """The images below a folder as `images_below` has them, and how many of all else there are, by suffix."""
     paths: list[str] = []
+    others: Counter[str] = Counter()
     stack = [""]
     while stack:
         prefix = stack.pop()
         with os.scandir(folder / prefix) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
+                    others[HIDDEN] += 1
+                elif entry.is_dir():
                     stack.append(f"{prefix}{entry.name}/")
-                elif is_image(entry.name):
+                elif is_image(entry.name, suffixes):
                     paths.append(prefix + entry.name)
-    return sorted(paths)
+                else:
+                    others[suffix_of(entry.name)] += 1
+    return sorted(paths), others
 
 
 def sizes_below(folder: Path, paths: Sequence[str], listed_in: Path | None = None) -> list[int]:

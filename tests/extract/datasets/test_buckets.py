@@ -45,7 +45,7 @@ def test_a_folder_in_a_bucket_is_the_folder(lake: Lake, images: Path, url: str) 
     lines: list[str] = []
     add_dataset(lake, "here", images, role="ood")
     row = add_dataset(lake, "there", f"{url}/", role="id", say=lines.append)
-    assert lines == [f"{url}: 15 images; 1 objects passed over, since they are none"]
+    assert lines == [f"{url}: 15 images; 1 file passed over: 1 .txt"]
     here, there = read_listing(lake, "here"), read_listing(lake, "there")
     assert (there.paths, there.bytes, there.class_names) == (here.paths, here.bytes, here.class_names)
     assert (row.location, row.format) == (url, "folder")

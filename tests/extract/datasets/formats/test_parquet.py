@@ -170,7 +170,7 @@ def test_one_of_several_label_columns_must_be_chosen(tmp_path: Path) -> None:
 def test_splits_are_not_mixed(tmp_path: Path) -> None:
     for split in ("test", "train"):
         write(tmp_path / "data" / f"{split}-00000-of-00001.parquet", [b""], {"label": [0]}, NAMES)
-    with pytest.raises(InputError, match=r"several splits \(test, train\).*quoted glob"):
+    with pytest.raises(InputError, match=r"several splits \(test, train\).*choose one with --split test"):
         listed(tmp_path)
     glob = f"{tmp_path}/data/test-*.parquet"
     assert list(listed(glob).paths) == ["test-00000-of-00001.parquet#0"]
