@@ -269,7 +269,7 @@ def read_only(fresh: Commands) -> Iterator[Commands]:
 
 
 def test_a_read_only_lake_is_read_and_a_write_is_one_sentence(read_only: Commands) -> None:
-    add = ["dataset", "add", "other", str(read_only.folder / "test"), "--role", "ood"]
+    add = ["dataset", "add", "other", str(read_only.folder / "test"), "--role", "ood", "--benchmark", "other"]
     environment = {**os.environ, "FEATURESTORE_LAKE": str(read_only.location)}
     read, write = (
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Whether the ID datasets of a benchmark mean the same by a class: one name has one label, and one label one name."""
+"""Whether datasets of a benchmark go together: no image has two roles, and ID datasets mean the same by a class."""
 
 from __future__ import annotations
 
@@ -12,6 +12,38 @@ if TYPE_CHECKING:
     from extract.datasets.listing import Listing
 
 _REMEDY = "classes must be the same, or give a CSV class_name,label with --labels."
+
+
+def are_nested(place: str, other: str) -> bool:
+    """Whether two places of images are one, or one is below the other.
+
+    >>> are_nested("/images", "/images/ant"), are_nested("/images", "/images-2")
+    (True, False)
+    """
+    place, other = place.rstrip("/") + "/", other.rstrip("/") + "/"
+    return place.startswith(other) or other.startswith(place)
+
+
+def check_other_images(location: str, listing: Listing, other_location: str, other: Listing, other_name: str) -> None:
+    """Raise if images of a dataset are those of another one that has another role.
+
+    Args:
+        location: Where the images of the dataset that is added lie.
+        listing: Its samples.
+        other_location: Where those of the other one lie, in a place above or below.
+        other: Its samples.
+        other_name: Its name and role, in words.
+
+    Raises:
+        InputError: They share images.
+    """
+    theirs = {f"{other_location.rstrip('/')}/{path}" for path in other.paths}
+    shared = [path for path in listing.paths if f"{location.rstrip('/')}/{path}" in theirs]
+    if shared:
+        raise InputError(
+            f"{len(shared):,} of these images are in {other_name} of the same benchmark, too (first: {shared[0]}): an image has "
+            "one role. Give another place, choose other images with --split, or name another benchmark with --benchmark."
+        )
 
 
 def check_same_classes(listing: Listing, other: Listing, other_name: str, *, stated: bool) -> None:

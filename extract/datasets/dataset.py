@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.datasets.agreement import check_same_classes
+from extract.datasets.agreement import are_nested, check_other_images, check_same_classes
 from extract.datasets.detection import detect_format
 from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
@@ -223,7 +223,12 @@ def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing,
 def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow, *, stated: bool) -> None:
     """Within a benchmark there is one fit and one id dataset, and a class has one label."""
     shared = sorted(set(row.benchmarks) & set(other.benchmarks))
-    if not shared or "ood" in {row.role, other.role}:
+    if not shared:
+        return
+    if row.role != other.role and are_nested(row.location, other.location):
+        name = f"dataset {other.dataset!r} (role {other.role})"
+        check_other_images(row.location, listing, other.location, read_listing(lake, other.dataset), name)
+    if "ood" in {row.role, other.role}:
         return
     if row.role == other.role and row.role in _ALONE_IN_BENCHMARK:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -248,7 +249,18 @@ def test_an_ood_dataset_has_a_group_that_stays_until_another_is_said(lake: Lake,
 
 
 def test_a_shifted_id_dataset_has_labels_and_takes_no_part_in_the_judging(val: Lake, images: Path) -> None:
-    add_dataset(val, "blurred", images, role="csid")
+    blurred = shutil.copytree(images, images.parent / "blurred")
+    add_dataset(val, "blurred", blurred, role="csid")
     assert read_listing(val, "blurred").labels == read_listing(val, "val").labels
     (benchmark,) = read_benchmarks(val)
     assert (benchmark.id, benchmark.oods, benchmark.val) == ("val", (), None)
+
+
+def test_an_image_has_one_role_in_a_benchmark(val: Lake, images: Path) -> None:
+    """Also where a folder lies in the other; another benchmark or other images are fine."""
+    for place, count in ((images, 15), (images / "ant", 5), (images.parent, 15)):
+        with pytest.raises(InputError, match=rf"^{count} of these images are in dataset 'val' \(role id\)"):
+            add_dataset(val, "far", place, role="ood")
+    add_dataset(val, "far", images, role="ood", benchmark="other")
+    write_images(images.parent / "images-2", {"ant": 1})
+    add_dataset(val, "near", images.parent / "images-2", role="ood")

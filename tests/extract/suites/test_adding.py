@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,7 +152,8 @@ def test_ninco_s_three_sets_have_groups_and_its_imagenet_is_asked_for(
     assert outcome.code == 0, outcome.err
     assert outcome.out.splitlines()[-1].startswith("NINCO comes without ImageNet: add its train set and its test set")
     for role in ("fit", "id"):
-        fresh.ok("dataset", "add", f"imagenet-{role}", images, "--role", role)
+        place = shutil.copytree(images, images.parent / role)
+        fresh.ok("dataset", "add", f"imagenet-{role}", place, "--role", role)
     outcome = fresh("benchmark", "add", "main", "--suite", "ninco-2023", "--root", ninco_root)
     assert outcome.out.splitlines()[-1] == "main: 0 sets added, 3 there already, 0 missing"
     query = "select dataset, ood_group, samples, classes from datasets where role = 'ood' order by 1"
