@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.errors import InputError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
-from featurestore.names import check_slug, nearest, pick
+from featurestore.names import check_key, nearest, pick
 from featurestore.partitions import derived_logits, reading, snapshot
 from featurestore.query import Filters, answer_to, catalog, read_library, statements
 from featurestore.settings import read_settings
@@ -286,7 +286,7 @@ def _completed(derivation: Derivation, piece: Callable[[], tuple[NDArray[Any], .
 
 def _check_key(table: str, key: Mapping[str, str], known: Sequence[str]) -> None:
     for name, value in key.items():
-        check_slug(pick(f"key of {table}", name, known), value)
+        check_key(pick(f"key of {table}", name, known), value)
 
 
 def _check_location(storage: Storage) -> None:

@@ -34,6 +34,33 @@ def check_slug(kind: str, name: str) -> str:
     raise InputError(f"{name!r} cannot be the name of a {kind}, which takes only a-z, 0-9, '.', '_' and '-'{hint}.")
 
 
+_VIEW = "@"
+
+
+def check_key(column: str, value: str) -> str:
+    """Return the value of a key's column: a slug, or of a model also `MODEL@LAYER`, which names a view of it.
+
+    Raises:
+        InputError: It is neither.
+    """
+    base, mark, layer = value.partition(_VIEW)
+    if column != "model" or not mark:
+        return check_slug(column, value)
+    return view_name(base, layer)
+
+
+def view_name(model: str, layer: str) -> str:
+    """The name of a layer of a model, as a model of its own.
+
+    >>> view_name("vit-b", "blocks.6")
+    'vit-b@blocks.6'
+
+    Raises:
+        InputError: One of the two is not a slug.
+    """
+    return f"{check_slug('model', model)}{_VIEW}{check_slug('layer', layer)}"
+
+
 def suggest_slug(name: str) -> str:
     """Return the slug nearest to `name`, or an empty string if nothing of it can stay.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from analysis.ensembles.combining import COMBINATIONS, MEAN_RANK, WEIGHTED
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
-from featurestore.names import check_slug, pick
+from featurestore.names import check_key, check_slug, pick
 from featurestore.partitions.writing import Target
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def current_ensemble_scores(
 def _member(text: str, detectors: Sequence[str]) -> Member:
     model, slash, detector = text.partition("/")
     if slash:
-        return Member(check_slug("model", model), check_slug("detector", detector))
+        return Member(check_key("model", model), check_slug("detector", detector))
     if len(detectors) != 1:
         raise InputError(f"The member {text} names no detector: write {text}/DETECTOR, or give one --detector for all.")
-    return Member(check_slug("model", model), check_slug("detector", detectors[0]))
+    return Member(check_key("model", model), check_slug("detector", detectors[0]))

@@ -67,7 +67,8 @@ def judge_hits(
         if stored is None or stored.fingerprint != target.fingerprint:
             judge(lake, key, activations[pair].fingerprint, read_predictions(lake, key), say)
             continue
-        known[pair] = lake.read("accuracy", model=pair[0], dataset=pair[1]).column("top1")[0].as_py()
+        for share in lake.read("accuracy", model=pair[0], dataset=pair[1]).column("top1").to_pylist():
+            known[pair] = share
         _warn(key, str(stored.details.get(_WARNING, "")), say)
     return known
 

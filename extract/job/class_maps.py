@@ -188,7 +188,7 @@ def _explained(output: Mapping[int, int], predictions: Predictions) -> ClassMap:
             f"{predictions.classes:,}"
         )
         return ClassMap(output, cause, _LABELS)
-    return ClassMap(output, "an unknown permutation of the classes", _LABELS)
+    return ClassMap(output, "an unknown permutation of the classes, or a head that was not trained on them", _LABELS)
 
 
 def _ascending(values: Sequence[int]) -> bool:

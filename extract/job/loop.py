@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from extract.datasets import Listing
     from extract.images.loader import ImageBatch, Item
     from extract.job.plan import Options, Task
-    from extract.models import Launched, LoadedModel
+    from extract.models import Launched, LayerOfModel, LoadedModel
     from featurestore.layout.manifest import Fragment
     from featurestore.storage import Storage
 
@@ -78,7 +78,7 @@ class FragmentMaker:
     """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making."""
 
     task: Task
-    model: LoadedModel
+    model: LoadedModel | LayerOfModel
     dtype: str
     labels: NDArray[np.int64]
     fragments: dict[int, Fragment] = field(default_factory=dict)
@@ -96,15 +96,15 @@ class FragmentMaker:
             self.fragments[number] = fragment
             self.failures[number] = [tuple(failure) for failure in notes["failures"]]
 
-    def run(self, batch: ImageBatch) -> None:
-        """Begin a batch; the activations of the one before it, which are there by now, join the fragment in the making."""
-        before, self.launched = self.launched, (batch.samples, self.model.launch(batch.images))
+    def take(self, samples: list[int], launched: Launched) -> None:
+        """Take a batch that was just begun; the activations of the one before it, which are there by now, join the fragment in the making."""
+        before, self.launched = self.launched, (samples, launched)
         self._add(before)
 
     def _add(self, launched: tuple[list[int], Launched] | None) -> None:
         if launched is None:
             return
-        numbers, (feature, logits) = launched[0], launched[1].arrays()
+        numbers, (feature, logits) = launched[0], self.model.said(launched[1])
         samples = np.array(numbers)
         self.samples += numbers
         self.features.append(as_stored("feature", feature, self.dtype, samples))
@@ -217,8 +217,10 @@ def _run_fragment(
         times.decode += batch.decode
         if batch.samples:
             with times.measure("forward"):
+                networks = dict.fromkeys(maker.model.network for maker in makers)
+                launched = {network: network.launch(batch.images) for network in networks}
                 for maker in makers:
-                    maker.run(batch)
+                    maker.take(batch.samples, launched[maker.model.network])
         failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
         steps = len(batch.samples) + len(batch.errors)
         done += steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from featurestore.partitions.encoding import vector_array
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extract.models import LoadedModel, ModelSpec
+    from extract.models import LayerOfModel, LoadedModel, ModelSpec
     from featurestore.lake import Lake
     from featurestore.storage import Storage
 
@@ -27,7 +27,7 @@ _JSON = "recipe"
 _OF_THE_MODEL = ("inferred", "head_normalizes")
 
 
-def write_model(storage: Storage, model: LoadedModel, *, replacing: bool) -> None:
+def write_model(storage: Storage, model: LoadedModel | LayerOfModel, *, replacing: bool) -> None:
     """Write a model's rows of `models` and `heads`, unless the lake holds them; without a head none of `heads`.
 
     Raises:
@@ -43,9 +43,11 @@ def write_model(storage: Storage, model: LoadedModel, *, replacing: bool) -> Non
     writing.write_part(storage, target, _head_rows(rows), replacing=replacing, details=details)
 
 
-def _row(model: LoadedModel) -> pa.Table:
+def _row(model: LoadedModel | LayerOfModel) -> pa.Table:
     spec = model.spec
     row = {
+        "base_model": spec.base.name if spec.base else None,
+        "feature": spec.layer or None,
         "architecture": spec.architecture,
         "params": model.params,
         "feature_dim": model.width,
@@ -92,13 +94,13 @@ def settle(storage: Storage, spec: ModelSpec) -> Settled:
     if part is None:
         return Settled(spec, {})
     kept = {name: value for name, value in part.ingredients.items() if name in {*RECIPE_COLUMNS, _JSON}}
-    if model_target(replace(spec, recipe=kept)).fingerprint != part.fingerprint:
+    if model_target(spec.with_recipe(kept)).fingerprint != part.fingerprint:
         return Settled(spec, {})
     recipe = {**kept, **spec.recipe}
     if _JSON in kept and _JSON in spec.recipe:
         recipe[_JSON] = as_json({**json.loads(str(kept[_JSON])), **json.loads(spec.recipe[_JSON])})
     changed = {name: kept.get(name) for name, value in recipe.items() if kept.get(name) != value}
-    return Settled(replace(spec, recipe=recipe), changed)
+    return Settled(spec.with_recipe(recipe), changed)
 
 
 def correct(lake: Lake, settled: Settled) -> str:

@@ -130,12 +130,12 @@ def plan(
 def passes(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     """Cut tasks into passes over one dataset, whose models share their preprocessing and so each image's decoding.
 
-    The passes of the same models follow each other, so that models stay loaded.
+    The passes of the same models follow each other, so that models stay loaded. A model's layers go with it, so that it runs once.
     """
     by_preprocessing: dict[str, dict[str, list[Task]]] = {}
     for task in tasks:
         models = by_preprocessing.setdefault(str(task.spec.preprocessing), {})
-        models.setdefault(task.spec.name, []).append(task)
+        models.setdefault(task.spec.base_name, []).append(task)
     for models in by_preprocessing.values():
         names = list(models)
         for start in range(0, len(names), _MODELS_PER_PASS):

@@ -20,8 +20,8 @@ from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import fragment_ranges, passes, plan
 from extract.job.predictions import Predictions
 from extract.job.runners import on_devices, on_ray, run_here
-from extract.job.unit import Unit
-from extract.models import OF_ONE_MODEL, LoadedModel, Refusals, split_devices
+from extract.job.unit import Unit, loaded_model
+from extract.models import OF_ONE_MODEL, Refusals, split_devices
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
@@ -99,9 +99,13 @@ def run_job(
     refusals = refusals or Refusals()
     if len(specs) == 1 and not refusals.reasons:
         refusals = Refusals(whole=True)
+    views: list[ModelSpec] = []
+    for spec in specs:
+        with refusals.of(spec.name):
+            views += settle(lake.storage, spec).spec.views
     to_do: list[Task] = []
     hits: list[Mapping[str, str]] = []
-    for spec in specs:
+    for spec in views:
         with refusals.of(spec.name):
             ours, held = _plan_model(lake, spec, datasets, options, say)
             to_do += ours
@@ -109,9 +113,7 @@ def run_job(
     _say_hits(lake, hits, say)
     for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
         check_unchanged(dataset, read_listing(lake, dataset.dataset))
-    for spec in {task.spec.name: task.spec for task in to_do}.values():
-        if spec.open_notes:
-            say(f"{spec.name}: {'; '.join(map(str, spec.open_notes))}")
+    _say_notes([task.spec for task in to_do], say)
     times = Times()
     remarks: dict[str, str] = {}
     with chosen as runner:
@@ -127,6 +129,16 @@ def run_job(
     refusals.check_left(len(done) + len(hits))
     samples, seconds = sum(task.dataset.samples for task in done), time.monotonic() - start
     return ExtractionSummary(len(done), len(hits), samples, failed, seconds, times, dict(refusals.reasons))
+
+
+def _say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:
+    """Say what was inferred of each model, once for all its layers."""
+    notes: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        notes.setdefault(spec.base_name, {}).update(dict.fromkeys(map(str, spec.open_notes)))
+    for name, of in notes.items():
+        if of:
+            say(f"{name}: {'; '.join(of)}")
 
 
 def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]) -> None:
@@ -149,7 +161,8 @@ def _plan_model(
     if settled.changed:
         say(correct(lake, settled))
     if not to_do and not lake.partitions("models", model=spec.name):
-        write_model(lake.storage, LoadedModel(settled.spec, torch.device("cpu")), replacing=False)
+        model = loaded_model(settled.spec, "cpu", replace(options, amp="off", compiling=False))
+        write_model(lake.storage, model, replacing=False)
         say(f"{spec.name}: its row of models was gone, and is written again")
     return to_do, hits
 

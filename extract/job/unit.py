@@ -14,8 +14,8 @@ from extract.datasets import read_listing
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model
-from extract.models import LoadedModel, choose_device
-from extract.models.files import sha256_of
+from extract.models import LayerOfModel, LoadedModel, choose_device
+from extract.models.sources import sha256_of
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 
@@ -87,7 +87,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
     start = time.monotonic()
     device = choose_device(options.device)
     listing = read_listing(lake, unit.dataset.dataset)
-    models = [_loaded(task.spec, str(device), options) for task in unit.tasks]
+    models = [loaded_model(task.spec, str(device), options) for task in unit.tasks]
     labels = label_array(listing.labels)
     makers = [FragmentMaker(*made, options.dtype, labels) for made in zip(unit.tasks, models, strict=True)]
     for maker in makers:
@@ -141,6 +141,11 @@ def _check_file(path: Path, sha256: str) -> None:
         )
 
 
+def loaded_model(spec: ModelSpec, device: str, options: Options) -> LoadedModel | LayerOfModel:
+    """What is made: a model's own activations, or those of a layer of the same network."""
+    return LayerOfModel(_loaded(spec.base, device, options), spec) if spec.base else _loaded(spec, device, options)
+
+
 def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
     """The model; kept for the next unit, which is often of the same models on another dataset."""
     key = (
@@ -156,7 +161,7 @@ def _loaded(spec: ModelSpec, device: str, options: Options) -> LoadedModel:
     return _kept[key]
 
 
-def check_labels(model: LoadedModel, dataset: DatasetRow, listing: Listing) -> None:
+def check_labels(model: LoadedModel | LayerOfModel, dataset: DatasetRow, listing: Listing) -> None:
     """Raise if a dataset has a label beyond a model's head; a model without one has no classes of its own.
 
     Raises:

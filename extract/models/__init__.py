@@ -2,7 +2,8 @@
 
 from extract.models.devices import choose_device, split_devices
 from extract.models.heads import Head
-from extract.models.network import Launched, LoadedModel
+from extract.models.layers import parse_features
+from extract.models.network import Launched, LayerOfModel, LoadedModel
 from extract.models.refusals import OF_ONE_MODEL, Refusals
 from extract.models.spec import ModelSpec
 
@@ -10,9 +11,11 @@ __all__ = [
     "OF_ONE_MODEL",
     "Head",
     "Launched",
+    "LayerOfModel",
     "LoadedModel",
     "ModelSpec",
     "Refusals",
     "choose_device",
+    "parse_features",
     "split_devices",
 ]

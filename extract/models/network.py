@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,9 +10,12 @@ import torch
 from extract.models.compiling import compiled
 from extract.models.devices import Backoff, layout_of, on_device
 from extract.models.heads import Head, own_heads
+from extract.models.layers import PRE_PROJECTION, is_projection, tap
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -30,17 +33,25 @@ class Launched:
         feature: Penultimate features, float32 [n, width], in memory of the host.
         logits: Logits, float32 [n, classes], the same; [n, 0] of a model without a head.
         done: The event after which they are there; None if they are.
+        layers: What other layers said, float32 [n, width of the layer], by name.
     """
 
     feature: Tensor
     logits: Tensor
     done: Any = None
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features and logits, once they are there."""
         if self.done is not None:
             self.done.synchronize()
         return self.feature.numpy(), self.logits.numpy()
+
+    def layer(self, name: str) -> NDArray[np.float32]:
+        """What a layer said, once it is there."""
+        if self.done is not None:
+            self.done.synchronize()
+        return self.layers[name].numpy()
 
 
 class LoadedModel:
@@ -64,12 +75,14 @@ class LoadedModel:
         self._preparation = spec.preparation().to(device)
         self._module = on_device(spec.load_module(), device, spec.name)
         self._layout = layout_of(self._module)
+        self._seen: dict[str, Tensor] = {}
+        self._layers: list[str] = []
         generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
+        self._noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
         with torch.inference_mode():
-            feature = self._check_feature(self._feature(noise))
+            feature = self._check_feature(self._feature(self._noise))
             self.width: int = feature.shape[1]
-            self._head = None if spec.is_headless else self._find_head(noise, feature)
+            self._head = None if spec.is_headless else self._find_head(self._noise, feature)
         self._compiled = compiled(self._feature, device) if compiling else None
         self._backoff = Backoff(self._part, spec.name)
 
@@ -91,11 +104,44 @@ class LoadedModel:
             InputError: Not even one image fits in memory.
         """
         with torch.inference_mode():
-            feature, logits = self._backoff(images)
-            if self._device.type != "cuda":
-                return Launched(feature, logits)
-            feature, logits = (values.to("cpu", non_blocking=True) for values in (feature, logits))
-            return Launched(feature, logits, torch.cuda.current_stream(self._device).record_event())
+            arrays = self._backoff(images)
+            done = None
+            if self._device.type == "cuda":
+                arrays = tuple(values.to("cpu", non_blocking=True) for values in arrays)
+                done = torch.cuda.current_stream(self._device).record_event()
+            feature, logits, *others = arrays
+            return Launched(feature, logits, done, dict(zip(self._layers, others, strict=True)))
+
+    @property
+    def network(self) -> LoadedModel:
+        """What runs: itself."""
+        return self
+
+    def said(self, launched: Launched) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features and logits of a batch that this network launched."""
+        return launched.arrays()
+
+    def add_layer(self, name: str) -> int:
+        """Have every batch say what a layer puts out, too; returns its width.
+
+        Raises:
+            InputError: There is no such layer, its output cannot be pooled, or the network is compiled.
+        """
+        if self._compiled:
+            raise InputError("--compile and layers (--feature) do not go together: leave one of them out.")
+        if name not in self._layers:
+            architecture = self.spec.architecture
+            if not tap(self._module, name, architecture, lambda pooled: self._seen.__setitem__(name, pooled)):
+                self._check_projection(name)
+            self._layers.append(name)
+        with torch.inference_mode():
+            _, _, *others = self._part(self._noise, len(self._noise))
+        return int(others[self._layers.index(name)].shape[1])
+
+    def _check_projection(self, name: str) -> None:
+        """Of timm's image towers of CLIP, the head is the projection, which has no bias; a classifier has one."""
+        if self._head is None or self.spec.given_head or self._head[1].any():
+            raise InputError(f"{self.spec.architecture} has no {name}: its last layer is no projection of CLIP.")
 
     @property
     def shrunk_to(self) -> int | None:
@@ -133,11 +179,19 @@ class LoadedModel:
         """Number of parameters."""
         return sum(parameter.numel() for parameter in self._module.parameters())
 
-    def _part(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Feature and logits of a part of a batch, whose parts have mostly that size."""
+    def _part(self, images: Tensor, size: int) -> tuple[Tensor, ...]:
+        """Feature, logits, and what other layers say, of a part of a batch, whose parts have mostly that size."""
         ready = self._preparation.of_batch(images)
         feature = self._compiled(ready, size) if self._compiled else self._feature(ready)
-        return feature, self._of_head(feature, *self._head) if self._head else feature[:, :0]
+        logits = self._of_head(feature, *self._head) if self._head else feature[:, :0]
+        return feature, logits, *(self._layer(name, feature, logits) for name in self._layers)
+
+    def _layer(self, name: str, feature: Tensor, logits: Tensor) -> Tensor:
+        if is_projection(name) and name not in self._seen:
+            return feature if name == PRE_PROJECTION else logits
+        if name not in self._seen:
+            raise InputError(f"{self.spec.architecture} does not run its layer {name!r} for features: name another.")
+        return self._seen[name]
 
     def _feature(self, images: Tensor) -> Tensor:
         module: Any = self._module
@@ -199,3 +253,33 @@ class LoadedModel:
         return logits.shape == expected.shape and torch.allclose(
             logits, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
         )
+
+
+class LayerOfModel:
+    """A layer of a network, as a model of its own that has no head.
+
+    Args:
+        network: What runs.
+        spec: The layer's model.
+    """
+
+    head, classes, remark = None, 0, ""
+
+    def __init__(self, network: LoadedModel, spec: ModelSpec) -> None:
+        self.network, self.spec = network, spec
+        self.width = network.add_layer(spec.layer)
+
+    def said(self, launched: Launched) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features float32 [n, width], and logits [n, 0], of a batch that the network launched."""
+        feature = launched.layer(self.spec.layer)
+        return feature, feature[:, :0]
+
+    @property
+    def shrunk_to(self) -> int | None:
+        """How many images at a time fit in memory; None if whole batches do."""
+        return self.network.shrunk_to
+
+    @property
+    def params(self) -> int:
+        """Number of parameters of the network."""
+        return self.network.params

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,12 @@ import torch
 from timm.data import create_transform, resolve_data_config
 
 from extract.images.preprocessing import in_two
-from extract.models.files import sha256_of
 from extract.models.heads import read_head
-from extract.models.sources import Weights, as_json, source_of
+from extract.models.layers import PENULTIMATE, check_layer, is_projection, pooling_of
+from extract.models.sources import Note, Weights, as_json, sha256_of, source_of
 from extract.models.sources.clip_family import UNKNOWN
 from featurestore.layout import head_input
+from featurestore.names import view_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from extract.images.preprocessing import Preparation
-    from extract.models.files import Note
     from extract.models.heads import Head
     from extract.models.sources import WeightsSource
 
@@ -40,33 +40,45 @@ class ModelSpec(Weights):
         recipe: Columns of the `models` table that say how the model was trained.
         head_file: A head to put on the network, in the place of its own.
         notes: What was inferred of the model; said once before it runs, and kept in the recipe's JSON as `inferred`.
+        features: What is stored of it: `penultimate`, which is meant where nothing is named, and layers.
+        base: Of a layer: the model whose layer it is.
+        layer: The layer's name; empty for a model's penultimate feature.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     head_file: Path | None = None
     notes: tuple[Note, ...] = ()
+    features: tuple[str, ...] = ()
+    base: ModelSpec | None = None
+    layer: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
         state = {name: value for name, value in vars(self).items() if name not in {"skeleton", "given_head"}}
-        paths = ("checkpoint", "head_file", "key_map")
+        paths = ("checkpoint", "head_file")
         return {**state, **{name: state[name].absolute() for name in paths if state[name] is not None}}
 
     @cached_property
     def skeleton(self) -> nn.Module:
         """The model without memory for its weights: enough to plan with."""
+        if self.base:
+            return self.base.skeleton
         with torch.device("meta"):
             return self.weights_source.build(self)
 
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
         """Timm's resolved evaluation preprocessing: input size, interpolation, crop, mean and std."""
+        if self.base:
+            return self.base.preprocessing
         config = resolve_data_config({}, model=self.skeleton, use_test_size=True)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(config.items())}
 
     @cached_property
     def weights_sha256(self) -> str:
         """sha256 of the checkpoint file, or of the published weights by parameter."""
+        if self.base:
+            return self.base.weights_sha256
         if self.checkpoint:
             return sha256_of(self.checkpoint)
         digest = hashlib.sha256()
@@ -74,11 +86,6 @@ class ModelSpec(Weights):
             digest.update(name.encode())
             digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
-
-    @cached_property
-    def choice_ingredients(self) -> dict[str, str]:
-        """What the choice among the weights of the checkpoint, and other names for its arrays, add to the fingerprint."""
-        return self.stored.ingredients() if self.checkpoint else {}
 
     @cached_property
     def head_sha256(self) -> str | None:
@@ -90,14 +97,47 @@ class ModelSpec(Weights):
         """The ingredients that the model contributes to its activations."""
         return {
             "weights_sha256": self.weights_sha256,
-            **self.choice_ingredients,
             "architecture": self.architecture,
             "model_kwargs": as_json(self.model_kwargs),
             "preprocessing": as_json(self.preprocessing),
-            "feature": _OUTPUT if self.feature_is_output else self.weights_source.feature,
+            "feature": self._feature,
             **({"head_sha256": self.head_sha256} if self.head_file else {}),
             **head_input.ingredients(normalizes=self.normalizes),
         }
+
+    @property
+    def _feature(self) -> str:
+        if self.layer:
+            return f"{self.layer}, {self.pooling}"
+        return _OUTPUT if self.feature_is_output else self.weights_source.feature
+
+    @property
+    def pooling(self) -> str:
+        """How a layer's positions become one vector, in words."""
+        return "as it is" if is_projection(self.layer) else str(pooling_of(self.skeleton))
+
+    @property
+    def base_name(self) -> str:
+        """The name of the model whose layer it is; its own if it is no layer."""
+        return self.base.name if self.base else self.name
+
+    @property
+    def views(self) -> list[ModelSpec]:
+        """The models that its features make: itself for the penultimate one, and `NAME@LAYER` for each layer.
+
+        Raises:
+            InputError: The network has no such layer, or its name cannot stand in a key.
+        """
+        return [
+            self if feature == PENULTIMATE else self._of_layer(feature) for feature in self.features or (PENULTIMATE,)
+        ]
+
+    def _of_layer(self, layer: str) -> ModelSpec:
+        check_layer(self.skeleton, layer, self.architecture)
+        made = replace(self, name=view_name(self.name, layer), head_file=None, features=(), base=self, layer=layer)
+        return replace(
+            made, notes=(*self.notes, Note("layers", made.pooling, "as the network pools its last features"))
+        )
 
     @property
     def weights_source(self) -> WeightsSource:
@@ -111,7 +151,9 @@ class ModelSpec(Weights):
 
     @cached_property
     def is_headless(self) -> bool:
-        """Whether the network has no head, and none is given: it has features, and no logits."""
+        """Whether the network has no head, and none is given, or it is but a layer: it has features, and no logits."""
+        if self.layer:
+            return True
         return self.given_head is None and getattr(self.skeleton, "num_classes", None) == 0
 
     @property
@@ -157,6 +199,12 @@ class ModelSpec(Weights):
             return self.recipe
         rest = json.loads(self.recipe.get("recipe") or "{}")
         return {**self.recipe, "recipe": as_json({**rest, **known})}
+
+    def with_recipe(self, recipe: Mapping[str, Any]) -> ModelSpec:
+        """The same model, trained as that recipe says; what was read of its files stays known."""
+        made = replace(self, recipe=recipe)
+        vars(made).update({name: value for name, value in vars(self).items() if name not in vars(made)})
+        return made
 
     def transform(self) -> Callable[[Any], Tensor]:
         """The preprocessing as a function of a PIL image."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.models.files import AUTO
+from extract.models import parse_features
 from extract.pools.entry import PoolEntry
 from extract.pools.naming import json_or_text
 from featurestore.errors import InputError
@@ -26,8 +26,7 @@ COLUMNS = (
     "architecture",
     "model_kwargs",
     "head",
-    "weights",
-    "key_map",
+    "feature",
     "published",
     *RECIPE_COLUMNS,
     "recipe",
@@ -45,8 +44,8 @@ class BrokenRow:
 def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     """Read a pool file's rows.
 
-    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
-    `weights`, `key_map`, `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
+    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`, `feature`,
+    `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
 
     Raises:
         InputError: The file cannot be read, or has another column.
@@ -97,8 +96,7 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
         _object(cells.get("model_kwargs", "{}"), "model_kwargs", place),
         recipe,
         folder / cells["head"] if "head" in cells else None,
-        cells.get("weights", AUTO),
-        folder / cells["key_map"] if "key_map" in cells else None,
+        parse_features(cells["feature"]) if "feature" in cells else (),
     )
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from extract.models import Refusals
-from extract.models.files import AUTO
+from extract.models import Refusals, parse_features
 from extract.pools.entry import PoolEntry, own_place
 from extract.pools.file import BrokenRow, read_entries
-from extract.pools.naming import NamedOptions, check_used, named_spec, parse_model_kwargs
+from extract.pools.naming import specs_from_options
 from extract.pools.recipe_file import read_recipes
 from extract.pools.registry import POOLS, named_pool
 from featurestore.errors import InputError
@@ -39,9 +38,7 @@ class ModelSelection:
         shard: Which part of all of them, as in `3/16`.
         recipes: Table of recipes of the models.
         head: A head for all models that have none of their own choice.
-        name: What the one model that is named is called.
-        which: Which weights of the files that are named: `auto`, `raw`, `ema`, or the keys that lead to them.
-        key_map: A file that says which names in them become which.
+        feature: What is stored of all models that have nothing of their own choice, as `penultimate,blocks.6`.
     """
 
     models: Sequence[str] = ()
@@ -52,9 +49,7 @@ class ModelSelection:
     shard: str | None = None
     recipes: Path | None = None
     head: Path | None = None
-    name: str | None = None
-    which: str = AUTO
-    key_map: Path | None = None
+    feature: str | None = None
 
 
 def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refusals | None = None) -> list[ModelSpec]:
@@ -76,25 +71,21 @@ def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refu
     chosen = cut(everything, selection.shard)
     if not chosen:
         say(f"shard {selection.shard} of {len(everything)} models is empty")
+    features = parse_features(selection.feature)
     refusals = Refusals(whole=True) if refusals is None or len(chosen) == 1 else refusals
     for row in (item for item in chosen if isinstance(item, BrokenRow)):
         with refusals.of(row.name):
             raise row.error
     pooled = _pooled([item for item in chosen if isinstance(item, PoolEntry)], selection, say, refusals)
-    options = NamedOptions(
-        selection.architecture or "",
-        parse_model_kwargs(selection.model_kwargs),
-        selection.name or "",
-        selection.which,
-        selection.key_map,
-    )
-    check_used(options, selection.models)
     named: list[ModelSpec] = []
     for name in (item for item in chosen if isinstance(item, str)):
         with refusals.of(name):
-            named.append(named_spec(name, options))
+            named += specs_from_options([name], selection.architecture, selection.model_kwargs)
     refusals.check_left(len(pooled) + len(named))
-    specs = [replace(spec, head_file=spec.head_file or selection.head) for spec in (*pooled, *named)]
+    specs = [
+        replace(spec, head_file=spec.head_file or selection.head, features=spec.features or features)
+        for spec in (*pooled, *named)
+    ]
     return _with_recipes(specs, read_recipes(selection.recipes), say) if selection.recipes else specs
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError
-from featurestore.names import check_slug
+from featurestore.names import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ def partition_path(table: Table, key: Mapping[str, str]) -> str:
     """`activations/model=M/dataset=D`: the folder of a partition.
 
     Raises:
-        InputError: A value of the key is not a slug.
+        InputError: A value of the key is not a slug, nor a view of a model.
     """
     return "/".join([table.name, *_segments(table.keys, key)])
 
@@ -80,4 +80,4 @@ def partition_of(table: Table, path: str) -> str | None:
 
 
 def _segments(names: tuple[str, ...], key: Mapping[str, str]) -> list[str]:
-    return [f"{name}={check_slug(name, key[name])}" for name in names]
+    return [f"{name}={check_key(name, key[name])}" for name in names]

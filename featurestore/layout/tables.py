@@ -80,6 +80,7 @@ TABLES = {
             architecture text, params integer, feature_dim integer, num_classes integer, input_size integer, source text,
             weights_sha256 text, {_RECIPE}, recipe text, model_kwargs text, preprocessing text
             """,
+            added="base_model text, feature text",
         ),
         _table(
             "datasets",

@@ -19,7 +19,8 @@ with mine as (
         results.*, coalesce(nullif(regexp_extract(models.source, '^timm:(.*)$', 1), ''), models.architecture) as timm_name
     from results
     inner join models on models.model = results.model
-    where results.benchmark = $benchmark and results.aggregation = $aggregation
+    -- What is published is of whole models, and not of their layers.
+    where results.benchmark = $benchmark and results.aggregation = $aggregation and models.base_model is null
 )
 
 select

@@ -24,7 +24,9 @@ with recipes as (
             finetune_epochs::varchar,
             soup_of::varchar,
             -- What was inferred of a file is no ingredient.
-            nullif(json_merge_patch(coalesce(recipe, '{}'), '{"inferred": null}')::varchar, '{}')
+            nullif(json_merge_patch(coalesce(recipe, '{}'), '{"inferred": null}')::varchar, '{}'),
+            -- Layers are compared with the same layer of other models.
+            feature
         ] as known
     from models
     -- An ensemble has members, and no recipe.
@@ -45,6 +47,6 @@ select
     names.ingredient,
     list_transform(names.places, lambda place: recipes.known[place]) as parts,
     list_transform(
-        range(1, 14), lambda place: case when not list_contains(names.places, place) then recipes.known[place] end
+        range(1, 15), lambda place: case when not list_contains(names.places, place) then recipes.known[place] end
     ) as others
 from recipes cross join names

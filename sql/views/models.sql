@@ -22,4 +22,6 @@
 -- column recipe: The rest of the recipe, as JSON
 -- column model_kwargs: Arguments of the architecture, as JSON
 -- column preprocessing: Resolved preprocessing, as JSON
+-- column base_model: Of a view: the model whose layer it is; null for a model itself
+-- column feature: Of a view: the layer whose output, pooled, is its feature; null for the penultimate feature of a model itself
 from stored.models

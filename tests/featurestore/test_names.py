@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.errors import InputError, MissingError
-from featurestore.names import check_slug, nearest, pick, suggest_slug
+from featurestore.layout.paths import partition_key, partition_path
+from featurestore.layout.tables import TABLES
+from featurestore.names import check_key, check_slug, nearest, pick, suggest_slug
 
 
 @given(st.text(alphabet="abz019._-", min_size=1).filter(lambda name: name.strip("._-")))
@@ -45,3 +47,18 @@ def test_the_nearest_name_is_suggested() -> None:
         "there are vit-b16-in1k-lr-0.01, vit-b16-in21k-lr-0.1."
     )
     assert pick("detector", "msp", ["msp"]) == "msp"
+
+
+@pytest.mark.parametrize("name", ["vit", "vit@blocks.6", "vit-b@pre_projection"])
+def test_a_model_in_a_key_may_be_a_view(name: str) -> None:
+    assert check_key("model", name) == name
+    assert partition_key(TABLES["models"], partition_path(TABLES["models"], {"model": name})) == {"model": name}
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [("model", "vit@"), ("model", "@blocks"), ("model", "a@b@c"), ("model", "a@B"), ("dataset", "a@b")],
+)
+def test_nothing_else_has_the_mark(column: str, name: str) -> None:
+    with pytest.raises(InputError, match="cannot be the name of"):
+        check_key(column, name)

@@ -126,9 +126,11 @@ def _classes(columns: ListColumns, lines: Sequence[Sequence[str]]) -> tuple[list
     if columns.label is None:
         return None, False
     cells = [row[columns.label].strip() for row in lines]
-    floats = all(_WHOLE_FLOAT.fullmatch(cell) or _INTEGER.fullmatch(cell) for cell in cells)
-    whole = [_WHOLE_FLOAT.sub(r"\1", cell) for cell in cells] if floats else cells
-    return whole, whole != cells
+    different = set(cells)
+    if not all(_WHOLE_FLOAT.fullmatch(cell) or _INTEGER.fullmatch(cell) for cell in different):
+        return cells, False
+    whole = {cell: _WHOLE_FLOAT.sub(r"\1", cell) for cell in different}
+    return [whole[cell] for cell in cells], any(cell != integer for cell, integer in whole.items())
 
 
 def _notes(file: Path | str, columns: ListColumns, delimiter: str, options: FormatOptions) -> list[str]:

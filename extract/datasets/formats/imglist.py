@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from extract.datasets.formats.format import FormatOptions
 
-_LINE = re.compile(r"(\S.*?)\s+(-?[0-9]+)")
+_LABEL = re.compile(r"-?[0-9]+")
 _NONE = "-1"
 
 
@@ -83,16 +83,17 @@ def read_imglist(name: str, text: str) -> ImageList:
     Raises:
         InputError: There is none, or another line.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    found = [(number, line, _LINE.fullmatch(line)) for number, line in lines if line]
-    wrong = next(((number, line) for number, line, match in found if match is None), None)
-    if wrong or not found:
-        what = f"has the line {wrong[1]!r} (number {wrong[0]})" if wrong else "has no line"
+    pairs = [line.rsplit(maxsplit=1) for line in text.splitlines()]
+    labels = {pair[-1] for pair in pairs if pair}
+    strange = {label for label in labels if not _LABEL.fullmatch(label)}
+    wrong = next((n for n, pair in enumerate(pairs) if len(pair) == 1 or (pair and pair[1] in strange)), None)
+    if wrong is not None or not labels:
+        what = "has no line" if wrong is None else f"has the line {' '.join(pairs[wrong])!r} (number {wrong + 1})"
         raise InputError(
             f"{name} {what}: an image list has a line `path label` for each image, with an integer, -1 for none."
         )
-    matches = [match for _, _, match in found if match]
-    return ImageList(name, [match[1] for match in matches], [match[2] for match in matches])
+    whole = [pair for pair in pairs if pair]
+    return ImageList(name, [pair[0].lstrip() for pair in whole], [pair[1] for pair in whole])
 
 
 IMGLIST = Format(

@@ -41,7 +41,7 @@ class ListColumns:
     @property
     def passed_over(self) -> list[str]:
         """Names of the columns that nothing is read from."""
-        return [name for number, name in enumerate(self.header) if number not in {self.path, self.label}]
+        return [name or "(no name)" for number, name in enumerate(self.header) if number not in {self.path, self.label}]
 
     @property
     def follow_from_names(self) -> bool:

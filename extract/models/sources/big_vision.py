@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from extract.models.files import ARRAYS, Note, StoredWeights
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_state, plain_arrays
-from extract.models.sources.source import Facts, Weights, WeightsSource
+from extract.models.sources.source import Facts, Note, Weights, WeightsSource
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,10 +118,10 @@ def _place(stem: str) -> str:
     return f"blocks.{block[1].removeprefix('_')}." if block and block[1] else "attn_pool." if stem == _POOL else ""
 
 
-def _recognise(stored: StoredWeights) -> bool:
-    if stored.kind != ARRAYS:
+def _recognise(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(stored.path) as archive:
+    with zipfile.ZipFile(path) as archive:
         return f"{_MARK}.npy" in archive.namelist()
 
 

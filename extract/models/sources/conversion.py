@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from extract.models.sources.architecture import create
 from featurestore.errors import InputError
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from extract.models.sources.source import Weights
 
@@ -78,7 +80,7 @@ def _by_timm(weights: Weights, state: Mapping[str, Tensor]) -> nn.Module | None:
     if any(name.startswith("trunk.") for name in given):
         given = {_IMAGE_TOWER + name: value for name, value in given.items()}
     # Some conversions remark on single arrays by print.
-    with contextlib.suppress(*_FAULTS), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.suppress(*_FAULTS), contextlib.redirect_stdout(io.StringIO()), _NoInit():
         return create(weights, given=given)
     return None
 
@@ -95,10 +97,10 @@ def _check_moves(weights: Weights, state: Mapping[str, Tensor], marks: Tensor, t
     for name, value in traced.state_dict().items():
         if not value.is_floating_point():
             continue
-        values = value.detach().flatten()
+        values, size = _by_rows(value.detach())
         place = order[torch.searchsorted(marks[order], values).clamp(max=len(marks) - 1)]
         known = marks[place] == values
-        found += torch.bincount(place[known], minlength=len(marks))
+        found += torch.bincount(place[known], minlength=len(marks)) * size
         made = not values.any()  # a bias of zeros, where the layout has none
         if not known.all() and not made and not ("register_tokens" in state and name == "cls_token"):
             changed.append(name)
@@ -120,6 +122,23 @@ def _check_moves(weights: Weights, state: Mapping[str, Tensor], marks: Tensor, t
             f"{path} holds what {weights.architecture} with these --model-kwargs does not use: {_some(unused)}. "
             "State the network that it belongs to, or save the file without it."
         )
+
+
+def _by_rows(value: Tensor) -> tuple[Tensor, int]:
+    """What tells which numbers an array holds: one element of each row where rows are constant, as mostly; and how many each stands for."""
+    rows = value.reshape(len(value), -1) if value.ndim else value.reshape(1, 1)
+    constant = value.numel() and bool((rows == rows[:, :1]).all())
+    return (rows[:, 0].contiguous(), rows.shape[1]) if constant else (rows.flatten(), 1)
+
+
+class _NoInit(TorchFunctionMode):
+    """Leaves out random numbers of parameters, all of which are loaded: they take longer than all else of a large network."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in _RANDOM else func(*args, **(kwargs or {}))
+
+
+_RANDOM = {Tensor.uniform_, Tensor.normal_, Tensor.erfinv_}
 
 
 def _is_part_of_class_token(name: str, count: int, state: Mapping[str, Tensor]) -> bool:
