@@ -158,7 +158,9 @@ def _named_maps(class_names: Mapping[int, str], labels: range) -> Iterator[Class
     yield ClassMap(place["caseless"], "the model has the classes in an order that does not regard case", _LABELS)
     if names and all(name.isdecimal() for name in names):
         yield ClassMap(
-            {label: int(name) for name, label in names.items()}, "the classes' names are the head's indices", _LABELS
+            {label: int(name) for name, label in names.items()},
+            "the classes' names are the head's indices",
+            f"--label-kind index{_AGAIN}",
         )
     yield ClassMap(
         {label: label + 1 for label in labels},

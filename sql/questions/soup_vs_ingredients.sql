@@ -19,7 +19,8 @@
 -- column accuracy: The soup's accuracy; null if unknown
 -- column mean_accuracy: Mean of the ingredients, where it is known
 with soups as (
-    select model, unnest(soup_of) as ingredient
+    -- A layer of a soup is compared with the same layer of its ingredients.
+    select model, unnest(soup_of) || coalesce('@' || feature, '') as ingredient
     from models
     where soup_of is not null
 ),

@@ -42,7 +42,7 @@ MIXED = ["Ant", "Cat", "Dog", "bee", "cow", "eel"]
         (TEXT, [NUMBERS.index(name) for name in TEXT], "the model has them in natural order", "--label-order natural"),
         (NUMBERS, [TEXT.index(name) for name in NUMBERS], "the model has them in text order", "--label-order text"),
         (MIXED, [0, 2, 4, 1, 3, 5], "does not regard case", "--labels FILE"),
-        (["10", "14", "3", "7"], [10, 14, 3, 7], "names are the head's indices", "--labels FILE"),
+        (["10", "14", "3", "7"], [10, 14, 3, 7], "names are the head's indices", "--label-kind index"),
         (["a", "b", "c", "d", "e"], [1, 2, 3, 4, 5], "as one of background", "--labels FILE"),
         (
             ["a", "b", "c", "d"],
