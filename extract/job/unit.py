@@ -15,7 +15,7 @@ from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model
 from extract.models import LayerOfModel, LoadedModel, choose_device
-from extract.models.sources import sha256_of
+from extract.models.files import sha256_of
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 

@@ -12,9 +12,10 @@ import torch
 from timm.data import create_transform, resolve_data_config
 
 from extract.images.preprocessing import in_two
+from extract.models.files import Note, sha256_of
 from extract.models.heads import read_head
 from extract.models.layers import PENULTIMATE, check_layer, is_projection, pooling_of
-from extract.models.sources import Note, Weights, as_json, sha256_of, source_of
+from extract.models.sources import Weights, as_json, source_of
 from extract.models.sources.clip_family import UNKNOWN
 from featurestore.layout import head_input
 from featurestore.names import view_name
@@ -55,7 +56,7 @@ class ModelSpec(Weights):
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
         state = {name: value for name, value in vars(self).items() if name not in {"skeleton", "given_head"}}
-        paths = ("checkpoint", "head_file")
+        paths = ("checkpoint", "head_file", "key_map")
         return {**state, **{name: state[name].absolute() for name in paths if state[name] is not None}}
 
     @cached_property
@@ -88,6 +89,11 @@ class ModelSpec(Weights):
         return digest.hexdigest()
 
     @cached_property
+    def choice_ingredients(self) -> dict[str, str]:
+        """What the choice among the weights of the checkpoint, and other names for its arrays, add to the fingerprint."""
+        return self.stored.ingredients() if self.checkpoint else {}
+
+    @cached_property
     def head_sha256(self) -> str | None:
         """sha256 of the head file."""
         return sha256_of(self.head_file) if self.head_file else None
@@ -97,6 +103,7 @@ class ModelSpec(Weights):
         """The ingredients that the model contributes to its activations."""
         return {
             "weights_sha256": self.weights_sha256,
+            **self.choice_ingredients,
             "architecture": self.architecture,
             "model_kwargs": as_json(self.model_kwargs),
             "preprocessing": as_json(self.preprocessing),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from extract.pools.naming import SUFFIXES, spec_from_file, spec_from_name
+from extract.models.files import AUTO, SUFFIXES, StoredWeights
+from extract.pools.naming import spec_from_file, spec_from_name
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class PoolEntry:
         recipe: Columns of the `models` table.
         head: A head file; None for the network's own head.
         features: What is stored of it; empty where nothing says.
+        which: Which weights of the checkpoint: `auto`, `raw`, `ema`, or the keys that lead to them.
+        key_map: A file that says which names of the checkpoint become which.
     """
 
     name: str
@@ -38,6 +41,8 @@ class PoolEntry:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     head: Path | None = None
     features: tuple[str, ...] = ()
+    which: str = AUTO
+    key_map: Path | None = None
 
     def spec(self, folder: Path | None) -> ModelSpec | None:
         """The model, with its checkpoint in a folder; None if that is not there.
@@ -47,8 +52,16 @@ class PoolEntry:
         path = None if folder is None else self._found(folder)
         if path is None and (self.file or folder is not None):
             return None
+        if path is None and (self.which != AUTO or self.key_map):
+            raise InputError(f"{self.name} has no checkpoint, and weights and key_map of a pool are about checkpoints.")
         spec = (
-            spec_from_file(path, self.architecture, self.model_kwargs, self.recipe, self.name)
+            spec_from_file(
+                StoredWeights(path, self.which, self.key_map),
+                self.architecture,
+                self.model_kwargs,
+                self.recipe,
+                self.name,
+            )
             if path
             else spec_from_name(self.architecture, self.model_kwargs, self.recipe, self.name)
         )
@@ -56,7 +69,7 @@ class PoolEntry:
 
     def _found(self, folder: Path) -> Path | None:
         names = [self.file] if self.file else [self.architecture + suffix for suffix in SUFFIXES]
-        return next((folder / name for name in names if (folder / name).is_file()), None)
+        return next((folder / name for name in names if (folder / name).exists()), None)
 
 
 def own_place(entry: PoolEntry, beside: Path | None, pool: str) -> ModelSpec:

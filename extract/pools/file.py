@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from extract.models import parse_features
+from extract.models.files import AUTO
 from extract.pools.entry import PoolEntry
 from extract.pools.naming import json_or_text
 from featurestore.errors import InputError
@@ -27,6 +28,8 @@ COLUMNS = (
     "model_kwargs",
     "head",
     "feature",
+    "weights",
+    "key_map",
     "published",
     *RECIPE_COLUMNS,
     "recipe",
@@ -44,8 +47,8 @@ class BrokenRow:
 def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     """Read a pool file's rows.
 
-    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`, `feature`,
-    `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
+    The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
+    `feature`, `weights`, `key_map`, `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
 
     Raises:
         InputError: The file cannot be read, or has another column.
@@ -97,6 +100,8 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
         recipe,
         folder / cells["head"] if "head" in cells else None,
         parse_features(cells["feature"]) if "feature" in cells else (),
+        cells.get("weights", AUTO),
+        folder / cells["key_map"] if "key_map" in cells else None,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from dataclasses import replace
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.models import ModelSpec
-from extract.models.sources import Note, published_facts, source_of_file
+from extract.models.files import ARRAYS, AUTO, SUFFIXES, Note, StoredWeights, checkpoint_in, outline
+from extract.models.sources import Facts, is_known, published_facts, source_of_file, unknown_name
 from extract.pools.recipe_file import TABLE_NAME, read_recipes
 from featurestore.errors import InputError
 from featurestore.names import suggest_slug
@@ -16,56 +19,159 @@ from featurestore.names import suggest_slug
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".npz")
+_ANY_RUN = re.compile(
+    r"((open_clip_)?(pytorch_|tf_)?model|checkpoint|ckpt|weights|best|last|latest|final|ema)"
+    r"([_-](best|last|latest|final|ema|model|checkpoint))?",
+    re.IGNORECASE,
+)
+"""Names that any training run gives its files."""
+_TIMM = "timm:"
+"""Before timm's name, where a file or folder has the same."""
+_OWN_NAMES = "state-dict"
+_SHARD = re.compile(r".*-\d{5}-of-\d{5}\.(safetensors|bin)")
+_INDEX = ".index.json"
 
 
-def specs_from_options(
-    models: Sequence[str],
-    architecture: str | None,
-    model_kwargs: Sequence[str],
-) -> list[ModelSpec]:
-    """The models named on the command line: checkpoint files, or timm names.
+@dataclass(frozen=True, slots=True)
+class NamedOptions:
+    """What the options say of the models that are named one by one.
 
-    Args:
-        models: Paths and names.
-        architecture: timm's name for all of them; None where files or names tell.
-        model_kwargs: Arguments of the architecture, as `k=v`.
+    Attributes:
+        architecture: timm's name for the checkpoint files; empty where files tell.
+        model_kwargs: Arguments of the architecture.
+        name: What the one model is called; empty where its file or timm's name tells.
+        which: Which weights of the files.
+        key_map: What becomes of the names in the files.
+    """
+
+    architecture: str = ""
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    which: str = AUTO
+    key_map: Path | None = None
+
+
+def named_spec(model: str, options: NamedOptions) -> ModelSpec:
+    """The model named on the command line: a checkpoint file, a folder that holds one, or timm's name.
+
+    What exists is a file or a folder. Else timm's names are timm's models, and what remains is an error.
 
     Raises:
-        InputError: A file is missing, or nothing tells its architecture.
+        InputError: There is no such thing, or nothing tells a file's architecture.
     """
-    kwargs = parse_model_kwargs(model_kwargs)
-    return [_named(model, architecture or "", kwargs) for model in models]
+    path = Path(model).expanduser()
+    named = model.removeprefix(_TIMM)
+    if named == model and path.exists():
+        return _of_file(path, options)
+    if named == model and not is_known(model):
+        raise InputError(_no_such_model(model, path))
+    return spec_from_name(named, options.model_kwargs, name=options.name or suggest_slug(named))
+
+
+def check_used(options: NamedOptions, models: Sequence[str]) -> None:
+    """Require that options about checkpoint files find one.
+
+    Raises:
+        InputError: No file is among the models.
+    """
+    belongs = {"--architecture": options.architecture, "--key-map": options.key_map, "--weights": options.which != AUTO}
+    odd = next((option for option, given in belongs.items() if given), None)
+    if odd and all(is_known(model.removeprefix(_TIMM)) and not Path(model).exists() for model in models):
+        raise InputError(
+            f"{odd} is about checkpoint files that are given with --model, and there is none: weights that timm publishes "
+            "are named by timm's name alone, and a pool says such things in columns of its own."
+        )
+
+
+def _no_such_model(model: str, path: Path) -> str:
+    """What was tried to make sense of a name, and what is near."""
+    folder = path.parent
+    beside = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, n=3, cutoff=0.6)
+    near = f"; near it {'lies' if len(close) == 1 else 'lie'} {', '.join(close)}" if close else ""
+    gone = "" if folder.is_dir() else f", nor a folder {folder}"
+    no_file = f"There is no checkpoint {model}: no file or folder of that name (in {Path.cwd()}){gone}{near}"
+    if "/" in model or "\\" in model:
+        return f"{no_file}."
+    return f"{no_file}. Nor is it timm's: {unknown_name(model)}"
+
+
+def _of_file(path: Path, options: NamedOptions) -> ModelSpec:
+    stored = StoredWeights(path, options.which, options.key_map)
+    spec = spec_from_file(stored, options.architecture, options.model_kwargs, name=options.name)
+    beside = path.parent / TABLE_NAME
+    recipe = read_recipes(beside).of(spec) if beside.is_file() else {}
+    if not recipe:
+        return spec
+    note = Note("recipe", stem_of(path), f"{TABLE_NAME} beside the checkpoint")
+    return replace(spec, recipe={**spec.recipe, **recipe}, notes=(*spec.notes, note))
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without the endings of checkpoints; a folder's name as it is."""
+    name = path.name.removesuffix(_INDEX)
+    while not path.is_dir() and (ending := next((s for s in SUFFIXES if name.lower().endswith(s) and name != s), None)):
+        name = name[: -len(ending)]
+    return name
+
+
+def _name_of(path: Path) -> tuple[str, tuple[Note, ...]]:
+    """What a model is called by its file; by its folder, where any training run gives its files that name."""
+    path = path.resolve() if path.name in {"", ".."} else path.absolute()
+    stem = stem_of(path)
+    if not _ANY_RUN.fullmatch(stem) or not path.is_file():
+        return suggest_slug(stem), ()
+    name = suggest_slug(path.parent.name)
+    return name, (Note("name", name, f"its folder's, since many are called {path.name}; --name takes another"),)
 
 
 def spec_from_file(
-    path: Path,
+    file: Path | StoredWeights,
     architecture: str = "",
     model_kwargs: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
     name: str = "",
 ) -> ModelSpec:
-    """The model of a checkpoint file; what is given goes before what the file says of itself.
+    """The model of a checkpoint file, or of the folder that holds one; what is given goes before what the file says of itself.
 
     Raises:
         InputError: The file cannot be read, or nothing tells its architecture.
     """
-    source = source_of_file(path)
-    facts = source.facts(path, recipe or {})
+    stored = StoredWeights(file) if isinstance(file, Path) else file
+    own_name, notes = (name, ()) if name else _name_of(stored.path)
+    if stored.path.is_dir():
+        inner, found = checkpoint_in(stored.path)
+        stored, notes = replace(stored, path=inner), (*notes, found)
+    elif _SHARD.fullmatch(stored.path.name):
+        raise InputError(
+            f"{stored} is a part of a checkpoint in several files: name its folder, or the index beside it."
+        )
+    source = source_of_file(stored)
+    facts = source.facts(stored, recipe or {})
+    if source.name == _OWN_NAMES and architecture and not _same(architecture, facts.architecture):
+        facts = Facts()  # what is said of another network
     if not architecture and not facts.architecture:
-        raise InputError(facts.undecided or f"Say which network {path} belongs to: --architecture TIMM_NAME.")
+        raise InputError(facts.undecided or f"Say which network {stored} belongs to: --architecture TIMM_NAME.")
+    if stored.kind != ARRAYS:
+        notes += outline(stored).notes
     spec = ModelSpec(
-        name or suggest_slug(path.stem),
+        own_name,
         architecture or facts.architecture,
-        path,
+        stored.path,
         {**facts.model_kwargs, **(model_kwargs or {})},
         source.name,
         facts.preprocess,
+        stored.which,
+        stored.key_map,
         {**facts.recipe, **(recipe or {})},
-        notes=facts.notes,
+        notes=(*notes, *(note for note in facts.notes if not (architecture and note.topic == "architecture"))),
     )
     told = source.told(spec)
     return replace(spec, model_kwargs={**told.model_kwargs, **spec.model_kwargs}, notes=(*spec.notes, *told.notes))
+
+
+def _same(first: str, second: str) -> bool:
+    return first.partition(".")[0] == second.partition(".")[0]
 
 
 def spec_from_name(
@@ -111,18 +217,3 @@ def json_or_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _named(model: str, architecture: str, kwargs: Mapping[str, Any]) -> ModelSpec:
-    path = Path(model)
-    if path.suffix not in SUFFIXES:
-        return spec_from_name(architecture or model, kwargs, name=suggest_slug(model))
-    if not path.is_file():
-        raise InputError(f"There is no checkpoint {model}.")
-    beside = path.parent / TABLE_NAME
-    spec = spec_from_file(path, architecture, kwargs)
-    recipe = read_recipes(beside).of(spec) if beside.is_file() else {}
-    if not recipe:
-        return spec
-    note = Note("recipe", path.stem, f"{TABLE_NAME} beside the checkpoint")
-    return replace(spec, recipe={**spec.recipe, **recipe}, notes=(*spec.notes, note))

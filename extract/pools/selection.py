@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from extract.models import Refusals, parse_features
+from extract.models.files import AUTO
 from extract.pools.entry import PoolEntry, own_place
 from extract.pools.file import BrokenRow, read_entries
-from extract.pools.naming import specs_from_options
+from extract.pools.naming import NamedOptions, check_used, named_spec, parse_model_kwargs
 from extract.pools.recipe_file import read_recipes
 from extract.pools.registry import POOLS, named_pool
 from featurestore.errors import InputError
@@ -39,6 +40,9 @@ class ModelSelection:
         recipes: Table of recipes of the models.
         head: A head for all models that have none of their own choice.
         feature: What is stored of all models that have nothing of their own choice, as `penultimate,blocks.6`.
+        name: What the one model that is named is called.
+        which: Which weights of the files that are named: `auto`, `raw`, `ema`, or the keys that lead to them.
+        key_map: A file that says which names in them become which.
     """
 
     models: Sequence[str] = ()
@@ -50,6 +54,9 @@ class ModelSelection:
     recipes: Path | None = None
     head: Path | None = None
     feature: str | None = None
+    name: str | None = None
+    which: str = AUTO
+    key_map: Path | None = None
 
 
 def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refusals | None = None) -> list[ModelSpec]:
@@ -77,10 +84,18 @@ def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refu
         with refusals.of(row.name):
             raise row.error
     pooled = _pooled([item for item in chosen if isinstance(item, PoolEntry)], selection, say, refusals)
+    options = NamedOptions(
+        selection.architecture or "",
+        parse_model_kwargs(selection.model_kwargs),
+        selection.name or "",
+        selection.which,
+        selection.key_map,
+    )
+    check_used(options, selection.models)
     named: list[ModelSpec] = []
     for name in (item for item in chosen if isinstance(item, str)):
         with refusals.of(name):
-            named += specs_from_options([name], selection.architecture, selection.model_kwargs)
+            named.append(named_spec(name, options))
     refusals.check_left(len(pooled) + len(named))
     specs = [
         replace(spec, head_file=spec.head_file or selection.head, features=spec.features or features)

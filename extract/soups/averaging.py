@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from extract.models.sources import read_state_dict
+from extract.models.files import ARRAYS, read_state_dict
 from featurestore.errors import InputError, NumericalError
 from featurestore.staging import staged
 
@@ -73,8 +73,8 @@ class Average:
 
 def weights_of(spec: ModelSpec) -> dict[str, Tensor]:
     """A model's weights by the names that its source reads; those of AugReg and of timm's hub by timm's names."""
-    if spec.checkpoint is not None and spec.checkpoint.suffix != ".npz":
-        return read_state_dict(spec.checkpoint)
+    if spec.checkpoint is not None and spec.stored.kind != ARRAYS:
+        return read_state_dict(spec.stored)
     return dict(spec.load_module().state_dict())
 
 

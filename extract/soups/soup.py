@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from extract.models import split_devices
+from extract.models.files import AUTO
 from extract.models.sources import as_json
 from extract.soups.accuracy import Evaluation
 from extract.soups.averaging import Average, read_note, weights_of, write_soup
@@ -138,7 +139,10 @@ def soup_spec(chosen: Sequence[ModelSpec], soup: SoupOptions) -> ModelSpec:
     }
     source = "clip" if first.source == "clip" else "state-dict"
     recipe = {**shared, "soup_of": sorted(spec.name for spec in chosen)}
-    return replace(first, name=soup.name, checkpoint=soup.file, recipe=recipe, source=source)
+    # Its file holds one set of weights, under the network's own names.
+    return replace(
+        first, name=soup.name, checkpoint=soup.file, recipe=recipe, source=source, which=AUTO, key_map=None, notes=()
+    )
 
 
 def _greedy(ordered: Sequence[ModelSpec], soup: SoupOptions, judge: Evaluation, say: Report) -> list[ModelSpec]:

@@ -18,13 +18,27 @@ _SOME_FAILED = 3
 def extract(
     dataset: Annotated[list[str], typer.Option("--dataset", help="Dataset of the lake; may be given many times.")],
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="timm name, or a checkpoint file; may be given many times.")
+        list[str] | None,
+        typer.Option("--model", help="Checkpoint file, folder that holds one, or timm name; may be given many times."),
     ] = None,
     architecture: Annotated[
         str | None, typer.Option(help="timm name of the network that the checkpoint files belong to.")
     ] = None,
     model_kwargs: Annotated[
         list[str] | None, typer.Option(help="Argument of the network, name=value; may be given many times.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model in the lake, where one is given; else its file's or timm's.")
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Which weights of a checkpoint that holds several: auto (EMA if any), raw, ema, or their key."
+        ),
+    ] = "auto",
+    key_map: Annotated[
+        Path | None,
+        typer.Option(help="CSV or JSON file of regular expressions that turn names in the checkpoint into timm's."),
     ] = None,
     recipes: Annotated[
         Path | None,
@@ -81,9 +95,24 @@ def extract(
     from extract.soups import make_soup, soup_options
     from featurestore.progress import progress
 
+    if name is not None and (len(model or ()) != 1 or pool is not None):
+        raise typer.BadParameter(
+            "names one model, given with --model: a pool's column model names its own.", param_hint="--name"
+        )
     averaged = soup_options(soup, soup_name, soup_on, soup_out)
     chosen = ModelSelection(
-        model or (), architecture, model_kwargs or (), pool, checkpoints, shard, recipes, head, feature
+        model or (),
+        architecture,
+        model_kwargs or (),
+        pool,
+        checkpoints,
+        shard,
+        recipes,
+        head,
+        feature,
+        name,
+        weights,
+        key_map,
     )
     refusals = Refusals(whole=averaged is not None)
     specs = select(chosen, say, refusals)
@@ -96,8 +125,8 @@ def extract(
         specs = [changed(make_soup(opened, specs, averaged, options, say), features=specs[0].features)]
     summary = run_job(opened, specs, dataset, options, say, ray_address=ray, refusals=refusals)
     say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
-    for name, reason in summary.refused.items():
-        sys.stderr.write(f"{name} was left out: {reason}\n")
+    for refused, reason in summary.refused.items():
+        sys.stderr.write(f"{refused} was left out: {reason}\n")
     if summary.failed:
         sys.stderr.write(
             f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'

@@ -61,12 +61,22 @@ def check_known(name: str) -> None:
     Raises:
         InputError: It does not; the message names the nearest.
     """
+    if not is_known(name):
+        raise InputError(unknown_name(name))
+
+
+def is_known(name: str) -> bool:
+    """Whether timm has an architecture of that name, and knows the tag behind it if there is one."""
     stem, dot, _ = name.partition(".")
+    return timm.is_model(stem) and (not dot or name in timm.list_models(f"{stem}.*", include_tags=True))
+
+
+def unknown_name(name: str) -> str:
+    """The sentence on a name that timm does not know, with the nearest that it does."""
+    stem = name.partition(".")[0]
     if not timm.is_model(stem):
-        raise InputError(f"timm has no architecture {name!r}: {nearest(stem, timm.list_models())}")
-    variants = timm.list_models(f"{stem}.*", include_tags=True)
-    if dot and name not in variants:
-        raise InputError(f"timm knows no weights {name!r}: {nearest(name, variants)}")
+        return f"timm has no architecture {name!r}: {nearest(stem, timm.list_models())}"
+    return f"timm knows no weights {name!r}: {nearest(name, timm.list_models(f'{stem}.*', include_tags=True))}"
 
 
 def _overlay(weights: Weights) -> dict[str, Any]:

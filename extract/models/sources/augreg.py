@@ -6,18 +6,18 @@ The names of the published ones (arXiv 2106.10270) tell architecture, resolution
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import timm
 
+from extract.models.files import ARRAYS, Note, StoredWeights
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_npz, npz_classes
 from extract.models.sources.source import Facts, Weights, WeightsSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torch import nn
 
@@ -130,8 +130,13 @@ def _architecture(parsed: AugReg) -> tuple[str, dict[str, Any]]:
     return f"{parsed.architecture}_224", {"img_size": parsed.resolution}
 
 
-def _facts(path: Path, _: Mapping[str, Any]) -> Facts:
-    return (parse_augreg(path.stem) and named_facts(path.stem, npz_classes(path))) or Facts()
+def _facts(stored: StoredWeights, _: Mapping[str, Any]) -> Facts:
+    name = stored.path.stem
+    facts = named_facts(name, npz_classes(stored.path)) if parse_augreg(name) else None
+    if facts is None:
+        return Facts()
+    origin = "the file's name, which is AugReg's, tells it, preprocessing and recipe"
+    return replace(facts, notes=(Note("architecture", facts.architecture, origin),))
 
 
 def _load(weights: Weights) -> nn.Module:
@@ -140,6 +145,4 @@ def _load(weights: Weights) -> nn.Module:
     return module
 
 
-SOURCE = WeightsSource(
-    "augreg", recognise=lambda path: path.suffix.lower() == ".npz", build=create, load=_load, facts=_facts
-)
+SOURCE = WeightsSource("augreg", recognise=lambda stored: stored.kind == ARRAYS, build=create, load=_load, facts=_facts)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from extract.models.files import ARRAYS, Note, StoredWeights
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_state, plain_arrays
-from extract.models.sources.source import Facts, Note, Weights, WeightsSource
+from extract.models.sources.source import Facts, Weights, WeightsSource
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,10 +119,10 @@ def _place(stem: str) -> str:
     return f"blocks.{block[1].removeprefix('_')}." if block and block[1] else "attn_pool." if stem == _POOL else ""
 
 
-def _recognise(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+def _recognise(stored: StoredWeights) -> bool:
+    if stored.kind != ARRAYS:
         return False
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(stored.path) as archive:
         return f"{_MARK}.npy" in archive.namelist()
 
 

@@ -1,18 +1,15 @@
-"""Checkpoint files as data: weights are read, code in them is never run."""
+"""Weights into networks: every parameter of the network, and every array of the file."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import io
 import pickle
-import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 
 from featurestore.errors import InputError, first_line
 
@@ -22,60 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 _LISTED = 4
-_STARTS = (b"\x80", b"PK")
-"""How pickles and zip files begin."""
 _NPZ_ERRORS = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, AttributeError)
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file, as 64 hex digits.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"Cannot read the checkpoint {path}: {error.strerror}.") from error
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a `.safetensors` or PyTorch checkpoint.
-
-    Wrappers around the state dict (`state_dict`, `model`, …) and the prefix `module.` are taken off.
-
-    Raises:
-        InputError: The file cannot be read, is no checkpoint, or holds more than tensors and plain values.
-    """
-    return _unwrapped(_read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path), path)
-
-
-def _unwrapped(raw: Any, path: Path) -> dict[str, Tensor]:
-    for wrapper in _WRAPPERS:
-        if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
-            raw = raw[wrapper]
-            break
-    if not isinstance(raw, dict) or not raw or not all(isinstance(value, torch.Tensor) for value in raw.values()):
-        raise InputError(f"{path} holds no state dict: expected tensors by parameter name.")
-    return {name.removeprefix("module."): value for name, value in raw.items()}
-
-
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes in a `.safetensors` or PyTorch checkpoint by name, mostly without reading the values.
-
-    Raises:
-        InputError: As `read_state_dict`.
-    """
-    if path.suffix != ".safetensors":
-        return {name: tuple(value.shape) for name, value in _unwrapped(_read_torch(path, mapped=True), path).items()}
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name.removeprefix("module."): tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 # it has no iterator
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"Cannot read {path} as safetensors: {first_line(error)}.") from error
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, architecture: str) -> None:
@@ -106,32 +51,6 @@ def _listed(what: str, names: list[str]) -> str:
     return f"{what}: {', '.join(names[:_LISTED])}{more}" if names else ""
 
 
-def _read_safetensors(path: Path) -> Any:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"Cannot read {path} as safetensors: {first_line(error)}.") from error
-
-
-def _read_torch(path: Path, *, mapped: bool = False) -> Any:
-    """Read a checkpoint; mapped, its values stay in the file where its format allows that."""
-    try:
-        with warnings.catch_warnings():
-            # Remarks on old pickle protocols help nobody: the file loads as data or it is refused.
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        with path.open("rb") as file:
-            if not file.read(2).startswith(_STARTS):
-                raise InputError(f"{path} is no PyTorch checkpoint: get the file again.") from error
-        raise InputError(
-            f"{path} holds Python objects whose loading would run code, so it was not loaded: "
-            "save its state dict alone, as safetensors if you can."
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"Cannot read {path} as a PyTorch checkpoint: {first_line(error)}.") from error
-
-
 def npz_classes(path: Path) -> int | None:
     """The outputs of the head in an AugReg `.npz` file; None if it has no head.
 
@@ -157,7 +76,10 @@ def plain_arrays(path: Path) -> Iterator[Any]:
 
 
 def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
-    """Load JAX weights of the AugReg layout through timm's own reader, and check that all of the model was covered.
+    """Load JAX weights of the AugReg layout through timm's own reader: all of the file into all of the model, at its own size.
+
+    timm's reader passes over what it does not know, and resizes what does not fit. So it is watched: which arrays it reads,
+    which parameters it leaves, and how many numbers there are on both sides.
 
     Raises:
         InputError: The file cannot be read, or its arrays are not the architecture's.
@@ -171,10 +93,54 @@ def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
     if (0 if kernel is None else kernel[-1]) != classes:
         found = "no head" if kernel is None else f"a head of {kernel[-1]} classes"
         raise InputError(f"{path} has {found}, and the model has {classes}: give --model-kwargs num_classes=….")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
     try:
         loader: Any = model.load_pretrained
-        loader(str(path))
+        with _WatchedFile(path) as watched:
+            loader(watched)
     except (KeyError, AssertionError, RuntimeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {first_line(error)}."
         ) from error
+    _check_all_went(model, path, architecture, shapes, watched.members())
+
+
+def _check_all_went(
+    model: nn.Module, path: Path, architecture: str, shapes: Mapping[str, tuple[int, ...]], read: set[str]
+) -> None:
+    unused = [name for name in shapes if name not in read]
+    left = [name for name, value in model.named_parameters() if torch.isnan(value).any()]
+    faults = [_listed("not used by the network", unused), _listed("not in the file, or NaN", left)]
+    if any(faults):
+        raise InputError(
+            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {'; '.join(filter(None, faults))}."
+        )
+    held = sum(int(np.prod(shape)) for shape in shapes.values())
+    needed = sum(parameter.numel() for parameter in model.parameters())
+    if held != needed:
+        raise InputError(
+            f"{path} does not fit {architecture} with these --model-kwargs: it holds {held:,} numbers and the network {needed:,}, so "
+            "the position embedding or the patches would be resized. State the size that it was trained at, as --model-kwargs img_size=N."
+        )
+
+
+class _WatchedFile(io.FileIO):
+    """A zip file that knows which of its members were read: those whose headers someone went to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with zipfile.ZipFile(path) as archive:
+            self._starts = {info.header_offset: info.filename.removesuffix(".npy") for info in archive.infolist()}
+        self._visited: set[int] = set()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move, and remember where to."""
+        place = super().seek(offset, whence)
+        self._visited.add(place)
+        return place
+
+    def members(self) -> set[str]:
+        """The names of the arrays that were read."""
+        return {name for start, name in self._starts.items() if start in self._visited}

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from extract.models.files import ARRAYS, Note, StoredWeights, read_shapes, read_state_dict
 from extract.models.sources.architecture import create
-from extract.models.sources.checkpoints import load_state, read_shapes, read_state_dict
+from extract.models.sources.checkpoints import load_state
 from extract.models.sources.clip_family import OPENAI, check_activation, clip_family, pretraining_note, undecided
-from extract.models.sources.source import Facts, Note, Weights, WeightsSource
+from extract.models.sources.source import Facts, Weights, WeightsSource
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -100,22 +100,22 @@ class ClipClassifier(nn.Module):
         return self.head
 
 
-def read_clip(path: Path) -> dict[str, Tensor]:
+def read_clip(stored: StoredWeights) -> dict[str, Tensor]:
     """The image tower and the head of a checkpoint, by the names of `ClipClassifier`.
 
     Raises:
         InputError: The file cannot be read, or holds more than CLIP and a head.
     """
-    state = read_state_dict(path)
+    state = read_state_dict(stored)
     prefix = _prefix({name: tuple(value.shape) for name, value in state.items()})
     if prefix is None:
-        raise InputError(f"{path} does not have OpenAI CLIP's names: expected model.visual.{_MARK} and others.")
+        raise InputError(f"{stored} does not have OpenAI CLIP's names: expected model.visual.{_MARK} and others.")
     text_tower = tuple(prefix.removesuffix("visual.") + part for part in _TEXT_TOWER)
     return dict(_renamed(name, value, prefix) for name, value in state.items() if not name.startswith(text_tower))
 
 
-def _facts(path: Path, recipe: Mapping[str, Any]) -> Facts:
-    shapes = read_shapes(path)
+def _facts(stored: StoredWeights, recipe: Mapping[str, Any]) -> Facts:
+    path, shapes = stored.path, read_shapes(stored)
     prefix = _prefix(shapes) or ""
     try:
         width, _, _, patch = shapes[f"{prefix}conv1.weight"]
@@ -146,13 +146,13 @@ def _facts(path: Path, recipe: Mapping[str, Any]) -> Facts:
 def _told(weights: Weights) -> Facts:
     """Nothing, but a stated architecture is checked against what is known of the weights."""
     path = weights.weights_file
-    family = clip_family(path, read_shapes(path), getattr(weights, "recipe", {}))
+    family = clip_family(path, read_shapes(weights.stored), getattr(weights, "recipe", {}))
     check_activation(path, weights.architecture, weights.model_kwargs, family)
     return Facts()
 
 
 def _build(weights: Weights) -> nn.Module:
-    shapes = read_shapes(weights.weights_file)
+    shapes = read_shapes(weights.stored)
     prefix = _prefix(shapes) or ""
     projection = shapes.get(f"{prefix}proj")
     if projection is None:
@@ -163,7 +163,7 @@ def _build(weights: Weights) -> nn.Module:
 
 def _load(weights: Weights) -> nn.Module:
     module = _build(weights)
-    load_state(module, read_clip(weights.weights_file), weights.weights_file, weights.architecture)
+    load_state(module, read_clip(weights.stored), weights.weights_file, weights.architecture)
     return module
 
 
@@ -189,7 +189,7 @@ def _renamed(name: str, value: Tensor, prefix: str) -> tuple[str, Tensor]:
 
 SOURCE = WeightsSource(
     "clip",
-    recognise=lambda path: path.suffix != ".npz" and _prefix(read_shapes(path)) is not None,
+    recognise=lambda stored: stored.kind != ARRAYS and _prefix(read_shapes(stored)) is not None,
     build=_build,
     load=_load,
     facts=_facts,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from extract.models.sources.source import Note
+from extract.models.files import Note
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from extract.models.files import StoredWeights
 from extract.models.sources import augreg, big_vision, clip, hub, state_dict
 from featurestore.names import pick
 
@@ -19,18 +20,18 @@ SOURCES: dict[str, WeightsSource] = {
 
 
 def source_of(name: str | None, checkpoint: Path | None) -> WeightsSource:
-    """The source of that name; without a name, the one that a checkpoint's suffix tells."""
+    """The source of that name; without a name, the one that a checkpoint's bytes tell."""
     if name is not None:
         return SOURCES[pick("source of weights", name, SOURCES)]
     if checkpoint is None:
         return hub.SOURCE
-    return augreg.SOURCE if augreg.SOURCE.recognise(checkpoint) else state_dict.SOURCE
+    return augreg.SOURCE if augreg.SOURCE.recognise(StoredWeights(checkpoint)) else state_dict.SOURCE
 
 
-def source_of_file(checkpoint: Path) -> WeightsSource:
-    """The source that recognises a file by its names; looks into the file.
+def source_of_file(stored: StoredWeights) -> WeightsSource:
+    """The source that recognises weights by their names; looks into the file.
 
     Raises:
         InputError: The file cannot be read.
     """
-    return next(source for source in SOURCES.values() if source.recognise(checkpoint))
+    return next(source for source in SOURCES.values() if source.recognise(stored))

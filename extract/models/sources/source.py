@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from extract.models.files import AUTO, Note, StoredWeights
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ class Weights:
         architecture: timm's name.
         checkpoint: Local file, or None for timm's own published weights.
         model_kwargs: Arguments of the architecture, e.g. `img_size`, `num_classes`.
-        source: Name of the source of the weights in its registry; None: as the checkpoint's suffix tells.
+        source: Name of the source of the weights in its registry; None: as the checkpoint's bytes tell.
         preprocess: Entries that go before timm's own preprocessing of the architecture.
+        which: Which weights of the file: `auto`, `raw`, `ema`, or the keys that lead to them.
+        key_map: A file that says which names of the checkpoint become which.
     """
 
     name: str
@@ -35,6 +38,17 @@ class Weights:
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     preprocess: Mapping[str, Any] = field(default_factory=dict)
+    which: str = AUTO
+    key_map: Path | None = None
+
+    @property
+    def stored(self) -> StoredWeights:
+        """The weights in the checkpoint.
+
+        Raises:
+            InputError: There is none.
+        """
+        return StoredWeights(self.weights_file, self.which, self.key_map)
 
     @property
     def weights_file(self) -> Path:
@@ -46,24 +60,6 @@ class Weights:
         if self.checkpoint is None:
             raise InputError(f"Model {self.name!r} has no checkpoint file, and its source {self.source!r} needs one.")
         return self.checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One thing that was inferred since nobody said it, for the user to see and for the lake to keep.
-
-    Attributes:
-        topic: What it is about, e.g. `weights`, `prefix`, `crop_pct`; one note per topic and model.
-        value: What was taken.
-        origin: Where that came from, and how to say otherwise where there is a way.
-    """
-
-    topic: str
-    value: str
-    origin: str
-
-    def __str__(self) -> str:
-        return f"{self.topic}: {self.value} ({self.origin})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class Facts:
     undecided: str = ""
 
 
-Recognise: TypeAlias = Callable[["Path"], bool]
+Recognise: TypeAlias = Callable[[StoredWeights], bool]
 Load: TypeAlias = Callable[["Weights"], "nn.Module"]
 
 
@@ -110,7 +106,7 @@ class WeightsSource:
     recognise: Recognise
     build: Load
     load: Load
-    facts: Callable[[Path, Mapping[str, Any]], Facts] = lambda _path, _recipe: Facts()
+    facts: Callable[[StoredWeights, Mapping[str, Any]], Facts] = lambda _stored, _recipe: Facts()
     told: Callable[[Weights], Facts] = lambda _: Facts()
     feature: str = FEATURE
     normalizes: bool = False

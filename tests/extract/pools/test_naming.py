@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extract.pools.naming import parse_model_kwargs, specs_from_options
+from extract.pools.naming import NamedOptions, named_spec, parse_model_kwargs
 from featurestore import InputError
-from tests.tiny import ARCHITECTURE
+from tests.tiny import ARCHITECTURE, KWARGS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_models_on_the_command_line(checkpoint: Path) -> None:
-    (spec,) = specs_from_options([str(checkpoint)], ARCHITECTURE, ["img_size=32"])
-    assert (spec.name, spec.architecture, spec.model_kwargs) == ("tiny", ARCHITECTURE, {"img_size": 32})
-    assert specs_from_options(["resnet18.a1_in1k"], None, [])[0].name == "resnet18.a1_in1k"
+    spec = named_spec(str(checkpoint), NamedOptions(ARCHITECTURE, KWARGS))
+    assert (spec.name, spec.architecture, spec.model_kwargs) == ("tiny", ARCHITECTURE, KWARGS)
+    assert named_spec("resnet18.a1_in1k", NamedOptions()).name == "resnet18.a1_in1k"
     with pytest.raises(InputError, match="--architecture"):
-        specs_from_options([str(checkpoint)], None, [])
+        named_spec(str(checkpoint), NamedOptions())
     with pytest.raises(InputError, match=r"no checkpoint gone\.pth"):
-        specs_from_options(["gone.pth"], ARCHITECTURE, [])
+        named_spec("gone.pth", NamedOptions(ARCHITECTURE))
     with pytest.raises(InputError, match="name=value"):
         parse_model_kwargs(["img_size"])
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from extract.datasets import add_dataset
 from extract.job.plan import Options
+from extract.models.files import StoredWeights
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from extract.pools.naming import spec_from_file
@@ -115,9 +116,11 @@ def test_a_soup_of_clip_finetunes_is_one_of_them(tmp_path: Path, lake: Lake) -> 
     specs = []
     for seed in (0, 1):
         torch.save(clip_names.openai_state(*clip_names.tower(seed)), tmp_path / f"model_{seed}.pt")
-        specs.append(spec_from_file(tmp_path / f"model_{seed}.pt", clip_names.ARCHITECTURE, clip_names.KWARGS))
+        specs.append(
+            spec_from_file(StoredWeights(tmp_path / f"model_{seed}.pt"), clip_names.ARCHITECTURE, clip_names.KWARGS)
+        )
     soup = _soup(lake, specs, tmp_path)
-    again = spec_from_file(soup.weights_file, clip_names.ARCHITECTURE, clip_names.KWARGS)
+    again = spec_from_file(StoredWeights(soup.weights_file), clip_names.ARCHITECTURE, clip_names.KWARGS)
     assert soup.normalizes
     assert again.identity == soup.identity
     images = torch.randn(2, 3, 64, 64)

@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from extract.models.files import StoredWeights
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
-from extract.pools.naming import spec_from_file, specs_from_options
+from extract.pools.naming import NamedOptions, named_spec, spec_from_file
 from featurestore import InputError, Lake
 from featurestore.care import verify
 from featurestore.layout import head_input
@@ -41,7 +42,7 @@ def file(tmp_path: Path, state: dict[str, Tensor]) -> Path:
 
 
 def _spec(file: Path) -> ModelSpec:
-    return spec_from_file(file, ARCHITECTURE, KWARGS)
+    return spec_from_file(StoredWeights(file), ARCHITECTURE, KWARGS)
 
 
 def test_feature_and_logits_are_those_of_the_original(file: Path) -> None:
@@ -81,7 +82,7 @@ def test_towers_of_openai_s_weights_are_known_by_their_shapes(
     shapes["class_embedding"] = (2,)
     state = {f"model.visual.{name}": torch.zeros(shape) for name, shape in shapes.items()}
     save_file({**state, "classification_head.weight": torch.zeros(7, 512)}, tmp_path / "m.safetensors")
-    spec = spec_from_file(tmp_path / "m.safetensors", recipe={"pretraining": "clip-openai"})
+    spec = spec_from_file(StoredWeights(tmp_path / "m.safetensors"), recipe={"pretraining": "clip-openai"})
     assert spec.architecture == architecture
     assert spec.model_kwargs == {"num_classes": 7, **({"img_size": size} if size else {})}
 
@@ -89,7 +90,7 @@ def test_towers_of_openai_s_weights_are_known_by_their_shapes(
 def test_recipes_are_found_beside_the_checkpoint_and_said(tmp_path: Path, file: Path) -> None:
     entry = {"aug": None, "wd": 0.1, "lr": 1e-5, "mix": 0.5, "smoothing": 0, "epochs": 4}
     (tmp_path / "hparam_info.json").write_text(json.dumps({"model_3": entry}))
-    (spec,) = specs_from_options([str(file)], ARCHITECTURE, [])
+    spec = named_spec(str(file), NamedOptions(ARCHITECTURE))
     assert spec.recipe == {
         "augmentation": "none",
         "weight_decay": 0.1,
@@ -145,7 +146,7 @@ def test_a_tower_without_a_head_takes_one_from_a_file(tmp_path: Path, state: dic
     torch.save(plain, tmp_path / "clip.pt")
     text = np.random.default_rng(0).normal(size=(4, WIDTH))
     np.savez(tmp_path / "text.npz", weight=text, normalize=np.array(True))
-    (spec,) = specs_from_options([str(tmp_path / "clip.pt")], ARCHITECTURE, [f"{k}={v}" for k, v in KWARGS.items()])
+    spec = named_spec(str(tmp_path / "clip.pt"), NamedOptions(ARCHITECTURE, KWARGS))
     assert spec.is_headless
     with_head = dataclasses.replace(spec, head_file=tmp_path / "text.npz")
     feature, logits = LoadedModel(with_head, CPU)(IMAGES)
