@@ -101,6 +101,15 @@ class Storage(ABC):
         except MissingError:
             return None
 
+    def find(self, key: str) -> StoredObject | None:
+        """An object as `list` has it, or None if there is none."""
+        try:
+            with self._errors("look at", key):
+                meta = obstore.head(self._store, key)
+        except MissingError:
+            return None
+        return StoredObject(key, meta["size"], meta["last_modified"])
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix, in no particular order."""
         with self._errors("list", prefix):

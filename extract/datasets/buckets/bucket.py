@@ -19,7 +19,7 @@ from featurestore.storage import open_storage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from featurestore.storage import Storage
+    from featurestore.storage import Storage, StoredObject
 
 _AT_ONCE = 32
 _FEW = 200
@@ -50,19 +50,19 @@ def storage_at(url: str) -> Storage:
     return _storage(url, os.getpid())
 
 
-def objects_below(url: str) -> dict[str, int]:
-    """The keys below a URL with their sizes, in order; what is hidden, or below a hidden folder, is left out.
+def objects_below(url: str) -> dict[str, StoredObject]:
+    """The objects below a URL by key, in order; what is hidden, or below a hidden folder, is left out.
 
     Raises:
         InputError: There is nothing, or the store cannot be reached.
     """
     try:
-        found = sorted((each.key, each.bytes) for each in storage_at(url).list(""))
+        found = {each.key: each for each in storage_at(url).list("")}
     except LakeError as error:
         raise InputError(str(error)) from error
     if not found:
         raise InputError(f"There is nothing below {url}.")
-    return {key: size for key, size in found if not _is_hidden(key)}
+    return {key: found[key] for key in sorted(found) if not _is_hidden(key)}
 
 
 def sizes_of(url: str, paths: Sequence[str], listed_in: str) -> list[int]:
@@ -72,16 +72,17 @@ def sizes_of(url: str, paths: Sequence[str], listed_in: str) -> list[int]:
         InputError: Some are not there, or the store cannot be reached.
     """
     try:
-        sizes = asked_sizes(url, paths) if len(paths) <= _FEW else _listed(url, paths)
+        found = asked(url, paths) if len(paths) <= _FEW else _listed(url, paths)
     except LakeError as error:
         raise InputError(str(error)) from error
-    missing = [path for path in paths if sizes.get(path) is None]
+    sizes = {path: each.bytes for path, each in found.items() if each is not None}
+    missing = [path for path in paths if path not in sizes]
     if missing:
         raise InputError(
             f"{listed_in} lists {len(paths):,} images, of which {len(missing):,} are not in {url} (first: {missing[0]}): "
             "upload them, or correct the list or --root."
         )
-    return [sizes[path] or 0 for path in paths]
+    return [sizes[path] for path in paths]
 
 
 def read_object_text(url: str, what: str) -> str:
@@ -155,19 +156,19 @@ class Fetched:
         return file
 
 
-def asked_sizes(url: str, paths: Sequence[str]) -> dict[str, int | None]:
-    """The sizes of objects below a URL, each asked for; None for one that is not there."""
+def asked(url: str, paths: Sequence[str]) -> dict[str, StoredObject | None]:
+    """Objects below a URL, each asked for; None for one that is not there."""
     with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(paths)))) as pool:
-        return dict(zip(paths, pool.map(storage_at(url).size, paths), strict=True))
+        return dict(zip(paths, pool.map(storage_at(url).find, paths), strict=True))
 
 
-def _listed(url: str, paths: Sequence[str]) -> dict[str, int | None]:
-    """Sizes from the lists of the folders that hold the objects, thousands in one answer."""
-    found: dict[str, int | None] = {}
+def _listed(url: str, paths: Sequence[str]) -> dict[str, StoredObject | None]:
+    """The objects from the lists of the folders that hold the objects, thousands in one answer."""
+    found: dict[str, StoredObject | None] = {}
     for folder in sorted({path.partition("/")[0] for path in paths if "/" in path}):
-        found |= {each.key: each.bytes for each in storage_at(url).list(folder)}
+        found |= {each.key: each for each in storage_at(url).list(folder)}
     loose = [path for path in paths if "/" not in path]
-    return found | (asked_sizes(url, loose) if loose else {})
+    return found | (asked(url, loose) if loose else {})
 
 
 def _is_hidden(key: str) -> bool:

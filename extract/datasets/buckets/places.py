@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.buckets.bucket import BucketReader, is_url, objects_below, parent_url, read_object_text, sizes_of
-from extract.datasets.buckets.tars import PackedReader, list_tar_there
+from extract.datasets.buckets.tars import PackedReader, list_tar_there, stamped_tars
 from extract.datasets.formats import (
     TAR,
     Format,
@@ -38,7 +38,7 @@ def list_folder_there(location: str, role: str, options: FormatOptions) -> Found
     images = [path for path in objects if is_image(path, suffixes)]
     others = Counter(suffix_of(path) for path in objects if not is_image(path, suffixes))
     found = found_in_folders(location, images, others, role, options)
-    return replace(found, bytes=[objects[path] for path in found.paths])
+    return replace(found, bytes=[objects[path].bytes for path in found.paths])
 
 
 def list_csv_there(location: str, role: str, options: FormatOptions) -> Found:
@@ -96,7 +96,7 @@ BUCKET_FORMATS = {
             frozenset({"root", "label_kind", "delimiter", "image_column", "label_column"}),
         ),
         Format("imglist", list_imglist_there, _list_reader, frozenset({"root"})),
-        Format("tar", list_tar_there, lambda location, _: PackedReader(location), TAR.takes),
+        Format("tar", list_tar_there, lambda location, _: PackedReader(location), TAR.takes, stamped_tars),
     )
 }
 

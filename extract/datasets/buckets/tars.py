@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from extract.datasets.buckets.bucket import ManyAtOnce, asked_sizes, objects_below, parent_url, storage_at
+from extract.datasets.buckets.bucket import ManyAtOnce, asked, objects_below, parent_url, storage_at
 from extract.datasets.formats import expanded, list_packed, read_index
 from featurestore.errors import InputError, LakeError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from extract.datasets.formats import FormatOptions, Found, TarMember
+    from featurestore.storage import StoredObject
 
 _SUFFIX = ".tar"
 _AHEAD = 4 << 20
@@ -73,7 +74,7 @@ def list_tar_there(location: str, role: str, options: FormatOptions) -> Found:
         InputError: There is no tar or no image, classes are missing or in doubt, or the store cannot be reached.
     """
     try:
-        shards = {f"{key}/": BucketTar(_base(location), key, size) for key, size in _tars(location).items()}
+        shards = {f"{each.key}/": BucketTar(_base(location), each.key, each.bytes) for each in _tars(location)}
         found = list_packed(location, shards, role, options, Counter())
     except LakeError as error:
         raise InputError(str(error)) from error
@@ -86,25 +87,55 @@ def _address(path: str, shards: Mapping[str, BucketTar]) -> str:
     return f"{path}@{member.offset}+{member.size}"
 
 
-def _tars(location: str) -> dict[str, int]:
-    """The tars of a location, in order, by their keys below its base, with their sizes."""
+def stamped_tars(location: str) -> list[StampedObject]:
+    """What tells cheaply whether the tars of a location changed."""
+    return [StampedObject(each) for each in _tars(location)]
+
+
+@dataclass(frozen=True, slots=True)
+class StampedObject:
+    """An object with the words of a file that its format is asked for: its name, its size and its time."""
+
+    stored: StoredObject
+
+    @property
+    def name(self) -> str:
+        """Its key."""
+        return self.stored.key
+
+    def stat(self) -> StampedObject:
+        """Itself."""
+        return self
+
+    @property
+    def st_size(self) -> int:
+        """Its size in bytes."""
+        return self.stored.bytes
+
+    @property
+    def st_mtime_ns(self) -> int:
+        """When it was written, in nanoseconds."""
+        return int(self.stored.modified.timestamp() * 1e6) * 1_000
+
+
+def _tars(location: str) -> list[StoredObject]:
+    """The tars of a location, in order, with their keys below its base."""
     places = expanded(location)
     base = _base(location)
     if places == [location] and not location.endswith(_SUFFIX):
-        found = {key: size for key, size in objects_below(location).items() if key.endswith(_SUFFIX)}
-        if not found:
+        below = [each for key, each in objects_below(location).items() if key.endswith(_SUFFIX)]
+        if not below:
             raise InputError(f"There is no {_SUFFIX} file below {location}.")
-        return found
-    keys = [place.removeprefix(base + "/") for place in places]
-    sizes = asked_sizes(base, keys)
-    missing = [key for key in keys if sizes[key] is None]
+        return below
+    found = asked(base, [place.removeprefix(base + "/") for place in places])
+    missing = [key for key, each in found.items() if each is None]
     if missing:
         more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
         raise InputError(
-            f"{location} names {len(keys):,} files, of which {len(missing):,} are not there: {', '.join(missing[:_SHOWN])}{more}. "
+            f"{location} names {len(places):,} files, of which {len(missing):,} are not there: {', '.join(missing[:_SHOWN])}{more}. "
             "In a bucket, a location is a file, a folder, or a range as {000..012}."
         )
-    return {key: sizes[key] or 0 for key in keys}
+    return [each for each in found.values() if each is not None]
 
 
 @lru_cache(maxsize=64)

@@ -90,6 +90,29 @@ class Found:
     refusal: str | None = None
 
 
+class Stat(Protocol):
+    """What a file's version goes by."""
+
+    @property
+    def st_size(self) -> int:
+        """Its size in bytes."""
+
+    @property
+    def st_mtime_ns(self) -> int:
+        """When it was written, in nanoseconds."""
+
+
+class Stamped(Protocol):
+    """A file, or an object in a bucket, that may change."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def stat(self) -> Stat:
+        """Its version as it is now."""
+
+
 class Reader(Protocol):
     """Opens images by their address; it is sent to worker processes, so it holds no open file."""
 
@@ -126,5 +149,5 @@ class Format:
     listing: Callable[[str, str, FormatOptions], Found]
     reader: Callable[[str, FormatOptions], Reader] = lambda location, _: FileReader(Path(location))
     takes: frozenset[str] = frozenset()
-    files: Callable[[str], Sequence[Path]] | None = None
+    files: Callable[[str], Sequence[Stamped]] | None = None
     names: Callable[[str, FormatOptions], Sequence[str]] | None = None

@@ -17,6 +17,7 @@ from extract.datasets import (
     read_dataset,
     read_listing,
 )
+from extract.datasets.buckets.tars import BucketTar
 from extract.images.loader import ImageDataset, image_batches
 from featurestore import ConflictError, InputError, Lake
 from tests.extract.conftest import read, run, tiny_spec
@@ -142,12 +143,18 @@ def test_tars_in_a_bucket_are_read_by_ranges(lake: Lake, tmp_path: Path) -> None
                 open_reader(Origin("tar", str(tmp_path / "shards"))).open(path.rpartition("@")[0]) as expected,
             ):
                 assert image.read() == expected.read()
-        check_unchanged(row, listing)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                BucketTar, "members", property(lambda _: pytest.fail("a tar that did not change is not read again"))
+            )
+            check_unchanged(row, listing)
     with pytest.raises(InputError, match=r"names 5 files, of which 2 are not there: s-03\.tar, s-04\.tar"):
         add_dataset(lake, "more", f"{url}/s-{{00..04}}.tar", role="ood")
     (tmp_path / "shards" / "s-00.tar").write_bytes(b"no tar" * 200)
     with pytest.raises(InputError, match="is not a whole, uncompressed tar file"):
         add_dataset(lake, "more", url, role="ood", format_="tar")
+    with pytest.raises(InputError, match="There is no image below"):
+        add_dataset(lake, "more", url, role="ood")
 
 
 def test_what_does_not_lie_in_buckets_is_refused_in_words(fresh: Commands, images: Path, url: str) -> None:
