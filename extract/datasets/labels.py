@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 2**31 - 1
 _INDEX = "index"
+_SAYING = ("labels", "label_kind", "label_order")
 
 
 def label_classes(found: Found, role: str, where: str, options: FormatOptions) -> ClassLabels:
@@ -33,14 +34,13 @@ def label_classes(found: Found, role: str, where: str, options: FormatOptions) -
         InputError: The file cannot be read, contradicts itself or lacks a class, a label is no index, or names alone do not
             say what the labels are.
     """
+    said = [f"--{name.replace('_', '-')}" for name in _SAYING if getattr(options, name) is not None]
     if role == "ood":
-        return ClassLabels({})
+        unheard = [f"{where}: OOD samples have no label, so that {' and '.join(said)} had no say"]
+        return ClassLabels({}, unheard if said and options.adding else [])
     classes = sorted(set(found.class_names))
-    said = [name for name in ("labels", "label_kind", "label_order") if getattr(options, name) is not None]
     if len(said) > 1:
-        raise InputError(
-            f"{' and '.join('--' + name.replace('_', '-') for name in said)} both say the labels of classes: give one of them."
-        )
+        raise InputError(f"{' and '.join(said)} both say the labels of classes: give one of them.")
     if options.label_kind not in {None, _INDEX}:
         raise InputError(f"--label-kind {options.label_kind} does not fit {where}: only integers are labels (index).")
     if options.labels is not None:

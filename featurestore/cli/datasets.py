@@ -55,7 +55,7 @@ def dataset_add(
     split: Annotated[
         str | None,
         typer.Option(
-            help="folder, tar and parquet: which of several splits, as train, val or test in names of folders or files."
+            help="which of several splits, as train, val or test in names of folders or files, or in a list's column."
         ),
     ] = None,
     image_key: Annotated[

@@ -93,7 +93,7 @@ BUCKET_FORMATS = {
             "csv",
             list_csv_there,
             _list_reader,
-            frozenset({"root", "label_kind", "delimiter", "image_column", "label_column"}),
+            frozenset({"root", "label_kind", "delimiter", "image_column", "label_column", "split"}),
         ),
         Format("imglist", list_imglist_there, _list_reader, frozenset({"root"})),
         Format("tar", list_tar_there, lambda location, _: PackedReader(location), TAR.takes, stamped_tars),

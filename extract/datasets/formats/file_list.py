@@ -11,6 +11,7 @@ from extract.datasets.formats.delimited import ONE_COLUMN, split_columns
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, Found
 from extract.datasets.formats.list_columns import ListColumns, choose_list_columns
 from extract.datasets.formats.roots import find_root
+from extract.datasets.formats.splits import choose_split, is_split
 from extract.datasets.formats.walk import read_text, sizes_below
 from featurestore.errors import InputError
 
@@ -85,6 +86,8 @@ def read_list(file: Path | str, options: FormatOptions = NO_OPTIONS, text: str |
     lines = rows[1:] if columns.header else rows
     if not lines:
         raise InputError(f"{file} must be a CSV with a header, such as image_location,class, and an image per line.")
+    everything = len(lines)
+    lines = _of_split(file, columns, lines, options)
     _check_cells(file, columns, lines)
     paths, of_windows = _with_slashes(file, [row[columns.path] for row in lines], options.root)
     classes, were_floats = _classes(columns, lines)
@@ -92,6 +95,11 @@ def read_list(file: Path | str, options: FormatOptions = NO_OPTIONS, text: str |
         *_notes(file, columns, delimiter, options),
         *[f"{file}: paths have Windows' separators, which are read as /"] * of_windows,
         *[f"{file}: classes are integers written as 3.0, which are read as 3"] * were_floats,
+        *(
+            [f"{file}: {everything - len(lines):,} lines of other splits passed over"]
+            if len(lines) < everything
+            else []
+        ),
     ]
     return FileList([_plain(path) for path in paths], classes, notes, _inferred(columns, delimiter, options))
 
@@ -104,6 +112,25 @@ def _check_width(file: Path | str, rows: Sequence[Sequence[str]]) -> None:
             raise InputError(
                 f"{file} has the line {','.join(row)!r}, but its header has {len(rows[0])} columns: {','.join(rows[0])}."
             )
+
+
+def _of_split(
+    file: Path | str, columns: ListColumns, lines: list[list[str]], options: FormatOptions
+) -> list[list[str]]:
+    """The lines of the split that is meant, where a column says the split of each."""
+    number = columns.split
+    names = [] if number is None else sorted({line[number].strip() for line in lines})
+    if options.split is None or number is None:
+        if options.split is not None:
+            raise InputError(f"{file} has no column for the split, such as split or subset: leave --split out.")
+        if options.adding and len(names) > 1 and all(map(is_split, names)):
+            raise InputError(
+                f"The column {columns.header[number or 0]!r} of {file} names several splits ({', '.join(names)}), which are different "
+                f"datasets: choose one with --split {names[0]}."
+            )
+        return lines
+    chosen = choose_split(names, options.split, str(file))
+    return [line for line in lines if line[number].strip() == chosen]
 
 
 def _check_cells(file: Path | str, columns: ListColumns, lines: Sequence[Sequence[str]]) -> None:
@@ -176,6 +203,6 @@ CSV = Format(
     "csv",
     list_csv,
     open_list,
-    frozenset({"root", "label_kind", "delimiter", "image_column", "label_column"}),
+    frozenset({"root", "label_kind", "delimiter", "image_column", "label_column", "split"}),
     lambda location: [Path(location)],
 )

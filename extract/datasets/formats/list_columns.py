@@ -24,6 +24,9 @@ CLASSES = frozenset({
 })  # fmt: skip
 
 
+SPLITS = frozenset({"split", "subset", "set", "partition", "fold", "phase", "usage"})
+
+
 @dataclass(frozen=True, slots=True)
 class ListColumns:
     """The columns of a list of images.
@@ -37,6 +40,14 @@ class ListColumns:
     header: tuple[str, ...]
     path: int
     label: int | None
+
+    @property
+    def split(self) -> int | None:
+        """Number of the column that may say the split of each image; None if no name is that of one."""
+        others = [
+            n for n, name in enumerate(self.header) if _plain(name) in SPLITS and n not in {self.path, self.label}
+        ]
+        return others[0] if len(others) == 1 else None
 
     @property
     def passed_over(self) -> list[str]:

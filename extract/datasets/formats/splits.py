@@ -48,17 +48,30 @@ class SplitFolders:
         Raises:
             InputError: There is none, or there are several.
         """
-        found = [name for name in self.names if _is_split(name, split)]
-        exact = [name for name in self.names if name == split]
-        if len(exact or found) == 1:
-            return (exact or found)[0]
-        raise InputError(f"{location} has no one split {split!r}: --split is one of {', '.join(self.names)}.")
+        return choose_split(self.names, split, location)
 
     def class_of(self, path: str) -> str | None:
         """The class of an image: the folder below its split, or above where those differ; None where it has none."""
         folders = path.split("/")[:-1]
         rest = folders[self.level + 1 :] if self.shared else folders
         return rest[0] if rest else None
+
+
+def is_split(name: str) -> bool:
+    """Whether a name is that of a split, and nothing else."""
+    return _of_folder(name) is not None
+
+
+def choose_split(names: Sequence[str], split: str, location: str) -> str:
+    """The one of the names that a user means, as it is written or by its kind.
+
+    Raises:
+        InputError: There is none, or there are several.
+    """
+    found = [name for name in names if name == split] or [name for name in names if _is_split(name, split)]
+    if len(found) != 1:
+        raise InputError(f"{location} has no one split {split!r}: --split is one of {', '.join(names)}.")
+    return found[0]
 
 
 def split_folders(paths: Iterable[str]) -> SplitFolders | None:

@@ -8,8 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from extract.datasets import FormatOptions, Origin, add_dataset, list_samples, read_dataset, read_listing
-from featurestore import InputError, Lake, MissingError
+from extract.datasets import (
+    FormatOptions,
+    Origin,
+    add_dataset,
+    check_unchanged,
+    list_samples,
+    read_dataset,
+    read_listing,
+)
+from featurestore import ConflictError, InputError, Lake, MissingError
 from tests.extract.datasets.formats.test_tar import pack
 from tests.tiny import write_images
 
@@ -195,6 +203,16 @@ def test_what_a_labels_file_says_beyond_one_number_a_class_is_shown(lake: Lake, 
         f"{file}: 2 classes have 1 labels, since some share one (first: 'ant' and 'bee' have 4)",
         f"{file}: 1 of its classes have no image here (first: 'wasp')",
     ]
+
+
+def test_of_ood_samples_what_was_said_of_labels_is_not_believed_in_silence(lake: Lake, tmp_path: Path) -> None:
+    said: list[str] = []
+    place, options = as_folder(tmp_path, TWELVE), FormatOptions(label_order="text")
+    row = add_dataset(lake, "far", place, role="ood", options=options, say=said.append)
+    assert said == [f"{place}: OOD samples have no label, so that --label-order had no say"]
+    (place / "0" / "b.png").write_bytes(b"new")
+    with pytest.raises(ConflictError, match="1 added"):
+        check_unchanged(row, read_listing(lake, "far"))
 
 
 def test_fit_and_id_sets_have_the_same_classes(lake: Lake, tmp_path: Path) -> None:

@@ -132,3 +132,28 @@ def test_shards_and_folders_inside_of_a_tar(fresh: Commands, tmp_path: Path) -> 
     fresh.ok("dataset", "add", "flat", flat, "--role", "ood", "--inside", "set/test")
     outcome = fresh("dataset", "add", "other", flat, "--role", "ood", "--split", "test")
     assert "--inside names the folder of a split" in outcome.err
+
+
+def test_a_list_whose_column_names_splits(lake: Lake, tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 3})
+    file = tmp_path / "a.csv"
+    file.write_text("path,label,split\na/000.png,ant,train\na/001.png,ant,Test\na/002.png,bee,train\n")
+    with pytest.raises(InputError, match=r"column 'split' of .* several splits \(Test, train\).*--split Test"):
+        add_dataset(lake, "val", file, role="id")
+    said: list[str] = []
+    row = add_dataset(lake, "val", file, role="id", options=FormatOptions(split="train"), say=said.append)
+    assert list(read_listing(lake, "val").paths) == ["a/000.png", "a/002.png"]
+    assert f"{file}: 1 lines of other splits passed over" in said
+    file.touch()
+    check_unchanged(row, read_listing(lake, "val"))
+    with pytest.raises(InputError, match="no one split 'val'"):
+        add_dataset(lake, "other", file, role="ood", options=FormatOptions(split="val"))
+    file.write_text("path,label,fold\na/000.png,ant,1\na/001.png,ant,2\n")
+    assert len(list_samples(Origin("csv", str(file)), "id")) == 2
+    with pytest.raises(InputError, match="has no column for the split"):
+        list_samples(Origin("csv", str(write_list(tmp_path)), FormatOptions(split="val")), "ood")
+
+
+def write_list(root: Path) -> Path:
+    (root / "b.csv").write_text("path,label\na/000.png,ant\n")
+    return root / "b.csv"
