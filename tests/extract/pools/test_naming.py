@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+import torch
+from timm.models import save_for_hf
 
-from extract.pools.naming import NamedOptions, named_spec, parse_model_kwargs
+from extract.pools.naming import NamedOptions, check_used, named_spec, parse_model_kwargs
 from featurestore import InputError
-from tests.tiny import ARCHITECTURE, KWARGS
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 
 def test_models_on_the_command_line(checkpoint: Path) -> None:
@@ -24,6 +23,78 @@ def test_models_on_the_command_line(checkpoint: Path) -> None:
         named_spec("gone.pth", NamedOptions(ARCHITECTURE))
     with pytest.raises(InputError, match="name=value"):
         parse_model_kwargs(["img_size"])
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["A.PTH", "b.pkl", "epoch=3-val_acc=0.91.ckpt", "epoch=3-val_acc=0.91", "x.pth.best", "nosuffix", "resnet18"],
+)
+def test_what_exists_is_a_file_whatever_it_is_called(
+    tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of these is taken for timm's name of its published weights."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(tiny_vit().state_dict(), file)
+    for model in (file, f"./{file}", str(tmp_path / file)):
+        assert named_spec(model, NamedOptions(ARCHITECTURE, KWARGS)).weights_file == Path(model)
+    assert named_spec("timm:resnet18", NamedOptions()).checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("gone.PTH", r"no file or folder of that name \(in .*Nor is it timm's"),
+        ("weights.pht", "near it lies weights.pth"),
+        ("runs/gone", "nor a folder runs"),
+        ("./resnet18", "no file or folder of that name"),
+        ("resnet1g", "timm has no architecture 'resnet1g': did you mean 'resnet18'"),
+        ("resnet18.a1_in1kk", "timm knows no weights .* did you mean 'resnet18.a1_in1k'"),
+    ],
+)
+def test_what_is_neither_says_what_was_tried(
+    tmp_path: Path, model: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.pth").touch()
+    with pytest.raises(InputError, match=message):
+        named_spec(model, NamedOptions(ARCHITECTURE))
+
+
+def test_options_about_files_want_a_file() -> None:
+    with pytest.raises(InputError, match="--architecture is about checkpoint files"):
+        check_used(NamedOptions("resnet18"), ["resnet34"])
+    with pytest.raises(InputError, match="--weights is about checkpoint files"):
+        check_used(NamedOptions(which="raw"), [])
+    check_used(NamedOptions("resnet18"), ["resnet34", "m.pth"])
+
+
+@pytest.mark.parametrize(
+    "file", ["model_best.pth.tar", "checkpoint.pth", "last.ckpt", "pytorch_model.bin", "model.safetensors"]
+)
+def test_a_file_that_any_run_writes_is_called_after_its_folder(tmp_path: Path, file: str) -> None:
+    (tmp_path / "Run 7").mkdir()
+    torch.save(tiny_vit().state_dict(), tmp_path / "Run 7" / file)
+    spec = named_spec(str(tmp_path / "Run 7" / file), NamedOptions(ARCHITECTURE, KWARGS))
+    assert spec.name == "run-7"
+    assert any(note.topic == "name" for note in spec.notes)
+    assert named_spec(str(spec.checkpoint), NamedOptions(ARCHITECTURE, KWARGS, "mine")).name == "mine"
+
+
+def test_a_folder_that_holds_one_checkpoint_is_that(tmp_path: Path) -> None:
+    """With timm's config.json, architecture, arguments and preprocessing come from it; several files are listed."""
+    save_for_hf(tiny_vit(), tmp_path / "hub", safe_serialization=True, data_config={"crop_pct": 0.7})
+    (tmp_path / "hub" / "optimizer.pt").touch()
+    spec = named_spec(str(tmp_path / "hub"), NamedOptions())
+    assert (spec.name, spec.architecture, spec.model_kwargs["embed_dim"]) == ("hub", ARCHITECTURE, 24)
+    assert (spec.preprocessing["crop_pct"], spec.preprocessing["input_size"]) == (0.7, [3, 32, 32])
+    assert {"file", "architecture"} <= {note.topic for note in spec.notes}
+    spec.load_module()
+    torch.save(tiny_vit().state_dict(), tmp_path / "hub" / "b.pth")
+    with pytest.raises(InputError, match=r"holds 2 checkpoints: b\.pth, model\.safetensors"):
+        named_spec(str(tmp_path / "hub"), NamedOptions())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        named_spec(str(tmp_path / "empty"), NamedOptions(ARCHITECTURE))
 
 
 def test_model_kwargs_are_json_or_python_or_text() -> None:
