@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,21 @@ def detect_format(location: str) -> tuple[str, str | None]:
     if location.startswith("hf:"):
         return "hf", "its name"
     place = Path(location)
-    if place.is_dir():
-        return next(((name, why) for name, (holds, why) in _FOLDERS.items() if holds(place)), (_PLAIN, None))
+    if os.path.isdir(location):  # noqa: PTH112 # a Path raises for a list of shards that is too long to be a name
+        return _of_folder(place)
     if is_url(location) and place.suffix.lower() in _LISTS:
         return "imglist", "its suffix"
     if place.suffix.lower() in _LISTS and place.is_file():
         return ("imglist", "its lines `path label`") if _is_imglist(place) else ("csv", "its suffix")
     found = _OF_SUFFIX.get(place.suffix.lower())
     return (found, "its suffix") if found else (_PLAIN, None)
+
+
+def _of_folder(folder: Path) -> tuple[str, str | None]:
+    try:
+        return next(((name, why) for name, (holds, why) in _FOLDERS.items() if holds(folder)), (_PLAIN, None))
+    except OSError:  # it may not be looked at: who lists it says so
+        return _PLAIN, None
 
 
 def _is_imglist(file: Path) -> bool:

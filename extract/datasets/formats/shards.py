@@ -56,7 +56,7 @@ def files_at(location: str, suffix: str) -> list[Path]:
 
 def others_at(location: str, suffix: str) -> Counter[str]:
     """How many files of other suffixes lie in a location that is a folder, by suffix."""
-    found = _below(Path(location), "") if Path(location).is_dir() else ()
+    found = _below(Path(location), "") if os.path.isdir(location) else ()  # noqa: PTH112 # it may be a long list
     return Counter(suffix_of(path.name) for path in found if not path.name.endswith(suffix))
 
 
@@ -66,7 +66,7 @@ def expanded(location: str) -> list[str]:
     >>> expanded("a-{08..10}.tar::b-{x,y}.tar")
     ['a-08.tar', 'a-09.tar', 'a-10.tar', 'b-x.tar', 'b-y.tar']
     """
-    if Path(location).exists():
+    if os.path.exists(location):  # noqa: PTH110 # a Path raises for a list too long to be a name
         return [location]
     return [place for part in location.split(_SEVERAL) for place in _without_braces(part)]
 
@@ -75,7 +75,7 @@ def absolute(location: str) -> str:
     """The same location from any working directory; a URL is."""
     if "://" in location:
         return location.rstrip("/")
-    if Path(location).exists() or _SEVERAL not in location:
+    if _SEVERAL not in location or os.path.exists(location):  # noqa: PTH110 # as above
         return str(Path(location).absolute())
     return _SEVERAL.join(str(Path(part).absolute()) for part in location.split(_SEVERAL))
 

@@ -53,3 +53,13 @@ def test_what_was_detected_is_said_and_kept(tmp_path: Path, lake: Lake) -> None:
     assert lines == [f"{tmp_path / 'test.txt'} is read as --format imglist, by its lines `path label`"]
     assert add_dataset(lake, "plain", tmp_path / "ant", role="ood", say=lines.append).format == "folder"
     assert len(lines) == 1
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_to_who_lists_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    assert detect_format(str(tmp_path)) == ("folder", None)

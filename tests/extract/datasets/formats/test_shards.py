@@ -72,3 +72,13 @@ def test_shards_of_a_range_that_are_missing_are_listed(tmp_path: Path) -> None:
 def test_a_file_whose_name_has_braces_is_itself(tmp_path: Path) -> None:
     pack(tmp_path / "a{0..1}::b.tar", {"ant/1.png": b"1"})
     assert files_at(f"{tmp_path}/a{{0..1}}::b.tar", ".tar") == [tmp_path / "a{0..1}::b.tar"]
+
+
+def test_a_list_of_shards_may_be_longer_than_any_path(tmp_path: Path, lake: Lake) -> None:
+    folder = tmp_path / ("long" * 40)
+    write_shards(folder, 30)
+    location = "::".join(str(folder / f"shard-{number:06d}.tar") for number in range(30))
+    assert len(location) > 4_096
+    row = add_dataset(lake, "train", location, role="ood")
+    with row.reader.open(read_listing(lake, "train").paths[7]) as image:
+        assert image.read() == b"\7"
