@@ -35,7 +35,7 @@ def stored(lake: Lake, dataset: str = "val", model: str = "tiny") -> tuple[int, 
 
 def test_every_labelled_dataset_gets_it_and_no_other(lake: Lake, checkpoint: Path, images: Path) -> None:
     for name, role in (("train", "fit"), ("val", "id"), ("far", "ood")):
-        add_dataset(lake, name, images, role=role)
+        add_dataset(lake, name, images, role=role, benchmark=name)
     lines = said(lake, tiny_spec(checkpoint), datasets=["train", "val", "far"])
     _, label, _, logits = read(lake)
     top1 = float(np.mean(logits.argmax(axis=1) == label))

@@ -37,7 +37,7 @@ def spec(request: pytest.FixtureRequest, checkpoint: Path, tmp_path: Path) -> Mo
 
 def filled(lake: Lake, spec: ModelSpec, images: Path, **changes: Any) -> Lake:
     for name, role in (("train", "fit"), ("far", "ood")):
-        add_dataset(lake, name, images, role=role)
+        add_dataset(lake, name, images, role=role, benchmark=name)
     run(lake, spec, datasets=["train", "far"], **{"logits": "derived", **changes})
     return lake
 

@@ -193,7 +193,7 @@ def test_changed_files_stop_the_job(val: Lake, images: Path, spec: ModelSpec) ->
 def test_a_checkpoint_is_loaded_and_hashed_once_per_job(
     val: Lake, images: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_dataset(val, "more", images, role="ood")
+    add_dataset(val, "more", images, role="ood", benchmark="more")
     looks: list[str] = []
     for owner, name in ((ModelSpec, "load_module"), (spec_module, "sha256_of")):
         original = getattr(owner, name)
