@@ -55,7 +55,10 @@ class ModelSpec(Weights):
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: hashes and preprocessing that are known, absolute paths, no network."""
-        state = {name: value for name, value in vars(self).items() if name not in {"skeleton", "given_head"}}
+        left = {"skeleton", "given_head", "weights_source"}
+        state = {name: value for name, value in vars(self).items() if name not in left}
+        if "weights_source" in vars(self):
+            state["source"] = self.weights_source.name
         paths = ("checkpoint", "head_file", "key_map")
         return {**state, **{name: state[name].absolute() for name in paths if state[name] is not None}}
 
@@ -146,7 +149,7 @@ class ModelSpec(Weights):
             made, notes=(*self.notes, Note("layers", made.pooling, "as the network pools its last features"))
         )
 
-    @property
+    @cached_property
     def weights_source(self) -> WeightsSource:
         """The source of the weights."""
         return source_of(self.source, self.checkpoint)

@@ -45,8 +45,8 @@ def test_finetunes_and_their_soups_end_in_the_lake(clip: Commands) -> None:
     assert "begins with" in clip.ok("extract", *greedy, "--dataset", "val")
     rows = clip.lake.sql("select model, pretraining, weight_decay, finetune_lr, soup_of, source from models")
     named = {row[0]: row[1:] for row in rows.fetchall()}
-    assert named["model_2"] == ("clip-openai", 0.1, 0.2, None, "model_2.pt")
-    assert named["u"] == ("clip-openai", 0.1, None, ["model_0", "model_1", "model_2"], "u.safetensors")
+    assert named["model_2"] == (None, 0.1, 0.2, None, "model_2.pt")
+    assert named["u"] == (None, 0.1, None, ["model_0", "model_1", "model_2"], "u.safetensors")
     assert set(named["g"][3]) <= {"model_0", "model_1", "model_2"}
     clip.ok("score", "--detector", "msp")
     assert clip.ok("verify", "--deep").endswith("no fault\n")
