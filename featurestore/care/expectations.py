@@ -108,6 +108,14 @@ def _of_samples(lake: CurrentPartitions, manifest: Manifest, part: Part, checks:
     return Expectation(checks, np.arange(count[0][0]) if count else None, "the dataset")
 
 
+def _of_contents(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
+    """One row per sample, as long as the dataset is the one that was read."""
+    samples = lake.part("samples", manifest.key["dataset"])
+    same = samples is not None and part.ingredients.get("dataset_digest") == samples.ingredients.get("digest")
+    wanted = np.arange(samples.rows) if samples and same else None
+    return Expectation([*checks, row_checks.digests], wanted, "the dataset")
+
+
 def _of_activations(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: list[Check]) -> Expectation:
     model, dataset = manifest.key["model"], manifest.key["dataset"]
     head, samples = lake.part("heads", model), lake.part("samples", dataset)
@@ -147,4 +155,4 @@ def _without_failures(lake: CurrentPartitions, manifest: Manifest, part: Part, c
     return np.setdiff1d(np.arange(count), failed[0]) if failed else None
 
 
-_OF_TABLE = {"samples": _of_samples, "activations": _of_activations, "scores": _of_scores}
+_OF_TABLE = {"samples": _of_samples, "contents": _of_contents, "activations": _of_activations, "scores": _of_scores}

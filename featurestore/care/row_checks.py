@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.layout import head_input
 from featurestore.partitions.encoding import to_numpy
@@ -143,6 +144,13 @@ def ranks(rows: pa.RecordBatch) -> str | None:
     rank = to_numpy(rows.column("id_rank"))
     bad = ~((rank >= 0) & (rank <= 1))
     return f"the id_rank of {_row(rows, int(np.argmax(bad)))} is {rank[np.argmax(bad)]}" if bad.any() else None
+
+
+def digests(rows: pa.RecordBatch) -> str | None:
+    """Digests are 32 hexadecimal digits, or missing."""
+    matches = pc.match_substring_regex(rows.column("digest"), "^[0-9a-f]{32}$").fill_null(True)
+    bad = ~matches.to_numpy(zero_copy_only=False)
+    return f"the digest of {_row(rows, int(np.argmax(bad)))} is no digest" if bad.any() else None
 
 
 def _not_finite(column: pa.Array) -> tuple[int, str] | None:

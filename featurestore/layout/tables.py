@@ -89,6 +89,7 @@ TABLES = {
             added="ood_group text",
         ),
         _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),
+        _table("contents", "dataset", "sample integer, digest text"),
         _table("activations", "model dataset", "sample integer, label integer, feature vector, logits vector"),
         _table("heads", "model", "class integer, weight vector, bias single"),
         _table("failures", "model dataset", "sample integer, path text, error text"),

@@ -48,3 +48,9 @@ def test_a_vector_that_is_missing_is_a_fault() -> None:
     column = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
     rows = pa.record_batch([pa.array([3, 4]), column], names=["sample", "feature"])
     assert row_checks.finite(rows) == "the feature of sample 4 is missing"
+
+
+def test_a_digest_is_32_hexadecimal_digits_or_missing() -> None:
+    rows = pa.record_batch({"sample": pa.array([3, 4, 5]), "digest": ["0f" * 16, None, "0F" * 16]})
+    assert row_checks.digests(rows.slice(0, 2)) is None
+    assert row_checks.digests(rows) == "the digest of sample 5 is no digest"

@@ -68,6 +68,8 @@ def write_sound(lake: Lake) -> None:
     dataset |= {"digest": "x", "format": "folder", "location": "."}
     put_rows(lake, "datasets", PATH, dataset, ingredients=dataset)
     put_samples(lake, "x", COUNT)
+    digests = [{"sample": n, "digest": None if n == FAILED else f"{n:032x}"} for n in range(COUNT)]
+    put_rows(lake, "contents", PATH, *digests, ingredients={"dataset_digest": "x"})
     model = {"architecture": "vit", "weight_decay": None, "dropout": 0.1}
     put_rows(lake, "models", PATH, model, ingredients=IDENTITY)
     put_head(lake, "w", weight, bias)
@@ -221,6 +223,8 @@ ELSEWHERE: dict[str, tuple[str, Change, str]] = {
     "fit": ("fits/model=m/dataset=d", with_value("values", 1, [3.0, np.inf]), "the values of row 1 is NaN or infinite"),
     "recipe": ("models/model=m", with_value("dropout", 0, np.inf), "the dropout of row 0 is NaN or infinite"),
     "samples": ("samples/dataset=d", without_row(8), "1 samples of the dataset are not there (first: 8)"),
+    "contents lost": ("contents/dataset=d", without_row(2), "1 samples of the dataset are not there (first: 2)"),
+    "contents": ("contents/dataset=d", with_value("digest", 1, "x"), "the digest of sample 1 is no digest"),
 }  # fmt: skip
 
 
@@ -295,7 +299,7 @@ def test_the_command_prints_each_fault_and_exits_with_1(sound: Lake, run: Run) -
     asked = ("verify", "--lake", sound.location)
     code, out, _ = run(*asked, "--deep")
     assert (code, out.count("\n")) == (0, 1)
-    assert out.startswith("8 partitions, 10 fragments, ")
+    assert out.startswith("9 partitions, 11 fragments, ")
     assert out.endswith(": no fault\n")
     flip_bit(fragment(sound))
     assert run(*asked)[0] == 0
