@@ -1,25 +1,52 @@
 """Datasets: ordered lists of samples, from how images lie on disk to rows of the lake."""
 
-from extract.datasets.dataset import DatasetRow, add_dataset, check_unchanged, dataset_names, read_dataset, read_listing
+from extract.datasets.contents import (
+    Contents,
+    Digests,
+    check_equal,
+    digest_of,
+    read_contents,
+    read_digests,
+    unread,
+    write_contents,
+)
+from extract.datasets.dataset import (
+    DatasetRow,
+    add_dataset,
+    check_contents,
+    check_unchanged,
+    dataset_names,
+    read_dataset,
+    read_listing,
+)
 from extract.datasets.formats import FileReader, FormatOptions, Reader
 from extract.datasets.listing import Listing
 from extract.datasets.origin import Origin, place
 from extract.datasets.registry import formats, list_samples, open_reader
 
 __all__ = [
+    "Contents",
     "DatasetRow",
+    "Digests",
     "FileReader",
     "FormatOptions",
     "Listing",
     "Origin",
     "Reader",
     "add_dataset",
+    "check_contents",
+    "check_equal",
     "check_unchanged",
     "dataset_names",
+    "digest_of",
     "formats",
     "list_samples",
     "open_reader",
     "place",
+    "read_contents",
     "read_dataset",
+    "read_digests",
     "read_listing",
+    "unread",
+    "write_contents",
 ]

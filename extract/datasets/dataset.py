@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from extract.datasets.agreement import are_nested, check_other_images, check_same_classes
+from extract.datasets.contents import check_written_since, taken_anew, write_contents
 from extract.datasets.detection import detect_format
 from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
@@ -22,6 +24,7 @@ from featurestore.partitions import writing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from extract.datasets.contents import Contents
     from extract.datasets.formats import Reader
     from featurestore.lake import Lake
 
@@ -111,13 +114,17 @@ def add_dataset(
         origin.location,
         group,
     )
+    taken = None
     others = {other.dataset: other for other in datasets(lake)}
     existing = others.pop(name, None)
     if existing:
         row = _joined(lake, existing, row, listing, replacing=replacing)
+        row, taken = _with_contents(lake, existing, row, listing, replacing=replacing, say=say)
     for other in others.values():
         _check_agrees(lake, row, listing, other, stated=options.labels is not None and not needs_labels(origin))
     _write(lake, row, listing)
+    if taken:
+        write_contents(lake, name, row.digest, taken)
     return row
 
 
@@ -206,13 +213,50 @@ def _relist(row: DatasetRow, listing: Listing) -> Listing:
     return replace(now, labels=[label_of.get(name) for name in now.class_names])
 
 
+def check_contents(lake: Lake, row: DatasetRow, listing: Listing) -> None:
+    """Raise if images that were written since they were read have other bytes; equal ones are not looked at again.
+
+    Raises:
+        ConflictError: Some have.
+    """
+    check_written_since(lake, row.dataset, row.digest, row.origin, listing)
+
+
+def _with_contents(
+    lake: Lake,
+    existing: DatasetRow,
+    row: DatasetRow,
+    listing: Listing,
+    *,
+    replacing: bool,
+    say: Callable[[str], None],
+) -> tuple[DatasetRow, Contents | None]:
+    """The row of the same files, added again: with another digest, and contents to be written, if bytes are others now."""
+    if row.digest != existing.digest:
+        return row, None
+    if not replacing:
+        check_contents(lake, row, listing)
+        return row, None
+    taken = taken_anew(lake, row.dataset, row.digest, row.origin, listing)
+    if taken is None:
+        return row, None
+    say(
+        f"{row.dataset}: images have other bytes than before, at equal sizes; `extract --replace` makes their activations again"
+    )
+    digest = hashlib.sha256(f"{listing.digest}\n{taken.digest}\n".encode()).hexdigest()
+    return replace(row, digest=digest), taken
+
+
 def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing, *, replacing: bool) -> DatasetRow:
     if not replacing and existing.role != row.role:
         raise ConflictError(
             f"The lake holds dataset {row.dataset!r} with the role {existing.role!r}: use another name, or --replace."
         )
-    if not replacing and existing.digest != row.digest:
-        found = changes(read_listing(lake, row.dataset), listing)
+    held = read_listing(lake, row.dataset) if existing.digest != row.digest else listing
+    if held.digest == listing.digest:
+        row = replace(row, digest=existing.digest)
+    elif not replacing:
+        found = changes(held, listing)
         raise ConflictError(
             f"The lake holds another dataset {row.dataset!r}; what changed: {found}. Use another name, or --replace to swap it."
         )

@@ -99,6 +99,17 @@ def stamp(origin: Origin) -> str | None:
     return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
+def container_times(origin: Origin) -> list[int]:
+    """When the files that hold a source's images were written, in nanoseconds since 1970; none where nothing tells.
+
+    Raises:
+        OSError: One may not be looked at.
+        LakeError: They are gone.
+    """
+    files = _format(origin).files
+    return [file.stat().st_mtime_ns for file in files(origin.location)] if files else []
+
+
 def is_untouched(origin: Origin, listing: Listing) -> bool:
     """Whether names, sizes and times alone tell that nothing changed; if they do not, listing again tells what did."""
     format_, options = _format(origin), _again(origin).options

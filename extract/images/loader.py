@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from extract.datasets import digest_of, unread
 from extract.images.decoding import error_text, read_rgb
 from featurestore.errors import InputError
 from featurestore.machine import cores
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from extract.datasets import Reader
 
+_NO_DIGEST = unread(1).tobytes()
 _FEW, _MOST_DECODERS = 4_000, 16
 _READ_WHOLE = 64 << 20
 """A file up to this size is read in one go; what is larger is hardly an image, and is left to the decoder."""
@@ -44,12 +46,14 @@ class Item:
         image: Pixels [3, height, width], or what went wrong.
         read: Seconds that it took to read the bytes.
         decode: Seconds from the bytes to the pixels.
+        digest: Of the bytes; zeros where they could not be read.
     """
 
     sample: int
     image: Tensor | str
     read: float
     decode: float
+    digest: bytes = _NO_DIGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class ImageBatch:
         errors: Numbers of the others, each with what went wrong.
         read: Seconds that a worker spent on reading bytes.
         decode: Seconds that it spent on making pixels of them.
+        digests: Of all of them, in the order that was asked for, 16 bytes each; zeros where the bytes could not be read.
     """
 
     samples: list[int]
@@ -69,6 +74,7 @@ class ImageBatch:
     errors: list[tuple[int, str]]
     read: float
     decode: float
+    digests: bytes
 
 
 class ImageDataset(Dataset[Item]):
@@ -112,6 +118,7 @@ class ImageDataset(Dataset[Item]):
         start = time.perf_counter()
         try:
             file = _opened(reader, self._paths[sample].as_py())
+            digest = digest_of(file)
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
             return Item(sample, error_text(error, None), time.perf_counter() - start, 0.0)
         opened = time.perf_counter()
@@ -120,7 +127,7 @@ class ImageDataset(Dataset[Item]):
                 image: Tensor | str = self._transform(read_rgb(file))
             except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
                 image = error_text(error, file)
-        return Item(sample, image, opened - start, time.perf_counter() - opened)
+        return Item(sample, image, opened - start, time.perf_counter() - opened, digest)
 
 
 def image_batches(
@@ -178,7 +185,7 @@ def _opened(reader: Reader, path: str) -> IO[bytes]:
     return io.BytesIO(content)
 
 
-def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float]:
+def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float, bytes]:
     good = [(item.sample, item.image) for item in items if isinstance(item.image, torch.Tensor)]
     images = _handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
     return (
@@ -187,6 +194,7 @@ def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]
         [(item.sample, item.image) for item in items if isinstance(item.image, str)],
         sum(item.read for item in items),
         sum(item.decode for item in items),
+        b"".join(item.digest for item in items),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from extract.datasets import check_equal, unread
 from extract.images.loader import image_batches
 from extract.job.plan import batches_of, fragment_ranges
 from extract.job.predictions import Predictions
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch.utils.data import Dataset
 
-    from extract.datasets import Listing
+    from extract.datasets import Digests, Listing
     from extract.images.loader import ImageBatch, Item
     from extract.job.plan import Options, Task
     from extract.models import Launched, LayerOfModel, LoadedModel
@@ -84,6 +85,7 @@ class FragmentMaker:
     fragments: dict[int, Fragment] = field(default_factory=dict)
     failures: dict[int, list[Failure]] = field(default_factory=dict)
     predictions: dict[int, Predictions] = field(default_factory=dict)
+    kept: int = 0
     launched: tuple[list[int], Launched] | None = None
     samples: list[int] = field(default_factory=list)
     features: list[NDArray[Any]] = field(default_factory=list)
@@ -91,7 +93,9 @@ class FragmentMaker:
     predicted: list[Predictions] = field(default_factory=list)
 
     def load_progress(self, storage: Storage) -> None:
-        """Take over the fragments of an earlier job that did not end."""
+        """Take over the fragments of an earlier job that did not end; not where all is to be made once more."""
+        if self.task.again:
+            return
         for number, (fragment, notes) in writing.resume(storage, self.task.target).items():
             self.fragments[number] = fragment
             self.failures[number] = [tuple(failure) for failure in notes["failures"]]
@@ -161,7 +165,8 @@ def extract_fragments(
     workers: int,
     advance: Callable[[int], None],
     times: Times,
-) -> None:
+    held: Digests | None = None,
+) -> dict[int, Digests]:
     """Make fragments of a dataset's activations for models that share their preprocessing: each image is decoded once.
 
     Args:
@@ -174,7 +179,15 @@ def extract_fragments(
         workers: Processes that decode.
         advance: Is told the number of samples just done.
         times: Is told where the time went.
+        held: Digests of the bytes that the dataset's other activations were made from.
+
+    Returns:
+        The digests of the fragments' samples, by number; those of fragments that were there already are not among them.
+
+    Raises:
+        ConflictError: Images have other bytes than `held` says; no fragment with such an image is written.
     """
+    digests: dict[int, Digests] = {}
     ranges = fragment_ranges(len(listing), options.fragment_rows)
     missing = {n: [maker for maker in makers if n not in maker.fragments] for n in numbers}
     advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
@@ -186,17 +199,25 @@ def extract_fragments(
         for number, behind in missing.items():
             if not behind:
                 continue
-            failures = _run_fragment(read, behind, ranges[number], listing, advance=advance, times=times)
+            failures, digests[number] = _run_fragment(
+                read, behind, ranges[number], listing, advance=advance, times=times
+            )
+            if held is not None:
+                rows = slice(ranges[number].start, ranges[number].stop)
+                check_equal(behind[0].task.dataset.dataset, listing.paths[rows], digests[number], held[rows])
             _take_finished(pending)
             with times.measure("write"):
                 for maker in behind:
-                    rows = maker.take_rows(number)
-                    written = writer.submit(maker.task.target, number, rows, {"failures": failures})
+                    encode = maker.take_rows(number)
+                    written = writer.submit(maker.task.target, number, encode, {"failures": failures})
                     pending.append((maker, number, failures, written))
         with times.measure("write"):
             for _, _, _, written in pending:
                 written.exception()
     _take_finished(pending)
+    for maker in makers:
+        maker.kept = sum(fragment in writer.kept for fragment in maker.fragments.values())
+    return digests
 
 
 def _run_fragment(
@@ -207,8 +228,9 @@ def _run_fragment(
     *,
     advance: Callable[[int], None],
     times: Times,
-) -> list[Failure]:
+) -> tuple[list[Failure], Digests]:
     failures: list[Failure] = []
+    digests = unread(len(samples))
     done = 0
     while done < len(samples):
         with times.measure("wait"):
@@ -223,9 +245,10 @@ def _run_fragment(
                     maker.take(batch.samples, launched[maker.model.network])
         failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
         steps = len(batch.samples) + len(batch.errors)
+        digests[done : done + steps] = np.frombuffer(batch.digests, np.uint8).reshape(steps, -1)
         done += steps
         advance(steps)
-    return failures
+    return failures, digests
 
 
 def _take_finished(pending: list[Pending]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from featurestore.layout.tables import TABLES, VECTOR_DTYPES
@@ -58,11 +58,19 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The activations of one model on one dataset, that the lake does not hold yet."""
+    """The activations of one model on one dataset, that the lake does not hold yet, or that are to be made once more.
+
+    Attributes:
+        spec: The model.
+        dataset: What it is run on.
+        target: What is written.
+        again: Whether the lake holds what was made from the same ingredients.
+    """
 
     spec: ModelSpec
     dataset: DatasetRow
     target: writing.Target
+    again: bool = False
 
     @property
     def stores_logits(self) -> bool:
@@ -108,7 +116,8 @@ def plan(
         corrected: Whether its row will be corrected, and so may differ from what the lake holds.
 
     Returns:
-        The tasks to do, and the keys of the partitions that are there already: cache hits.
+        The tasks to do, and the keys of the partitions that are there already: cache hits, of which there are none where
+        `options.replacing` says to make them once more.
 
     Raises:
         ConflictError: The lake holds a partition with another fingerprint, and `options.replacing` is false.
@@ -120,7 +129,10 @@ def plan(
     hits: list[Mapping[str, str]] = []
     for dataset in datasets:
         task = Task(spec, dataset, activations_target(spec, dataset, options))
-        if writing.find(lake.storage, task.target, replacing=options.replacing):
+        held = writing.find(lake.storage, task.target, replacing=options.replacing)
+        if held and options.replacing:
+            to_do.append(replace(task, again=True))
+        elif held:
             hits.append(task.target.key)
         else:
             to_do.append(task)

@@ -13,8 +13,9 @@ import pyarrow as pa
 import timm
 import torch
 
-from extract.datasets import check_unchanged, read_dataset, read_listing
+from extract.datasets import check_contents, check_unchanged, read_dataset, read_listing
 from extract.job.accuracy_stage import judge, judge_hits, read_predictions
+from extract.job.contents_stage import settle_contents
 from extract.job.loop import Times
 from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import fragment_ranges, passes, plan
@@ -111,8 +112,12 @@ def run_job(
             to_do += ours
             hits += held
     _say_hits(lake, hits, say)
-    for dataset in {task.dataset.dataset: task.dataset for task in to_do}.values():
-        check_unchanged(dataset, read_listing(lake, dataset.dataset))
+    awaited = {task.dataset.dataset for task in to_do}
+    for dataset in datasets:
+        listing = read_listing(lake, dataset.dataset)
+        if dataset.dataset in awaited:
+            check_unchanged(dataset, listing)
+        check_contents(lake, dataset, listing)
     _say_notes([task.spec for task in to_do], say)
     times = Times()
     remarks: dict[str, str] = {}
@@ -203,7 +208,7 @@ def _extract(
     say: Callable[[str], None],
 ) -> tuple[Times, dict[str, str]]:
     """One pass over a dataset for models that share their preprocessing, in units, then its commits; and remarks on models."""
-    start = time.monotonic()
+    start, looked_at = time.monotonic(), time.time_ns()
     dataset = tasks[0].dataset
     units = _units(tasks, options, one=runner is run_here)
     title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
@@ -212,6 +217,7 @@ def _extract(
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())
     details = _details(options, seconds, times, {result.device for result in written})
+    settle_contents(lake, dataset, options.fragment_rows, written, looked_at)
     failed, cut = 0, _cut_down(written)
     for task in tasks:
         own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
@@ -223,16 +229,32 @@ def _extract(
     )
     for task in tasks:
         judge(lake, task.target.key, task.target.fingerprint, _predictions(lake, task, written), say)
+    for task in tasks:
+        if task.again:
+            say(_said_of_again(lake, task, sum(unit.kept.get(task.spec.name, 0) for unit in written)))
     for name, size in cut.items():
         say(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times, {name: remark for unit in written for name, remark in unit.remarks.items()}
+
+
+def _said_of_again(lake: Lake, task: Task, kept: int) -> str:
+    """What became of activations that were made once more from what they were made from before."""
+    title = f"{task.spec.name} on {task.dataset.dataset}"
+    if not kept:
+        return f"{title}: made again, equal to the byte"
+    return (
+        f"{title}: made again, and {kept:,} of its fragments have other bytes (another machine or version, or images that could not be "
+        f"read before); those that the lake holds stay, since fragments never change. To take the new ones, delete "
+        f"{_place(lake)}/{task.target.folder} and extract again"
+    )
 
 
 def _predictions(lake: Lake, task: Task, written: Sequence[Written]) -> Predictions:
     """All predictions of a task; of fragments that an earlier job left, they are read back with all others."""
     of = task.spec.name
     found = {number: seen for unit in written for number, seen in unit.predictions[of].items()}
-    if found.keys() != {number for unit in written for number in unit.fragments[of]}:
+    others = any(unit.kept.get(of) for unit in written)
+    if others or found.keys() != {number for unit in written for number in unit.fragments[of]}:
         return read_predictions(lake, task.target.key)
     return Predictions.joined(found[number] for number in sorted(found))
 
@@ -264,6 +286,8 @@ def _commit(lake: Lake, task: Task, written: Sequence[Written], options: Options
     fragments = {number: fragment for unit in written for number, fragment in unit.fragments[name].items()}
     lost = {number: failures for unit in written for number, failures in unit.failures[name].items()}
     failures = [failure for number in sorted(lost) for failure in lost[number]]
+    if task.again:
+        return len(failures)  # all of it is there, and what was made again is equal, or does not count
     table, target = TABLES["failures"], task.target
     if failures or lake.partitions("failures", **target.key):
         ours = writing.Target(table, target.key, target.ingredients, {})

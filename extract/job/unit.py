@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from extract.datasets import read_listing
+from extract.datasets import read_contents, read_listing
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from extract.datasets import DatasetRow, Listing
+    from extract.datasets import DatasetRow, Digests, Listing
     from extract.job.loop import Failure
     from extract.job.plan import Options, Task
     from extract.job.predictions import Predictions
@@ -58,7 +58,8 @@ class Unit:
 class Written:
     """What a unit wrote, by model and fragment number, where its time went, what batches were cut down to, and what is to be said.
 
-    Predictions are those of the fragments that it wrote itself; an earlier job may have written the others.
+    Digests, by fragment number, are those of the images that it read. `kept` counts fragments that were made once more, in other
+    bytes than those that stay. Predictions are those of the fragments that it wrote itself; an earlier job may have written the others.
     """
 
     fragments: dict[str, dict[int, Fragment]]
@@ -68,6 +69,8 @@ class Written:
     device: str
     batches: dict[str, int]
     remarks: dict[str, str]
+    digests: dict[int, Digests]
+    kept: dict[str, int]
 
 
 def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
@@ -80,7 +83,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
 
     Raises:
         InputError: A model cannot be loaded, or a label is beyond its head; nothing of the unit is written.
-        ConflictError: The lake holds another model of this name.
+        ConflictError: The lake holds another model of this name, or images have other bytes than they had before.
         NumericalError: A model gives NaN, infinity, or a value too large for the stored precision.
     """
     lake, options = Lake(location), unit.options
@@ -97,7 +100,8 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         write_model(lake.storage, maker.model, replacing=options.replacing)
     images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.preparation().of_image)
     times = Times(prepare=time.monotonic() - start)
-    extract_fragments(
+    held = read_contents(lake, unit.dataset.dataset, unit.dataset.digest)
+    digests = extract_fragments(
         lake.storage,
         makers,
         images,
@@ -107,6 +111,7 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         workers=decoders(options.workers, unit.samples),
         advance=advance,
         times=times,
+        held=held.digests if held else None,
     )
     wanted = set(unit.numbers)
     return Written(
@@ -117,6 +122,8 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type,
         {maker.task.spec.name: maker.model.shrunk_to for maker in makers if maker.model.shrunk_to},
         {maker.task.spec.name: maker.model.remark for maker in makers if maker.model.remark},
+        digests,
+        {maker.task.spec.name: maker.kept for maker in makers if maker.kept},
     )
 
 

@@ -119,14 +119,20 @@ def encode_fragment(rows: pa.Table, notes: Mapping[str, Any] | None) -> pa.Buffe
 
 def store_fragment(storage: Storage, target: Target, number: int, data: pa.Buffer, rows: int) -> Fragment:
     """The second half of `write_fragment`: the bytes into the storage."""
+    return _stored(storage, target, number, data, rows)[0]
+
+
+def _stored(storage: Storage, target: Target, number: int, data: pa.Buffer, rows: int) -> tuple[Fragment, bool]:
+    """The fragment that is there now, and whether it is another's, in other bytes."""
     path = target.fragment_path(number)
     key, stored = f"{target.folder}/{path}", memoryview(data).cast("B")
+    ours = Fragment(path, rows, data.size, hashlib.sha256(data).hexdigest())
     if not storage.create(key, stored):
         existing = _whole(storage, target, number)
         if existing:
-            return existing[0]
+            return existing[0], existing[0] != ours
         storage.put(key, stored)
-    return Fragment(path, rows, data.size, hashlib.sha256(data).hexdigest())
+    return ours, False
 
 
 def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[str, Any]]]:
@@ -231,6 +237,9 @@ class FragmentWriter:
         storage: The lake's storage.
         room: How many fragments may wait or be under way; who hands over another one waits. Those who hand over several
             at once, and must not wait for them, need room for all of these.
+
+    Attributes:
+        kept: The fragments that were there already in other bytes, and stayed.
     """
 
     def __init__(self, storage: Storage, room: int = 2) -> None:
@@ -238,6 +247,7 @@ class FragmentWriter:
         self._encoder = ThreadPoolExecutor(1)
         self._storer = ThreadPoolExecutor(1)
         self._room = Semaphore(room)
+        self.kept: set[Fragment] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -272,6 +282,9 @@ class FragmentWriter:
 
     def _store(self, written: Future[Fragment], target: Target, number: int, *content: Any) -> None:
         try:
-            written.set_result(store_fragment(self._storage, target, number, *content))
+            fragment, is_other = _stored(self._storage, target, number, *content)
+            if is_other:
+                self.kept.add(fragment)
+            written.set_result(fragment)
         except BaseException as error:  # noqa: BLE001 # it belongs to whoever waits for the fragment
             written.set_exception(error)

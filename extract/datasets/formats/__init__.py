@@ -10,7 +10,7 @@ from extract.datasets.formats.shards import absolute, expanded
 from extract.datasets.formats.suffixes import IMAGE_SUFFIXES, is_image, passed_over, suffix_of, suffixes_read
 from extract.datasets.formats.tar import TAR, list_packed
 from extract.datasets.formats.tar_index import TarMember, read_index
-from extract.datasets.formats.walk import file_sizes, images_below, read_text, sizes_below
+from extract.datasets.formats.walk import file_sizes, file_times, images_below, read_text, sizes_below
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -26,6 +26,7 @@ __all__ = [
     "absolute",
     "expanded",
     "file_sizes",
+    "file_times",
     "found_in_folders",
     "imagenet_indices",
     "images_below",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pyarrow.fs import LocalFileSystem
 
@@ -77,26 +77,48 @@ def file_sizes(root: Path, paths: Sequence[str]) -> list[int | None]:
     Raises:
         OSError: A file may not be looked at.
     """
+    return [size for size, _ in _looks(root, paths)]
+
+
+def file_times(root: Path, paths: Sequence[str]) -> list[int | None]:
+    """When files below a folder were written, in nanoseconds since 1970; None for one that is not there.
+
+    Args:
+        root: The folder.
+        paths: Paths relative to it, or absolute.
+
+    Raises:
+        OSError: A file may not be looked at.
+    """
+    return [written for _, written in _looks(root, paths)]
+
+
+_Look: TypeAlias = tuple[int | None, int | None]
+"""A file's size, and when it was written."""
+
+
+def _looks(root: Path, paths: Sequence[str]) -> list[_Look]:
     prefix = f"{root.absolute()}/"
     blocks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
     with ThreadPoolExecutor(max(1, min(_THREADS, len(blocks)))) as pool:
-        return [size for sizes in pool.map(lambda block: _sizes(prefix, block), blocks) for size in sizes]
+        return [look for looks in pool.map(lambda block: _look_at(prefix, block), blocks) for look in looks]
 
 
-def _sizes(prefix: str, paths: Sequence[str]) -> list[int | None]:
+def _look_at(prefix: str, paths: Sequence[str]) -> list[_Look]:
     """Arrow looks at files without holding Python's lock, but takes only names that are UTF-8, and tells less of errors."""
     places = [path if path.startswith("/") else prefix + path for path in paths]
     try:
-        return [info.size for info in LocalFileSystem().get_file_info(places)]
+        return [(info.size, info.mtime_ns) for info in LocalFileSystem().get_file_info(places)]
     except (OSError, ValueError):
-        return [_size(place) for place in places]
+        return [_stat(place) for place in places]
 
 
-def _size(place: str) -> int | None:
+def _stat(place: str) -> _Look:
     try:
-        return os.stat(place).st_size  # noqa: PTH116 # a Path would cost more than the call
+        found = os.stat(place)  # noqa: PTH116 # a Path would cost more than the call
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
+        return None, None
+    return found.st_size, found.st_mtime_ns
 
 
 def version(file: Path) -> tuple[str, int, int]:
