@@ -85,13 +85,18 @@ class Listing:
             yield pl.DataFrame(dict(zip(schema, block, strict=True)), schema=schema)
 
 
-def check_paths(paths: Sequence[str], where: str) -> None:
-    """Raise if a path is listed twice, or is no text that Parquet can hold.
+def check_paths(paths: Sequence[str], where: str, root: str = "") -> None:
+    """Raise if a path is listed twice, in whatever spelling, or is no text that Parquet can hold.
+
+    Args:
+        paths: The images' addresses.
+        where: What messages call the list.
+        root: The folder that they are relative to, if they are files.
 
     Raises:
         InputError: Names the first of them.
     """
-    named = [posixpath.normpath(path) if ".." in path else path for path in paths]
+    named = [_plain(path, root) for path in paths]
     if len(set(named)) < len(named):
         repeated = [path for path, count in Counter(named).items() if count > 1]
         raise InputError(
@@ -101,6 +106,13 @@ def check_paths(paths: Sequence[str], where: str) -> None:
     for path in paths:
         if not path.isascii():
             _check_encodable(path, where)
+
+
+def _plain(path: str, root: str) -> str:
+    """One spelling of a path: `./a/x`, `a//x`, `b/../a/x` and `ROOT/a/x` are `a/x`."""
+    if not path.startswith(("/", "./", "../")) and "//" not in path and "/." not in path:
+        return path
+    return posixpath.normpath(posixpath.join(root, path)).removeprefix(f"{posixpath.normpath(root)}/" if root else "")
 
 
 def _check_encodable(path: str, where: str) -> None:

@@ -66,7 +66,8 @@ def look(origin: Origin, role: str) -> tuple[Listing, Found]:
         raise InputError(f"Cannot read {error.filename or origin.location}: {error.strerror or error}.") from error
     if found.refusal and origin.options.adding:
         raise InputError(found.refusal)
-    check_paths(found.paths, origin.location)
+    reader = open_reader(origin)
+    check_paths(found.paths, origin.location, str(reader.root.absolute()) if isinstance(reader, FileReader) else "")
     own = needs_labels(origin)  # then they are the format's, and said what the labels are
     options = replace(origin.options, labels=None, label_kind=None) if own else origin.options
     labels = label_classes(found, role, origin.location, options)

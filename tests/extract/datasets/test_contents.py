@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from extract.datasets import add_dataset, check_contents, read_contents, read_dataset, read_listing
+from extract.datasets import FormatOptions, add_dataset, check_contents, read_contents, read_dataset, read_listing
 from extract.datasets.contents import Contents, digest_of, read_digests, unread, write_contents
-from featurestore import ConflictError
+from featurestore import ConflictError, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,3 +178,30 @@ def test_of_a_container_the_time_is_looked_at_then_the_digests_of_its_samples(
     write(file, {"ant/1.png": b"abc", "bee/2.png": b"def"})
     date(file, 0)
     check(lake, "far")
+
+
+SPELLINGS = (
+    "./ant/000.png",
+    "ant//000.png",
+    "ant/../ant/000.png",
+    "ant/./000.png",
+    "../images/ant/000.png",
+    "{root}/ant/000.png",
+)
+
+
+@pytest.mark.parametrize("format_", ["csv", "imglist"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_path_that_is_listed_twice_in_two_spellings_is_refused(
+    lake: Lake, images: Path, tmp_path: Path, format_: str, spelling: str
+) -> None:
+    """And one that is listed once is taken in any spelling."""
+    given, list_ = spelling.format(root=images), tmp_path / "list"
+    head, comma = ("path,label\n", ",") if format_ == "csv" else ("", " ")
+    once = f"{head}ant/001.png{comma}0\n{given}{comma}0\n"
+    options = FormatOptions(root=images)
+    list_.write_text(f"{once}ant/000.png{comma}0\n")
+    with pytest.raises(InputError, match="more than once"):
+        add_dataset(lake, "far", list_, role="ood", format_=format_, options=options)
+    list_.write_text(once)
+    assert add_dataset(lake, "far", list_, role="ood", format_=format_, options=options).samples == 2
