@@ -15,13 +15,12 @@ import torch
 
 from extract.datasets import check_contents, check_unchanged, read_dataset, read_listing
 from extract.job.accuracy_stage import judge, judge_hits, read_predictions
-from extract.job.contents_stage import settle_contents
 from extract.job.loop import Times
 from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import fragment_ranges, passes, plan
 from extract.job.predictions import Predictions
 from extract.job.runners import on_devices, on_ray, run_here
-from extract.job.unit import Unit, loaded_model
+from extract.job.unit import Unit, loaded_model, settle_contents
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from extract.datasets import read_contents, read_listing
+from extract.datasets import (
+    Contents,
+    check_equal,
+    read_contents,
+    read_digests,
+    read_listing,
+    unread,
+    write_contents,
+)
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model
+from extract.job.plan import fragment_ranges
 from extract.models import LayerOfModel, LoadedModel, choose_device
 from extract.models.files import sha256_of
 from featurestore.errors import InputError
@@ -125,6 +134,36 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         digests,
         {maker.task.spec.name: maker.kept for maker in makers if maker.kept},
     )
+
+
+def settle_contents(
+    lake: Lake, dataset: DatasetRow, fragment_rows: int, written: Sequence[Written], looked_at: int
+) -> None:
+    """Write a dataset's contents if the lake has none; images of fragments that were there already are read once more for it.
+
+    Args:
+        lake: The lake.
+        dataset: What was read.
+        fragment_rows: Samples per fragment.
+        written: What the pass's units read.
+        looked_at: When the pass began, in nanoseconds since 1970.
+
+    Raises:
+        ConflictError: The lake has contents, and images have other bytes.
+    """
+    listing, digests = read_listing(lake, dataset.dataset), unread(dataset.samples)
+    found = {number: block for unit in written for number, block in unit.digests.items()}
+    held = read_contents(lake, dataset.dataset, dataset.digest)
+    for number, samples in enumerate(fragment_ranges(dataset.samples, fragment_rows)):
+        rows = slice(samples.start, samples.stop)
+        if number in found:
+            digests[rows] = found[number]
+        elif held is None:
+            digests[rows] = read_digests(dataset.reader, listing.paths[rows])
+    if held is None:
+        write_contents(lake, dataset.dataset, dataset.digest, Contents(digests, looked_at))
+    else:  # another job wrote them meanwhile, or each unit compared its own
+        check_equal(dataset.dataset, listing.paths, digests, held.digests)
 
 
 def check_weights(unit: Unit) -> None:
