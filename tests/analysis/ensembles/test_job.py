@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -162,13 +163,14 @@ def test_an_ensemble_follows_its_members(commands: Commands) -> None:
 
 
 def test_members_of_other_samples_are_refused(commands: Commands) -> None:
-    """Broken images, say: nothing is joined by position."""
+    """Broken images, say, in a lake from before digests of images were kept: nothing is joined by position."""
     commands.add("near", "ood", {"fox": 3, "gnu": 3}, seed=5)
     picture = commands.folder / "near" / "fox" / "001.png"
     image = picture.read_bytes()
     for name, data in (("a", b"\x89PNG" + bytes(len(image) - 4)), ("b", image)):
         picture.write_bytes(data)
-        commands.extract({name: {"a": 1, "b": 2}[name]}, "near")
+        assert commands.extract({name: {"a": 1, "b": 2}[name]}, "near").code in {0, 3}
+        shutil.rmtree(commands.location / "contents" / "dataset=near")
     commands.ok("score", "--detector", "msp")
     said = commands.refused("score", "--ensemble", "two=a/msp,b/msp")
     assert "a/msp and b/msp were scored on different samples of near (5 and 6, 5 in common)" in said
