@@ -1,5 +1,8 @@
 """Garbage: what lies in a lake, looks like ours, and no current manifest names.
 
+A removed partition goes in two collections: first its older manifests and fragments, then, with nothing left to hide, the
+manifest that says so. Whoever lists while it goes never sees an older one as the newest.
+
 Order matters, since jobs may write meanwhile. The lake is listed first and its manifests are read afterwards, so that
 what a job committed in between is seen as named. An object counts as old from the latest of these moments: when it was
 written; when the youngest fragment of the same unfinished job was; when the manifest that named it was superseded. So a
@@ -118,6 +121,8 @@ def unnamed(
     if current is None:
         # A manifest that is there and then is not: someone is deleting the partition by hand.
         return [] if partition.manifests else _by_age(partition, partition.fragments, {})
+    if not current.parts and not superseded and not partition.fragments:
+        return [(entry, entry.modified) for entry in partition.manifests.values()]
     since = _superseded_at(partition, current, superseded)
     old = [entry for version, entry in sorted(partition.manifests.items()) if version < current.version]
     named = _named(current)
@@ -126,7 +131,7 @@ def unnamed(
 
 
 def _garbage(storage: Storage, table: str, partitions: Sequence[StoredPartition]) -> list[Aged]:
-    current = {manifest.folder: manifest for manifest in snapshot.current(storage, TABLES[table])}
+    current = {manifest.folder: manifest for manifest in snapshot.current_commits(storage, TABLES[table])}
     found: list[Aged] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
         for partition in partitions:

@@ -88,7 +88,7 @@ def verify(
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
     """
     found = _newest_manifests(storage)
-    current = [manifest for manifest in found if isinstance(manifest, Manifest)]
+    current = [manifest for manifest in found if isinstance(manifest, Manifest) and manifest.parts]
     lake = CurrentPartitions(storage, {(manifest.table, *manifest.key.values()): manifest for manifest in current})
     files = [
         (manifest, part, *file) for manifest in current for part in manifest.parts for file in manifest.files(part)

@@ -71,7 +71,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One commit of one partition."""
+    """One commit of one partition; one without parts says that the partition was removed, and does not exist."""
 
     table: str
     key: Mapping[str, str]

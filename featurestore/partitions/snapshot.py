@@ -38,19 +38,30 @@ HASHED_BYTES = 8 << 20
 
 def latest(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest | None:
     """The newest manifest of one partition, or None if the partition does not exist."""
+    found = latest_commit(storage, table, key)
+    return found if found and found.parts else None
+
+
+def latest_commit(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest | None:
+    """The newest manifest of one partition, also where it says that the partition was removed; None if there is none."""
     folder = paths.partition_path(table, key)
     path = _newest_below(storage, folder).get(folder)
     return load(storage, path) if path else None
 
 
 def current(storage: Storage, table: Table, **key: str) -> list[Manifest]:
-    """The newest manifests of a table's partitions, in order of their keys.
+    """The newest manifests of the partitions that a table has, in order of their keys.
 
     Args:
         storage: The lake's storage.
         table: The table.
         key: Keep only the partitions with these values, e.g. `model="vit-b"`.
     """
+    return [manifest for manifest in current_commits(storage, table, **key) if manifest.parts]
+
+
+def current_commits(storage: Storage, table: Table, **key: str) -> list[Manifest]:
+    """What `current` gives, and the manifests of partitions that were removed; arguments as there."""
     found = newest(storage, table, **key)
     with collector_paused():
         return _each(partial(load, storage), list(found.values()))

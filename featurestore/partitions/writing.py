@@ -170,7 +170,7 @@ def commit(
     """
     folder = paths.partition_path(table, key)
     for _ in range(_ATTEMPTS):
-        current = snapshot.latest(storage, table, key)
+        current = snapshot.latest_commit(storage, table, key)
         planned = manifests.merged(current, table.name, key, parts, replacing=replacing, dropping=dropping)
         if planned is None and current is not None:
             return current
@@ -178,6 +178,19 @@ def commit(
         if planned and _create(storage, f"{folder}/{paths.manifest_name(planned.version)}", planned):
             return planned
     raise StorageError(f"Could not commit {manifests.title(table.name, key)}: other jobs kept changing it. Try again.")
+
+
+def drop(storage: Storage, table: Table, key: Mapping[str, str], dropping: Callable[[Part], bool]) -> bool:
+    """Let go of parts of a partition, which ceases to exist with its last one; return whether there were any.
+
+    Raises:
+        StorageError: Other writers kept winning.
+    """
+    held = snapshot.latest(storage, table, key)
+    if held is None or not any(map(dropping, held.parts)):
+        return False
+    commit(storage, table, key, (), replacing=True, dropping=dropping)
+    return True
 
 
 def write_part(

@@ -94,10 +94,11 @@ def test_whatever_was_written_readers_see_the_same_after_a_collection(lake: Lake
         act = (
             lambda v: write(lake, v),
             lambda v: write(lake, v, "scores", detector=f"d{v % 2}"),
+            lambda v: remove(lake, v, "scores", detector=f"d{v % 2}"),
             lambda v: orphan(lake, v, 1),
             lambda v: orphan(lake, v, v, "scores", detector="d9"),
             lambda v: (root(lake) / f"accuracy/.staged-{v:032x}").write_text("half"),
-        )[generator.integers(5)]
+        )[generator.integers(6)]
         act(value)
     before = answers(lake)
     deleted = collect(lake)
@@ -107,8 +108,65 @@ def test_whatever_was_written_readers_see_the_same_after_a_collection(lake: Lake
     named = {path for t in TABLES for m in lake.partitions(t) for p in m.parts for path, _ in m.files(p)}
     left = {name for name in files(lake) - foreign if not name.endswith(".json")}
     assert left == named
+    assert all(name.startswith("scores/") and name.endswith(".json") for name in collect(lake))
     assert collect(lake) == set()
+    assert answers(lake) == before
     assert verify.verify(lake.storage, print, deep=False).faults == 0
+
+
+def remove(lake: Lake, seed: int, table: str = "accuracy", **part: str) -> None:
+    found = target(seed, table, **part)
+    writing.drop(lake.storage, found.table, found.key, lambda held: held.key == found.part_key)
+
+
+def test_a_removed_partition_goes_in_two_collections_its_last_manifest_alone(lake: Lake) -> None:
+    """While older manifests go, the one that says so stays: a listing must never end with an older one."""
+    write(lake, 1)
+    write(lake, 2)
+    remove(lake, 2)
+    folder = target(1).folder
+    assert {name.rpartition("/")[2] for name in collect(lake) if name.endswith(".json")} == {
+        "_manifest.1.json",
+        "_manifest.2.json",
+    }
+    assert files(lake) == {f"{folder}/_manifest.3.json"}
+    assert answers(lake) == {}
+    assert collect(lake, DAY) == set()
+    assert collect(lake) == {f"{folder}/_manifest.3.json"}
+    assert files(lake) == set()
+
+
+def test_a_removed_partition_stays_for_readers_until_the_grace_period_is_over(lake: Lake) -> None:
+    """It was superseded when it was removed, however old its files are."""
+    write(lake, 1)
+    for path in root(lake).rglob("*"):
+        age(path, 3 * DAY)
+    before = files(lake)
+    remove(lake, 1)
+    assert collect(lake, DAY) == set()
+    assert before < files(lake)
+    assert before <= collect(lake, DAY, later=2 * DAY)
+
+
+def test_what_is_written_again_after_a_removal_is_kept(lake: Lake) -> None:
+    """The same rows come back under the same name, on the fragments that are still there."""
+    write(lake, 1)
+    held = answers(lake)
+    remove(lake, 1)
+    write(lake, 1)
+    assert list(answers(lake).values()) == list(held.values())
+    collect(lake)
+    assert list(answers(lake).values()) == list(held.values())
+    assert verify.verify(lake.storage, print, deep=True).faults == 0
+
+
+def test_a_fragment_of_a_job_under_way_keeps_the_manifest_that_says_removed(lake: Lake) -> None:
+    write(lake, 1)
+    remove(lake, 1)
+    collect(lake)
+    orphan(lake, 2)
+    assert collect(lake, DAY) == set()
+    assert {name.rpartition(".")[2] for name in collect(lake)} == {"parquet"}
 
 
 def test_a_dry_run_names_the_same_and_deletes_nothing(lake: Lake) -> None:

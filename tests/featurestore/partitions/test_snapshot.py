@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.lakes import put
-from featurestore import CorruptionError, Lake
+from featurestore import CorruptionError, Lake, MissingError
 from featurestore.layout.manifest import Fragment
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
-from featurestore.partitions.writing import Target, write_part
+from featurestore.partitions.writing import Target, drop, write_part
 from tests.conftest import random_activations
 
 ACTIVATIONS = TABLES["activations"]
@@ -141,3 +141,19 @@ def test_a_fragment_of_other_rows_than_its_manifest_says_is_not_read(filled: Lak
     path.write_text(path.read_text().replace('"rows": 41', '"rows": 40'))
     with pytest.raises(CorruptionError, match="it has 41 rows instead of 40"):
         rows(filled)
+
+
+def test_a_partition_whose_newest_manifest_has_no_parts_does_not_exist(filled: Lake) -> None:
+    """Every way of reading agrees, and the version counts on when it comes back."""
+    assert drop(filled.storage, ACTIVATIONS, KEY, lambda _: True)
+    assert not drop(filled.storage, ACTIVATIONS, KEY, lambda _: True)
+    assert snapshot.latest(filled.storage, ACTIVATIONS, KEY) is None
+    assert filled.partitions("activations") == []
+    with pytest.raises(MissingError, match="holds no activations of model m, dataset d"):
+        filled.part("activations", **KEY)
+    assert filled.sql("from activations").fetchall() == []
+    assert filled.scan("activations").collect().is_empty()
+    assert [manifest.version for manifest in snapshot.current_commits(filled.storage, ACTIVATIONS)] == [2]
+    assert write_part(filled.storage, TARGET, random_activations(41), replacing=False)
+    assert rows(filled) == 41
+    assert filled.partitions("activations")[0].version == 3
