@@ -1,4 +1,4 @@
-"""The commands about a lake as a whole: status, gc, verify, report, catalog, demo."""
+"""The commands about a lake as a whole: status, copy, gc, verify, report, catalog, demo."""
 
 from __future__ import annotations
 
@@ -71,6 +71,25 @@ def verify(
     say(str(summary))
     if summary.faults:
         raise typer.Exit(1)
+
+
+def copy(
+    lake: Annotated[str, typer.Argument(help="Folder or URL of the lake to copy.")],
+    target: Annotated[str, typer.Argument(help="Folder or URL to copy it to.")],
+    model: Annotated[list[str] | None, typer.Option(help="Only these models; * stands for any characters.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets, likewise.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="Only these tables, and those that they name.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and copy nothing.")] = False,
+) -> None:
+    """Copy a lake, or a part of it, to another folder or bucket; each file is checked on the way."""
+    from featurestore import transfer
+    from featurestore.progress import progress
+
+    opened, other = Lake(lake), Lake(target)
+    opened.check_exists()
+    restriction = transfer.Restriction(model or (), dataset or (), table or ())
+    bar = partial(progress, "copy")
+    transfer.copy(opened.storage, other.storage, restriction, say=say, dry_run=dry_run, bar=bar)
 
 
 def report(

@@ -22,11 +22,13 @@ def fingerprint(table: str, key: Mapping[str, str], ingredients: Ingredients) ->
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def differences(stored: Ingredients, wanted: Ingredients) -> list[str]:
+def differences(
+    stored: Ingredients, wanted: Ingredients, *, here: str = "in the lake", there: str = "now"
+) -> list[str]:
     """Say per ingredient that differs what the lake holds and what is wanted now, in the order of the names."""
     names = sorted(stored.keys() | wanted.keys())
     texts = [(name, _text(stored, name), _text(wanted, name)) for name in names]
-    return [f"{name} (in the lake: {_short(old)}, now: {_short(new)})" for name, old, new in texts if old != new]
+    return [f"{name} ({here}: {_short(old)}, {there}: {_short(new)})" for name, old, new in texts if old != new]
 
 
 def _text(ingredients: Ingredients, name: str) -> str:

@@ -113,13 +113,22 @@ def opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.N
     if fragment.bytes > HASHED_BYTES:
         _check(path, fragment.size_problem(storage.size(path)))
         return partial(storage.open_input, path)
+    return partial(pa.BufferReader, content(storage, path, fragment))
+
+
+def content(storage: Storage, path: str, fragment: Fragment) -> bytes:
+    """A fragment's bytes, hashed.
+
+    Raises:
+        CorruptionError: It is missing, or not as its manifest says.
+    """
     try:
         data = storage.get(path)
     except MissingError as error:
         raise corrupt(path, fragment.size_problem(None)) from error
     _check(path, fragment.size_problem(len(data)))
     _check(path, "" if hashlib.sha256(data).hexdigest() == fragment.sha256 else "its sha256 differs")
-    return partial(pa.BufferReader, data)
+    return data
 
 
 def open_parquet(open_input: Callable[[], pa.NativeFile], path: str, fragment: Fragment) -> pq.ParquetFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -94,7 +94,14 @@ class PartJob:
         commit(storage, self.target.table, self.target.key, [part], replacing=False)
 
 
-def begin(location: str, job: Job) -> ForkServerProcess:
+class Runnable(Protocol):
+    """What can be run on a lake."""
+
+    def run(self, storage: Storage, /) -> object:
+        """Do all of it."""
+
+
+def begin(location: str, job: Runnable) -> ForkServerProcess:
     """Start a process that runs the job, and return once it is about to."""
     ready, told = PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(target=_work, args=(location, job, _variables(), told))
@@ -112,7 +119,7 @@ def race(location: str, jobs: Sequence[Job | PartJob]) -> list[str]:
         return pool.starmap(_compete, [(location, job, _variables(), gate) for job in jobs], chunksize=1)
 
 
-def _work(location: str, job: Job, variables: Mapping[str, str], told: Connection) -> None:
+def _work(location: str, job: Runnable, variables: Mapping[str, str], told: Connection) -> None:
     _enter(variables)
     told.send("ready")
     told.close()

@@ -1,0 +1,6 @@
+"""Transfer: what a lake holds, checked on its way into another one."""
+
+from featurestore.transfer.copying import copy
+from featurestore.transfer.restriction import EVERYTHING, Restriction
+
+__all__ = ["EVERYTHING", "Restriction", "copy"]

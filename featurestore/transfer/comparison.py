@@ -1,0 +1,131 @@
+"""Comparing: what one lake has that another lacks, and where the two disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurestore.errors import ConflictError
+from featurestore.layout import manifest as manifests
+from featurestore.layout.fingerprint import differences
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import snapshot
+from featurestore.quantities import bytes_text
+from featurestore.transfer.carrying import Load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from featurestore.layout.manifest import Manifest, Part
+    from featurestore.storage import Storage
+
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One part, or file, that both lakes have and that is not the same: what it is, and in what the two differ."""
+
+    what: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.how}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a lake holds now: manifests by folder, and the sizes of all objects by key."""
+
+    storage: Storage
+    partitions: Mapping[str, Manifest]
+    sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, storage: Storage, tables: Iterable[str]) -> Holding:
+        """Look at some tables of a lake, or of a place where none is yet."""
+        names = list(tables)
+        sizes = {entry.key: entry.bytes for name in names for entry in storage.list(name)}
+        found = [manifest for name in names for manifest in snapshot.current(storage, TABLES[name])]
+        return cls(storage, {manifest.folder: manifest for manifest in found}, sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What comes of laying partitions beside those of another lake.
+
+    Attributes:
+        loads: Parts that the other lacks, in the order of the partitions.
+        same: Parts of equal fingerprints.
+        disagreements: Parts of other fingerprints, in that order.
+    """
+
+    loads: tuple[Load, ...]
+    same: tuple[Load, ...]
+    disagreements: tuple[Disagreement, ...]
+
+    def of(self, table: str) -> list[Load]:
+        """The loads of one table."""
+        return [load for load in self.loads if load.manifest.table == table]
+
+
+def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there: str) -> Comparison:
+    """Lay partitions beside what another lake holds of the same keys.
+
+    Args:
+        partitions: The partitions.
+        other: What the other lake holds.
+        here: What messages call the other lake.
+        there: What messages call that of the partitions.
+
+    Raises:
+        CorruptionError: The other lake names a fragment that is not there, and that these partitions cannot give.
+    """
+    loads, same, disagreements = [], [], []
+    for manifest in partitions:
+        held = other.partitions.get(manifest.folder)
+        lacking, equal = [], []
+        for part in manifest.parts:
+            existing = held.part(part.key) if held else None
+            if existing and existing.fingerprint != part.fingerprint:
+                what = manifests.title(manifest.table, {**manifest.key, **part.key})
+                how = differences(existing.ingredients, part.ingredients, here=here, there=there)
+                disagreements.append(Disagreement(what, "; ".join(how) or "the format of the fingerprint"))
+            elif existing and _is_whole(other, manifest, existing, part):
+                equal.append(part)
+            else:
+                lacking.append(part)
+        loads += [Load(manifest, tuple(lacking))] if lacking else []
+        same += [Load(manifest, tuple(equal))] if equal else []
+    return Comparison(tuple(loads), tuple(same), tuple(disagreements))
+
+
+def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) -> bool:
+    """Whether all fragments of a part of the other lake are there; False if ours are the same, and can take their place."""
+    broken = [(path, f.size_problem(other.sizes.get(path))) for path, f in manifest.files(existing)]
+    broken = [(path, problem) for path, problem in broken if problem]
+    if broken and existing.fragments != ours.fragments:
+        raise snapshot.corrupt(*broken[0])
+    return not broken
+
+
+def refusal(sentence: str, disagreements: Sequence[Disagreement]) -> ConflictError:
+    """The error for lakes that disagree."""
+    count = "1 thing" if len(disagreements) == 1 else f"{len(disagreements):,} things"
+    return ConflictError(sentence.format(count=count))
+
+
+def listed(disagreements: Sequence[Disagreement]) -> Iterator[str]:
+    """A line for each disagreement, of many only the first, with their number."""
+    yield from map(str, disagreements[:_LISTED])
+    if len(disagreements) > _LISTED:
+        yield f"and {len(disagreements) - _LISTED:,} more"
+
+
+def amount(loads: Iterable[Load]) -> str:
+    """`3 partitions, 12 fragments, 4.56 MB`."""
+    loads = list(loads)
+    files = [fragment for load in loads for _, fragment in load.files]
+    partitions = "1 partition" if len(loads) == 1 else f"{len(loads):,} partitions"
+    fragments = "1 fragment" if len(files) == 1 else f"{len(files):,} fragments"
+    return f"{partitions}, {fragments}, {bytes_text(sum(fragment.bytes for fragment in files))}"

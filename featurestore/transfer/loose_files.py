@@ -1,0 +1,42 @@
+"""What lies in a lake beside its tables: a user's own questions, and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurestore.layout.tables import TABLES
+from featurestore.query.library import FOLDER
+from featurestore.settings import FILE
+from featurestore.transfer.comparison import Disagreement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from featurestore.storage import Storage
+
+
+def loose_files(storage: Storage, *, settings: bool) -> dict[str, bytes]:
+    """The files of `questions/`, and `featurestore.toml` if it is asked for, by key."""
+    keys = sorted(storage.names(FOLDER))
+    if settings and storage.size(FILE) is not None:
+        keys.append(FILE)
+    return {key: storage.get(key) for key in keys}
+
+
+def differing_files(files: dict[str, bytes], other: Storage) -> tuple[dict[str, bytes], list[Disagreement]]:
+    """Those of the files that another lake lacks, and those that it has with other content."""
+    held = {key: other.get(key) if other.size(key) is not None else None for key in files}
+    lacking = {key: data for key, data in files.items() if held[key] is None}
+    other_content = [key for key, data in files.items() if held[key] not in (None, data)]
+    return lacking, [Disagreement(key, "the two files differ") for key in other_content]
+
+
+def put_files(files: dict[str, bytes], target: Storage) -> None:
+    """Write files that the target lacks; one that came meanwhile stays."""
+    for key, data in files.items():
+        target.create(key, data)
+
+
+def strangers(storage: Storage) -> Sequence[str]:
+    """The keys of what lies in a lake's place and is none of it, in order."""
+    return sorted(key for key in storage.names("") if key != FILE and key.partition("/")[0] not in {*TABLES, FOLDER})

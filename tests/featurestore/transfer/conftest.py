@@ -1,0 +1,50 @@
+"""A lake to transfer: the frozen one, which has every kind of partition but contents and geometry, and these."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.lakes import put_rows
+from featurestore import Lake
+from featurestore.care import verify
+from featurestore.layout.tables import TABLES
+
+if TYPE_CHECKING:
+    from featurestore.storage import Storage
+
+FROZEN = Path(__file__).parents[2] / "compat" / "lake_v1"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Lake:
+    """A whole lake, which the test may change."""
+    shutil.copytree(FROZEN, tmp_path / "source")
+    lake = Lake(tmp_path / "source")
+    digest = lake.part("samples", dataset="far")[1].ingredients["digest"]
+    count = lake.part("samples", dataset="far")[1].rows
+    rows = [{"sample": number, "digest": f"{number:032x}"} for number in range(count)]
+    put_rows(lake, "contents", {"dataset": "far"}, *rows, ingredients={"dataset_digest": digest, "contents": "c"})
+    path = {"model": "vit-b16", "dataset": "far", "fit_dataset": "train"}
+    put_rows(lake, "geometry", path, {"role": "ood", "rows": 1})
+    return lake
+
+
+def parts(storage: Storage) -> dict[str, object]:
+    """All that a lake's manifests say of what it holds, by folder."""
+    lake = Lake(storage.location)
+    return {
+        manifest.folder: {tuple(part.key.items()): part for part in manifest.parts}
+        for table in TABLES
+        for manifest in lake.partitions(table)
+    }
+
+
+def faults(storage: Storage, *, deep: bool = True) -> list[str]:
+    """What `verify` finds wrong."""
+    found: list[str] = []
+    verify.verify(storage, lambda fault: found.append(str(fault)), deep=deep)
+    return found

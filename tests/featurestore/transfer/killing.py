@@ -1,0 +1,68 @@
+"""Transfers in processes of their own, killed at random moments until one is left to end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from featurestore import transfer
+from featurestore.storage import open_storage
+from tests.featurestore.storage.writer_job import begin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featurestore.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class CopyJob:
+    """`featurestore copy` of the lake at a location."""
+
+    source: str
+
+    def run(self, storage: Storage) -> None:
+        transfer.copy(open_storage(self.source), storage, say=lambda _: None)
+
+
+def killed_until_done(
+    new_target: Callable[[], str], job: CopyJob, kills: int, look: Callable[[Storage], object], seed: int = 0
+) -> int:
+    """Kill a job at `kills` random moments, in as many places as that takes, looking after each; returns the places.
+
+    Each job is begun again in its place until it ends, which the last one does undisturbed.
+    """
+    span, random = undisturbed(new_target(), job), Random(seed)
+    places = count = 0
+    while count < kills:
+        place, places = new_target(), places + 1
+        while count < kills and _killed(place, job, random.uniform(0, span)):
+            count += 1
+            look(open_storage(place))
+        undisturbed(place, job)
+        look(open_storage(place))
+    return places
+
+
+def undisturbed(location: str, job: CopyJob) -> float:
+    """Run a job to its end; return the seconds that it took."""
+    process = begin(location, job)
+    start = time.perf_counter()
+    process.join()
+    assert process.exitcode == 0
+    process.close()
+    return time.perf_counter() - start
+
+
+def _killed(location: str, job: CopyJob, delay: float) -> bool:
+    """Start a job and kill it after a delay; False if it had ended by then."""
+    process = begin(location, job)
+    process.join(delay)
+    process.kill()
+    process.join()
+    code = process.exitcode
+    process.close()
+    assert code in (0, -9), f"the job failed by itself, with {code}"
+    return code == -9

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.lakes import put_rows, put_scores
+from featurestore import ConflictError, InputError, Lake, MissingError
+from featurestore.errors import CorruptionError
+from featurestore.layout.tables import TABLES
+from featurestore.partitions.encoding import encode
+from featurestore.transfer import EVERYTHING, Restriction, copy
+from featurestore.transfer.restriction import ORDER
+from tests.featurestore.transfer.conftest import faults, parts
+from tests.featurestore.transfer.killing import CopyJob, killed_until_done
+from tests.s3.server import environment, new_lake, real_lake, use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from featurestore.storage import Storage
+    from tests.conftest import Run
+
+KILLS = 20
+SCORES = "scores/benchmark=main/model=vit-b16/dataset=far"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "target")
+
+
+def copied(source: Lake, target: Lake, restriction: Restriction = EVERYTHING, *, dry_run: bool = False) -> list[str]:
+    """What was said."""
+    said: list[str] = []
+    copy(source.storage, target.storage, restriction, say=said.append, dry_run=dry_run)
+    return said
+
+
+def files(lake: Lake) -> dict[str, bytes]:
+    return {key: lake.storage.get(key) for key in lake.storage.names("")}
+
+
+def names(lake: Lake, table: str) -> list[tuple[str, ...]]:
+    return [tuple(manifest.key.values()) for manifest in lake.partitions(table)]
+
+
+def test_a_copy_is_the_lake_and_is_made_once(source: Lake, target: Lake) -> None:
+    """Every table, byte by byte; the second time nothing is to be done."""
+    said = copied(source, target)
+    assert parts(target.storage) == parts(source.storage)
+    assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == set(TABLES)
+    assert faults(target.storage) == faults(source.storage) == []
+    assert said[-1].startswith(f"{target.location}: 42 partitions, 6")
+    assert said[-1].endswith("; 0 partitions, 0 fragments, 0 B there already")
+    before = files(target)
+    (line,) = copied(source, target)
+    assert "0 partitions, 0 fragments, 0 B copied; 42 partitions" in line
+    assert files(target) == before
+
+
+def test_a_lake_that_grew_is_copied_into_its_copy(source: Lake, target: Lake) -> None:
+    """Parts are added beside those that are there."""
+    copied(source, target)
+    put_scores(source, "vit-b16", "far", {"mine": ([0.5], [0.5])})
+    said = copied(source, target)
+    assert [line for line in said if line.startswith("scores: 1 partition, 1 fragment")]
+    assert parts(target.storage) == parts(source.storage)
+
+
+def test_what_differs_is_named_by_ingredient_and_nothing_is_written(source: Lake, target: Lake) -> None:
+    path = {"benchmark": "main", "model": "vit-b16", "dataset": "far", "detector": "msp"}
+    put_rows(target, "scores", path, {"sample": 0, "score": 1.0}, ingredients={"activations": "other"})
+    (target.storage.folder / "questions").mkdir()
+    (target.storage.folder / "questions" / "mine.sql").write_text("other")
+    (source.storage.folder / "questions").mkdir()
+    (source.storage.folder / "questions" / "mine.sql").write_text("ours")
+    before = files(target)
+    said: list[str] = []
+    with pytest.raises(
+        ConflictError, match=r"^2 things in .*target differ from those of .*source .*nothing was copied"
+    ):
+        copy(source.storage, target.storage, say=said.append)
+    assert said[0].startswith("scores (benchmark main, model vit-b16, dataset far, detector msp): activations (in /")
+    assert said[1] == "questions/mine.sql: the two files differ"
+    assert files(target) == before
+
+
+def test_a_fragment_that_was_altered_is_not_copied(source: Lake, target: Lake) -> None:
+    """The copy stops there, whole as far as it goes; put right, it ends."""
+    manifest, part = source.part("activations", model="vit-b16", dataset="far")
+    path = source.storage.folder / next(manifest.files(part))[0]
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    with pytest.raises(CorruptionError, match=r"activations/model=vit-b16/dataset=far.*its sha256 differs"):
+        copied(source, target)
+    assert ("vit-b16",) in names(target, "models")
+    assert ("vit-b16", "far") not in names(target, "activations")
+    assert names(target, "scores") == []
+    assert faults(target.storage) == []
+    path.write_bytes(data)
+    copied(source, target)
+    assert parts(target.storage) == parts(source.storage)
+
+
+@pytest.mark.parametrize("change", ["cut", "flipped", "gone"])
+def test_what_lies_half_in_the_target_is_made_whole(source: Lake, target: Lake, change: str) -> None:
+    """Whether a manifest of the target names it or none does."""
+    copied(source, target)
+    manifest, part = target.part("activations", model="vit-b16", dataset="far")
+    path = target.storage.folder / next(manifest.files(part))[0]
+    data = path.read_bytes()
+    for folder in (path.parent, target.storage.folder / SCORES):
+        (folder / "_manifest.1.json").unlink()
+    if change == "cut":
+        path.write_bytes(data[:-100])
+    elif change == "flipped":
+        path.write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
+    else:
+        path.unlink()
+    copied(source, target)
+    assert path.read_bytes() == data
+    assert faults(target.storage) == []
+
+
+def test_a_fragment_that_a_manifest_names_and_that_is_gone_comes_again(source: Lake, target: Lake) -> None:
+    copied(source, target)
+    manifest, part = target.part("heads", model="vit-b16")
+    path = target.storage.folder / next(manifest.files(part))[0]
+    path.unlink()
+    assert any(line.startswith("heads: 1 partition, 1 fragment") for line in copied(source, target))
+    assert faults(target.storage) == []
+
+
+def test_equal_rows_in_another_writers_bytes_are_taken(source: Lake, target: Lake) -> None:
+    """They may be about to be committed by a job that made them: a fragment never changes."""
+    manifest, part = source.part("samples", dataset="far")
+    path, fragment = next(manifest.files(part))
+    rows = pq.read_table(source.storage.folder / path, partitioning=None)
+    theirs = bytes(encode(rows.replace_schema_metadata({"by": "another"})))
+    target.storage.create(path, theirs)
+    copied(source, target)
+    assert target.storage.get(path) == theirs
+    held = target.part("samples", dataset="far")[1]
+    assert held.fingerprint == part.fingerprint
+    assert held.fragments[0].bytes == len(theirs) != fragment.bytes
+    assert faults(target.storage) == []
+    assert "0 partitions, 0 fragments, 0 B copied" in copied(source, target)[-1]
+
+
+def test_tables_come_with_those_that_they_name(source: Lake, target: Lake) -> None:
+    said = copied(source, target, Restriction(tables=["scores", "metr*"]))
+    assert said[0] == "samples, datasets, models come too: the others name them"
+    assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == {
+        "samples", "datasets", "models", "scores", "metrics",
+    }  # fmt: skip
+    assert faults(target.storage) == []
+    assert len(target.sql("from results").fetchall()) == len(source.sql("from results").fetchall()) > 0
+
+
+def test_models_and_datasets_are_chosen_by_patterns(source: Lake, target: Lake) -> None:
+    """Metrics that rest on more datasets are left out, and a benchmark without what judges it is told."""
+    said = copied(source, target, Restriction(models=["vit*"], datasets=["far", "te?t"]))
+    assert names(target, "activations") == [("vit-b16", "far"), ("vit-b16", "test")]
+    assert names(target, "models") == [("vit-b16",)]
+    assert names(target, "samples") == [("far",), ("test",)]
+    assert names(target, "metrics") == []
+    assert said[:2] == [
+        "metrics: 1 partitions are left out, which rest on more datasets than these; `featurestore score` makes those of the copy",
+        "benchmark main comes without its fit dataset train",
+    ]
+    copied(source, target)
+    assert parts(target.storage) == parts(source.storage)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset", "table"])
+def test_a_pattern_that_fits_nothing_is_refused(source: Lake, target: Lake, kind: str) -> None:
+    with pytest.raises(MissingError, match=f"There is no {kind} 'nowhere'"):
+        copied(source, target, Restriction(**{f"{kind}s": ["nowhere"]}))
+    assert not target.storage.exists()
+
+
+def test_questions_and_settings_come_and_other_files_stay(source: Lake, target: Lake) -> None:
+    for key in ("questions/mine.sql", "featurestore.toml", "notes/today.txt"):
+        source.storage.put(key, key.encode())
+    said = copied(source, target)
+    assert said[0].endswith(
+        f"1 other files in {source.location} are not the lake's and are left there (first: notes/today.txt)"
+    )
+    assert said[-3:-1] == ["questions/mine.sql copied", "featurestore.toml copied"]
+    assert target.storage.get("questions/mine.sql") == b"questions/mine.sql"
+    assert target.storage.size("notes/today.txt") is None
+
+
+def test_a_dry_run_says_it_all_and_does_nothing(source: Lake, target: Lake) -> None:
+    said = copied(source, target, dry_run=True)
+    assert said[-1].startswith(f"{target.location}: 42 partitions")
+    assert not target.storage.exists()
+    assert [line.replace("would be copied", "copied") for line in said] == copied(source, target)
+
+
+def test_a_lake_is_not_copied_onto_itself(source: Lake) -> None:
+    with pytest.raises(InputError, match="is the lake itself"):
+        copied(source, Lake(f"{source.location}/."))
+
+
+def test_the_command_copies_to_a_bucket_and_back(
+    source: Lake, target: Lake, run: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, environment(endpoint))
+    bucket = new_lake(endpoint)
+    _there_and_back(run, source, bucket, target)
+
+
+@pytest.mark.s3
+def test_the_command_copies_to_a_real_bucket_and_back(
+    source: Lake, target: Lake, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _there_and_back(run, source, real_lake(monkeypatch), target)
+
+
+def _there_and_back(run: Run, source: Lake, bucket: str, target: Lake) -> None:
+    code, out, err = run("copy", source.location, bucket)
+    assert (code, err) == (0, "")
+    assert "42 partitions" in out.splitlines()[-1]
+    assert faults(Lake(bucket).storage) == []
+    assert run("copy", bucket, target.location)[0] == 0
+    assert parts(target.storage) == parts(source.storage)
+    assert faults(target.storage) == []
+    code, out, err = run("copy", f"{bucket}/nowhere", target.location)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "There is no lake at" in err
+
+
+@pytest.mark.slow
+def test_a_killed_copy_leaves_a_lake_and_ends_when_begun_again(source: Lake, tmp_path: Path) -> None:
+    """After each kill all that is there is whole, and nothing names what is not there."""
+    _kill_many(source, lambda number: str(tmp_path / f"target-{number}"), KILLS)
+
+
+@pytest.mark.s3
+def test_a_killed_copy_to_a_real_bucket_ends_when_begun_again(source: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = real_lake(monkeypatch)
+    _kill_many(source, lambda number: f"{bucket}/{number}", KILLS)
+
+
+def _kill_many(source: Lake, place: Callable[[int], str], kills: int) -> None:
+    expected, seen = parts(source.storage), []
+    numbers = count()
+
+    def look(storage: Storage) -> None:
+        held = parts(storage)
+        assert held.items() <= expected.items()
+        assert faults(storage, deep=False) == []
+        _check_named(held)
+        seen.append(len(held))
+
+    killed_until_done(lambda: place(next(numbers)), CopyJob(source.location), kills, look)
+    assert seen[-1] == len(expected)
+    assert len(set(seen)) > 5, "the kills hit at few moments"
+
+
+def _check_named(held: dict[str, object]) -> None:
+    """Whatever has a model or a dataset in its key is of one that is there."""
+    for folder in held:
+        key = dict(segment.split("=") for segment in folder.split("/")[1:])
+        table = folder.partition("/")[0]
+        if "dataset" in key and table not in {"samples", "contents"}:
+            assert f"samples/dataset={key['dataset']}" in held
+        if "dataset" in key and table not in {"samples", "contents", "datasets"}:
+            assert f"datasets/dataset={key['dataset']}" in held
+        if "model" in key and table not in {"heads", "models"}:
+            assert f"models/model={key['model']}" in held
+
+
+def test_each_table_comes_after_those_that_it_names() -> None:
+    assert sorted(ORDER) == sorted(TABLES)
+    for table in ORDER[ORDER.index("failures") :]:
+        assert Restriction(tables=[table]).chosen_tables[-1] == table
