@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from analysis.ensembles.combining import MEAN_RANK, WEIGHTED
 from analysis.ensembles.ensemble import SOURCE, Ensemble, Member, current_ensemble_scores, ensemble_target, is_ensemble
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.current_scores import current_scores
+from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.metrics import id_rank, write_metrics
 from featurestore.errors import InputError, LakeError, MissingError
 from featurestore.layout.tables import TABLES
@@ -22,13 +23,13 @@ from featurestore.names import nearest, pick
 from featurestore.partitions import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from analysis.lineage.benchmark import Benchmark
     from featurestore.lake import Lake
-    from featurestore.layout.manifest import Manifest
+    from featurestore.layout.manifest import Manifest, Part
 
 
 def combine(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable[[str], None]) -> tuple[int, int, int]:
@@ -106,6 +107,7 @@ class _EnsembleScorer:
     def __init__(self, lake: Lake, benchmark: Benchmark, ensemble: Ensemble) -> None:
         self.lake, self.benchmark, self.ensemble = lake, benchmark, ensemble
         self.current = cache(self._current)
+        self.extracted = cache(partial(_extracted, lake))
 
     def run(self, say: Callable[[str], None]) -> tuple[int, int]:
         """Combine, store, describe and judge; return how many score partitions were made and found."""
@@ -127,13 +129,12 @@ class _EnsembleScorer:
         judged = current_ensemble_scores(benchmark, ensemble.name, held, self.current)
         write_metrics(self.lake, benchmark, ensemble.name, judged)
         made, reused = len(missing), len(targets) - len(missing)
-        note = f"; not on {', '.join(lacking)}, where a member has no scores" if lacking else ""
+        note = f"; not on {', '.join(lacking)}, where a member has no scores of its samples" if lacking else ""
         say(f"{ensemble.name} in {benchmark.name}: {made} score partitions made, {reused} in the lake already{note}")
         return made, reused
 
     def _current(self, model: str) -> dict[str, dict[str, str]]:
-        extracted = self.lake.partitions("activations", model=model)
-        parts = {manifest.key["dataset"]: manifest.parts[0] for manifest in extracted}
+        parts, _ = self.extracted(model)
         held = self._held(model).values() if self.benchmark.id in parts else ()
         return current_scores(self.benchmark, model, parts, held, registry.detectors().values())
 
@@ -142,15 +143,16 @@ class _EnsembleScorer:
         return {manifest.key["dataset"]: manifest for manifest in found}
 
     def _absent(self, dataset: str) -> list[Member]:
-        """The members that have no scores of a dataset.
+        """The members that have no scores of a dataset, or scores of other samples than it has now.
 
         Raises:
-            InputError: One has scores that are stale.
+            InputError: One has scores that are stale in another way.
         """
         absent = []
         for member in self.ensemble.members:
             held = self._held(member.model).get(dataset)
-            if held is None or held.part({"detector": member.detector}) is None:
+            outdated = dataset in self.extracted(member.model)[1]
+            if outdated or held is None or held.part({"detector": member.detector}) is None:
                 absent.append(member)
             elif member.detector not in self.current(member.model).get(dataset, {}):
                 raise InputError(
@@ -161,6 +163,8 @@ class _EnsembleScorer:
 
     def _require(self, dataset: str) -> None:
         for member in self._absent(dataset):
+            if dataset in self.extracted(member.model)[1]:
+                raise InputError(f"The activations of {member.model} on {dataset} are {extract_again(dataset)}")
             known = {one.key["model"] for one in self.lake.partitions("scores", benchmark=self.benchmark.name)}
             if member.model not in known:
                 raise MissingError(
@@ -259,6 +263,12 @@ class _EnsembleScorer:
                 )
             values.append(rows.column(column).to_numpy())
         return np.empty(0, np.int64) if samples is None else samples, np.stack(values, axis=1)
+
+
+def _extracted(lake: Lake, model: str) -> tuple[Mapping[str, Part], frozenset[str]]:
+    """A model's current activations by dataset, and the datasets on which they are outdated."""
+    found = read_extracted(lake, model=model)
+    return found.current.get(model, {}), found.outdated.get(model, frozenset())
 
 
 def _check_name(lake: Lake, ensemble: Ensemble) -> None:

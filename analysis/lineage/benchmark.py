@@ -33,6 +33,11 @@ class Benchmark:
     oods: tuple[str, ...]
     val: str | None = None
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """All its datasets but the ID test dataset."""
+        return (*(name for name in (self.fit, self.val) if name), *self.oods)
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:

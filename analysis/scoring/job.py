@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,17 +11,22 @@ import numpy as np
 from analysis.detectors import registry
 from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
 from analysis.lineage.benchmark import read_benchmarks
+from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.scoring.fits import Means
 from analysis.scoring.model_scorer import ModelScorer
-from featurestore.errors import InputError, MissingError
+from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.names import pick
+from featurestore.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from analysis.ensembles.ensemble import Ensemble
+    from analysis.lineage.benchmark import Benchmark
+    from analysis.lineage.extracted import Extracted
     from featurestore.lake import Lake
-    from featurestore.layout.manifest import Part
+
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +41,25 @@ class ScoringSelection:
 
 @dataclass(frozen=True, slots=True)
 class ScoringSummary:
-    """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do."""
+    """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do.
+
+    Attributes:
+        refused: Why models, or datasets of theirs, were left out, by `NAME` or `NAME on DATASET`.
+    """
 
     scored: int
     reused: int
     skipped: int
     seconds: float
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def score(
     lake: Lake, selection: ScoringSelection, say: Callable[[str], None], means: Means | None = None
 ) -> ScoringSummary:
-    """Score what is missing or stale in a lake.
+    """Score what is missing or stale in a lake; of several models, those that cannot be scored are left out with a reason.
+
+    Activations of other samples than their dataset has now are scored no more, and their scores judged no more.
 
     Args:
         lake: The lake.
@@ -57,34 +69,42 @@ def score(
 
     Raises:
         MissingError: A name is unknown, or there is nothing to score.
-        InputError: A model has no sample on the ID test dataset, or one without a label on the fit dataset.
-        ConflictError: A model's activations come from different weights or preprocessing.
-        NumericalError: Activations are NaN or infinite; nothing of that model is stored. Or a detector that was asked for
-            by name cannot score them; another one is said to be left out.
+        InputError: The only model has no sample on the ID test dataset, or one without a label on the fit dataset.
+        ConflictError: The only model's activations come from different weights or preprocessing, or those on the ID test
+            dataset are of other samples than it has now.
+        NumericalError: Activations of the only model are NaN or infinite; nothing of it is stored. Or a detector that was
+            asked for by name cannot score them; another one is said to be left out.
     """
     start = time.monotonic()
     lake.check_exists()
     chosen = registry.choose(selection.detectors)
-    extracted = _extracted(lake)
+    extracted = read_extracted(lake)
+    if not extracted.current:
+        raise MissingError("There are no activations to score yet: run `featurestore extract` first.")
     ensembles = ensembles_of(lake)
-    named = [pick("model with activations", name, [*extracted, *ensembles]) for name in selection.models]
-    names = [name for name in named if name in extracted] if named else sorted(extracted)
+    named = [pick("model with activations", name, [*extracted.current, *ensembles]) for name in selection.models]
+    names = [name for name in named if name in extracted.current] if named else sorted(extracted.current)
+    refusals = Refusals(whole=len(names) == 1)
     for dataset in selection.datasets:
         pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
     counts = np.zeros(3, int)
     for benchmark in read_benchmarks(lake, selection.benchmark):
         for model in names:
-            which = (lake, benchmark, model, extracted[model], say)
-            scorer = ModelScorer(*which, means=means or Means(), asked=selection.detectors)
-            counts += scorer.run(chosen, selection.datasets)
+            which = (lake, benchmark, model, extracted.current[model], say)
+            with refusals.of(model):
+                _check_id(benchmark, model, extracted)
+                scorer = ModelScorer(*which, means=means or Means(), asked=selection.detectors)
+                counts += scorer.run(chosen, selection.datasets)
+        refusals.reasons.update(_left_out(benchmark, names, extracted))
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)
+    refusals.check_left(int(counts[:2].sum()))
     if not counts[:2].any() and selection.detectors and counts[2]:
         raise InputError("Nothing was scored: the lines above say what the detectors that were asked for lack.")
     if not counts[:2].any():
         raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     made, reused, skipped = map(int, counts)
-    return ScoringSummary(made, reused, skipped, time.monotonic() - start)
+    return ScoringSummary(made, reused, skipped, time.monotonic() - start, dict(refusals.reasons))
 
 
 def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable[[str], None]) -> ScoringSummary:
@@ -94,11 +114,20 @@ def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: C
     return ScoringSummary(made, reused, skipped, time.monotonic() - start)
 
 
-def _extracted(lake: Lake) -> dict[str, dict[str, Part]]:
-    """The activations in the lake, by model and dataset."""
-    found: dict[str, dict[str, Part]] = {}
-    for manifest in lake.partitions("activations"):
-        found.setdefault(manifest.key["model"], {})[manifest.key["dataset"]] = manifest.parts[0]
-    if not found:
-        raise MissingError("There are no activations to score yet: run `featurestore extract` first.")
-    return found
+def _check_id(benchmark: Benchmark, model: str, extracted: Extracted) -> None:
+    """Raise if nothing of a model can be judged, since the ID test dataset has other samples now."""
+    if benchmark.id in extracted.outdated.get(model, ()):
+        raise ConflictError(f"The activations of {model} on {benchmark.id} are {extract_again(benchmark.id)}")
+
+
+def _left_out(benchmark: Benchmark, models: Iterable[str], extracted: Extracted) -> dict[str, str]:
+    """Why datasets other than the ID test dataset were left out, with how many models have outdated activations there."""
+    behind = {name: [m for m in models if name in extracted.outdated.get(m, ())] for name in benchmark.others}
+    return {
+        name: f"the activations of {_named(held)} are {extract_again(name)}" for name, held in behind.items() if held
+    }
+
+
+def _named(models: Sequence[str]) -> str:
+    few = ", ".join(models[:_NAMED])
+    return f"{len(models):,} models ({few}{', …' if len(models) > _NAMED else ''})" if len(models) > 1 else few

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.ensembles.ensemble import is_ensemble
 from analysis.lineage.benchmark import benchmarks_of
 from analysis.lineage.current_scores import current_scores
+from analysis.lineage.extracted import extracted_of
 from analysis.lineage.ingredients import score_target, statistic_targets
 from analysis.rows.head import is_headless
 from analysis.status.ensemble_stages import ensemble_stages
@@ -157,12 +158,16 @@ class _OneModel:
         self, index: LakeIndex, detectors: Mapping[str, Detector[Any]], benchmark: Benchmark, model: str
     ) -> None:
         self._benchmark, self._detectors, self._model = benchmark, detectors, model
-        activations = {name: manifest.parts[0] for name, manifest in index.activations.get(model, {}).items()}
+        held = index.activations.get(model, {})
+        activations = {name: manifest.parts[0] for name, manifest in held.items()}
+        digests = {name: dataset.digest for name, dataset in index.datasets.items()}
+        of_samples = extracted_of(held.values(), digests).current.get(model, {})
         # Without activations on the ID test dataset nothing in the benchmark can be scored.
         self._activations: Mapping[str, Part] = activations if benchmark.id in activations else {}
         self._scores = index.scores.get((benchmark.name, model), {})
         self._metrics = index.metrics.get((benchmark.name, model))
-        self.current = current_scores(benchmark, model, self._activations, self._scores.values(), detectors.values())
+        judged = self._scores.values() if benchmark.id in of_samples else ()
+        self.current = current_scores(benchmark, model, of_samples, judged, detectors.values())
 
     def stages(self, earlier: Mapping[str, Mapping[str, Stage]]) -> Iterator[tuple[str, str, Stage]]:
         """Yield dataset, name of the stage, and stage; `earlier` has those of activations and fits, by dataset."""
@@ -184,7 +189,7 @@ class _OneModel:
         if dataset not in self._activations:
             return stage_of(manifest, [_GONE], known)
         fitted = any(self._detectors[name].learns for name in known)
-        stale = {name: part for name, part in known.items() if name not in self.current[dataset]}
+        stale = {name: part for name, part in known.items() if name not in self.current.get(dataset, {})}
         inherited = [reason for stage in (*sources, *(fits if fitted else ())) for reason in stage.reasons]
         return stage_of(manifest, self._score_reasons(dataset, stale) or inherited, known)
 
@@ -194,6 +199,9 @@ class _OneModel:
         for name, part in stale.items():
             target = score_target(self._benchmark, self._model, dataset, self._detectors[name], self._activations)
             changed = differing(part.ingredients, target.ingredients)
+            if not changed:
+                # They are stale as their activations are, which tell why.
+                continue
             cause = next((name for name in (*_SCORE_REASONS, *_DETECTOR_WORDS) if name in changed), "")
             detectors_of.setdefault(cause, []).append(name)
         return [_score_reason(cause, names) for cause, names in detectors_of.items()]

@@ -9,10 +9,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import LakeOption, ReplaceOption, ray_option, say
+from featurestore.cli.options import SOME_FAILED, LakeOption, ReplaceOption, ray_option, say
 from featurestore.lake import Lake
-
-_SOME_FAILED = 3
 
 
 def extract(
@@ -132,4 +130,4 @@ def extract(
             f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'
         )
     if summary.failed or summary.refused:
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)

@@ -19,6 +19,8 @@ FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, m
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
 ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Only these models.")]
 DatasetsOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")]
+SOME_FAILED = 3
+"""The exit code of a command that is done, but for some samples or models."""
 
 
 def ray_option(verb: str) -> Any:

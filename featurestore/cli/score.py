@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import DatasetsOption, LakeOption, ModelsOption, ray_option, say
+from featurestore.cli.options import SOME_FAILED, DatasetsOption, LakeOption, ModelsOption, ray_option, say
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 
@@ -65,3 +66,7 @@ def score(
             costly = ", ".join(found.name for found in registry.costly_detectors())
             say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
     say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
+    for refused, reason in summary.refused.items():
+        sys.stderr.write(f"{refused} was left out: {reason}\n")
+    if summary.refused:
+        raise typer.Exit(SOME_FAILED)

@@ -57,5 +57,5 @@ def write_model(
         label = [None if role == "ood" or s == (unlabelled or {}).get(name) else int(s) % CLASSES for s in sample]
         parts = [slice(start, start + rows_per_fragment) for start in range(0, count, rows_per_fragment)]
         rows = [activations(sample[part], label[part], feature[part], logits[part]) for part in parts]
-        told = {"dtype": "float32", "dataset_digest": f"{name} {dim} {label}"}
+        told = {"dtype": "float32", "dataset_digest": name, "fragment_rows": f"{dim} {label}"}
         put(lake, "activations", {"model": model, "dataset": name}, rows, told, replacing=True)

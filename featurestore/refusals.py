@@ -1,4 +1,4 @@
-"""Models of a job that cannot be run as they are, and why: the others go on."""
+"""Models of a job, or their datasets, that cannot be worked on as they are, and why: the others go on."""
 
 from __future__ import annotations
 
