@@ -23,6 +23,10 @@ class StorageError(LakeError, OSError):
     """The lake cannot be reached, read or written."""
 
 
+class UnreadableError(LakeError, OSError):
+    """Images cannot be read where they lie: their place is away, refuses or does not answer."""
+
+
 class CorruptionError(LakeError):
     """What the lake holds contradicts its own manifests."""
 

@@ -19,7 +19,7 @@ from extract.datasets.dataset import (
     read_dataset,
     read_listing,
 )
-from extract.datasets.formats import FileReader, FormatOptions, Reader
+from extract.datasets.formats import FileReader, FormatOptions, Reader, is_unreachable
 from extract.datasets.listing import Listing
 from extract.datasets.origin import Origin, place
 from extract.datasets.registry import formats, list_samples, open_reader
@@ -40,6 +40,7 @@ __all__ = [
     "dataset_names",
     "digest_of",
     "formats",
+    "is_unreachable",
     "list_samples",
     "open_reader",
     "place",

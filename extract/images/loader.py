@@ -14,9 +14,9 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from extract.datasets import digest_of, unread
+from extract.datasets import digest_of, is_unreachable, unread
 from extract.images.decoding import error_text, read_rgb
-from featurestore.errors import InputError
+from featurestore.errors import InputError, UnreadableError
 from featurestore.machine import cores
 
 if TYPE_CHECKING:
@@ -25,14 +25,19 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from extract.datasets import Reader
+    from extract.datasets import DatasetRow, Reader
 
 _NO_DIGEST = unread(1).tobytes()
 _FEW, _MOST_DECODERS = 4_000, 16
+_SHOWN = 3
 _READ_WHOLE = 64 << 20
 """A file up to this size is read in one go; what is larger is hardly an image, and is left to the decoder."""
 
 
+_PAUSES = (0.2, 1.0, 4.0)
+"""Seconds before images that could not be read are asked for again."""
+_PATIENCE = 60.0
+"""Seconds that a process spends on such pauses in all: what stays away is not waited for with each batch."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EAGAIN})
 _REMEDY = "Decode in fewer processes (--workers 2; --workers 0 needs none), or take a smaller --batch-size"
 
@@ -47,6 +52,7 @@ class Item:
         read: Seconds that it took to read the bytes.
         decode: Seconds from the bytes to the pixels.
         digest: Of the bytes; zeros where they could not be read.
+        unreachable: Whether what went wrong is about the place of the bytes, and says nothing of the image.
     """
 
     sample: int
@@ -54,6 +60,7 @@ class Item:
     read: float
     decode: float
     digest: bytes = _NO_DIGEST
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class ImageBatch:
         read: Seconds that a worker spent on reading bytes.
         decode: Seconds that it spent on making pixels of them.
         digests: Of all of them, in the order that was asked for, 16 bytes each; zeros where the bytes could not be read.
+        unreachable: Those of the errors that are about the place of the bytes: the samples' numbers.
     """
 
     samples: list[int]
@@ -75,6 +83,7 @@ class ImageBatch:
     read: float
     decode: float
     digests: bytes
+    unreachable: frozenset[int]
 
 
 class ImageDataset(Dataset[Item]):
@@ -91,6 +100,7 @@ class ImageDataset(Dataset[Item]):
         # One buffer rather than a million objects, whose counts of references would copy them into every worker.
         self._paths = pa.array(paths, pa.large_string())
         self._transform = transform
+        self._patience = _PATIENCE
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -104,7 +114,20 @@ class ImageDataset(Dataset[Item]):
         return self._item(self._reader, sample)
 
     def __getitems__(self, samples: Sequence[int]) -> list[Item]:
-        """A batch, as torch asks for it; of a reader that waits for a network, its bytes are read at the same time."""
+        """A batch, as torch asks for it; bytes that cannot be read are asked for a few times, since networks come back."""
+        items = self._read(samples)
+        for pause in _PAUSES:
+            again = [position for position, item in enumerate(items) if item.unreachable]
+            if not again or self._patience < pause:
+                break
+            self._patience -= pause
+            time.sleep(pause)
+            for position, item in zip(again, self._read([samples[each] for each in again]), strict=True):
+                items[position] = replace(item, read=items[position].read + item.read)
+        return items
+
+    def _read(self, samples: Sequence[int]) -> list[Item]:
+        """Samples, each once; of a reader that waits for a network, their bytes are read at the same time."""
         together = getattr(self._reader, "together", None)
         if together is None:
             return [self[sample] for sample in samples]
@@ -120,14 +143,17 @@ class ImageDataset(Dataset[Item]):
             file = _opened(reader, self._paths[sample].as_py())
             digest = digest_of(file)
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
-            return Item(sample, error_text(error, None), time.perf_counter() - start, 0.0)
+            seconds = time.perf_counter() - start
+            return Item(sample, error_text(error, None), seconds, 0.0, unreachable=is_unreachable(error))
         opened = time.perf_counter()
+        gone = False
         with closing(file):
             try:
                 image: Tensor | str = self._transform(read_rgb(file))
             except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
                 image = error_text(error, file)
-        return Item(sample, image, opened - start, time.perf_counter() - opened, digest)
+                gone = isinstance(error, OSError) and error.errno is not None  # one too large to be in memory
+        return Item(sample, image, opened - start, time.perf_counter() - opened, digest, gone)
 
 
 def image_batches(
@@ -153,6 +179,27 @@ def image_batches(
     with worker_errors(workers):
         for batch in loader:
             yield ImageBatch(*batch)
+
+
+def check_reachable(dataset: DatasetRow, away: Sequence[tuple[int, str, str]], looked: int) -> None:
+    """Raise if images could not be read where they lie.
+
+    Args:
+        dataset: The dataset.
+        away: Those images: number, path, and what went wrong.
+        looked: How many images were asked for.
+
+    Raises:
+        UnreadableError: There are some; the message names the first, and what to do.
+    """
+    if not away:
+        return
+    first = ", ".join(path for _, path, _ in away[:_SHOWN]) + (", …" if len(away) > _SHOWN else "")
+    raise UnreadableError(
+        f"{len(away):,} of the {looked:,} images that were read of dataset {dataset.dataset!r} in {dataset.location} cannot be "
+        f"reached, after {len(_PAUSES) + 1} attempts ({first}: {away[0][2]}). Nothing is lost: let them be there, and run the same "
+        "command again, which goes on where it stopped; or leave them out with `extract --allow-unreadable`."
+    )
 
 
 def decoders(workers: int | None, samples: int, share: int | None = None) -> int:
@@ -185,7 +232,9 @@ def _opened(reader: Reader, path: str) -> IO[bytes]:
     return io.BytesIO(content)
 
 
-def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float, bytes]:
+def _collate(
+    items: list[Item],
+) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float, bytes, frozenset[int]]:
     good = [(item.sample, item.image) for item in items if isinstance(item.image, torch.Tensor)]
     images = _handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
     return (
@@ -195,6 +244,7 @@ def _collate(items: list[Item]) -> tuple[list[int], Tensor, list[tuple[int, str]
         sum(item.read for item in items),
         sum(item.decode for item in items),
         b"".join(item.digest for item in items),
+        frozenset(item.sample for item in items if item.unreachable),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from extract.datasets import check_equal, unread
-from extract.images.loader import image_batches
+from extract.images.loader import check_reachable, image_batches
 from extract.job.plan import batches_of, fragment_ranges
 from extract.job.predictions import Predictions
 from featurestore.partitions import derived_logits, writing
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
 Failure = tuple[int, str, str]
+_LOOKING_ON = 10.0
+"""Seconds that a job which has to end goes on to read, so that it can say how much is away."""
 
 
 @dataclass(slots=True)
@@ -186,6 +188,7 @@ def extract_fragments(
 
     Raises:
         ConflictError: Images have other bytes than `held` says; no fragment with such an image is written.
+        UnreadableError: Images cannot be read where they lie, and the options do not allow it; the fragments before are written.
     """
     digests: dict[int, Digests] = {}
     ranges = fragment_ranges(len(listing), options.fragment_rows)
@@ -194,14 +197,21 @@ def extract_fragments(
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
     pending: list[Pending] = []
+    looked, away = 0, []  # type: int, list[Failure]
     # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
     with FragmentWriter(storage, room=len(makers) + 1) as writer:
         for number, behind in missing.items():
             if not behind:
                 continue
-            failures, digests[number] = _run_fragment(
-                read, behind, ranges[number], listing, advance=advance, times=times
+            failures, found, away = _run_fragment(
+                read, behind, ranges[number], listing, options=options, advance=advance, times=times
             )
+            looked += len(found)
+            if away:
+                more, others = _look_on(read, listing)
+                looked, away = looked + more, away + others
+                break
+            digests[number] = found
             if held is not None:
                 rows = slice(ranges[number].start, ranges[number].stop)
                 check_equal(behind[0].task.dataset.dataset, listing.paths[rows], digests[number], held[rows])
@@ -215,6 +225,7 @@ def extract_fragments(
             for _, _, _, written in pending:
                 written.exception()
     _take_finished(pending)
+    check_reachable(makers[0].task.dataset, away, looked)
     for maker in makers:
         maker.kept = sum(fragment in writer.kept for fragment in maker.fragments.values())
     return digests
@@ -226,9 +237,11 @@ def _run_fragment(
     samples: range,
     listing: Listing,
     *,
+    options: Options,
     advance: Callable[[int], None],
     times: Times,
-) -> tuple[list[Failure], Digests]:
+) -> tuple[list[Failure], Digests, list[Failure]]:
+    """Run models on a fragment's samples, up to a batch of which images are away: these are returned, too."""
     failures: list[Failure] = []
     digests = unread(len(samples))
     done = 0
@@ -243,12 +256,33 @@ def _run_fragment(
                 launched = {network: network.launch(batch.images) for network in networks}
                 for maker in makers:
                     maker.take(batch.samples, launched[maker.model.network])
-        failures += [(sample, listing.paths[sample], text) for sample, text in batch.errors]
+        failures += _failures(batch, listing)
         steps = len(batch.samples) + len(batch.errors)
         digests[done : done + steps] = np.frombuffer(batch.digests, np.uint8).reshape(steps, -1)
         done += steps
         advance(steps)
-    return failures, digests
+        if batch.unreachable and not options.allow_unreadable:
+            return failures, digests[:done], _away(batch, listing)
+    return failures, digests, []
+
+
+def _failures(batch: ImageBatch, listing: Listing) -> list[Failure]:
+    return [(sample, listing.paths[sample], text) for sample, text in batch.errors]
+
+
+def _away(batch: ImageBatch, listing: Listing) -> list[Failure]:
+    return [failure for failure in _failures(batch, listing) if failure[0] in batch.unreachable]
+
+
+def _look_on(read: Iterator[ImageBatch], listing: Listing) -> tuple[int, list[Failure]]:
+    """How many more images are read in a few seconds, and those of them that are away: to say how much is."""
+    looked, away, end = 0, [], time.monotonic() + _LOOKING_ON  # type: int, list[Failure], float
+    for batch in read:
+        looked += len(batch.samples) + len(batch.errors)
+        away += _away(batch, listing)
+        if time.monotonic() > end:
+            break
+    return looked, away
 
 
 def _take_finished(pending: list[Pending]) -> None:

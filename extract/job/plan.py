@@ -35,6 +35,7 @@ class Options:
         replacing: Whether a partition made from other ingredients may be swapped.
         fragment_rows: Samples per fragment.
         compiling: Whether networks go through torch.compile.
+        allow_unreadable: Whether images whose place is away, refuses or does not answer become failures; else they end the job.
         bars: Shows how far the work is.
         logits: `stored`, or `derived`: datasets of the role `fit` get none, and readers compute them from the head.
     """
@@ -48,6 +49,7 @@ class Options:
     fragment_rows: int = FRAGMENT_ROWS
     compiling: bool = False
     logits: str = "stored"
+    allow_unreadable: bool = False
     bars: Bars = no_bar
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from extract.datasets import check_unchanged, read_dataset, read_listing
-from extract.images.loader import ImageDataset, decoders, image_batches
+from extract.images.loader import ImageDataset, check_reachable, decoders, image_batches
 from extract.job import batches_of, check_labels
 from extract.models import LoadedModel, choose_device
 from featurestore.errors import InputError
@@ -59,6 +59,7 @@ class Evaluation:
 
         Raises:
             InputError: A model cannot be loaded, a label is beyond its head, or no sample can be read.
+            UnreadableError: Images cannot be read where they lie, and the options do not allow it.
         """
         return [
             accuracy
@@ -84,6 +85,9 @@ class Evaluation:
         right, read = np.zeros(len(models), np.int64), 0
         with self.options.bars(f"accuracy on {self.dataset.dataset}", len(self.listing)) as advance:
             for batch in image_batches(images, batches, workers=workers, pin=False):
+                if batch.unreachable and not self.options.allow_unreadable:
+                    away = [(n, self.listing.paths[n], text) for n, text in batch.errors if n in batch.unreachable]
+                    check_reachable(self.dataset, away, len(batch.samples) + len(batch.errors))
                 truth = labels[batch.samples]
                 if batch.samples:
                     right += [int((model(batch.images)[1].argmax(axis=1) == truth).sum()) for model in models]

@@ -80,6 +80,12 @@ def extract(
     logits: Annotated[
         str, typer.Option(help="stored, or derived: fit datasets get none, and readers compute them from the head.")
     ] = "stored",
+    allow_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unreadable", help="List images that cannot be read where they lie as failures, and go on."
+        ),
+    ] = False,
     ray: Annotated[str | None, ray_option("Run")] = None,
     replace: ReplaceOption = False,
     lake: LakeOption = None,
@@ -117,7 +123,11 @@ def extract(
     if not specs:
         return
     options = Options(
-        device, batch_size, workers, amp, dtype, replace, compiling=compiling, logits=logits, bars=progress
+        *(device, batch_size, workers, amp, dtype, replace),
+        compiling=compiling,
+        logits=logits,
+        allow_unreadable=allow_unreadable,
+        bars=progress,
     )
     if averaged:
         specs = [changed(make_soup(opened, specs, averaged, options, say), features=specs[0].features)]

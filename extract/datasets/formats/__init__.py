@@ -6,6 +6,7 @@ from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, Form
 from extract.datasets.formats.imagenet_labels import WNID
 from extract.datasets.formats.imagenet_wnids import imagenet_indices
 from extract.datasets.formats.imglist import read_imglist
+from extract.datasets.formats.reading import is_unreachable
 from extract.datasets.formats.shards import absolute, expanded
 from extract.datasets.formats.suffixes import IMAGE_SUFFIXES, is_image, passed_over, suffix_of, suffixes_read
 from extract.datasets.formats.tar import TAR, list_packed
@@ -31,6 +32,7 @@ __all__ = [
     "imagenet_indices",
     "images_below",
     "is_image",
+    "is_unreachable",
     "list_packed",
     "passed_over",
     "read_imglist",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from featurestore import Lake
 from tests.extract.conftest import tiny_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from extract.models.spec import ModelSpec
@@ -52,3 +55,18 @@ def expected(spec: ModelSpec, root: Path, paths: list[str]) -> tuple[np.ndarray,
 
 def paths(lake: Lake) -> list[str]:
     return lake.read("samples", dataset="val").column("path").to_pylist()  # type: ignore[no-any-return]
+
+
+def leaving(place: Path, back_after: float | None = None) -> Any:
+    """A bar that takes a file or folder away when the first pass begins, as a mount that breaks off; perhaps it comes back."""
+    gone: list[Path] = []
+
+    @contextlib.contextmanager
+    def bar(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
+        if not gone:
+            gone.append(place.rename(place.with_name(f"{place.name}-away")))
+            if back_after is not None:
+                threading.Timer(back_after, lambda: gone[0].rename(place)).start()
+        yield lambda _steps: None
+
+    return bar

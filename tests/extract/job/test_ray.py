@@ -11,14 +11,17 @@ import pytest
 from extract.datasets import add_dataset
 from extract.job.run import run_job
 from featurestore import InputError, Lake
+from featurestore.errors import UnreadableError
 from tests.conftest import RAY
 from tests.extract.conftest import FULL, assert_same_rows, network, quiet, read, tiny_spec
+from tests.extract.job.conftest import leaving
 from tests.tiny import KWARGS, write_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from extract.models.spec import ModelSpec
     from tests.pipeline import Commands
 
 pytestmark = RAY
@@ -70,3 +73,12 @@ def test_ray_alone_starts_a_cluster_on_this_machine(
         assert ray.is_initialized()
         ray.shutdown()
     assert "1 extracted" in out
+
+
+def test_ray_ends_with_the_same_sentence(cluster: Any, val: Lake, images: Path, spec: ModelSpec) -> None:
+    options = dataclasses.replace(FULL, bars=leaving(images), fragment_rows=3)
+    with pytest.raises(UnreadableError, match=r"of the \d+ images"):
+        run_job(val, [spec], ["val"], options, quiet, ray_address=cluster.address)
+    images.with_name("images-away").rename(images)
+    options = dataclasses.replace(FULL, fragment_rows=3)
+    assert run_job(val, [spec], ["val"], options, quiet, ray_address=cluster.address).failed == 0
