@@ -11,7 +11,7 @@ from featurestore.cli.ask import ask, sql
 from featurestore.cli.benchmarks import benchmark_add
 from featurestore.cli.datasets import dataset_add, unit_tests
 from featurestore.cli.extract import extract
-from featurestore.cli.lake_commands import catalog, copy, demo, gc, report, status, verify
+from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
 from featurestore.cli.options import optional_value
 from featurestore.cli.score import score
 from featurestore.errors import LakeError
@@ -42,7 +42,7 @@ app.command(cls=optional_value("--ray"))(extract)
 app.command(cls=optional_value("--ray"))(score)
 app.command(cls=optional_value("--plot"))(ask)
 app.command()(sql)
-for _command in (status, gc, verify, copy, report, catalog, demo):
+for _command in (status, gc, verify, copy, merge, report, catalog, demo):
     app.command()(_command)
 
 

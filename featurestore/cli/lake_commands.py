@@ -1,4 +1,4 @@
-"""The commands about a lake as a whole: status, copy, gc, verify, report, catalog, demo."""
+"""The commands about a lake as a whole: status, copy, merge, gc, verify, report, catalog, demo."""
 
 from __future__ import annotations
 
@@ -90,6 +90,21 @@ def copy(
     restriction = transfer.Restriction(model or (), dataset or (), table or ())
     bar = partial(progress, "copy")
     transfer.copy(opened.storage, other.storage, restriction, say=say, dry_run=dry_run, bar=bar)
+
+
+def merge(
+    other: Annotated[str, typer.Argument(help="Folder or URL of the lake to take everything from.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and change nothing.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Take all that another lake holds into the lake; where the two disagree, nothing is written."""
+    from featurestore import transfer
+    from featurestore.progress import progress
+
+    source, target = Lake(other), Lake(lake)
+    source.check_exists()
+    target.check_exists()
+    transfer.merge(source.storage, target.storage, say=say, dry_run=dry_run, bar=partial(progress, "merge"))
 
 
 def report(

@@ -1,6 +1,7 @@
 """Transfer: what a lake holds, checked on its way into another one."""
 
 from featurestore.transfer.copying import copy
+from featurestore.transfer.merging import merge
 from featurestore.transfer.restriction import EVERYTHING, Restriction
 
-__all__ = ["EVERYTHING", "Restriction", "copy"]
+__all__ = ["EVERYTHING", "Restriction", "copy", "merge"]

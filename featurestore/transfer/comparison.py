@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from featurestore.errors import ConflictError
 from featurestore.layout import manifest as manifests
@@ -14,10 +15,12 @@ from featurestore.quantities import bytes_text
 from featurestore.transfer.carrying import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.storage import Storage
+
+    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 _LISTED = 20
 
@@ -68,6 +71,17 @@ class Comparison:
         """The loads of one table."""
         return [load for load in self.loads if load.manifest.table == table]
 
+    @property
+    def fragments(self) -> int:
+        """How many fragments the loads have."""
+        return sum(len(load.files) for load in self.loads)
+
+    def summary(self, where: str, done: str) -> Iterator[str]:
+        """A line for each table of which something is done, and one in all."""
+        for table in dict.fromkeys(load.manifest.table for load in self.loads):
+            yield f"{table}: {amount(self.of(table))} {done}"
+        yield f"{where}: {amount(self.loads)} {done}; {amount(self.same)} there already"
+
 
 def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there: str) -> Comparison:
     """Lay partitions beside what another lake holds of the same keys.
@@ -109,17 +123,26 @@ def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) ->
     return not broken
 
 
-def refusal(sentence: str, disagreements: Sequence[Disagreement]) -> ConflictError:
-    """The error for lakes that disagree."""
-    count = "1 thing" if len(disagreements) == 1 else f"{len(disagreements):,} things"
-    return ConflictError(sentence.format(count=count))
+def refuse(disagreements: Sequence[Disagreement], sentence: str, say: Callable[[str], None]) -> None:
+    """Raise if there are disagreements, once each has been said in a line, and of many the first, with their number.
 
+    Args:
+        disagreements: What was found.
+        sentence: The error's message; `{count}` stands for how many things there are.
+        say: Is told the lines.
 
-def listed(disagreements: Sequence[Disagreement]) -> Iterator[str]:
-    """A line for each disagreement, of many only the first, with their number."""
-    yield from map(str, disagreements[:_LISTED])
+    Raises:
+        ConflictError: There are some.
+    """
+    if not disagreements:
+        return
+    for found in disagreements[:_LISTED]:
+        say(str(found))
     if len(disagreements) > _LISTED:
-        yield f"and {len(disagreements) - _LISTED:,} more"
+        say(f"and {len(disagreements) - _LISTED:,} more")
+    raise ConflictError(
+        sentence.format(count="1 thing" if len(disagreements) == 1 else f"{len(disagreements):,} things")
+    )
 
 
 def amount(loads: Iterable[Load]) -> str:
@@ -129,3 +152,8 @@ def amount(loads: Iterable[Load]) -> str:
     partitions = "1 partition" if len(loads) == 1 else f"{len(loads):,} partitions"
     fragments = "1 fragment" if len(files) == 1 else f"{len(files):,} fragments"
     return f"{partitions}, {fragments}, {bytes_text(sum(fragment.bytes for fragment in files))}"
+
+
+def no_bar(_: int) -> AbstractContextManager[Callable[[int], None]]:
+    """What takes the place of a progress bar where none is shown."""
+    return nullcontext(lambda _: None)

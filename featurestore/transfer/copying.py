@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError
 from featurestore.partitions import reading
 from featurestore.transfer.carrying import carry
-from featurestore.transfer.comparison import Holding, amount, compare, listed, refusal
+from featurestore.transfer.comparison import Holding, compare, no_bar, refuse
 from featurestore.transfer.loose_files import differing_files, loose_files, put_files, strangers
 from featurestore.transfer.restriction import EVERYTHING, Restriction
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
     from featurestore.layout.manifest import Manifest
     from featurestore.storage import Storage
-
-    Say: TypeAlias = Callable[[str], None]
-    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+    from featurestore.transfer.comparison import Bar
 
 
 def copy(
@@ -27,7 +24,7 @@ def copy(
     target: Storage,
     restriction: Restriction = EVERYTHING,
     *,
-    say: Say,
+    say: Callable[[str], None],
     dry_run: bool = False,
     bar: Bar | None = None,
 ) -> None:
@@ -56,27 +53,22 @@ def copy(
     files, other_files = differing_files(loose_files(source, settings=True), target)
     for line in _notes(source, restriction, held, chosen, broad):
         say(line)
-    disagreements = [*found.disagreements, *other_files]
-    for line in listed(disagreements):
-        say(line)
-    if disagreements:
-        raise refusal(
-            f"{{count}} in {target.location} differ from those of {source.location} (listed above): nothing was copied. "
-            "Copy to another place, or remove them there.",
-            disagreements,
-        )
+    refuse(
+        [*found.disagreements, *other_files],
+        f"{{count}} in {target.location} differ from those of {source.location} (listed above): nothing was copied. "
+        "Copy to another place, or remove them there.",
+        say,
+    )
     if not dry_run:
-        with (bar or _no_bar)(sum(len(load.files) for load in found.loads)) as advance:
+        with (bar or no_bar)(found.fragments) as advance:
             for table in tables:
                 carry(source, target, found.of(table), there.sizes, advance)
         put_files(files, target)
-    verb = "would be copied" if dry_run else "copied"
-    for table in tables:
-        if loads := found.of(table):
-            say(f"{table}: {amount(loads)} {verb}")
+    done = "would be copied" if dry_run else "copied"
     for key in files:
-        say(f"{key} {verb}")
-    say(f"{target.location}: {amount(found.loads)} {verb}; {amount(found.same)} there already")
+        say(f"{key} {done}")
+    for line in found.summary(target.location, done):
+        say(line)
 
 
 def _notes(
@@ -105,7 +97,3 @@ def _parted(source: Storage, held: Holding, chosen: Sequence[Manifest]) -> Itera
         (row,) = reading.read(source, manifest, manifest.parts[0]).to_pylist()
         for benchmark in sorted(scored & set(row["benchmarks"])) if row["role"] in {"fit", "id"} else ():
             yield f"benchmark {benchmark} comes without its {row['role']} dataset {manifest.key['dataset']}"
-
-
-def _no_bar(_count: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda _: None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from featurestore.storage import Storage
+    from tests.featurestore.storage.writer_job import Runnable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,18 @@ class CopyJob:
         transfer.copy(open_storage(self.source), storage, say=lambda _: None)
 
 
+@dataclass(frozen=True, slots=True)
+class MergeJob:
+    """`featurestore merge` of the lake at a location."""
+
+    other: str
+
+    def run(self, storage: Storage) -> None:
+        transfer.merge(open_storage(self.other), storage, say=lambda _: None)
+
+
 def killed_until_done(
-    new_target: Callable[[], str], job: CopyJob, kills: int, look: Callable[[Storage], object], seed: int = 0
+    new_target: Callable[[], str], job: Runnable, kills: int, look: Callable[[Storage], object], seed: int = 0
 ) -> int:
     """Kill a job at `kills` random moments, in as many places as that takes, looking after each; returns the places.
 
@@ -46,7 +57,7 @@ def killed_until_done(
     return places
 
 
-def undisturbed(location: str, job: CopyJob) -> float:
+def undisturbed(location: str, job: Runnable) -> float:
     """Run a job to its end; return the seconds that it took."""
     process = begin(location, job)
     start = time.perf_counter()
@@ -56,7 +67,7 @@ def undisturbed(location: str, job: CopyJob) -> float:
     return time.perf_counter() - start
 
 
-def _killed(location: str, job: CopyJob, delay: float) -> bool:
+def _killed(location: str, job: Runnable, delay: float) -> bool:
     """Start a job and kill it after a delay; False if it had ended by then."""
     process = begin(location, job)
     process.join(delay)

@@ -1,0 +1,153 @@
+"""Joining datasets and benchmarks: what two lakes say of them together, and where they cannot both be right."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurestore.transfer.comparison import Disagreement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ALONE = ("fit", "id", "val")
+_SAME = ("digest", "role", "samples", "classes")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a lake says of a dataset.
+
+    Attributes:
+        digest: Of its samples.
+        role: Its role.
+        samples: How many there are.
+        classes: How many classes.
+        benchmarks: Those that it takes part in.
+        ood_group: The group of an OOD dataset.
+        location: Where its images lie.
+    """
+
+    digest: str
+    role: str
+    samples: int
+    classes: int
+    benchmarks: tuple[str, ...]
+    ood_group: str | None
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What comes of the datasets of two lakes.
+
+    Attributes:
+        changes: What the rows of datasets of the first lake are to say of benchmarks and group, where they say less.
+        notes: What a user should know, in lines.
+        disagreements: Why the two cannot be joined.
+    """
+
+    changes: Mapping[str, tuple[tuple[str, ...], str | None]]
+    notes: tuple[str, ...]
+    disagreements: tuple[Disagreement, ...]
+
+
+def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here: str, there: str) -> Joined:
+    """Join the datasets of a lake with those of another one.
+
+    A dataset that both have takes part in the benchmarks of both, and its images stay where the first lake has them. A
+    benchmark has one fit, one ID and one validation dataset.
+
+    Args:
+        ours: What the first lake says, by name.
+        theirs: What the other one says.
+        here: What messages call the first.
+        there: What messages call the other.
+    """
+    changes: dict[str, tuple[tuple[str, ...], str | None]] = {}
+    notes: list[str] = []
+    disagreements: list[Disagreement] = []
+    for name in sorted(ours.keys() & theirs.keys()):
+        our, their = ours[name], theirs[name]
+        differing = [*_differing(our, their, here, there)]
+        if differing:
+            disagreements.append(Disagreement(f"datasets (dataset {name})", "; ".join(differing)))
+            continue
+        benchmarks = tuple(sorted({*our.benchmarks, *their.benchmarks}))
+        group = our.ood_group or their.ood_group
+        if benchmarks != tuple(sorted(our.benchmarks)) or group != our.ood_group:
+            changes[name] = (benchmarks, group)
+        for more in sorted({*their.benchmarks} - {*our.benchmarks}):
+            notes += [f"dataset {name} takes part in benchmark {more} too"]
+        if group != our.ood_group:
+            notes.append(f"dataset {name} is of the group {group}, as {there} says")
+        if our.location != their.location:
+            notes.append(f"dataset {name}: its images stay at {our.location} ({there}: {their.location})")
+    for found in _members(ours, theirs, here, there):
+        if isinstance(found, Disagreement):
+            disagreements.append(found)
+        else:
+            notes.append(found)
+    return Joined(changes, tuple(notes), tuple(disagreements))
+
+
+def strangers_to_each_other(
+    ours: Mapping[str, Described], theirs: Mapping[str, Described]
+) -> Iterator[tuple[str, str, str]]:
+    """Labelled datasets that a benchmark brings together and that no lake had side by side: benchmark, ours and theirs."""
+    for benchmark in sorted(_benchmarks(ours) & _benchmarks(theirs)):
+        our, their = (
+            {name for name, row in rows.items() if benchmark in row.benchmarks and row.role != "ood"}
+            for rows in (ours, theirs)
+        )
+        yield from ((benchmark, one, other) for one in sorted(our - their) for other in sorted(their - our))
+
+
+def label_problem(ours: Mapping[str, int | None], theirs: Mapping[str, int | None]) -> str:
+    """How the labels of classes of two datasets contradict each other, in words; or an empty text."""
+    for name in sorted(ours.keys() & theirs.keys()):
+        if ours[name] != theirs[name]:
+            return f"class {name!r} has label {ours[name]} in the one, and {theirs[name]} in the other"
+    if ours and theirs and not {*ours.values()} & {*theirs.values()}:
+        return "they have no label in common"
+    return ""
+
+
+def _differing(our: Described, their: Described, here: str, there: str) -> Iterator[str]:
+    for name in _SAME:
+        if getattr(our, name) != getattr(their, name):
+            yield f"{name} ({here}: {_short(getattr(our, name))}, {there}: {_short(getattr(their, name))})"
+    if our.ood_group and their.ood_group and our.ood_group != their.ood_group:
+        yield f"ood_group ({here}: {our.ood_group}, {there}: {their.ood_group})"
+
+
+def _members(
+    ours: Mapping[str, Described], theirs: Mapping[str, Described], here: str, there: str
+) -> Iterator[Disagreement | str]:
+    """Whether the benchmarks that both have are judged by the same datasets."""
+    of_role: dict[tuple[str, str], list[list[str]]] = defaultdict(lambda: [[], []])
+    for lake, rows in enumerate((ours, theirs)):
+        for name, row in sorted(rows.items()):
+            for benchmark in row.benchmarks if row.role in _ALONE else ():
+                of_role[benchmark, row.role][lake].append(name)
+    both = _benchmarks(ours) & _benchmarks(theirs)
+    for (benchmark, role), (our, their) in sorted(of_role.items()):
+        if our and their and our != their:
+            how = f"{here}: {', '.join(our)}; {there}: {', '.join(their)}"
+            yield Disagreement(f"benchmark {benchmark} has two {role} datasets", how)
+        elif benchmark in both and not (our and their):
+            name, where = (our[0], there) if our else (their[0], here)
+            yield (
+                f"benchmark {benchmark} had no {role} dataset {where}, and has {name} now: "
+                "what was scored without it is made again by `featurestore score`"
+            )
+
+
+def _benchmarks(rows: Mapping[str, Described]) -> set[str]:
+    return {benchmark for row in rows.values() for benchmark in row.benchmarks}
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import re
+import shutil
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from benchmarks.lakes import put, put_rows
+from featurestore import ConflictError, InputError, Lake
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
+from featurestore.transfer import EVERYTHING, Restriction, copy, merge
+from tests.featurestore.transfer.conftest import faults, parts
+from tests.featurestore.transfer.killing import MergeJob, killed_until_done
+from tests.s3.server import environment, new_lake, real_lake, use
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featurestore.storage import Storage
+    from tests.conftest import Run
+
+KILLS = 20
+FAR = {"model": "vit-b16", "dataset": "far"}
+
+
+def part_of(source: Lake, place: Path, restriction: Restriction) -> Lake:
+    lake = Lake(place)
+    copy(source.storage, lake.storage, restriction, say=lambda _: None)
+    return lake
+
+
+@pytest.fixture
+def ours(source: Lake, tmp_path: Path) -> Lake:
+    """All but one of the models."""
+    return part_of(source, tmp_path / "ours", Restriction(models=["vit*"]))
+
+
+@pytest.fixture
+def theirs(source: Lake, tmp_path: Path) -> Lake:
+    return part_of(source, tmp_path / "theirs", EVERYTHING)
+
+
+def merged(theirs: Lake, ours: Lake, *, dry_run: bool = False) -> list[str]:
+    """What was said."""
+    said: list[str] = []
+    merge(theirs.storage, ours.storage, say=said.append, dry_run=dry_run)
+    return said
+
+
+def refused(theirs: Lake, ours: Lake) -> list[str]:
+    """What was said before a merge was refused, which wrote nothing."""
+    said: list[str] = []
+    before = files(ours)
+    with pytest.raises(ConflictError, match=r"disagree with .*ours .*nothing was merged"):
+        merge(theirs.storage, ours.storage, say=said.append)
+    assert files(ours) == before
+    return said
+
+
+def files(lake: Lake) -> dict[str, bytes]:
+    return {key: lake.storage.get(key) for key in lake.storage.names("")}
+
+
+def change_row(lake: Lake, name: str, **values: Any) -> None:
+    """Change what the row of a dataset says."""
+    (row,) = lake.read("datasets", dataset=name).to_pylist()
+    row |= values
+    rows = pa.Table.from_pylist([row], TABLES["datasets"].columns)
+    put(lake, "datasets", {"dataset": name}, rows, row, replacing=True)
+
+
+def test_the_parts_of_a_lake_make_the_whole(source: Lake, ours: Lake, theirs: Lake) -> None:
+    said = merged(theirs, ours)
+    assert parts(ours.storage) == parts(source.storage)
+    assert faults(ours.storage) == []
+    assert said[-1].startswith(f"{ours.location}: 16 partitions")
+    before = files(ours)
+    assert merged(theirs, ours)[-1].startswith(f"{ours.location}: 0 partitions, 0 fragments, 0 B merged; 42 partitions")
+    assert files(ours) == before
+
+
+def test_scores_of_other_detectors_come_beside_those_that_are_there(ours: Lake, theirs: Lake) -> None:
+    """The metrics that they make stale stay, and are told."""
+    key = {"benchmark": "main", **FAR}
+    held = {part.key["detector"] for part in ours.partitions("scores", **key)[0].parts}
+    writing.drop(ours.storage, TABLES["scores"], key, lambda part: part.key["detector"] == "msp")
+    writing.drop(theirs.storage, TABLES["scores"], key, lambda part: part.key["detector"] != "msp")
+    metrics = ours.partitions("metrics", model="vit-b16")
+    said = merged(theirs, ours)
+    assert {part.key["detector"] for part in ours.partitions("scores", **key)[0].parts} == held
+    assert ours.partitions("metrics", model="vit-b16") == metrics
+    assert (
+        "metrics of 1 models do not rest on all scores that there are now: `featurestore score` makes them again"
+        in said
+    )
+
+
+def test_disagreements_are_listed_by_ingredient(ours: Lake, theirs: Lake) -> None:
+    """Those from which others follow come first."""
+    put_rows(
+        theirs, "accuracy", {"model": "vit-b16", "dataset": "test"}, {"n": 3}, ingredients={"seed": 1}, replacing=True
+    )
+    ingredients = dict(theirs.part("models", model="vit-b16")[1].ingredients)
+    put_rows(
+        theirs, "models", FAR, {"weight_decay": 7.0}, ingredients={**ingredients, "weight_decay": 7.0}, replacing=True
+    )
+    said = refused(theirs, ours)
+    assert said[0] == (
+        f"models (model vit-b16): weight_decay (in {ours.location}: not there, in {theirs.location}: 7.0)"
+    ) or said[0].endswith(f"in {theirs.location}: 7.0)")
+    assert said[1].startswith("accuracy (model vit-b16, dataset test): ")
+    assert len(said) == 2
+
+
+def test_a_dataset_of_both_takes_part_in_the_benchmarks_of_both(ours: Lake, theirs: Lake) -> None:
+    """Its images stay where the lake has them, and nobody has looked at these."""
+    change_row(theirs, "far", benchmarks=["hard", "main"], location="/elsewhere", ood_group="far")
+    writing.drop(ours.storage, TABLES["contents"], {"dataset": "far"}, lambda _: True)
+    row = ours.scan("datasets", dataset="far").collect().to_dicts()[0]
+    said = merged(theirs, ours)
+    assert ours.scan("datasets", dataset="far").collect().to_dicts() == [
+        {**row, "benchmarks": ["hard", "main"], "ood_group": "far"}
+    ]
+    assert said[:3] == [
+        "dataset far takes part in benchmark hard too",
+        f"dataset far is of the group far, as in {theirs.location} says",
+        f"dataset far: its images stay at {row['location']} (in {theirs.location}: /elsewhere)",
+    ]
+    assert ours.part("contents", dataset="far")[1].details["looked_at"] == 0
+    assert len(merged(theirs, ours)) == 2
+    assert faults(ours.storage) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"digest": "e" * 64}, r"datasets \(dataset far\): digest \(in .*, in .*: eeeeeeeeeeee…\)"),
+        ({"role": "csid"}, r"datasets \(dataset far\): role \(in .*: ood, in .*: csid\)"),
+        ({"ood_group": "near"}, r"datasets \(dataset far\): ood_group \(in .*: far, in .*: near\)"),
+    ],
+)
+def test_datasets_of_one_name_are_one(ours: Lake, theirs: Lake, values: dict[str, str], line: str) -> None:
+    change_row(ours, "far", ood_group="far")
+    change_row(theirs, "far", **values)
+    (said,) = refused(theirs, ours)
+    assert re.fullmatch(line, said)
+
+
+@pytest.mark.parametrize("role", ["fit", "id"])
+def test_a_benchmark_has_one_fit_and_one_id_dataset(ours: Lake, theirs: Lake, role: str) -> None:
+    name = {"fit": "train", "id": "test"}[role]
+    other = {**theirs.read("datasets", dataset=name).to_pylist()[0]}
+    rows = theirs.read("samples", dataset=name)
+    for lake, benchmark in ((theirs, "main"), (ours, "other")):
+        put(
+            lake,
+            "datasets",
+            {"dataset": "new"},
+            pa.Table.from_pylist([{**other, "benchmarks": [benchmark]}], TABLES["datasets"].columns),
+        )
+        put(lake, "samples", {"dataset": "new"}, rows)
+    change_row(theirs, name, benchmarks=["other"])
+    said = refused(theirs, ours)
+    assert said == [
+        f"benchmark main has two {role} datasets: in {ours.location}: {name}; in {theirs.location}: new",
+        f"benchmark other has two {role} datasets: in {ours.location}: new; in {theirs.location}: {name}",
+    ]
+
+
+def test_a_benchmark_takes_a_dataset_that_judges_it(ours: Lake, theirs: Lake) -> None:
+    change_row(ours, "train", benchmarks=[])
+    said = merged(theirs, ours)
+    assert said[1].startswith(
+        f"benchmark main had no fit dataset in {ours.location}, and has train now: what was scored"
+    )
+
+
+def test_labels_that_contradict_each_other_are_not_brought_together(ours: Lake, theirs: Lake) -> None:
+    """The fit dataset of the one, and the ID dataset of the other."""
+    for lake, name in ((ours, "train"), (theirs, "test")):
+        change_row(lake, name, benchmarks=["new"])
+    change_row(theirs, "train", benchmarks=["old"])
+    change_row(ours, "test", benchmarks=["old"])
+    assert not [line for line in merged(theirs, ours, dry_run=True) if "has label" in line]
+    for lake in (ours, theirs):
+        rows = lake.read("samples", dataset="test")
+        labels = pa.array([2 - label for label in rows["label"].to_pylist()])
+        changed = rows.set_column(rows.column_names.index("label"), rows.field("label"), labels)
+        put(lake, "samples", {"dataset": "test"}, changed, {"digest": "other"}, replacing=True)
+    said = refused(theirs, ours)
+    assert said[0].startswith("benchmark new, datasets train and test: class ")
+    assert " has label 0 in the one, and 2 in the other" in said[0]
+
+
+def test_activations_of_another_network_are_not_brought_together(ours: Lake, theirs: Lake) -> None:
+    _, part = theirs.part("activations", **FAR)
+    writing.drop(ours.storage, TABLES["activations"], FAR, lambda _: True)
+    rows = theirs.read("activations", **FAR)
+    put(theirs, "activations", FAR, rows, {**part.ingredients, "compute": "other"}, replacing=True)
+    (line,) = refused(theirs, ours)
+    assert line.startswith("activations of vit-b16 on ")
+    assert line.endswith(f"compute (in {ours.location}: not there, in {theirs.location}: other)")
+
+
+def test_questions_come_and_settings_stay(ours: Lake, theirs: Lake) -> None:
+    theirs.storage.put("featurestore.toml", b"")
+    theirs.storage.put("questions/theirs.sql", b"theirs")
+    assert "questions/theirs.sql merged" in merged(theirs, ours)
+    assert ours.storage.get("questions/theirs.sql") == b"theirs"
+    assert ours.storage.size("featurestore.toml") is None
+    theirs.storage.put("questions/theirs.sql", b"changed")
+    assert refused(theirs, ours) == ["questions/theirs.sql: the two files differ"]
+
+
+def test_a_dry_run_says_it_all_and_does_nothing(ours: Lake, theirs: Lake) -> None:
+    before = files(ours)
+    said = merged(theirs, ours, dry_run=True)
+    assert files(ours) == before
+    assert [line.replace("would be merged", "merged") for line in said] == merged(theirs, ours)
+
+
+def test_a_lake_is_not_merged_into_itself(ours: Lake) -> None:
+    with pytest.raises(InputError, match="is the lake itself"):
+        merged(ours, Lake(f"{ours.location}/."))
+
+
+def test_the_command_merges_from_a_bucket_and_into_one(
+    source: Lake, ours: Lake, theirs: Lake, run: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, environment(endpoint))
+    _there_and_back(source, ours, theirs, run, new_lake(endpoint))
+
+
+@pytest.mark.s3
+def test_the_command_merges_from_a_real_bucket_and_into_one(
+    source: Lake, ours: Lake, theirs: Lake, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _there_and_back(source, ours, theirs, run, real_lake(monkeypatch))
+
+
+def _there_and_back(source: Lake, ours: Lake, theirs: Lake, run: Run, bucket: str) -> None:
+    code, _, err = run("merge", theirs.location, "--lake", bucket)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "There is no lake at" in err
+    copy(ours.storage, Lake(bucket).storage, say=lambda _: None)
+    assert run("merge", theirs.location, "--lake", bucket)[0] == 0
+    assert parts(Lake(bucket).storage) == parts(source.storage)
+    code, _, err = run("merge", bucket, "--lake", ours.location)
+    assert (code, err) == (0, "")
+    assert parts(ours.storage) == parts(source.storage)
+    assert faults(ours.storage) == []
+
+
+@pytest.mark.slow
+def test_a_killed_merge_leaves_a_lake_and_ends_when_begun_again(
+    source: Lake, ours: Lake, theirs: Lake, tmp_path: Path
+) -> None:
+    """After each kill what was there is there, and all is whole."""
+    change_row(ours, "far", benchmarks=["hard"])
+    expected = parts(source.storage) | {"datasets/dataset=far": None}
+    before, seen, numbers = parts(ours.storage), [], count()
+
+    def new_target() -> str:
+        return shutil.copytree(ours.storage.folder, tmp_path / f"target-{next(numbers)}")
+
+    def look(storage: Storage) -> None:
+        held = parts(storage) | {"datasets/dataset=far": None}
+        assert before.keys() <= held.keys()
+        assert held.items() <= expected.items()
+        assert faults(storage, deep=False) == []
+        seen.append(len(held))
+
+    killed_until_done(lambda: str(new_target()), MergeJob(theirs.location), KILLS, look)
+    assert seen[-1] == len(expected)
+    assert len(set(seen)) > 3, "the kills hit at few moments"
+    done = Lake(tmp_path / "target-1")
+    assert done.scan("datasets", dataset="far").collect()["benchmarks"].to_list() == [["hard", "main"]]
