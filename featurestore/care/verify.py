@@ -70,7 +70,7 @@ class VerifySummary:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What can be told of a fragment without reading its rows: its columns, and what is wrong."""
+    """What can be told of a fragment without reading its rows: its columns that we know, and what is wrong."""
 
     schema: pa.Schema | None
     problem: str = ""
@@ -148,8 +148,10 @@ def _look(storage: Storage, file: tuple[Manifest, Part, str, Fragment]) -> Look:
             rows, schema = file_.metadata.num_rows, file_.schema_arrow
     except _UNREADABLE as error:
         return Look(None, f"it cannot be read: {first_line(error)}")
+    table = TABLES[manifest.table]
     without = None if derived_logits.are_stored(part.ingredients) else "logits"
-    return Look(schema, fragment.rows_problem(rows) or _schema_problem(TABLES[manifest.table], schema, without))
+    known = pa.schema([field for field in schema if field.name in table.columns.names])
+    return Look(known, fragment.rows_problem(rows) or _schema_problem(table, schema, without))
 
 
 def _faults(
@@ -178,8 +180,9 @@ def _problems(
         problem = look.problem or _width_problem(first, look.schema)
         if problem:
             yield path, problem
-        elif expected:
-            yield from ((path, said) for said in _inside(storage, path, fragment, expected.checks))
+        elif expected and look.schema is not None:
+            found = _inside(storage, path, fragment, look.schema.names, expected.checks)
+            yield from ((path, said) for said in found)
 
 
 def _called(part: Part) -> str:
@@ -204,15 +207,17 @@ def _width_problem(first: pa.Schema | None, other: pa.Schema | None) -> str:
     """Which vector differs in width or precision between two fragments of one part, or an empty text."""
     if first is None or other is None:
         return ""
-    vectors = [field for field in first if pa.types.is_fixed_size_list(field.type)]
+    vectors = [field for field in first if pa.types.is_fixed_size_list(field.type) and field.name in other.names]
     wrong = [field for field in vectors if other.field(field.name).type != field.type]
     if not wrong:
         return ""
     return f"its {wrong[0].name} is {_vector_text(other.field(wrong[0].name).type)}, elsewhere {_vector_text(wrong[0].type)}"
 
 
-def _inside(storage: Storage, path: str, fragment: Fragment, checks: Sequence[Check]) -> Iterator[str]:
-    """Hash a fragment and look at each of its rows, in blocks; each check speaks once at most.
+def _inside(
+    storage: Storage, path: str, fragment: Fragment, columns: Sequence[str], checks: Sequence[Check]
+) -> Iterator[str]:
+    """Hash a fragment and look at these columns of each of its rows, in blocks; each check speaks once at most.
 
     Rows of a fragment whose hash differs are not looked at: nothing in it is to be trusted.
     """
@@ -222,7 +227,7 @@ def _inside(storage: Storage, path: str, fragment: Fragment, checks: Sequence[Ch
             return
         left = list(checks)
         with storage.open_input(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
-            for rows in file.iter_batches(batch_size=_BLOCK_ROWS, use_threads=False):
+            for rows in file.iter_batches(batch_size=_BLOCK_ROWS, columns=list(columns), use_threads=False):
                 said = [(check, check(rows)) for check in left]
                 left = [check for check, problem in said if problem is None]
                 yield from (problem for _, problem in said if problem)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FORMAT_VERSION = 1
+"""Rises when an older reader could misread a lake; what it can pass over is added without."""
 _SEGMENT = re.compile(r"(?=.*[^.])[a-z0-9._=-]+")
 
 
@@ -180,17 +181,14 @@ def from_json(data: bytes, path: str) -> Manifest:
     """
     try:
         document = json.loads(data)
-        found = document.pop("format")
-        if found != FORMAT_VERSION:
-            raise FormatError(
-                f"{path} has format version {found}, and this featurestore reads version {FORMAT_VERSION}: "
-                "upgrade featurestore to read this lake."
-            )
+        _check_format(document["format"], path)
         parts = tuple(
-            Part(**{**part, "fragments": tuple(Fragment(**fragment) for fragment in part["fragments"])})
-            for part in document.pop("parts")
+            Part(
+                **_known(Part, {**part, "fragments": tuple(Fragment(**_known(Fragment, f)) for f in part["fragments"])})
+            )
+            for part in document["parts"]
         )
-        manifest = Manifest(parts=parts, **document)
+        manifest = Manifest(**_known(Manifest, {**document, "parts": parts}))
         _check_types(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
@@ -198,6 +196,22 @@ def from_json(data: bytes, path: str) -> Manifest:
         if not all(_SEGMENT.fullmatch(segment) for segment in name.split("/")):
             raise CorruptionError(f"{path} names the fragment {name!r} outside its own partition: it was altered.")
     return manifest
+
+
+def _check_format(found: Any, path: str) -> None:
+    """Versions count from 1; within one, there may be fields and columns that are not known here."""
+    if type(found) is not int or found < 1:
+        raise TypeError(f"its format is {found!r}")
+    if found > FORMAT_VERSION:
+        raise FormatError(
+            f"{path} has format version {found}, and this featurestore reads version {FORMAT_VERSION}: "
+            "upgrade featurestore to read this lake."
+        )
+
+
+def _known(kind: type[Manifest | Part | Fragment], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without the fields that a newer writer of this version added."""
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
 
 
 def _check_types(manifest: Manifest) -> None:

@@ -11,17 +11,19 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import MissingError, StorageError
+from featurestore.layout.tables import TABLES
 from featurestore.machine import ahead
 from featurestore.partitions import snapshot, vector_pages
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     from featurestore.layout.manifest import Fragment, Manifest, Part
+    from featurestore.layout.tables import Table
     from featurestore.storage import Storage
 
     Block: TypeAlias = tuple[NDArray[Any], ...]
@@ -67,61 +69,80 @@ def pieces(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[s
         `batches` yields, and raises what it raises.
     """
     found: list[ReadBlock] = []
+    table = TABLES[manifest.table]
     for entry in (entry for entry in manifest.files(part) if entry[1].rows):
         small = entry[1].bytes <= snapshot.HASHED_BYTES
-        found += [partial(_read_whole, storage, entry, columns)] if small else _groups_of(storage, entry, columns)
+        found += (
+            [partial(_read_whole, storage, table, entry, columns)]
+            if small
+            else _groups_of(storage, table, entry, columns)
+        )
     return found
 
 
 def read(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a small part whole, or some of its columns.
+    """Read a small part whole, or some of its columns: those of its table, whatever else its writer knew.
 
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
-    tables = []
+    table, tables = TABLES[manifest.table], []
+    wanted = table.columns.names if columns is None else list(columns)
     for path, fragment in manifest.files(part):
         with snapshot.open_parquet(snapshot.opener(storage, path, fragment), path, fragment) as file:
-            tables.append(file.read(None if columns is None else list(columns)))
-    return pa.concat_tables(tables)
+            added = _added(table, file, wanted, path)
+            rows = file.read([name for name in wanted if not added[name]])
+        for field in filter(None, added.values()):
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+        tables.append(rows.select(wanted))
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _row_groups(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]) -> Iterator[ReadBlock]:
     """Each row group of a part as a function that reads it; the fragments are checked here, in order."""
     for entry in manifest.files(part):
-        yield from _groups_of(storage, entry, columns)
+        yield from _groups_of(storage, TABLES[manifest.table], entry, columns)
 
 
-def _groups_of(storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]) -> Iterator[ReadBlock]:
+def _groups_of(
+    storage: Storage, table: Table, entry: tuple[str, Fragment], columns: Sequence[str]
+) -> Iterator[ReadBlock]:
     path, fragment = entry
     opener = snapshot.opener(storage, path, fragment)
     with snapshot.open_parquet(opener, path, fragment) as file:
-        _check_columns(file, columns, path)
+        added = _added(table, file, columns, path)
         metadata = file.metadata
     for index in range(metadata.num_row_groups):
-        yield partial(_read_row_group, opener, path, metadata, index, list(columns))
+        yield partial(_read_row_group, opener, path, metadata, index, added)
 
 
-def _read_whole(storage: Storage, entry: tuple[str, Fragment], columns: Sequence[str]) -> Block:
-    groups = [read_group() for read_group in _groups_of(storage, entry, columns)]
+def _read_whole(storage: Storage, table: Table, entry: tuple[str, Fragment], columns: Sequence[str]) -> Block:
+    groups = [read_group() for read_group in _groups_of(storage, table, entry, columns)]
     return tuple(np.concatenate(column) for column in zip(*groups, strict=True)) if len(groups) != 1 else groups[0]
 
 
 def _read_row_group(
-    opener: Callable[[], pa.NativeFile], path: str, metadata: pq.FileMetaData, index: int, columns: list[str]
+    opener: Callable[[], pa.NativeFile],
+    path: str,
+    metadata: pq.FileMetaData,
+    index: int,
+    columns: Mapping[str, pa.Field | None],
 ) -> Block:
     import pyarrow.parquet as pq
 
     try:
         with opener() as source, pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
-            vectors = _plain_vectors(file, metadata.row_group(index), columns)
+            held = [name for name, added in columns.items() if not added]
+            vectors = _plain_vectors(file, metadata.row_group(index), held)
             arrays = {name: vector_pages.read_chunk(source, *vectors[name]) for name in vectors}
-            others = [name for name in columns if name not in vectors]
+            others = [name for name in held if name not in vectors]
             table = file.read_row_group(index, columns=others, use_threads=False)
     except StorageError:
         raise
     except snapshot.UNREADABLE as error:
         raise snapshot.corrupt(path, str(error)) from error
+    rows = metadata.row_group(index).num_rows
+    arrays |= {name: to_numpy(pa.nulls(rows, field.type)) for name, field in columns.items() if field}
     return tuple(arrays[name] if name in arrays else to_numpy(table.column(name)) for name in columns)
 
 
@@ -143,8 +164,15 @@ def _blocks(arrays: Block, rows: int) -> Iterator[Block]:
         yield tuple(array[start : start + rows] for array in arrays)
 
 
-def _check_columns(file: pq.ParquetFile, columns: Sequence[str], path: str) -> None:
-    unknown = set(columns) - set(file.schema_arrow.names)
+def _added(table: Table, file: pq.ParquetFile, columns: Sequence[str], path: str) -> dict[str, pa.Field | None]:
+    """Per column, None if the file has it, or else what is null since it was added to the table after the file was written.
+
+    Raises:
+        MissingError: The file has no such column, and never had it.
+    """
+    held = set(file.schema_arrow.names)
+    unknown = set(columns) - held - set(table.added)
     if unknown:
         names = ", ".join(file.schema_arrow.names)
         raise MissingError(f"{path} has no column {', '.join(sorted(unknown))}: it has {names}.")
+    return {name: None if name in held else table.columns.field(name) for name in columns}

@@ -35,9 +35,7 @@ def scan(table: Table, partitions: Sequence[Sequence[str]], options: Options, *,
     if not partitions:
         return empty.lazy()
     uris = [uri for uris in partitions for uri in uris]
-    if not _vectors(table):
-        return _scan(table, uris, options, {name: empty.schema[name] for name in table.columns.names})
-    if whole:
+    if whole or not _vectors(table):
         return _scan(table, uris, options)
     return register_io_source(_Source(table, partitions, options), schema=empty.schema)
 
@@ -93,19 +91,33 @@ def _vectors(table: Table) -> list[str]:
     return [field.name for field in table.columns if field.type == pa.list_(pa.float32())]
 
 
-def _scan(
-    table: Table, uris: Sequence[str], options: Options, schema: Mapping[str, pl.DataType] | None = None
-) -> pl.LazyFrame:
-    """Scan files of one schema; a folder `NAME=VALUE` above the lake is no column of it."""
+def _scan(table: Table, uris: Sequence[str], options: Options) -> pl.LazyFrame:
+    """Scan files whose vectors are alike; a folder `NAME=VALUE` above the lake is no column of it."""
     folders = [folder.partition("=")[0] for folder in uris[0].split("/")[:-1] if folder.count("=") == 1]
-    hive = dict.fromkeys(folders, pl.String())
     frame = pl.scan_parquet(
         list(uris),
         hive_partitioning=True,
-        schema=None if schema is None else dict(schema),
-        hive_schema=hive,
-        missing_columns="raise" if schema is None else "insert",  # added to the table since the fragment was written
+        schema=_schema(table, uris, options),
+        hive_schema=dict.fromkeys(folders, pl.String()),
+        missing_columns="insert" if table.added else "raise",  # added to the table since the fragment was written
+        extra_columns="ignore",  # of a writer that knew more
         glob=False,
-        storage_options=dict(options) if options else None,
+        storage_options=_for_polars(options),
     )
-    return frame.select(*table.path_columns, pl.exclude(*folders))
+    return frame.select(*table.sql_schema.names)
+
+
+def _schema(table: Table, uris: Sequence[str], options: Options) -> dict[str, pl.DataType]:
+    """The columns of the table, with the width and precision of vectors that the first of these files has."""
+    known = pl.DataFrame(table.columns.empty_table()).schema
+    vectors = _vectors(table)
+    if not vectors:
+        return dict(known)
+    held = pl.scan_parquet(
+        uris[0], hive_partitioning=False, glob=False, storage_options=_for_polars(options)
+    ).collect_schema()
+    return dict(known) | {name: held[name] for name in vectors if name in held}
+
+
+def _for_polars(options: Options) -> dict[str, str] | None:
+    return dict(options) if options else None

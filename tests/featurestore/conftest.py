@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from benchmarks.lakes import put_rows, put_scores
 from featurestore import Lake
@@ -34,6 +33,8 @@ def python(*arguments: object, **environment: str) -> subprocess.CompletedProces
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """Where a server in this process plays S3."""
+    from moto.server import ThreadedMotoServer  # slow to import, and few tests ask for it
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

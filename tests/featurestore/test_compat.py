@@ -1,4 +1,4 @@
-"""The frozen lake of format version 1 must read for ever, and `docs/format.md` must say how."""
+"""The frozen lakes of format version 1 must read for ever, and `docs/format.md` must say how."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 ROOT = Path(__file__).parents[2]
-LAKE = ROOT / "tests" / "compat" / "lake_v1"
-GOLDEN = json.loads((LAKE.parent / "golden.json").read_text(encoding="utf-8"))
+COMPAT = ROOT / "tests" / "compat"
+LAKE = COMPAT / "lake_v1"
+GOLDEN = json.loads((COMPAT / "golden.json").read_text(encoding="utf-8"))
+ADDITIONS = json.loads((COMPAT / "golden_additions.json").read_text(encoding="utf-8"))
+LAKES = {"lake_v1": GOLDEN["tables"], "lake_v1_additions": ADDITIONS["tables"]}
+"""The first lake of the version, and one with all that was added to the version since."""
 FORMAT = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
 QUESTION = "accuracy_vs_unit_test_fpr"
 TYPE_NAMES = {
@@ -39,10 +43,10 @@ TYPE_NAMES = {
 }
 
 
-def read_as_documented(table: str) -> list[dict[str, Any]]:
+def read_as_documented(lake: Path, table: str) -> list[dict[str, Any]]:
     """A reader written from docs/format.md alone: JSON, Parquet, nothing of this package."""
     newest: dict[Path, int] = {}
-    for path in (LAKE / table).rglob("_manifest.*.json"):
+    for path in (lake / table).rglob("_manifest.*.json"):
         version = int(path.name.split(".")[1])
         newest[path.parent] = max(version, newest.get(path.parent, 0))
     rows = []
@@ -50,7 +54,7 @@ def read_as_documented(table: str) -> list[dict[str, Any]]:
         document = json.loads((folder / f"_manifest.{version}.json").read_bytes())
         place = "/".join([document["table"], *(f"{name}={value}" for name, value in document["key"].items())])
         assert document["format"] == 1
-        assert (place, document["version"]) == (folder.relative_to(LAKE).as_posix(), version)
+        assert (place, document["version"]) == (folder.relative_to(lake).as_posix(), version)
         for part in document["parts"]:
             for fragment in part["fragments"]:
                 assert all(re.fullmatch(r"(?=.*[^.])[a-z0-9._=-]+", name) for name in fragment["path"].split("/"))
@@ -62,9 +66,8 @@ def read_as_documented(table: str) -> list[dict[str, Any]]:
     return rows
 
 
-def check_golden(table: str, rows: list[dict[str, Any]]) -> None:
+def check_golden(golden: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
     """Rows have the golden values; their order, and columns that were added since, do not matter."""
-    golden = GOLDEN["tables"].get(table, [])  # a table that was added since is empty
     columns = list(golden[0]) if golden else []
     assert len(rows) == len(golden)
     assert in_order(rows, columns) == in_order(golden, columns)
@@ -88,7 +91,7 @@ def lake() -> Lake:
 
 
 READERS: dict[str, Callable[[Lake, str], list[dict[str, Any]]]] = {
-    "documented": lambda _, table: read_as_documented(table),
+    "documented": lambda lake, table: read_as_documented(Path(lake.location), table),
     "polars": lambda lake, table: lake.scan(table).collect().to_dicts(),
     "DuckDB": lambda lake, table: lake.sql(f"from {table}").pl().to_dicts(),
 }
@@ -96,9 +99,10 @@ READERS: dict[str, Callable[[Lake, str], list[dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("table", TABLES)
-def test_rows_are_the_golden_ones(lake: Lake, table: str, reader: str) -> None:
+@pytest.mark.parametrize("name", LAKES)
+def test_rows_are_the_golden_ones(name: str, table: str, reader: str) -> None:
     """In the way that the page documents, which is enough to read every table, and in the package's."""
-    check_golden(table, READERS[reader](lake, table))
+    check_golden(LAKES[name].get(table, []), READERS[reader](Lake(COMPAT / name), table))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -135,11 +139,36 @@ def test_columns_that_were_added_since_are_null(lake: Lake, table: Table, reader
     assert {row[name] for row in rows for name in table.added} == {None}
 
 
-def test_nothing_is_wrong_with_it(lake: Lake) -> None:
+@pytest.mark.parametrize("name", LAKES)
+def test_nothing_is_wrong_with_it(name: str) -> None:
     """Checksums, fingerprints, samples, numbers and heads are as they were."""
     faults: list[verify.Fault] = []
-    verify.verify(lake.storage, faults.append, deep=True)
+    verify.verify(Lake(COMPAT / name).storage, faults.append, deep=True)
     assert faults == []
+
+
+def test_all_that_was_added_is_frozen_too() -> None:
+    """Each table and column that is not in the first lake has values in the other one, and so have names of views."""
+    first, second = LAKES.values()
+    for table in TABLES.values():
+        is_new = table.name not in first
+        assert not is_new or table.name in second, table.name
+        for column in table.added:
+            assert any(row[column] is not None for row in second[table.name]), column
+    assert any("@" in row["model"] for row in second["activations"])
+
+
+def test_logits_that_are_not_stored_are_computed() -> None:
+    """In the way that the page documents: from the features and the head."""
+    tables = LAKES["lake_v1_additions"]
+    weight = np.array([row["weight"] for row in tables["heads"]])
+    bias = np.array([row["bias"] for row in tables["heads"]])
+    rows = [row for row in tables["activations"] if (row["model"], row["dataset"]) == ("vit-b16", "train")]
+    ((feature, logits),) = Lake(COMPAT / "lake_v1_additions").batches(
+        model="vit-b16", dataset="train", columns=("feature", "logits")
+    )
+    assert feature.tolist() == [row["feature"] for row in rows]
+    np.testing.assert_allclose(logits, feature @ weight.T + bias, rtol=1e-6)
 
 
 def test_the_lake_covers_what_can_differ(lake: Lake) -> None:

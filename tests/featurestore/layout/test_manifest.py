@@ -116,7 +116,6 @@ def test_garbage_is_no_manifest(data: bytes) -> None:
         lambda d: d.update(version="1"),
         lambda d: d.update(parts={"a": 1}),
         lambda d: d.update(parts=None),
-        lambda d: d.update(another="field"),
         lambda d: d["parts"][0].pop("fragments"),
         lambda d: d["parts"][0].update(key=None),
         lambda d: d["parts"][0]["fragments"][0].update(path=5),
@@ -126,7 +125,7 @@ def test_garbage_is_no_manifest(data: bytes) -> None:
     ],
 )
 def test_a_field_of_another_shape_is_no_manifest(change: Callable[[dict[str, Any]], Any]) -> None:
-    """Missing, added or mistyped fields are found when the manifest is read, not somewhere later."""
+    """Missing or mistyped fields are found when the manifest is read, not somewhere later."""
     with pytest.raises(CorruptionError, match="is not a manifest"):
         from_json(altered(change), "p")
 
