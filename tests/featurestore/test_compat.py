@@ -156,6 +156,8 @@ def test_all_that_was_added_is_frozen_too() -> None:
         for column in table.added:
             assert any(row[column] is not None for row in second[table.name]), column
     assert any("@" in row["model"] for row in second["activations"])
+    removed = json.loads((COMPAT / "lake_v1_additions" / "models" / "model=gone" / "_manifest.2.json").read_text())
+    assert removed["parts"] == []
 
 
 def test_logits_that_are_not_stored_are_computed() -> None:
