@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MADE_BY = {
     "datasets": "dataset add",
     "samples": "dataset add",
-    **dict.fromkeys(("models", "activations", "heads"), "extract"),
+    **dict.fromkeys(("models", "activations", "heads", "contents"), "extract"),
 }
 _ALL = Filters()
 _WIDE_VALUES = ("all", "any", "")

@@ -219,13 +219,13 @@ class _Builder:
     def _create_question(self, question: SqlFile) -> None:
         """Create a question as a table macro.
 
-        Its parameters end in `_`: a macro's parameter hides every column of the same name.
+        Its parameters end in `_`: a macro's parameter hides every column of the same name. Its name may be a word of SQL.
         """
         parameters = ", ".join(f"{p.name}_ := {_literal(p)}" for p in question.parameters.values())
         body = header.PARAMETER_USE.sub(r"\1_", question.sql)
-        self.connection.execute(f"create macro {question.name}({parameters}) as table {body}")
+        self.connection.execute(f'create macro "{question.name}"({parameters}) as table {body}')
         if self.commenting:
-            self.connection.execute(f"comment on macro table {question.name} is {quote(question.question)}")
+            self.connection.execute(f'comment on macro table "{question.name}" is {quote(question.question)}')
 
     def _create_stored(self, name: str) -> None:
         """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""

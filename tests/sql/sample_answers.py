@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from tests.sql.conftest import CLASSES
+from tests.sql.conftest import CLASSES, DATASETS, digests
 
 if TYPE_CHECKING:
     # From tests/sql/conftest.py: models, metrics, scores and logits as rows.
@@ -98,3 +98,31 @@ def hardest_samples(
         for sample in range(len(rank))
     ]
     return sorted(rows, key=lambda r: (-r["accepted"], -round(r["mean_id_rank"], 9), r["sample"]))[:top]
+
+
+def overlaps(pool: Pool, benchmark: str = "all") -> list[Row]:
+    """By comparing each sample with each other one."""
+    # From what detectors learn from to what they judge.
+    names = ["fit", "id", "ninco", "unit-tests"] if pool.models else []
+    seriousness = {("id", "fit"): 1, ("ood", "id"): 1, ("ood", "fit"): 2, ("ood", "ood"): 4}
+    answer = []
+    for (place, name), (other_place, other) in itertools.product(enumerate(names), repeat=2):
+        mine, theirs = digests(name), digests(other)
+        if place < other_place:
+            continue
+
+        def again(samples: list[Any], others: list[Any], *, same: bool = name == other) -> int:
+            return sum(
+                any(one == two and not (same and n == m) for m, two in enumerate(others))
+                for n, one in enumerate(samples)
+                if one is not None
+            )
+
+        if not again(mine, theirs):
+            continue
+        roles = DATASETS[name][0], DATASETS[other][0]
+        row = {"seriousness": 5 if name == other else seriousness[roles], "dataset": name, "role": roles[0]}
+        row |= {"other_dataset": other, "other_role": roles[1], "samples": again(mine, theirs)}
+        row |= {"other_samples": again(theirs, mine), "share": again(mine, theirs) / len(mine)}
+        answer += [row | {"benchmark": b} for b in ("main", "other") if benchmark in {"all", b}]
+    return answer

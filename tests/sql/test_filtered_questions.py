@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from featurestore import Filters, Lake, MissingError
+from featurestore import Filters, InputError, Lake, MissingError
 from featurestore.query import answer, catalog
 
 if TYPE_CHECKING:
     from featurestore.query.answer import Answer
 
-QUESTIONS = {name: question for name, question in catalog.questions().items() if not answer.needs_no_lake(question)}
+QUESTIONS = {
+    name: question
+    for name, question in catalog.questions().items()
+    if not answer.needs_no_lake(question) and name != "overlaps"
+}
+"""Those that are of models; `overlaps` is of datasets alone."""
 
 
 def rows(lake: Lake, name: str, chosen: Filters | None = None) -> list[tuple[Any, ...]]:
@@ -45,6 +50,12 @@ def test_a_condition_that_always_holds_changes_nothing(lakes: dict[str, Lake], n
     if "metrics" in catalog.views_behind(QUESTIONS[name].sql):
         condition += " and (fpr95 >= 0 or accuracy > 2) and ood_dataset <> 'x'"
     assert rows(lakes["whole"], name, Filters(where=condition)) == rows(lakes["whole"], name)
+
+
+def test_a_question_of_datasets_alone_refuses_filters(lakes: dict[str, Lake]) -> None:
+    for chosen in (Filters(models=["base"]), Filters(detectors=["msp"]), Filters(where="weight_decay > 0")):
+        with pytest.raises(InputError, match=r"(changes|chooses) nothing"):
+            lakes["whole"].ask("overlaps", chosen)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
