@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from analysis.lineage.benchmark import Benchmark, read_benchmarks
+from analysis.lineage.benchmark import Benchmark, overlaps_said, read_benchmarks
 
-__all__ = ["Benchmark", "read_benchmarks"]
+__all__ = ["Benchmark", "overlaps_said", "read_benchmarks"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analysis.lineage.overlaps import overlap_lines, read_repeated
 from featurestore.errors import MissingError
 from featurestore.names import pick
 from featurestore.partitions import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from featurestore.lake import Lake
 
@@ -82,14 +83,34 @@ def datasets(lake: Lake) -> list[Dataset]:
 
 def benchmarks_of(known: Iterable[Dataset]) -> list[Benchmark]:
     """The benchmarks that datasets make up, in order of name; those without an ID test dataset are left out."""
-    roles: dict[str, dict[str, list[str]]] = {}
+    return [_benchmark(name, roles) for name, roles in roles_in(known).items() if "id" in roles.values()]
+
+
+def roles_in(known: Iterable[Dataset]) -> dict[str, dict[str, str]]:
+    """The role of each dataset of each benchmark, in order of name."""
+    roles: dict[str, dict[str, str]] = {}
     for dataset in known:
         for benchmark in dataset.benchmarks:
-            roles.setdefault(benchmark, {}).setdefault(dataset.role, []).append(dataset.name)
-    return [_benchmark(name, of) for name, of in sorted(roles.items()) if "id" in of]
+            roles.setdefault(benchmark, {})[dataset.name] = dataset.role
+    return dict(sorted(roles.items()))
 
 
-def _benchmark(name: str, datasets_of: Mapping[str, Sequence[str]]) -> Benchmark:
+def overlaps_said(lake: Lake, known: Sequence[Dataset], names: Collection[str] | None = None) -> list[str]:
+    """Sentences on images that benchmarks hold in two roles.
+
+    Args:
+        lake: The lake.
+        known: Its datasets.
+        names: Only these benchmarks; all if None.
+    """
+    roles = {name: of for name, of in roles_in(known).items() if names is None or name in names}
+    return overlap_lines(read_repeated(lake, {dataset.name: dataset.digest for dataset in known}), roles)
+
+
+def _benchmark(name: str, roles: Mapping[str, str]) -> Benchmark:
+    datasets_of: dict[str, list[str]] = {}
+    for dataset, role in roles.items():
+        datasets_of.setdefault(role, []).append(dataset)
     fit = datasets_of.get("fit", [None])[0]
     val = datasets_of.get("val", [None])[0]
     return Benchmark(name, fit, datasets_of["id"][0], tuple(sorted(datasets_of.get("ood", []))), val)

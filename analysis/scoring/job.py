@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.detectors import registry
 from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
-from analysis.lineage.benchmark import read_benchmarks
+from analysis.lineage.benchmark import datasets, overlaps_said, read_benchmarks
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.scoring.fits import Means
 from analysis.scoring.model_scorer import ModelScorer
@@ -88,7 +88,10 @@ def score(
     for dataset in selection.datasets:
         pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
     counts = np.zeros(3, int)
-    for benchmark in read_benchmarks(lake, selection.benchmark):
+    benchmarks = read_benchmarks(lake, selection.benchmark)
+    for line in overlaps_said(lake, datasets(lake), {benchmark.name for benchmark in benchmarks}):
+        say(line)
+    for benchmark in benchmarks:
         for model in names:
             which = (lake, benchmark, model, extracted.current[model], say)
             with refusals.of(model):

@@ -28,9 +28,12 @@ def status(
     import polars as pl
 
     from analysis.detectors.registry import default_detectors, detectors
+    from analysis.lineage import overlaps_said
     from analysis.status import long, read_lake_index, status_rows, summary, wide
 
-    rows = status_rows(read_lake_index(Lake(lake)), detectors(), model or (), dataset or ())
+    opened = Lake(lake)
+    index = read_lake_index(opened)
+    rows = status_rows(index, detectors(), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
     table = wide(rows, usual, now) if format_ in {"table", "markdown"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():
@@ -39,6 +42,8 @@ def status(
         show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
     if format_ == "table":
         say(summary(rows, usual))
+        for line in overlaps_said(opened, list(index.datasets.values())) if rows else ():
+            say(line)
 
 
 def gc(

@@ -1,0 +1,141 @@
+"""Overlaps: images of equal bytes in datasets of other roles, by the digests that the lake holds of their contents.
+
+An image has one role in a benchmark: that of the first of fit, val, id, csid and ood that holds it. Where it judges as another,
+`id` or `ood`, it is an overlap that spoils what is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from featurestore.lake import Lake
+
+_ROLES = ("fit", "val", "id", "csid", "ood")
+_SERIOUS = {
+    ("id", "fit"): 0,
+    ("ood", "id"): 0,
+    ("ood", "fit"): 1,
+    ("ood", "val"): 1,
+    ("ood", "csid"): 1,
+    ("id", "val"): 1,
+}
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RepeatedBytes:
+    """The samples of some datasets whose bytes occur more than once among them.
+
+    Attributes:
+        samples: A row for each, with `dataset`, `sample` and `digest`.
+        unread: Datasets that the lake holds no digests of.
+    """
+
+    samples: pl.DataFrame
+    unread: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Samples of a dataset whose bytes are also in another of the same benchmark, with an earlier role."""
+
+    dataset: str
+    role: str
+    other: str
+    other_role: str
+    samples: int
+
+    @property
+    def order(self) -> tuple[int, int, str, str]:
+        """What comes first is the most serious."""
+        return _SERIOUS.get((self.role, self.other_role), 2), -self.samples, self.dataset, self.other
+
+
+def read_repeated(lake: Lake, digests: Mapping[str, str]) -> RepeatedBytes:
+    """Read which bytes occur more than once; a third of a second for a million samples.
+
+    Args:
+        lake: The lake.
+        digests: What the datasets' samples are, by their names: contents of other samples are not counted.
+    """
+    import polars as pl
+
+    held = {
+        manifest.key["dataset"]
+        for manifest in lake.partitions("contents")
+        if manifest.parts[0].ingredients["dataset_digest"] == digests.get(manifest.key["dataset"])
+    }
+    known = pl.col("dataset").is_in(sorted(held)) & pl.col("digest").is_not_null()
+    hashed = lake.scan("contents").filter(known).with_columns(number=pl.col("digest").hash())
+    # Numbers are sooner grouped than texts, and of the few rows that are left the texts are compared.
+    twice = hashed.group_by("number").len().filter(pl.col("len") > 1)
+    found = hashed.join(twice, on="number", how="semi").select("dataset", "sample", "digest").collect()
+    return RepeatedBytes(found.filter(pl.col("digest").is_duplicated()), frozenset(digests.keys() - held))
+
+
+def overlaps(repeated: RepeatedBytes, roles: Mapping[str, str]) -> list[Overlap]:
+    """Which datasets of a benchmark share images across roles, the most serious first.
+
+    Args:
+        repeated: Bytes that occur more than once.
+        roles: The benchmark's datasets.
+    """
+    import polars as pl
+
+    counts = _placed(repeated, roles).group_by("digest", "dataset", "place").len()
+    pairs = (
+        counts.join(counts, on="digest", suffix="_other")
+        .filter(pl.col("place") > pl.col("place_other"))
+        .group_by("dataset", "dataset_other")
+        .agg(pl.col("len").sum())
+    )
+    found = [Overlap(name, roles[name], other, roles[other], count) for name, other, count in pairs.iter_rows()]
+    return sorted(found, key=lambda overlap: overlap.order)
+
+
+def overlap_lines(repeated: RepeatedBytes, benchmarks: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What to say of benchmarks: images in two roles, and datasets of which that is not known.
+
+    Args:
+        repeated: Bytes that occur more than once.
+        benchmarks: The datasets of each benchmark, with their roles.
+    """
+    lines = []
+    for name, roles in benchmarks.items():
+        found = overlaps(repeated, roles)
+        said = [
+            f"{_images(one.samples)} of {one.dataset} {'is' if one.samples == 1 else 'are'} also in "
+            f"{one.other} ({one.other_role})"
+            for one in found
+        ]
+        more = f", and more in {len(said) - _SHOWN} other pairs of datasets" if len(said) > _SHOWN else ""
+        if said:
+            lines.append(f"{name}: {', '.join(said[:_SHOWN])}{more}: see `featurestore ask overlaps`")
+    members = {dataset for roles in benchmarks.values() for dataset in roles}
+    unread = sorted(repeated.unread & members)
+    if unread:
+        few = ", ".join(unread[:_SHOWN]) + (", …" if len(unread) > _SHOWN else "")
+        have, theirs = ("has", "it") if len(unread) == 1 else ("have", "them")
+        lines.append(
+            f"{len(unread)} of {len(members)} datasets {have} no digests yet ({few}): whether others hold images of {theirs} "
+            "is told once another model is extracted"
+        )
+    return lines
+
+
+def _placed(repeated: RepeatedBytes, roles: Mapping[str, str]) -> pl.DataFrame:
+    """The rows of a benchmark's datasets, with the place of the dataset's role."""
+    import polars as pl
+
+    places = {"dataset": list(roles), "place": [_ROLES.index(role) for role in roles.values()]}
+    return repeated.samples.join(pl.DataFrame(places, {"dataset": pl.String, "place": pl.Int64}), on="dataset")
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
