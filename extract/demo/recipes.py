@@ -64,6 +64,16 @@ class Recipe:
         return f"{self.name}.safetensors"
 
 
+PREPROCESS = {
+    "input_size": "32",
+    "crop_pct": "0.9",
+    "crop_mode": "center",
+    "interpolation": "bicubic",
+    "mean": "0.5",
+    "std": "0.5",
+}
+"""How images are prepared, for training and for extraction."""
+
 POOL: tuple[Recipe, ...] = tuple(
     Recipe(pretraining, weight_decay, dropout, finetune_lr)
     for weight_decay, dropout, pretraining, finetune_lr in itertools.product(
@@ -87,6 +97,7 @@ def pool_row(recipe: Recipe) -> dict[str, str]:
         "checkpoint": recipe.checkpoint,
         "architecture": ARCHITECTURE,
         "model_kwargs": json.dumps(MODEL_KWARGS),
+        **PREPROCESS,
         "pretraining": recipe.pretraining,
         "pretrain_epochs": str(recipe.pretrain_epochs) if pretrained else "",
         "pretrain_lr": str(PRETRAIN_LR) if pretrained else "",

@@ -20,8 +20,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from extract.datasets import Origin, list_samples
-from extract.demo.recipes import ARCHITECTURE, MODEL_KWARGS, POOL, PRETRAIN_LR, Recipe, pool_row
+from extract.demo.recipes import ARCHITECTURE, MODEL_KWARGS, POOL, PREPROCESS, PRETRAIN_LR, Recipe, pool_row
 from extract.images import read_rgb
+from extract.images.preprocess_fields import checked
 from extract.models import ModelSpec
 from featurestore.staging import write_whole
 
@@ -122,9 +123,10 @@ class Samples:
 
 
 def load_samples(images: LabelledFolder) -> Samples:
-    """Preprocess every image once, the way that timm resolves for the architecture and extraction repeats."""
+    """Preprocess every image once, the way that the pool states and extraction repeats."""
     listing = images.listing
-    transform = ModelSpec("demo", ARCHITECTURE, model_kwargs=MODEL_KWARGS).transform()
+    stated = {field: checked(field, text, field) for field, text in PREPROCESS.items()}
+    transform = ModelSpec("demo", ARCHITECTURE, model_kwargs=MODEL_KWARGS, preprocess=stated).transform()
     pixels = [transform(read_rgb(images.folder / path)) for path in listing.paths]
     return Samples(torch.stack(pixels), torch.tensor(listing.labels), len(listing.label_of_class))
 

@@ -59,6 +59,7 @@ def _row(model: LoadedModel | LayerOfModel) -> pa.Table:
         **spec.recipe_columns,
         "model_kwargs": as_json(spec.model_kwargs),
         "preprocessing": as_json(spec.preprocessing),
+        **{name: spec.preprocessing[name] for name in ("crop_pct", "crop_mode", "interpolation", "mean", "std")},
     }
     return pa.Table.from_pylist([row], schema=TABLES["models"].columns)
 

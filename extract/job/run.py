@@ -136,13 +136,18 @@ def run_job(
 
 
 def _say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:
-    """Say what was inferred of each model, once for all its layers."""
+    """Say what was inferred of each model, once for all its layers, and how images are prepared for it."""
     notes: dict[str, dict[str, None]] = {}
     for spec in specs:
         notes.setdefault(spec.base_name, {}).update(dict.fromkeys(map(str, spec.open_notes)))
     for name, of in notes.items():
         if of:
             say(f"{name}: {'; '.join(of)}")
+    prepared: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        prepared.setdefault(spec.resolved.line, {})[spec.base_name] = None
+    for line, names in prepared.items():
+        say(f"{_named(list(names))}: preprocessing: {line}")
 
 
 def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]) -> None:

@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.data import create_transform, resolve_data_config
+from timm.data import create_transform
 
 from extract.images.preprocessing import in_two
 from extract.models.files import Note, sha256_of
 from extract.models.heads import read_head
 from extract.models.layers import PENULTIMATE, check_layer, is_projection, pooling_of
+from extract.models.resolved import STATED, fixed_size, resolve
 from extract.models.sources import Weights, as_json, source_of
 from extract.models.sources.clip_family import UNKNOWN
 from featurestore.layout import head_input
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from extract.images.preprocess_fields import Preprocess
     from extract.images.preprocessing import Preparation
     from extract.models.heads import Head
+    from extract.models.resolved import Resolved
     from extract.models.sources import WeightsSource
 
 _OUTPUT = "timm forward_head(pre_logits=False)"
@@ -71,12 +74,42 @@ class ModelSpec(Weights):
             return self.weights_source.build(self)
 
     @cached_property
-    def preprocessing(self) -> dict[str, Any]:
-        """Timm's resolved evaluation preprocessing: input size, interpolation, crop, mean and std."""
-        if self.base:
-            return self.base.preprocessing
-        config = resolve_data_config({}, model=self.skeleton, use_test_size=True)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(config.items())}
+    def resolved(self) -> Resolved:
+        """Its preprocessing for evaluation, with where each field's value came from.
+
+        Raises:
+            InputError: The network takes images of another size than the preprocessing makes.
+        """
+        return self.base.resolved if self.base else resolve(self, self.skeleton)
+
+    @property
+    def preprocessing(self) -> Mapping[str, Any]:
+        """The preprocessing: input size, interpolation, crop, mean and std, under timm's names."""
+        return self.resolved.values
+
+    def stating(self, values: Preprocess, origin: str) -> ModelSpec:
+        """The same model with preprocessing that the user states, in so far as it is not stated yet.
+
+        A network that takes one size alone is built for the stated one, unless its weights are known to be of another.
+
+        Args:
+            values: Fields of preprocessing.
+            origin: Where they were stated; begins with `STATED`.
+        """
+        open_ = {f: v for f, v in values.items() if not self.preprocess_origins.get(f, "").startswith(STATED)}
+        made = self.prepared(open_, origin)
+        if "input_size" not in open_ or "input_size" in self.preprocess_origins or "img_size" in self.model_kwargs:
+            return made
+        size, fixed = open_["input_size"][1:], fixed_size(self.skeleton)
+        if fixed in {None, size}:
+            return made
+        side = size[0] if size[0] == size[1] else list(size)
+        note = Note(
+            "img_size",
+            str(side),
+            "as the input size is stated; what depends on it must fit, and timm resizes it in its own weights",
+        )
+        return replace(made, model_kwargs={**self.model_kwargs, "img_size": side}, notes=(*self.notes, note))
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -197,13 +230,10 @@ class ModelSpec(Weights):
     @property
     def recipe_columns(self) -> Mapping[str, Any]:
         """The recipe as the `models` table has it; its JSON tells what was inferred, and if the head is fed the feature at unit length."""
+        inferred = {note.topic: f"{note.value} ({note.origin})" for note in (*self.open_notes, *self.resolved.notes)}
         known = {
             **({"head_normalizes": True} if self.normalizes else {}),
-            **(
-                {"inferred": {note.topic: f"{note.value} ({note.origin})" for note in self.open_notes}}
-                if self.open_notes
-                else {}
-            ),
+            **({"inferred": inferred} if inferred else {}),
         }
         if not known:
             return self.recipe

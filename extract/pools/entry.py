@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from extract.images.preprocess_files import read_preprocess
 from extract.models.files import AUTO, SUFFIXES, StoredWeights
+from extract.models.resolved import STATED
 from extract.pools.naming import spec_from_file, spec_from_name
 from featurestore.errors import InputError
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from extract.images.preprocess_fields import Preprocess
     from extract.models import ModelSpec
 
 
@@ -31,6 +34,8 @@ class PoolEntry:
         features: What is stored of it; empty where nothing says.
         which: Which weights of the checkpoint: `auto`, `raw`, `ema`, or the keys that lead to them.
         key_map: A file that says which names of the checkpoint become which.
+        preprocess: Fields of its preprocessing.
+        preprocess_file: A file with the others.
     """
 
     name: str
@@ -43,6 +48,8 @@ class PoolEntry:
     features: tuple[str, ...] = ()
     which: str = AUTO
     key_map: Path | None = None
+    preprocess: Preprocess = field(default_factory=dict)
+    preprocess_file: Path | None = None
 
     def spec(self, folder: Path | None) -> ModelSpec | None:
         """The model, with its checkpoint in a folder; None if that is not there.
@@ -65,11 +72,23 @@ class PoolEntry:
             if path
             else spec_from_name(self.architecture, self.model_kwargs, self.recipe, self.name)
         )
-        return replace(spec, head_file=self.head, features=self.features)
+        spec = replace(spec, head_file=self.head, features=self.features).stating(
+            self.preprocess, f"{STATED} in the pool"
+        )
+        return stated_in(spec, self.preprocess_file)
 
     def _found(self, folder: Path) -> Path | None:
         names = [self.file] if self.file else [self.architecture + suffix for suffix in SUFFIXES]
         return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def stated_in(spec: ModelSpec, file: Path | None) -> ModelSpec:
+    """A model with the preprocessing that a file states, in so far as it is not stated yet.
+
+    Raises:
+        InputError: The file cannot be read, or states none.
+    """
+    return spec.stating(read_preprocess(file), f"{STATED} in {file.name}") if file else spec
 
 
 def own_place(entry: PoolEntry, beside: Path | None, pool: str) -> ModelSpec:

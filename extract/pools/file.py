@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from extract.images.preprocess_fields import FIELDS, checked
 from extract.models import parse_features
 from extract.models.files import AUTO
 from extract.pools.entry import PoolEntry
@@ -31,6 +32,8 @@ COLUMNS = (
     "weights",
     "key_map",
     "published",
+    *FIELDS,
+    "preprocess",
     *RECIPE_COLUMNS,
     "recipe",
 )
@@ -48,7 +51,7 @@ def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     """Read a pool file's rows.
 
     The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
-    `feature`, `weights`, `key_map`, `published` and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
+    `feature`, `weights`, `key_map`, `published`, the fields of preprocessing or `preprocess` (a file), and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
 
     Raises:
         InputError: The file cannot be read, or has another column.
@@ -102,6 +105,8 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
         parse_features(cells["feature"]) if "feature" in cells else (),
         cells.get("weights", AUTO),
         folder / cells["key_map"] if "key_map" in cells else None,
+        {name: checked(name, cells[name], f"{place}: {name}") for name in FIELDS if name in cells},
+        folder / cells["preprocess"] if "preprocess" in cells else None,
     )
 
 

@@ -148,8 +148,8 @@ def spec_from_file(
         )
     source = source_of_file(stored)
     facts = source.facts(stored, recipe or {})
-    if source.name == _OWN_NAMES and architecture and not _same(architecture, facts.architecture):
-        facts = Facts()  # what is said of another network
+    if source.name == _OWN_NAMES and architecture and facts.architecture:
+        facts = facts if _same(architecture, facts.architecture) else Facts()  # what is said of another network
     if not architecture and not facts.architecture:
         raise InputError(facts.undecided or f"Say which network {stored} belongs to: --architecture TIMM_NAME.")
     if stored.kind != ARRAYS:
@@ -160,14 +160,14 @@ def spec_from_file(
         stored.path,
         {**facts.model_kwargs, **(model_kwargs or {})},
         source.name,
-        facts.preprocess,
-        stored.which,
-        stored.key_map,
-        {**facts.recipe, **(recipe or {})},
+        which=stored.which,
+        key_map=stored.key_map,
+        recipe={**facts.recipe, **(recipe or {})},
         notes=(*notes, *(note for note in facts.notes if not (architecture and note.topic == "architecture"))),
     )
     told = source.told(spec)
-    return replace(spec, model_kwargs={**told.model_kwargs, **spec.model_kwargs}, notes=(*spec.notes, *told.notes))
+    made = replace(spec, model_kwargs={**told.model_kwargs, **spec.model_kwargs}, notes=(*spec.notes, *told.notes))
+    return made.prepared(told.preprocess, told.preprocess_origin).prepared(facts.preprocess, facts.preprocess_origin)
 
 
 def _same(first: str, second: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from extract.images.preprocess_fields import checked
 from extract.models import Refusals, parse_features
 from extract.models.files import AUTO
-from extract.pools.entry import PoolEntry, own_place
+from extract.models.resolved import STATED
+from extract.pools.entry import PoolEntry, own_place, stated_in
 from extract.pools.file import BrokenRow, read_entries
 from extract.pools.naming import NamedOptions, check_used, named_spec, parse_model_kwargs
 from extract.pools.recipe_file import read_recipes
@@ -17,7 +19,7 @@ from extract.pools.registry import POOLS, named_pool
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from extract.models import ModelSpec
     from extract.pools.recipe_file import RecipeTable
@@ -43,6 +45,8 @@ class ModelSelection:
         name: What the one model that is named is called.
         which: Which weights of the files that are named: `auto`, `raw`, `ema`, or the keys that lead to them.
         key_map: A file that says which names in them become which.
+        preprocess: Fields of the preprocessing of all models for which a pool does not state them, as texts.
+        preprocess_file: A JSON file with those that are in neither.
     """
 
     models: Sequence[str] = ()
@@ -57,6 +61,8 @@ class ModelSelection:
     name: str | None = None
     which: str = AUTO
     key_map: Path | None = None
+    preprocess: Mapping[str, str | float] = field(default_factory=dict)
+    preprocess_file: Path | None = None
 
 
 def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refusals | None = None) -> list[ModelSpec]:
@@ -96,11 +102,13 @@ def select(selection: ModelSelection, say: Callable[[str], None], refusals: Refu
     for name in (item for item in chosen if isinstance(item, str)):
         with refusals.of(name):
             named.append(named_spec(name, options))
-    refusals.check_left(len(pooled) + len(named))
-    specs = [
-        replace(spec, head_file=spec.head_file or selection.head, features=spec.features or features)
-        for spec in (*pooled, *named)
-    ]
+    stated = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in selection.preprocess.items()}
+    specs: list[ModelSpec] = []
+    for spec in (*pooled, *named):
+        with refusals.of(spec.name):
+            headed = replace(spec, head_file=spec.head_file or selection.head, features=spec.features or features)
+            specs.append(stated_in(headed.stating(stated, STATED), selection.preprocess_file))
+    refusals.check_left(len(specs))
     return _with_recipes(specs, read_recipes(selection.recipes), say) if selection.recipes else specs
 
 

@@ -46,6 +46,22 @@ def extract(
         Path | None,
         typer.Option(help="NPZ file with weight, bias and normalize: a head in the place of the network's own."),
     ] = None,
+    input_size: Annotated[
+        str | None, typer.Option(help="Preprocessing: pixels of the input, as 224, or height and width as 224x288.")
+    ] = None,
+    crop_pct: Annotated[
+        float | None, typer.Option(help="Preprocessing: the share of the resized image that the input is cropped to.")
+    ] = None,
+    crop_mode: Annotated[str | None, typer.Option(help="Preprocessing: center, squash or border.")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="Preprocessing: bicubic, bilinear, nearest, …")] = None,
+    mean: Annotated[str | None, typer.Option(help="Preprocessing: mean of RGB, as 0.485,0.456,0.406.")] = None,
+    std: Annotated[str | None, typer.Option(help="Preprocessing: standard deviation of RGB.")] = None,
+    preprocess: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with the preprocessing: timm's fields or config.json, or preprocessor_config.json."
+        ),
+    ] = None,
     feature: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +133,19 @@ def extract(
         name,
         weights,
         key_map,
+        {
+            field: value
+            for field, value in {
+                "input_size": input_size,
+                "crop_pct": crop_pct,
+                "crop_mode": crop_mode,
+                "interpolation": interpolation,
+                "mean": mean,
+                "std": std,
+            }.items()
+            if value is not None
+        },
+        preprocess,
     )
     refusals = Refusals(whole=averaged is not None)
     specs = select(chosen, say, refusals)

@@ -80,7 +80,9 @@ TABLES = {
             architecture text, params integer, feature_dim integer, num_classes integer, input_size integer, source text,
             weights_sha256 text, {_RECIPE}, recipe text, model_kwargs text, preprocessing text
             """,
-            added="base_model text, feature text",
+            added="""
+            base_model text, feature text, crop_pct number, crop_mode text, interpolation text, mean numbers, std numbers
+            """,
         ),
         _table(
             "datasets",

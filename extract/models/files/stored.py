@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,14 @@ class Outline:
         ingredient: The keys that lead to the weights, where others could have been taken.
         notes: What was inferred.
         architecture: What the file calls its network; empty if it does not.
+        arguments: What its trainer was given, where it says so: `args`, by name.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     ingredient: str
     notes: tuple[Note, ...]
     architecture: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_state_dict(stored: StoredWeights) -> dict[str, Tensor]:
@@ -118,7 +121,9 @@ def _outline(stored: StoredWeights, _: tuple[int, ...]) -> Outline:
     arrays, ingredient, notes = _named(content, stored)
     said = content.get("arch") if isinstance(content, Mapping) else None
     shapes = {name: tuple(value.shape) for name, value in arrays.items()}
-    return Outline(shapes, ingredient, notes, said if isinstance(said, str) else "")
+    args = content.get("args") if isinstance(content, Mapping) else None
+    given = args if isinstance(args, Mapping) else vars(args) if isinstance(args, Namespace) else {}
+    return Outline(shapes, ingredient, notes, said if isinstance(said, str) else "", given)
 
 
 def _named(content: Any, stored: StoredWeights) -> tuple[dict[str, Tensor], str, tuple[Note, ...]]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from extract.models.sources.source import Weights
 
 
+_TEST_TIME = ("test_input_size", "test_crop_pct")
+
+
 def as_json(value: Mapping[str, Any]) -> str:
     """A mapping as canonical JSON."""
     return json.dumps(dict(value), sort_keys=True)
@@ -80,7 +83,9 @@ def unknown_name(name: str) -> str:
 
 
 def _overlay(weights: Weights) -> dict[str, Any]:
-    """What differs from timm's own preprocessing."""
+    """What differs from timm's own preprocessing; a size or crop of it is not overruled by those that timm tests with."""
     size = weights.model_kwargs.get("img_size")
     sides = (size, size) if isinstance(size, int) else tuple(size or ())
-    return {**({"input_size": (3, *sides)} if sides else {}), **weights.preprocess}
+    said = {**({"input_size": (3, *sides)} if sides else {}), **weights.preprocess}
+    gone = _TEST_TIME if "input_size" in said else _TEST_TIME[1:] if "crop_pct" in said else ()
+    return {**dict.fromkeys(gone), **said}

@@ -13,8 +13,9 @@ import timm
 
 from extract.models.files import ARRAYS, Note, StoredWeights
 from extract.models.sources.architecture import create
-from extract.models.sources.checkpoints import load_npz, npz_classes
+from extract.models.sources.checkpoints import load_npz, npz_classes, plain_arrays
 from extract.models.sources.source import Facts, Weights, WeightsSource
+from extract.models.sources.trained_size import trained_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ ARCHITECTURES = {
 DATASETS = {"i1k": "in1k", "i21k": "in21k", "i21k_30": "in21k", "imagenet2012": "in1k"}
 _CLASSES = {"in1k": 1_000, "in21k": 21_843}
 _CROP = {224: 0.9}
+_POSITIONS = "Transformer/posembed_input/pos_embedding"
 _TIMM_SIZES = (224, 384)
 _NUMBER = r"\d+(?:\.\d+)?"
 _NAME = re.compile(
@@ -119,7 +121,10 @@ def named_facts(name: str, classes: int | None = None) -> Facts | None:
         kwargs["num_classes"] = outputs
     half, crop = (0.5, 0.5, 0.5), _CROP.get(parsed.resolution, 1.0)
     preprocess = {"mean": half, "std": half, "crop_pct": crop, "interpolation": "bicubic"}
-    return Facts(architecture, kwargs, preprocess, parsed.recipe)
+    size = (3, parsed.resolution, parsed.resolution)
+    return Facts(
+        architecture, kwargs, {"input_size": size, **preprocess}, "AugReg's, by the file's name", parsed.recipe
+    )
 
 
 def _architecture(parsed: AugReg) -> tuple[str, dict[str, Any]]:
@@ -139,10 +144,18 @@ def _facts(stored: StoredWeights, _: Mapping[str, Any]) -> Facts:
     return replace(facts, notes=(Note("architecture", facts.architecture, origin),))
 
 
+def _told(weights: Weights) -> Facts:
+    with plain_arrays(weights.weights_file) as arrays:
+        positions = arrays[_POSITIONS].shape if _POSITIONS in arrays.files else None
+    return trained_size(weights, {"pos_embed": positions}) if positions else Facts()
+
+
 def _load(weights: Weights) -> nn.Module:
     module = create(weights)
     load_npz(module, weights.weights_file, weights.architecture)
     return module
 
 
-SOURCE = WeightsSource("augreg", recognise=lambda stored: stored.kind == ARRAYS, build=create, load=_load, facts=_facts)
+SOURCE = WeightsSource(
+    "augreg", recognise=lambda stored: stored.kind == ARRAYS, build=create, load=_load, facts=_facts, told=_told
+)

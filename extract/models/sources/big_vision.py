@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from extract.models.files import ARRAYS, Note, StoredWeights
 from extract.models.sources.architecture import create
 from extract.models.sources.checkpoints import load_state, plain_arrays
 from extract.models.sources.source import Facts, Weights, WeightsSource
+from extract.models.sources.trained_size import trained_size
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _TOWER = "params/img/"
+_POSITIONS = f"{_TOWER}pos_embedding"
 _MARK = f"{_TOWER}embedding/kernel"
 _TEXT_TOWER = re.compile(r"params/(txt/.*|t|b)")
 _ATTENTION, _MLP, _POOL = "MultiHeadDotProductAttention_0/", "MlpBlock_0/", "MAPHead_0/"
@@ -128,14 +131,18 @@ def _recognise(stored: StoredWeights) -> bool:
 
 def _told(weights: Weights) -> Facts:
     """The text tower that is left out, and that there is no head."""
-    name = weights.weights_file.name
+    path = weights.weights_file
+    name = path.name
+    with plain_arrays(path) as arrays:
+        positions = arrays[_POSITIONS].shape if _POSITIONS in arrays.files else None
+    size = trained_size(weights, {"pos_embed": positions}) if positions else Facts()
     layout = Note("layout", "the image tower of big_vision; its text tower is not used", name)
     with torch.device("meta"):
         classes = getattr(create(weights), "num_classes", 0)
     if not classes or "num_classes" in weights.model_kwargs:
-        return Facts(notes=(layout,))
+        return replace(size, notes=(layout, *size.notes))
     head = Note("head", "none, as num_classes=0", f"{name} holds no array of a head; give one with --head")
-    return Facts(model_kwargs={"num_classes": 0}, notes=(layout, head))
+    return replace(size, model_kwargs={**size.model_kwargs, "num_classes": 0}, notes=(layout, *size.notes, head))
 
 
 def _load(weights: Weights) -> nn.Module:

@@ -136,7 +136,10 @@ def _facts(stored: StoredWeights, recipe: Mapping[str, Any]) -> Facts:
     return Facts(
         "" if family.quick_gelu is None else quick if family.quick_gelu else plain,
         kwargs,
-        {**PREPROCESS, **(family.preprocess or {})},
+        {**PREPROCESS, **(family.preprocess or {}), "input_size": (3, size, size)},
+        f"{family.origin}"
+        if family.preprocess
+        else "CLIP's, as its authors published it; its size from the position embedding",
         {"pretraining": OPENAI} if family.openai else {},
         notes,
         undecided(path, (quick, plain)) if quick else "",

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from extract.images.preprocess_files import of_open_clip
 from extract.models.files import Note
 from featurestore.errors import InputError
 
@@ -100,11 +101,8 @@ def pretraining_note(path: Path, family: ClipFamily, recipe: Mapping[str, Any]) 
 def _of_config(config: Path) -> ClipFamily:
     try:
         said = json.loads(config.read_text(encoding="utf-8"))
-        model, prepared = said["model_cfg"], said.get("preprocess_cfg", {})
-        quick, preprocess = (
-            bool(model.get("quick_gelu", False)),
-            {n: tuple(prepared[n]) for n in ("mean", "std") if n in prepared},
-        )
+        quick = bool(said["model_cfg"].get("quick_gelu", False))
+        preprocess = of_open_clip({"preprocess_cfg": {}, **said}, str(config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"Cannot read {config} as the config of an open_clip model: it has no model_cfg.") from error
     return ClipFamily(quick, f"{config.name} beside it", preprocess=preprocess)

@@ -29,7 +29,7 @@ _PRETRAINING = r"mask_token"
 _HARMLESS = re.compile(rf"(^|.*\.)({_COMPUTED}|{_PRETRAINING})$")
 """Arrays that networks compute themselves, and what only pretraining masks with."""
 _IMAGE_TOWER = "visual."
-_TRUNK = f"{_IMAGE_TOWER}trunk."
+TRUNK = f"{_IMAGE_TOWER}trunk."
 _LISTED = 4
 _NAMED = re.compile(r'"([^"]+)"|size mismatch for (\S+):')
 _FAULTS = (InputError, KeyError, TypeError, AttributeError, ValueError, IndexError, AssertionError)
@@ -151,7 +151,7 @@ def _is_part_of_class_token(name: str, count: int, state: Mapping[str, Tensor]) 
 
 def _is_of_other_tower(name: str, state: Mapping[str, Tensor]) -> bool:
     """Whether an array belongs to the text tower, or to the projection into its space, of a file with two towers."""
-    return any(other.startswith(_TRUNK) for other in state) and not name.startswith(_TRUNK)
+    return any(other.startswith(TRUNK) for other in state) and not name.startswith(TRUNK)
 
 
 def _some(names: list[str]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from extract.models.files import AUTO, Note, StoredWeights
 from featurestore.errors import InputError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
+    from extract.images.preprocess_fields import Preprocess
 
 FEATURE = "timm forward_head(pre_logits=True)"
 
@@ -28,6 +30,7 @@ class Weights:
         model_kwargs: Arguments of the architecture, e.g. `img_size`, `num_classes`.
         source: Name of the source of the weights in its registry; None: as the checkpoint's bytes tell.
         preprocess: Entries that go before timm's own preprocessing of the architecture.
+        preprocess_origins: Where each of them comes from.
         which: Which weights of the file: `auto`, `raw`, `ema`, or the keys that lead to them.
         key_map: A file that says which names of the checkpoint become which.
     """
@@ -37,9 +40,17 @@ class Weights:
     checkpoint: Path | None = None
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
-    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Preprocess = field(default_factory=dict)
+    preprocess_origins: Mapping[str, str] = field(default_factory=dict)
     which: str = AUTO
     key_map: Path | None = None
+
+    def prepared(self, values: Preprocess, origin: str) -> Self:
+        """The same, with fields of the preprocessing that go before those that it has."""
+        if not values:
+            return self
+        origins = {**self.preprocess_origins, **dict.fromkeys(values, origin)}
+        return replace(self, preprocess={**self.preprocess, **values}, preprocess_origins=origins)
 
     @property
     def stored(self) -> StoredWeights:
@@ -69,7 +80,8 @@ class Facts:
     Attributes:
         architecture: timm's name; empty if the file does not say.
         model_kwargs: Arguments of the architecture.
-        preprocess: Entries of timm's preprocessing that the weights were trained with.
+        preprocess: Fields of the preprocessing that the weights were trained with.
+        preprocess_origin: What says so.
         recipe: Columns of the `models` table.
         notes: What of this was inferred, and from what.
         undecided: Why the architecture is not known, and how to state it.
@@ -77,7 +89,8 @@ class Facts:
 
     architecture: str = ""
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Preprocess = field(default_factory=dict)
+    preprocess_origin: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     undecided: str = ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 
+from extract.images.preprocess_files import BESIDE, of_arguments, of_timm, read_preprocess
 from extract.models.files import (
     HubConfig,
     Note,
@@ -19,9 +21,11 @@ from extract.models.files import (
 )
 from extract.models.sources.architecture import create, is_known
 from extract.models.sources.checkpoints import load_state
-from extract.models.sources.conversion import convert
+from extract.models.sources.conversion import TRUNK, convert
 from extract.models.sources.source import Facts, Weights, WeightsSource
+from extract.models.sources.trained_size import trained_size
 from extract.models.sources.transformers_names import as_timm_names, timm_names
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _HEAD = re.compile(r"(^|\.)(head|heads|fc|classifier|last_linear)\.")
-_TEST_TIME = ("test_input_size", "test_crop_pct")
-_PREPROCESS = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std", *_TEST_TIME)
 
 
 def _load(weights: Weights) -> nn.Module:
@@ -50,8 +52,8 @@ def _load(weights: Weights) -> nn.Module:
 def _told(weights: Weights) -> Facts:
     """Whose names a file has, and whether it holds a head at all."""
     file = weights.weights_file
-    theirs = read_shapes(weights.stored).keys()
-    names = timm_names(theirs)
+    shapes = read_shapes(weights.stored)
+    theirs, names = shapes.keys(), timm_names(shapes)
     with torch.device("meta"):
         module: Any = create(weights)
     own = module.state_dict().keys()
@@ -65,23 +67,49 @@ def _told(weights: Weights) -> Facts:
         notes.append(
             Note("layout", f"other names than timm's, converted by timm for {weights.architecture}", file.name)
         )
+    size = trained_size(weights, _renamed(shapes))
+    notes += size.notes
     # In other names than timm's, a head may have another name too.
     headless = of_head and (own - names == of_head or not any(map(_HEAD.search, names)))
     if not headless or not module.num_classes or "num_classes" in weights.model_kwargs:
-        return Facts(notes=tuple(notes))
+        return replace(size, notes=tuple(notes))
     origin = f"{file.name} holds no array of a head; give one with --head"
-    return Facts(model_kwargs={"num_classes": 0}, notes=(*notes, Note("head", "none, as num_classes=0", origin)))
+    kwargs = {**size.model_kwargs, "num_classes": 0}
+    return replace(size, model_kwargs=kwargs, notes=(*notes, Note("head", "none, as num_classes=0", origin)))
+
+
+def _renamed(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Shapes by timm's names, of an image tower beside others its own."""
+    tower = {name.removeprefix(TRUNK): shape for name, shape in shapes.items() if name.startswith(TRUNK)} or shapes
+    arrays = {name: torch.empty(shape, device="meta") for name, shape in tower.items()}
+    return {name: tuple(array.shape) for name, array in as_timm_names(arrays).items()}
 
 
 def _facts(stored: StoredWeights, _: Mapping[str, Any]) -> Facts:
-    """What a `config.json` in timm's layout beside the file says, or the name that timm's trainer puts into it."""
+    """What a `config.json` in timm's layout beside the file says, or what the trainer puts into it, and transformers beside it."""
     config = config_beside(stored.path)
     if config is not None and is_known(config.architecture):
         return _configured(config)
-    said = outline(stored).architecture
-    if not said or not is_known(said):
-        return Facts()
-    return Facts(said, notes=(Note("architecture", said, "arch in the file; --architecture takes another"),))
+    said, facts = outline(stored), _prepared(stored)
+    if not said.architecture or not is_known(said.architecture):
+        return facts
+    note = Note("architecture", said.architecture, "arch in the file; --architecture takes another")
+    return replace(facts, architecture=said.architecture, notes=(note, *facts.notes))
+
+
+def _prepared(stored: StoredWeights) -> Facts:
+    """The preprocessing that transformers' file beside the weights says, or the arguments that a trainer was given."""
+    beside = stored.path.parent / BESIDE
+    if beside.is_file():
+        try:
+            return Facts(preprocess=read_preprocess(beside), preprocess_origin=f"{BESIDE} beside the weights")
+        except InputError as error:
+            return Facts(notes=(Note(BESIDE, "not followed", str(error).rstrip(".")),))
+    found, refused = of_arguments(outline(stored).arguments, f"args in {stored.path.name}")
+    notes = tuple(
+        Note(field, "not taken from args in the file", reason.rstrip(".")) for field, reason in refused.items()
+    )
+    return Facts(preprocess=found, preprocess_origin="args in the file, as its trainer was given them", notes=notes)
 
 
 def _configured(config: HubConfig) -> Facts:
@@ -91,16 +119,8 @@ def _configured(config: HubConfig) -> Facts:
         kwargs["num_classes"] = classes
     said = ", ".join([config.architecture, *(f"{name}={value}" for name, value in sorted(kwargs.items()))])
     note = Note("architecture", said, f"{config.path.name} beside the weights; --architecture takes another")
-    return Facts(config.architecture, kwargs, _preprocess(config), notes=(note,))
-
-
-def _preprocess(config: HubConfig) -> dict[str, Any]:
-    """The preprocessing that was written with the weights; nothing of timm's published variant is mixed into it."""
-    cfg = config.pretrained_cfg
-    found = {
-        name: tuple(cfg[name]) if isinstance(cfg[name], list) else cfg[name] for name in _PREPROCESS if cfg.get(name)
-    }
-    return {**dict.fromkeys(_TEST_TIME), **found} if "input_size" in found else found
+    prepared = of_timm(config.pretrained_cfg, str(config.path))
+    return Facts(config.architecture, kwargs, prepared, f"{config.path.name} beside the weights", notes=(note,))
 
 
 SOURCE = WeightsSource("state-dict", recognise=lambda _: True, build=create, load=_load, facts=_facts, told=_told)

@@ -133,7 +133,7 @@ def test_training_is_deterministic_and_leaves_torch_as_it_was(demo: Demo) -> Non
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_images_are_preprocessed_as_timm_resolves(demo: Demo) -> None:
+def test_images_are_preprocessed_as_the_pool_states(demo: Demo) -> None:
     """A constant image comes out constant, scaled from 0..255 to -1..1."""
     samples = load_samples(read_folder(demo.fit))
     assert samples.images.shape == (28, 3, 32, 32)

@@ -49,7 +49,8 @@ def test_what_is_stated_anew_is_corrected_without_extraction(
     assert "dropout unknown -> 0.5" in lines[0]
     after = _row(val)
     assert (after["weight_decay"], after["dropout"]) == (0.1, 0.5)
-    assert json.loads(after["recipe"]) == {"seed": 1, "mix": 2, "inferred": {"weights": "ema (timm's)"}}
+    recipe = json.loads(after["recipe"])
+    assert (recipe["seed"], recipe["mix"], recipe["inferred"]["weights"]) == (1, 2, "ema (timm's)")
     same = before.keys() - {"weight_decay", "dropout", "recipe"}
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert not any("corrected" in line for line in _restated(val, spec, **given))
@@ -84,3 +85,19 @@ def test_a_row_that_is_gone_is_written_again(val: Lake, spec: ModelSpec) -> None
     assert (summary.extracted, summary.reused) == (0, 1)
     assert "tiny: its row of models was gone, and is written again" in lines
     assert _row(val) == before
+
+
+def test_preprocessing_is_said_in_a_line_and_stored(val: Lake, spec: ModelSpec) -> None:
+    """Before the first image, with where each value came from; in columns, and among what was inferred where it was."""
+    said: list[str] = []
+    stated = spec.stating({"mean": (0.1, 0.2, 0.3), "crop_pct": 0.5}, "stated")
+    run_job(val, [stated], ["val"], FULL, said.append)
+    line = next(line for line in said if line.startswith("tiny: preprocessing: "))
+    assert "crop_pct 0.5, mean 0.1 0.2 0.3 (stated)" in line
+    assert "crop_mode center, interpolation bicubic, std 0.5 (guessed: " in line
+    assert said.index(line) < next(n for n, text in enumerate(said) if "images/s" in text)
+    (row,) = val.sql("select crop_pct, crop_mode, interpolation, mean, std, recipe from models").fetchall()
+    assert row[:5] == (0.5, "center", "bicubic", [0.1, 0.2, 0.3], [0.5] * 3)
+    inferred = json.loads(row[5])["inferred"]
+    assert {"crop_mode", "interpolation", "std"} <= inferred.keys()
+    assert not {"crop_pct", "mean"} & inferred.keys()

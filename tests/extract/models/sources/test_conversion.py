@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from extract.models.spec import ModelSpec
+from extract.pools.naming import spec_from_file
 from featurestore import InputError
 from tests.extract.networks import CLASSES, LOADED, VIT, VIT_14, trained
 
@@ -208,3 +209,17 @@ def test_a_layer_without_its_key_is_refused(tmp_path: Path) -> None:
 def test_a_text_tower_alone_is_no_image_tower(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a checkpoint of"):
         _load(tmp_path / "m.pth", {"text.weight": torch.zeros(2)}, "vit_small_patch14_dinov2", VIT_14)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, layout in LAYOUTS.items() if "img_size" in layout.kwargs and "Swin" not in name]
+)
+def test_the_size_is_told_in_any_layout(tmp_path: Path, name: str) -> None:
+    """Without a word on it, the network is built for the size that it was trained at, and images are prepared for it."""
+    layout = LAYOUTS[name]
+    torch.save(_written(layout, trained(layout.architecture, layout.kwargs)), tmp_path / "m.pth")
+    kwargs = {key: value for key, value in layout.kwargs.items() if key != "img_size"}
+    spec = spec_from_file(tmp_path / "m.pth", layout.architecture, {"num_classes": CLASSES, **kwargs})
+    side = layout.kwargs["img_size"]
+    assert (spec.model_kwargs["img_size"], spec.preprocessing["input_size"]) == (side, [3, side, side])
+    spec.load_module()
