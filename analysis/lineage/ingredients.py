@@ -5,8 +5,6 @@ Pure: `score` makes what these name and the lake does not hold, and `status` com
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from analysis.rows.head import normalizes
 from analysis.statistics.statistic import FIT, with_earlier
 from featurestore.errors import ConflictError
 from featurestore.layout.fingerprint import differences, fingerprint
+from featurestore.layout.judged_scores import ingredient_name, scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _METRICS_VERSION = 1
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
 _GEOMETRY_VERSION = 2
-_SCORES_OF = "scores of "
 # What may differ between datasets of one model: the images, how they are cut into fragments, and how numbers are stored.
 _OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits"}
 
@@ -143,14 +141,9 @@ def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mappin
     ingredients: Ingredients = {
         "version": _METRICS_VERSION,
         "id_dataset": benchmark.id,
-        **{f"{_SCORES_OF}{name}": _digest(of) for name, of in scores.items()},
+        **{ingredient_name(name): scores_digest(of) for name, of in scores.items()},
     }
     return Target(TABLES["metrics"], {"benchmark": benchmark.name, "model": model}, ingredients, {})
-
-
-def judged_dataset(ingredient: str) -> str | None:
-    """The dataset whose scores an ingredient of metrics stands for; None if it stands for something else."""
-    return ingredient.removeprefix(_SCORES_OF) if ingredient.startswith(_SCORES_OF) else None
 
 
 @lru_cache(maxsize=1024)
@@ -176,10 +169,6 @@ def _fit(model: str, detector: Detector[Any], sources: tuple[LearningSet, ...], 
 def _statistic(model: str, learning_set: LearningSet, statistic: Statistic) -> str:
     """Fingerprint of a statistic, which several detectors share."""
     return statistic_target(model, learning_set, statistic).fingerprint
-
-
-def _digest(fingerprints: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(dict(fingerprints), sort_keys=True).encode()).hexdigest()
 
 
 def check_same_model(model: str, activations: Mapping[str, Part]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.lineage.ingredients import judged_dataset, metrics_target
+from analysis.lineage.ingredients import metrics_target
+from featurestore.layout.judged_scores import judged_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

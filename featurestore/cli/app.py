@@ -8,10 +8,12 @@ from typing import NoReturn
 import typer
 
 from featurestore.cli.ask import ask, sql
-from featurestore.cli.benchmarks import benchmark_add
-from featurestore.cli.datasets import dataset_add, unit_tests
+from featurestore.cli.benchmarks import benchmark_add, benchmark_remove
+from featurestore.cli.datasets import dataset_add, dataset_remove, unit_tests
+from featurestore.cli.detectors import detector_remove
 from featurestore.cli.extract import extract
 from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
+from featurestore.cli.models import model_remove
 from featurestore.cli.options import optional_value
 from featurestore.cli.score import score
 from featurestore.errors import LakeError
@@ -33,10 +35,18 @@ app = typer.Typer(
 )
 _dataset = typer.Typer(help="Datasets of the lake.", no_args_is_help=True)
 _dataset.command("add")(dataset_add)
+_dataset.command("remove")(dataset_remove)
 app.add_typer(_dataset, name="dataset")
 _benchmark = typer.Typer(help="Benchmarks of the lake.", no_args_is_help=True)
 _benchmark.command("add")(benchmark_add)
+_benchmark.command("remove")(benchmark_remove)
 app.add_typer(_benchmark, name="benchmark")
+_model = typer.Typer(help="Models of the lake.", no_args_is_help=True)
+_model.command("remove")(model_remove)
+app.add_typer(_model, name="model")
+_detector = typer.Typer(help="Detectors that the lake has scores of.", no_args_is_help=True)
+_detector.command("remove")(detector_remove)
+app.add_typer(_detector, name="detector")
 app.command("unit-tests")(unit_tests)
 app.command(cls=optional_value("--ray"))(extract)
 app.command(cls=optional_value("--ray"))(score)

@@ -1,4 +1,4 @@
-"""`featurestore benchmark add`: a suite of datasets as it is distributed."""
+"""`featurestore benchmark …`: datasets that are judged together, and suites of them as they are distributed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import LakeOption, ReplaceOption, say
+from featurestore.cli import edits
+from featurestore.cli.options import DryRunOption, LakeOption, ReplaceOption, say
 from featurestore.lake import Lake
 
 _SOME_SETS_MISSING = 3
@@ -41,3 +42,12 @@ def benchmark_add(
             sys.stderr.write(f"Missing: {reason}\n")
         sys.stderr.write("Complete them, and run the same command again: it adds what is missing.\n")
         raise typer.Exit(_SOME_SETS_MISSING)
+
+
+def benchmark_remove(
+    name: Annotated[str, typer.Argument(help="Name of the benchmark in the lake.")],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Remove a benchmark with its scores and metrics; its datasets stay, and so do their activations."""
+    edits.remove(Lake(lake), "benchmark", name, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""`featurestore dataset add` and `featurestore unit-tests`: what images there are."""
+"""`featurestore dataset …` and `featurestore unit-tests`: what images there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import LakeOption, ReplaceOption, say
+from featurestore.cli import edits
+from featurestore.cli.options import DryRunOption, LakeOption, ReplaceOption, say
 from featurestore.lake import Lake
 
 
@@ -106,6 +107,15 @@ def dataset_add(
     say(
         f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
     )
+
+
+def dataset_remove(
+    name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Remove a dataset, and all that was made from it; its images stay where they are."""
+    edits.remove(Lake(lake), "dataset", name, dry_run=dry_run)
 
 
 def unit_tests(

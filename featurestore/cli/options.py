@@ -17,6 +17,7 @@ LakeOption = Annotated[
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, markdown or parquet.")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Only these models.")]
 DatasetsOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")]
 SOME_FAILED = 3

@@ -122,6 +122,12 @@ TABLES = {
     )
 }
 
+ORDER = (
+    "samples", "contents", "datasets", "heads", "models", "failures", "activations", "accuracy", "fits", "geometry",
+    "scores", "metrics",
+)  # fmt: skip
+"""All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""
+
 
 def table(name: str) -> Table:
     """Return the table of that name.

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from featurestore.errors import MissingError
-from featurestore.layout.tables import TABLES
+from featurestore.layout.tables import ORDER, TABLES
 from featurestore.names import nearest
 
 if TYPE_CHECKING:
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
     from featurestore.layout.manifest import Manifest
 
-ORDER = (
-    "samples", "contents", "datasets", "heads", "models", "failures", "activations", "accuracy", "fits", "geometry",
-    "scores", "metrics",
-)  # fmt: skip
-"""All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""
 _NAMED_BY_KEY = {"dataset": ("samples", "datasets"), "model": ("models",)}
 _NAMED_BY_TABLE = {
     "datasets": ("samples",),

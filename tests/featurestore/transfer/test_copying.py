@@ -9,10 +9,9 @@ import pytest
 from benchmarks.lakes import put_rows, put_scores
 from featurestore import ConflictError, InputError, Lake, MissingError
 from featurestore.errors import CorruptionError
-from featurestore.layout.tables import TABLES
+from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions.encoding import encode
 from featurestore.transfer import EVERYTHING, Restriction, copy
-from featurestore.transfer.restriction import ORDER
 from tests.featurestore.transfer.conftest import faults, parts
 from tests.featurestore.transfer.killing import CopyJob, killed_until_done
 from tests.s3.server import environment, new_lake, real_lake, use

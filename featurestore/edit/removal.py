@@ -1,0 +1,191 @@
+"""Planning a removal: what bears a name, what was made from it, and the metrics that judged it; what depends goes first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from featurestore.edit.inventory import benchmarks_of, is_view_of, named, rank, texts
+from featurestore.edit.steps import Edit, Step, changed_row
+from featurestore.layout.judged_scores import judged_dataset, scores_digest
+from featurestore.layout.tables import TABLES
+from featurestore.names import check_key
+from featurestore.partitions import reading, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    import pyarrow as pa
+
+    from featurestore.edit.inventory import Inventory
+    from featurestore.layout.fingerprint import Ingredient
+    from featurestore.layout.manifest import Manifest, Part
+
+
+def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[str] = ()) -> Edit:
+    """What removing a dataset, model, detector or benchmark takes.
+
+    What was made from it goes too, and so do layers of a model, and ensembles of which it is a member. Metrics of others stay,
+    without what they said of it.
+
+    Args:
+        inventory: What the lake holds.
+        kind: One of `KINDS`.
+        name: Its name.
+        statistics: Of a detector: the stored statistics that nothing else needs.
+
+    Raises:
+        InputError: The name can be none of that kind.
+        MissingError: The lake knows no such name.
+    """
+    check_key(kind, name)
+    inventory.check(kind, name)
+    names = {name}
+    if kind == "model":
+        names |= {other for other in inventory.names("model") if is_view_of(other, name)}
+    plan = _Plan(inventory, kind, names)
+    plan.say_of("its layers go, too", names - {name})
+    plan.take_ensembles()
+    plan.take(lambda manifest, part: not names.isdisjoint(named(kind, manifest, part)))
+    if kind == "detector":
+        plan.take(lambda manifest, part: manifest.table == "fits" and part.key["fit"] in {name, *statistics})
+    return plan.edit(_without_benchmark(inventory, name) if kind == "benchmark" else ())
+
+
+def leaving(inventory: Inventory, dataset: str, benchmarks: Collection[str]) -> Edit:
+    """What it takes that a dataset is no part of some benchmarks, but for its row: its scores there, and what was made from it."""
+    plan = _Plan(inventory, "dataset", {dataset}, benchmarks)
+    own = {
+        part.fingerprint
+        for manifest, part in inventory.parts()
+        if manifest.table == "activations" and manifest.key["dataset"] == dataset
+    }
+
+    def leaves(manifest: Manifest, part: Part) -> bool:
+        if manifest.table != "scores" or manifest.key["benchmark"] not in benchmarks:
+            return False
+        return manifest.key["dataset"] == dataset or _names(part, own)
+
+    plan.take(leaves)
+    return plan.edit()
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What goes, as it grows.
+
+    Attributes:
+        inventory: What the lake holds.
+        kind: What is removed.
+        names: Its names.
+        benchmarks: Where it goes; None for everywhere.
+        gone: Fingerprints of the parts that go.
+        notes: Lines for the user.
+    """
+
+    inventory: Inventory
+    kind: str
+    names: Collection[str]
+    benchmarks: Collection[str] | None = None
+    gone: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    def say_of(self, what: str, names: Collection[str]) -> None:
+        """Note what goes along."""
+        if names:
+            self.notes.append(f"{what}: {', '.join(sorted(names))}")
+
+    def take(self, chosen: Callable[[Manifest, Part], bool]) -> None:
+        """Let parts go, and with them what was made from them, but for metrics."""
+        fresh = {part.fingerprint for manifest, part in self.inventory.parts() if chosen(manifest, part)}
+        while fresh:
+            self.gone |= fresh
+            fresh = {
+                part.fingerprint
+                for manifest, part in self.inventory.parts()
+                if manifest.table != "metrics" and part.fingerprint not in self.gone and _names(part, fresh)
+            }
+
+    def take_ensembles(self) -> None:
+        """Let ensembles go whose members or weights come from what goes."""
+        found = {
+            name for name, ensemble in self.inventory.ensembles.items() if ensemble.comes_from(self.kind, self.names)
+        }
+        self.say_of("ensembles that are made from it go, too", found - set(self.names))
+        self.take(lambda manifest, _: manifest.key.get("model") in found)
+
+    def edit(self, rows: Iterable[Step] = ()) -> Edit:
+        """The steps in order, among them rows of tables to write anew."""
+        steps = [*rows]
+        for manifest in self.inventory.manifests.values():
+            gone = tuple(part for part in manifest.parts if part.fingerprint in self.gone)
+            if gone:
+                steps.append(Step(manifest, gone))
+            elif manifest.table == "metrics":
+                steps += self._metrics(manifest)
+        return Edit(sorted(steps, key=self._place), self.notes)
+
+    def _place(self, step: Step) -> tuple[int, bool]:
+        """Tables in their order; in it ensembles before their members, and layers before their model."""
+        model = step.manifest.key.get("model", "")
+        return rank(step.manifest.table), not (model in self.inventory.ensembles or "@" in model)
+
+    def _metrics(self, manifest: Manifest) -> Iterator[Step]:
+        """Metrics without what they say of scores that go; the partition goes where nothing is left, or they are stale."""
+        (part,) = manifest.parts
+        benchmark, id_dataset = manifest.key["benchmark"], part.ingredients.get("id_dataset")
+        left: dict[str, dict[str, str]] = {}
+        ingredients: dict[str, Ingredient] = dict(part.ingredients)
+        everywhere = self.benchmarks is None or benchmark in self.benchmarks
+        leaving = self.names if everywhere and self.kind == "dataset" else ()
+        touched = stale = False
+        for name, value in part.ingredients.items():
+            dataset = judged_dataset(name)
+            if dataset is None:
+                continue
+            scores = self.inventory.manifests.get(("scores", benchmark, manifest.key["model"], dataset))
+            held = {one.key["detector"]: one.fingerprint for one in scores.parts} if scores else {}
+            left[dataset] = {detector: one for detector, one in held.items() if one not in self.gone}
+            touched |= len(left[dataset]) < len(held) or dataset in leaving
+            ingredients[name] = scores_digest(left[dataset])
+            stale |= value not in {scores_digest(held), ingredients[name]}
+            if not left[dataset]:
+                del ingredients[name]
+        if ingredients == part.ingredients:
+            return  # a removal that was killed came so far
+        if not touched and not (stale and everywhere and self._are_named_in(manifest)):
+            return
+        if stale or not left.get(str(id_dataset)):
+            if stale and left.get(str(id_dataset)):
+                self.notes.append(f"stale {manifest.title} go whole: run `featurestore score`")
+            yield Step(manifest, (part,))
+            return
+        target = writing.Target(TABLES["metrics"], manifest.key, ingredients, {})
+        yield Step(manifest, (part,), target, partial(self._rows, manifest, left, str(id_dataset)))
+
+    def _are_named_in(self, metrics: Manifest) -> bool:
+        """Whether rows of metrics, which are stale, are about what goes."""
+        columns = {"dataset": ("id_dataset", "ood_dataset"), "detector": ("detector",)}.get(self.kind, ())
+        rows = reading.read(self.inventory.storage, metrics, metrics.parts[0], columns) if columns else None
+        return rows is not None and any(not set(self.names).isdisjoint(rows[name].to_pylist()) for name in columns)
+
+    def _rows(self, manifest: Manifest, left: dict[str, dict[str, str]], id_dataset: str) -> pa.Table:
+        """The metrics' rows of scores that stay, in their order."""
+        rows = reading.read(self.inventory.storage, manifest, manifest.parts[0])
+        pairs = zip(rows["detector"].to_pylist(), rows["ood_dataset"].to_pylist(), strict=True)
+        return rows.filter([d in left[id_dataset] and d in left.get(ood, ()) for d, ood in pairs])
+
+
+def _names(part: Part, fingerprints: Collection[str]) -> bool:
+    """Whether a part was made from one of those."""
+    return any(text in fingerprints for value in part.ingredients.values() for text in texts(value))
+
+
+def _without_benchmark(inventory: Inventory, benchmark: str) -> Iterator[Step]:
+    """The rows of a benchmark's datasets, without it."""
+    for manifest in inventory.table("datasets"):
+        held = benchmarks_of(manifest)
+        if benchmark in held:
+            left: list[Ingredient] = [name for name in held if name != benchmark]
+            yield changed_row(inventory.storage, manifest, {"benchmarks": left}, {"benchmarks": left})

@@ -1,0 +1,27 @@
+"""What the ingredients of metrics say of the scores that they judge: a digest for each dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SCORES_OF = "scores of "
+
+
+def ingredient_name(dataset: str) -> str:
+    """The ingredient that stands for the scores of a dataset."""
+    return f"{_SCORES_OF}{dataset}"
+
+
+def judged_dataset(ingredient: str) -> str | None:
+    """The dataset whose scores an ingredient stands for; None if it stands for something else."""
+    return ingredient.removeprefix(_SCORES_OF) if ingredient.startswith(_SCORES_OF) else None
+
+
+def scores_digest(fingerprints: Mapping[str, str]) -> str:
+    """The ingredient's value: one digest of the fingerprints of scores, by detector."""
+    return hashlib.sha256(json.dumps(dict(fingerprints), sort_keys=True).encode()).hexdigest()
