@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from featurestore.errors import InputError
 from featurestore.layout.fingerprint import differences
-from featurestore.layout.tables import TABLES
+from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions import reading, writing
 from featurestore.transfer.carrying import Load, carry
 from featurestore.transfer.comparison import Disagreement, Holding, compare, no_bar, refuse
 from featurestore.transfer.joining import Described, join, label_problem, strangers_to_each_other
 from featurestore.transfer.loose_files import differing_files, loose_files, put_files
-from featurestore.transfer.restriction import ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
