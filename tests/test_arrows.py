@@ -58,7 +58,7 @@ PLAN = {
     "featurestore": "featurestore.errors featurestore.lake featurestore.query featurestore.version",
     "featurestore.__main__": "featurestore.cli featurestore.packages",
     "featurestore.care": "featurestore.errors featurestore.layout featurestore.partitions featurestore.quantities featurestore.storage",
-    "featurestore.cli": "analysis.charts analysis.detectors analysis.ensembles analysis.lineage analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.demo extract.images extract.job extract.models extract.pools extract.soups extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.lake featurestore.machine featurestore.names featurestore.packages featurestore.progress featurestore.quantities featurestore.query featurestore.transfer",
+    "featurestore.cli": "analysis.charts analysis.detectors analysis.ensembles analysis.lineage analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.demo extract.images extract.job extract.models extract.pools extract.soups extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.lake featurestore.machine featurestore.names featurestore.packages featurestore.progress featurestore.quantities featurestore.query featurestore.transfer featurestore.version",
     "featurestore.edit": "featurestore.layout featurestore.names featurestore.partitions featurestore.quantities featurestore.storage",
     "featurestore.errors": "",
     "featurestore.lake": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.query featurestore.settings featurestore.storage",

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 _PER_KIND = 40
 
 
-def run_demo(folder: Path, command: Callable[[list[str]], None]) -> None:
+def run_demo(folder: Path, command: Callable[[list[str]], None], lake: str | None = None) -> None:
     """Run the demo; what an earlier run made is used again.
 
     Args:
         folder: Where images, checkpoints, lake and report go.
         command: Runs one `featurestore` command, given its arguments.
+        lake: The lake; by default a folder of its own below the folder.
     """
     from extract.demo.train import train_pool  # needs torch, whose import would keep the first lines waiting
 
@@ -30,17 +31,16 @@ def run_demo(folder: Path, command: Callable[[list[str]], None]) -> None:
     digits = write_digits(folder / "images")
     _say(f"Small ViTs with different recipes, trained on them (checkpoints in {folder / 'models'}):")
     pool = train_pool(digits.pretrain, digits.fit, digits.id, folder / "models", _say)
-    for arguments in commands(folder, pool):
+    lake = lake or str(folder / "lake")
+    for arguments in commands(folder, pool, lake):
         _say(f"\n$ featurestore {shlex.join(arguments)}")
         command(list(arguments))
-    _say(
-        f"\nDone in {time.monotonic() - start:.0f} s. Ask more: featurestore ask --lake {shlex.quote(str(folder / 'lake'))}"
-    )
+    _say(f"\nDone in {time.monotonic() - start:.0f} s. Ask more: featurestore ask --lake {shlex.quote(lake)}")
 
 
-def commands(folder: Path, pool: Path) -> list[Sequence[str]]:
+def commands(folder: Path, pool: Path, location: str) -> list[Sequence[str]]:
     """The commands of the demo, as a user would type them."""
-    lake = ["--lake", str(folder / "lake")]
+    lake = ["--lake", location]
     images = folder / "images"
     datasets = {
         "digits-fit": (images / "fit", "fit"),

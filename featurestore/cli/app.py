@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from featurestore.cli.ask import ask, sql
 from featurestore.cli.benchmarks import benchmark_add, benchmark_remove
@@ -14,10 +17,14 @@ from featurestore.cli.detectors import detector_remove
 from featurestore.cli.extract import extract
 from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
 from featurestore.cli.models import model_remove
-from featurestore.cli.options import optional_value
+from featurestore.cli.options import LakeOption, optional_value, say
 from featurestore.cli.score import score
 from featurestore.errors import LakeError
 from featurestore.packages import guard
+from featurestore.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FAILED, _INTERRUPTED = 1, 130
 _EXTRA_OF = {
@@ -25,26 +32,70 @@ _EXTRA_OF = {
     "altair": "report", "jinja2": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
 }  # fmt: skip
 
+BY_A_USERS_DAY = (
+    "demo", "dataset", "benchmark", "unit-tests", "model", "extract", "score", "detector", "judge", "ask", "sql", "report", "status",
+    "verify", "gc", "catalog", "copy", "merge", "doctor",
+)  # fmt: skip
+
+
+class _Commands(TyperGroup):
+    """Commands in the order of a user's day; what that does not know comes last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        places = {name: place for place, name in enumerate(BY_A_USERS_DAY)}
+        return sorted(super().list_commands(ctx), key=lambda name: places.get(name, len(places)))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"featurestore {__version__}")
+        raise typer.Exit
+
+
+def _for_all_below(context: typer.Context, lake: LakeOption = None) -> None:
+    """What stands before a command's name holds for it, unless it says otherwise."""
+    if lake is not None:
+        context.default_map = {**(context.default_map or {}), **_everywhere(context.command, lake)}
+
+
+def _root(
+    context: typer.Context,
+    lake: LakeOption = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    _for_all_below(context, lake)
+
+
+def _everywhere(command: Any, lake: str) -> dict[str, Any]:
+    """The lake as the default of a group's commands and of those below, as click wants it."""
+    below: Mapping[str, Any] = getattr(command, "commands", {})
+    return {"lake": lake, **{name: _everywhere(each, lake) for name, each in below.items()}}
+
+
 app = typer.Typer(
     name="featurestore",
+    cls=_Commands,
+    callback=_root,
     help="A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     epilog="Any command takes --debug, which shows the traceback of an error.",
 )
-_dataset = typer.Typer(help="Datasets of the lake.", no_args_is_help=True)
+_dataset = typer.Typer(help="Datasets of the lake.", callback=_for_all_below, no_args_is_help=True)
 _dataset.command("add")(dataset_add)
 _dataset.command("remove")(dataset_remove)
 app.add_typer(_dataset, name="dataset")
-_benchmark = typer.Typer(help="Benchmarks of the lake.", no_args_is_help=True)
+_benchmark = typer.Typer(help="Benchmarks of the lake.", callback=_for_all_below, no_args_is_help=True)
 _benchmark.command("add")(benchmark_add)
 _benchmark.command("remove")(benchmark_remove)
 app.add_typer(_benchmark, name="benchmark")
-_model = typer.Typer(help="Models of the lake.", no_args_is_help=True)
+_model = typer.Typer(help="Models of the lake.", callback=_for_all_below, no_args_is_help=True)
 _model.command("remove")(model_remove)
 app.add_typer(_model, name="model")
-_detector = typer.Typer(help="Detectors that the lake has scores of.", no_args_is_help=True)
+_detector = typer.Typer(help="Detectors that the lake has scores of.", callback=_for_all_below, no_args_is_help=True)
 _detector.command("remove")(detector_remove)
 app.add_typer(_detector, name="detector")
 app.command("unit-tests")(unit_tests)
@@ -61,8 +112,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     guard()
+    _prepare_output()
     try:
-        app(args=arguments)
+        _run(arguments)
     except LakeError as error:
         if debug:
             raise
@@ -72,9 +124,48 @@ def main() -> None:
         if debug or extra is None:
             raise
         _fail(f"This command needs {error.name}: pip install 'featurestore[{extra}]'.")
+    except OSError as error:
+        if debug:
+            raise
+        _fail(f"{_what_failed(error)}; --debug shows where.")
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; run the same command again to go on.\n")
         sys.exit(_INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> None:
+    """Run the command to its end, which is that all was printed."""
+    try:
+        app(args=arguments)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            # Python's own end would try again, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, BrokenPipeError):  # whoever reads has read enough, as `head` does
+                sys.exit(_FAILED)
+            raise
+
+
+def _what_failed(error: OSError) -> str:
+    """The system's words on a file, or on a write, of which it does not say to what."""
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return f"Standard output, or a file, cannot be written: {error.strerror or error}"
+
+
+def _prepare_output() -> None:
+    """Let standard output take everything, or say why not.
+
+    Characters that it has no bytes for, such as those of a name that is no text, are spelled out. Where Python does not
+    buffer it (PYTHONUNBUFFERED), what a full disk took half of is not taken for written.
+    """
+    buffer = getattr(sys.stdout, "buffer", None)
+    if isinstance(buffer, io.FileIO):
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(buffer), encoding=sys.stdout.encoding, line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _fail(sentence: str) -> NoReturn:

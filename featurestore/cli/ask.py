@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, say
+from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, complete_question, say
 from featurestore.cli.render import check_format, show, show_frame
 from featurestore.errors import InputError
 from featurestore.lake import Lake
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def ask(
     question: Annotated[
-        str | None, typer.Argument(help="Name of a question; none lists them. With --schema: of a view or macro.")
+        str | None,
+        typer.Argument(
+            help="Name of a question; none lists them. With --schema: of a view or macro.",
+            autocompletion=complete_question,
+        ),
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
     model: ModelsOption = None,
@@ -51,6 +55,8 @@ def ask(
     lake: LakeOption = None,
 ) -> None:
     """Answer a question about all models."""
+    if lake is not None and not published:
+        Lake(lake).check_exists()
     if schema:
         _show_schema(question, format_)
         return

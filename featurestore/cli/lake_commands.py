@@ -148,11 +148,14 @@ def catalog(
 def demo(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Folder for the images, models, lake and report.")] = Path("demo"),
+    lake: Annotated[
+        str | None, typer.Option("--lake", help="Folder or URL of the lake. [default: FOLDER/lake]")
+    ] = None,
 ) -> None:
     """Show the whole product on real images, printing each command."""
     from extract.demo import run_demo
 
-    run_demo(folder, partial(context.find_root().command.main, standalone_mode=False))
+    run_demo(folder, partial(context.find_root().command.main, standalone_mode=False), lake)
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:

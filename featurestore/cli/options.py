@@ -9,17 +9,55 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from featurestore.errors import LakeError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+FORMATS = ("table", "csv", "json", "markdown", "parquet")
+
+
+def _held(table: str) -> Callable[[typer.Context, str], list[str]]:
+    """What completes the names of a lake's models or datasets."""
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        from featurestore.lake import Lake
+
+        try:
+            held = Lake(context.params.get("lake")).partitions(f"{table}s")
+        except LakeError:
+            return []
+        return [manifest.key[table] for manifest in held if manifest.key[table].startswith(incomplete)]
+
+    return complete
+
+
+def complete_question(incomplete: str) -> list[str]:
+    """The questions of the package that begin so."""
+    from featurestore.query import catalog
+
+    return [name for name in catalog.questions() if name.startswith(incomplete)]
+
+
+def _complete_format(incomplete: str) -> list[str]:
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
 
 LakeOption = Annotated[
     str | None, typer.Option("--lake", help="Folder or URL of the lake. [default: $FEATURESTORE_LAKE or ./lake]")
 ]
-FormatOption = Annotated[str, typer.Option("--format", help="table, csv, json, markdown or parquet.")]
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.", autocompletion=_complete_format),
+]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Only these models.")]
-DatasetsOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only these datasets.")]
+ModelsOption = Annotated[
+    list[str] | None, typer.Option("--model", help="Only these models.", autocompletion=_held("model"))
+]
+DatasetsOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help="Only these datasets.", autocompletion=_held("dataset"))
+]
 SOME_FAILED = 3
 """The exit code of a command that is done, but for some samples or models."""
 

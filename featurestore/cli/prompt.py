@@ -17,7 +17,8 @@ from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
 from featurestore.cli.explain import schema, schema_rows
-from featurestore.cli.render import FORMATS, check_format, show, show_frame
+from featurestore.cli.options import FORMATS
+from featurestore.cli.render import check_format, show, show_frame
 from featurestore.errors import LakeError
 from featurestore.names import pick
 from featurestore.query import catalog

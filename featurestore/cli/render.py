@@ -10,6 +10,7 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featurestore.cli.options import FORMATS
 from featurestore.errors import InputError
 from featurestore.names import pick
 from featurestore.query import fetch
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _LONGEST = 1_000_000  # characters of a cell
-FORMATS = ("table", "csv", "json", "markdown", "parquet")
 
 
 def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:

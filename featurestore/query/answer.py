@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -12,10 +13,10 @@ from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
-from featurestore.query.statements import question_result
+from featurestore.query.statements import fetch, question_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
@@ -37,6 +38,8 @@ class Answer:
     Attributes:
         relation: The rows; DuckDB computes them when they are fetched.
         notes: Sentences on what was left out.
+        chosen: What it was narrowed to.
+        without: Asks the same of all models and results.
     """
 
     question: SqlFile
@@ -44,9 +47,19 @@ class Answer:
     connection: duckdb.DuckDBPyConnection
     relation: duckdb.DuckDBPyRelation
     notes: Sequence[str]
+    chosen: Filters
+    without: Callable[[], Answer]
 
     def why_empty(self, location: str) -> list[str]:
-        """Sentences that help where the answer has no rows: what the lake lacks, or which value it does not know."""
+        """Sentences that help where the answer has no rows: what the lake lacks, which value it does not know, or what was narrowed to nothing."""
+        if self.chosen:
+            whole = self.without()
+            rows = len(fetch(whole.relation, f"the question {self.question.origin}"))
+            if not rows:
+                return whole.why_empty(location)
+            return [
+                f"Nothing fits {self.chosen.as_typed}: without that, the answer has {rows:,} row{'s' * (rows > 1)}."
+            ]
         read = sorted(catalog.views_behind(self.question.sql) & TABLES.keys() - {"failures"})
         lacking: dict[str, list[str]] = {"dataset add": [], "extract": [], "score": []}
         for table in read:
@@ -112,7 +125,8 @@ def answer_to(
         InputError: A value or a condition cannot be used, or DuckDB refuses the question; the message gives file and line.
         StorageError: The lake cannot be read.
     """
-    bound = question.bind({**_implied(question, chosen), **parameters})
+    given = {**_implied(question, chosen), **parameters}
+    bound = question.bind(given)
     reads = catalog.views_behind(question.sql)
     if storage is None and not needs_no_lake(question):
         lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
@@ -124,7 +138,8 @@ def answer_to(
         raise catalog.unreadable(error, location) from error
     _lock(connection, [] if storage is None else [storage.uri("")])
     relation = question_result(connection, question, bound, location)
-    return Answer(question, bound, connection, relation, notes)
+    without = partial(answer_to, storage, question, given, location=location)
+    return Answer(question, bound, connection, relation, notes, chosen, without)
 
 
 def _implied(question: SqlFile, chosen: Filters) -> dict[str, Value]:

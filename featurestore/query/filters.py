@@ -6,6 +6,7 @@ A condition acts on each view that has all its columns; on a view that names mod
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,12 @@ class Filters:
 
     def __bool__(self) -> bool:
         return bool(self.models or self.detectors or self.where)
+
+    @property
+    def as_typed(self) -> str:
+        """The options that say it."""
+        named = [*(("--model", name) for name in self.models), *(("--detector", name) for name in self.detectors)]
+        return shlex.join(text for pair in [*named, *[("--where", self.where)] * bool(self.where)] for text in pair)
 
 
 def needed(filters: Filters, reads: Iterable[str]) -> set[str]:

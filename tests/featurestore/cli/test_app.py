@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+import featurestore
+from featurestore.cli.app import BY_A_USERS_DAY
 from tests.featurestore.conftest import ROOT, python
 
 if TYPE_CHECKING:
@@ -43,6 +48,11 @@ MISTAKES = {
     "no lake for ask": (["ask", "best_detector", "--lake", "nowhere"], "There is no lake at nowhere"),
     "no lake for score": (["score", "--lake", "nowhere"], "nowhere"),
     "no lake for report": (["report", "out.html", "--lake", "nowhere"], "nowhere"),
+    "no lake to list the questions of": (["ask", "--lake", "nowhere"], "There is no lake at nowhere"),
+    "no lake to explain from": (["ask", "best_detector", "--explain", "--lake", "nowhere"], "no lake at nowhere"),
+    "no lake for the schema": (["ask", "--schema", "--lake", "nowhere"], "There is no lake at nowhere"),
+    "no lake, named first": (["--lake", "nowhere", "sql", "select 1"], "There is no lake at nowhere"),
+    "no lake, named in the middle": (["dataset", "--lake", "file", "add", "d", ".", "--role", "fit"], "file is a file"),
     "a file for sql": (["sql", "select 1", "--lake", "file"], "The lake at file is a file: give a folder"),
     "a file for ask": (["ask", "--lake", "file"], "The lake at file is a file"),
     "a file for score": (["score", "--lake", "file"], "The lake at file is a file"),
@@ -85,10 +95,135 @@ def test_wrong_usage_exits_with_two(run: Run, arguments: list[str]) -> None:
     assert "Usage" in err
 
 
-def test_help_exits_with_zero(run: Run) -> None:
-    code, out, _ = run("--help")
+DAY = [
+    "demo",
+    "dataset",
+    "benchmark",
+    "unit-tests",
+    "extract",
+    "score",
+    "ask",
+    "sql",
+    "report",
+    "status",
+    "verify",
+    "gc",
+    "catalog",
+]
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_in_the_order_of_a_day(run: Run, option: str) -> None:
+    """What one begins with comes first, and each command has its line."""
+    code, out, _ = run(option)
     assert code == 0
-    assert all(name in out for name in ("dataset", "unit-tests", "extract", "score", "ask", "sql", "report", "demo"))
+    assert [name for name in re.findall(r"^│ ([a-z-]+)  ", out, re.MULTILINE) if name in DAY] == DAY
+
+
+def test_every_command_has_a_place_in_the_help(run: Run) -> None:
+    """A new one is put where it belongs, and not at the end by oversight."""
+    shown = re.findall(r"^│ ([a-z][a-z-]*)  ", run("--help")[1], re.MULTILINE)
+    assert shown
+    assert set(shown) <= set(BY_A_USERS_DAY)
+
+
+def test_each_command_has_the_short_help(run: Run) -> None:
+    for words in ([], ["dataset"], ["dataset", "add"], ["ask"], ["demo"]):
+        code, out, _ = run(*words, "-h")
+        assert (code, "Usage" in out) == (0, True)
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version") == (0, f"featurestore {featurestore.__version__}\n", "")
+
+
+def test_the_lake_may_be_named_before_the_command(run: Run, four: Lake) -> None:
+    """Before, after, or in the environment: the nearest counts."""
+    asked = ("sql", "from models select count(*)", "--format", "csv")
+    answer = run(*asked, "--lake", four.location)
+    assert answer[:2] == (0, "count_star()\n4\n")
+    assert run("--lake", four.location, *asked) == answer
+    assert run("--lake", "nowhere", *asked, "--lake", four.location) == answer
+    code, out, _ = run("--lake", four.location, "demo", "--help")
+    assert (code, f"[default: {four.location[:5]}" in out) == (0, True)
+
+
+def test_a_question_is_listed_where_no_lake_was_named(run: Run) -> None:
+    """Who has no lake yet may look at what can be asked."""
+    code, out, _ = run("ask")
+    assert (code, "best_detector" in out) == (0, True)
+
+
+def shell(command: str, **environment: str) -> tuple[int, str, str]:
+    """What a shell says to a command, in which `featurestore` is this one."""
+    line = f'featurestore() {{ {sys.executable} -m featurestore "$@"; }}; set -o pipefail; {command}'
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run(["bash", "-c", line], check=False, capture_output=True, text=True, env=environ, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("format_", "rows", "unbuffered"), [("table", 1, ""), ("csv", 100_000, ""), ("csv", 1, "1"), ("parquet", 1, "")]
+)
+def test_a_full_disk_is_a_sentence(four: Lake, format_: str, rows: int, unbuffered: str) -> None:
+    """Nothing that was not written is taken for written, whether the answer fits into a buffer or not."""
+    command = f"featurestore sql 'from range({rows})' --format {format_} --lake {four.location} > /dev/full"
+    code, _, err = shell(command, PYTHONUNBUFFERED=unbuffered)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("Error: Standard output, or a file, cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_half_an_answer_is_none(four: Lake, tmp_path: Path, unbuffered: str) -> None:
+    """A disk that takes a part and no more is a full one."""
+    command = f"ulimit -f 1; featurestore sql 'from range(100000)' --format csv --lake {four.location} > {tmp_path}/x"
+    code, _, err = shell(command, PYTHONUNBUFFERED=unbuffered)
+    assert (code, "cannot be written: File too large" in err) == (1, True)
+
+
+def test_a_reader_that_has_read_enough_is_no_error(four: Lake) -> None:
+    """`| head` ends the command without a word, as it ends others."""
+    command = f"featurestore sql 'from range(1000000)' --format csv --lake {four.location} | head -2"
+    assert shell(command) == (1, "range\n0\n", "")
+
+
+def test_an_error_of_the_system_is_a_sentence(run: Run, four: Lake) -> None:
+    """It names the file."""
+    code, _, err = run("catalog", "/proc/x.duckdb", "--lake", four.location)
+    assert (code, err.count("\n"), "/proc/x.duckdb" in err) == (1, 1, True)
+
+
+def test_names_are_spelled_out_where_they_cannot_be_written(four: Lake) -> None:
+    """A table is for people, who can read `\\u732b`."""
+    query = "select chr(29483) || '\u00e9' as n"
+    done = python("-m", "featurestore", "sql", query, "--lake", four.location, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u732b" in done.stdout
+
+
+def complete(words: str, **environment: str) -> list[str]:
+    """What bash would offer for the last word."""
+    code = "import sys; sys.argv = ['featurestore']; from featurestore.cli import main; main()"
+    asked = {"_FEATURESTORE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = python("-c", code, **asked, **environment)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_the_shell_completes(four: Lake) -> None:
+    """Commands, options, questions, formats, and the names in the lake; none where there is no lake."""
+    assert complete("featurestore ver") == ["verify"]
+    assert "--explain" in complete("featurestore ask --exp")
+    assert complete("featurestore ask best_") == ["best_detector", "best_recipe"]
+    assert complete("featurestore ask --format m") == ["markdown"]
+    assert complete(f"featurestore status --lake {four.location} --model ") == ["a", "b", "c", "d"]
+    assert complete("featurestore status --model ", FEATURESTORE_LAKE=four.location) == ["a", "b", "c", "d"]
+    assert complete("featurestore status --lake nowhere --model ") == []
+
+
+def test_the_shell_can_be_taught_to_complete() -> None:
+    done = python("-m", "featurestore", "--show-completion", "bash")
+    assert (done.returncode, "complete" in done.stdout) == (0, True)
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -102,7 +237,9 @@ def test_debug_shows_the_traceback() -> None:
     assert "MissingError" in debug.stderr
 
 
-@pytest.mark.parametrize("arguments", [["ask"], ["ask", "best_detector"], ["ask", "--schema"], ["sql", "select 1"]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["ask"], ["ask", "best_detector"], ["ask", "--schema"], ["sql", "select 1"]]
+)
 def test_asking_imports_nothing_heavy(lake: Lake, arguments: list[str]) -> None:
     """Questions start fast and are answered where torch is not installed."""
     code = f"""

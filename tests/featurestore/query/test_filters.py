@@ -191,3 +191,29 @@ def test_one_model_alone_and_ties(lake: Lake) -> None:
     assert left(lake, "metrics", where="accuracy > 0.5") == []
     with pytest.raises(MissingError, match="no detector yet, so not 'msp': `featurestore score` makes them"):
         left(lake, "metrics", detectors=["msp"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "typed"),
+    [
+        ({"where": "fpr95 > 5"}, "--where 'fpr95 > 5'"),
+        ({"where": "weight_decay > 5"}, "--where 'weight_decay > 5'"),
+        ({"where": "fpr95 < 0.3 and fpr95 > 0.3"}, "--where 'fpr95 < 0.3 and fpr95 > 0.3'"),
+        ({"models": ["d"]}, "--model d"),
+        (
+            {"models": ["a"], "detectors": ["vim"], "where": "accuracy > 1"},
+            "--model a --detector vim --where 'accuracy > 1'",
+        ),
+    ],
+)
+def test_filters_that_leave_nothing_say_so(four: Lake, chosen: dict[str, Any], typed: str) -> None:
+    """What was narrowed to nothing is told from what the lake lacks, whose parameters are not blamed."""
+    found = ask(four, "metrics", **chosen)
+    assert found.relation.fetchall() == []
+    assert found.why_empty("here") == [f"Nothing fits {typed}: without that, the answer has 24 rows."]
+
+
+def test_filters_are_not_blamed_for_what_is_empty_without_them(lake: Lake) -> None:
+    put(lake, "models", {"model": "a"}, {"params": [1]})
+    found = ask(lake, "metrics", models=["a"])
+    assert found.why_empty("here") == ["The lake at here has no metrics yet: `featurestore score` makes them."]
