@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -19,7 +20,7 @@ from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, repor
 from featurestore.cli.models import model_remove
 from featurestore.cli.options import LakeOption, optional_value, say
 from featurestore.cli.score import score
-from featurestore.errors import LakeError
+from featurestore.errors import InputError, LakeError
 from featurestore.packages import guard
 from featurestore.version import __version__
 
@@ -114,7 +115,7 @@ def main() -> None:
     guard()
     _prepare_output()
     try:
-        _run(arguments)
+        _run([_as_text(argument) for argument in arguments])
     except LakeError as error:
         if debug:
             raise
@@ -131,6 +132,16 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; run the same command again to go on.\n")
         sys.exit(_INTERRUPTED)
+
+
+def _as_text(argument: str) -> str:
+    """An argument as UTF-8, whatever the locale says, but for paths, of which the system knows the bytes alone."""
+    if not any("\ud800" <= character <= "\udfff" for character in argument) or Path(argument).exists():
+        return argument
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeDecodeError:
+        raise InputError(f"The argument {argument!a} is no text: write it in UTF-8.") from None
 
 
 def _run(arguments: list[str]) -> None:

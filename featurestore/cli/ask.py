@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, complete_question, say
-from featurestore.cli.render import check_format, show, show_frame
+from featurestore.cli.render import check_format, is_typed, show, show_frame
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 from featurestore.machine import collector_paused
@@ -76,7 +76,7 @@ def ask(
         found = read_library(asked.storage if asked else None, questions).pick(question)
         if draw and found.plot is None:
             raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
-        frame = _fetch(asked, found, parameters, filters)
+        frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_))
         if draw:
             draw(frame, found)
         else:
@@ -136,7 +136,9 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
     return parsed
 
 
-def _fetch(lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters) -> pl.DataFrame:
+def _fetch(
+    lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters, *, typed: bool
+) -> pl.DataFrame:
     """The rows of an answer; what was left out goes to standard error."""
     storage, location = None, ""
     if lake:
@@ -144,7 +146,7 @@ def _fetch(lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], 
         storage, location = lake.storage, lake.location
     with collector_paused():
         answered = answer_to(storage, question, parameters, filters, location=location)
-        frame = fetch(answered.relation, f"the question {question.origin}")
+        frame = fetch(answered.relation, f"the question {question.origin}", typed=typed)
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
     return frame

@@ -35,7 +35,7 @@ def status(
     index = read_lake_index(opened)
     rows = status_rows(index, detectors(), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
-    table = wide(rows, usual, now) if format_ in {"table", "markdown"} else long(rows, now)
+    table = wide(rows, usual, now) if format_ in {"table", "markdown", "latex"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():
         sys.stdout.write("".join(f"{line}\n" for line in _aligned(table.to_pydict())))
     else:

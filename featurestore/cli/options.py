@@ -14,7 +14,7 @@ from featurestore.errors import LakeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-FORMATS = ("table", "csv", "json", "markdown", "parquet")
+FORMATS = ("table", "csv", "json", "markdown", "latex", "parquet")
 
 
 def _held(table: str) -> Callable[[typer.Context, str], list[str]]:

@@ -1,4 +1,4 @@
-"""Answers as text or bytes: table, csv, json, markdown, parquet."""
+"""Answers as text or bytes: table, csv, json, markdown, latex, parquet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import math
 import shutil
 import sys
+import textwrap
+import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,12 +18,19 @@ from featurestore.names import pick
 from featurestore.query import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import duckdb
     import polars as pl
 
 _LONGEST = 1_000_000  # characters of a cell
+_LEAST = 8  # of a column of texts, before others are left out
+# The brackets and the star mean something to the line break before them.
+_LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
+    | {">": r"\textgreater{}", "|": r"\textbar{}", "[": "{[}", "]": "{]}", "*": "{*}"}
+)
 
 
 def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
@@ -29,15 +38,15 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
 
     Args:
         relation: The answer.
-        format_: `table`, `csv`, `json`, `markdown` or `parquet`.
+        format_: One of `FORMATS`.
 
     Raises:
         MissingError: No format has that name.
-        InputError: Parquet would go to a terminal, or DuckDB fails at a row.
+        InputError: Parquet would go to a terminal, CSV has characters that the output cannot hold, or DuckDB fails at a row.
         StorageError: DuckDB cannot read the lake.
     """
     check_format(format_)
-    show_frame(fetch(relation), format_)
+    show_frame(fetch(relation, typed=is_typed(format_)), format_)
 
 
 def check_format(format_: str) -> None:
@@ -49,15 +58,33 @@ def check_format(format_: str) -> None:
     pick("format", format_, FORMATS)
 
 
+def is_typed(format_: str) -> bool:
+    """Whether a format has types of its own for dates and bytes, rather than texts."""
+    return format_ == "parquet"
+
+
 def show_frame(frame: pl.DataFrame, format_: str) -> None:
     """Print rows to standard output, as `show` does."""
     check_format(format_)
-    if format_ == "table":
-        sys.stdout.write(text_table(frame))
-    elif format_ == "parquet":
+    if format_ == "parquet":
         _write_parquet(frame)
     else:
-        sys.stdout.write(_FORMATS[format_](frame))
+        sys.stdout.write(_FORMATS[format_](_exact(frame)))
+
+
+def _exact(frame: pl.DataFrame) -> pl.DataFrame:
+    """With decimals that have no fraction, as sums are, as integers: Python's decimals would be rounded to 37 digits."""
+    import polars as pl
+
+    def whole(dtype: Any) -> Any:
+        if isinstance(dtype, pl.Decimal) and dtype.scale == 0:
+            return pl.Int128()
+        if isinstance(dtype, pl.List):
+            return pl.List(whole(dtype.inner))
+        return dtype
+
+    exact = {name: whole(dtype) for name, dtype in frame.schema.items()}
+    return frame.cast({name: dtype for name, dtype in exact.items() if dtype != frame.schema[name]})
 
 
 def _write_parquet(frame: pl.DataFrame) -> None:
@@ -76,11 +103,22 @@ def _csv(frame: pl.DataFrame) -> str:
         pl.Series(name, [None if value is None else _as_json(value) for value in frame[name].to_list()], pl.String)
         for name in nested
     )
-    return flat.write_csv()
+    text = flat.write_csv()
+    if unwritable := next((character for character in text if _spelled_out(character) != character), None):
+        raise InputError(
+            f"Standard output is {_encoding()}, which has no {unwritable!a}: set PYTHONIOENCODING=utf-8, or take --format json."
+        )
+    return text
 
 
-def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+def _json(frame: pl.DataFrame) -> str:
+    rows = _jsonable(frame.to_dicts())
+    text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
+    return f"{text if _spelled_out(text) == text else json.dumps(rows, indent=1)}\n"
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(_jsonable(value), ensure_ascii=False, allow_nan=False)
 
 
 def _jsonable(value: Any) -> Any:
@@ -106,10 +144,53 @@ def _cell(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
+def _latex(frame: pl.DataFrame) -> str:
+    """A tabular with the rules of the package booktabs, numbers to the right."""
+    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
+
+    def line(cells: Iterable[str]) -> str:
+        return f"{' & '.join(cells)} \\\\"
+
+    lines = [
+        f"\\begin{{tabular}}{{{''.join('r' if is_number else 'l' for is_number in numeric)}}}",
+        "\\toprule",
+        line(map(_in_latex, frame.columns)),
+        "\\midrule",
+        *(
+            line(
+                _number_in_latex(value) if n else _in_latex(cell_text(value))
+                for value, n in zip(row, numeric, strict=True)
+            )
+            for row in frame.iter_rows()
+        ),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _in_latex(text: str) -> str:
+    """A text that LaTeX prints as it is, on one line."""
+    return _printable(text.replace("\r", " ").replace("\n", " ")).translate(_LATEX)
+
+
+def _number_in_latex(value: Any) -> str:
+    r"""A number with its minus sign, and its power of ten.
+
+    >>> _number_in_latex(-1e-9), _number_in_latex(0.25), _number_in_latex(None)
+    ('$-1 \\times 10^{-9}$', '0.25', '')
+    """
+    number, e, power = cell_text(value).partition("e")
+    times = f" \\times 10^{{{int(power)}}}" if e else ""
+    return f"${number}{times}$" if times or number.startswith("-") else number
+
+
 def text_table(frame: pl.DataFrame) -> str:
     """An answer as a table for people, drawn by polars: rows in a frame of lines, numbers to the right, and how many rows there are.
 
-    On a terminal it is as wide as that at most; in a file or a pipe, as wide as it needs to be, up to 65,535 characters.
+    On a terminal it is as wide as that at most: texts are broken, but not numbers; columns that do not fit are left out and
+    named, and where that would be most of them, each row becomes a line per column. In a file or a pipe, it is as wide as it
+    needs to be, up to 65,535 characters.
 
     Args:
         frame: The answer.
@@ -120,10 +201,58 @@ def text_table(frame: pl.DataFrame) -> str:
     columns = [_Column.of(column) for column in frame]
     table = _drawn(columns)
     width = shutil.get_terminal_size().columns
-    if sys.stdout.isatty() and len(table.partition("\n")[0]) > width:
-        table = _drawn([column.narrow() for column in columns], width)
+    left_out: Sequence[_Column] = ()
+    if sys.stdout.isatty() and _width(table.partition("\n")[0]) > width:
+        shown, left_out = _fitting([column.narrow() for column in columns], width)
+        if len(left_out) > len(shown):
+            table, left_out = _stacked(columns, width), ()
+        else:
+            table = _drawn(shown)
     rows = "1 row" if frame.height == 1 else f"{frame.height:,} rows"
-    return f"{table}\n{rows}\n"
+    return f"{table}\n{rows}{_said_of(left_out)}\n"
+
+
+def _stacked(columns: Sequence[_Column], width: int) -> str:
+    """Each row as lines of a name and its value, for terminals that are too narrow for most columns."""
+    longest = max(_width(column.heading) for column in columns)
+    room = max(width - longest - 2, _LEAST)
+    lines = []
+    for row in range(len(columns[0].cells)):
+        for heading, cells, numeric in columns:
+            value = cells[row] if numeric else _wrapped(cells[row], room)
+            first, *more = value.split("\n")
+            lines += [f"{heading:<{longest}}  {first}".rstrip(), *(f"{'':<{longest}}  {line}" for line in more)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _said_of(left_out: Sequence[_Column]) -> str:
+    if not left_out:
+        return ""
+    names = ", ".join(column.heading.replace("\n", "") for column in left_out)
+    number = "1 column more does" if len(left_out) == 1 else f"{len(left_out)} columns more do"
+    return f"; {number} not fit in here: {names} (--format csv has all)"
+
+
+def _fitting(columns: Sequence[_Column], width: int) -> tuple[Sequence[_Column], Sequence[_Column]]:
+    """Columns that fit side by side, texts broken where they must be and numbers never; and the last ones, which do not fit."""
+    least = [column.least for column in columns]
+    number = len(columns)
+    while number > 1 and _framed(least[:number]) > width:
+        number -= 1
+    widths = [column.width for column in columns[:number]]
+    while (excess := _framed(widths) - width) > 0:
+        spare = [have - need for have, need in zip(widths, least[:number], strict=True)]
+        widest = max(range(number), key=lambda place: (spare[place] > 0, widths[place]))
+        if not spare[widest]:
+            break
+        widths[widest] -= min(excess, spare[widest], 4)
+    fitted = [column.broken(to) for column, to in zip(columns[:number], widths, strict=True)]
+    return fitted, columns[number:]
+
+
+def _framed(widths: Sequence[int]) -> int:
+    return sum(widths) + 3 * len(widths) + 1
 
 
 def cell_text(value: Any) -> str:
@@ -159,6 +288,21 @@ class _Column(NamedTuple):
                 broken.append(word)
         return self._replace(heading="\n".join(broken))
 
+    @property
+    def width(self) -> int:
+        """The longest line's."""
+        return max(_width(line) for text in [self.heading, *self.cells] for line in text.split("\n"))
+
+    @property
+    def least(self) -> int:
+        """How narrow it may become: no number is broken."""
+        return max(min(self.width, _LEAST), max(map(_width, self.cells), default=0) if self.numeric else 0)
+
+    def broken(self, width: int) -> _Column:
+        """With lines of so many characters at most, but for numbers, which are never broken."""
+        cells = self.cells if self.numeric else [_wrapped(cell, width) for cell in self.cells]
+        return self._replace(heading=_wrapped(self.heading, width), cells=cells)
+
     def aligned(self) -> _Column:
         """With numbers to the right."""
         if not self.numeric:
@@ -168,14 +312,14 @@ class _Column(NamedTuple):
         return _Column("\n".join(line.rjust(width) for line in heading), [c.rjust(width) for c in self.cells], True)
 
 
-def _drawn(columns: Sequence[_Column], width: int = -1) -> str:
-    """Columns side by side in a frame; cells are broken where it would be wider than so many characters."""
+def _drawn(columns: Sequence[_Column]) -> str:
+    """Columns side by side in a frame."""
     import polars as pl
 
     drawing = pl.Config(
         tbl_rows=-1,
         tbl_cols=-1,
-        tbl_width_chars=width,
+        tbl_width_chars=-1,
         fmt_str_lengths=_LONGEST,
         tbl_formatting="UTF8_FULL_CONDENSED" if _writes_unicode() else "ASCII_FULL_CONDENSED",
         tbl_hide_dataframe_shape=True,
@@ -191,19 +335,39 @@ def _drawn(columns: Sequence[_Column], width: int = -1) -> str:
         return str(pl.DataFrame(cells, dict.fromkeys(cells, pl.String)))
 
 
-def _printable(text: str) -> str:
-    """A text without what moves the cursor or sets colours, but for line breaks."""
-    if text.isprintable():
+def _wrapped(text: str, width: int) -> str:
+    """A text in lines of so many characters at most, broken at spaces and hyphens where that is possible."""
+    if all(_width(line) <= width for line in text.split("\n")):
         return text
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    room = width if text.isascii() else max(1, width // 2)  # characters may be two wide
+    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, room) or [""])
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a line takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def _printable(text: str) -> str:
+    """A text without what moves the cursor or sets colours, but for line breaks, and with what the output can hold."""
+    if text.isprintable() and text.isascii():
+        return text
+    return _spelled_out("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
+
+
+def _spelled_out(text: str) -> str:
+    """A text with the numbers of the characters that standard output has no bytes for."""
+    return text.encode(_encoding(), "backslashreplace").decode(_encoding())
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "ascii"
 
 
 def _writes_unicode() -> bool:
-    try:
-        "─│┆".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return _spelled_out("─│┆") == "─│┆"
 
 
-_FORMATS = {"csv": _csv, "json": lambda frame: _as_json(frame.to_dicts(), indent=1) + "\n", "markdown": _markdown}
+_FORMATS = {"table": text_table, "csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}

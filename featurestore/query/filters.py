@@ -6,7 +6,6 @@ A condition acts on each view that has all its columns; on a view that names mod
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,8 +47,9 @@ class Filters:
     @property
     def as_typed(self) -> str:
         """The options that say it."""
-        named = [*(("--model", name) for name in self.models), *(("--detector", name) for name in self.detectors)]
-        return shlex.join(text for pair in [*named, *[("--where", self.where)] * bool(self.where)] for text in pair)
+        chosen = (("model", self.models), ("detector", self.detectors))
+        named = [f"--{option} {name}" for option, names in chosen for name in names]
+        return " ".join([*named, *[f'--where "{self.where}"'] * bool(self.where)])
 
 
 def needed(filters: Filters, reads: Iterable[str]) -> set[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from featurestore.errors import InputError, LakeError, one_line
+from featurestore.errors import InputError, LakeError, first_line, one_line
 from featurestore.names import nearest
 from featurestore.query import catalog
 
@@ -15,11 +15,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import polars as pl
+    from duckdb.sqltypes import DuckDBPyType
 
     from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
 
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
+# Types whose values frames hold as they are, and those that they hold but cannot always show (infinite dates, bytes).
+_PLAIN = frozenset(
+    {
+        *(
+            "boolean",
+            "tinyint",
+            "smallint",
+            "integer",
+            "bigint",
+            "utinyint",
+            "usmallint",
+            "uinteger",
+            "ubigint",
+            "hugeint",
+        ),
+        *("float", "double", "decimal", "varchar", "enum", "uuid", "null", "list", "array", "struct", "tuple", "map"),
+    }
+)
+_HELD = frozenset(
+    {
+        *(
+            "date",
+            "time",
+            "timestamp",
+            "timestamp_s",
+            "timestamp_ms",
+            "timestamp_ns",
+            "timestamp with time zone",
+            "blob",
+        ),
+    }
+)
+_NESTED = {"list", "array", "struct", "tuple", "map"}
 _WITH_ROWS = {
     duckdb.StatementType.SELECT,
     duckdb.StatementType.MULTI,  # PIVOT
@@ -110,22 +144,51 @@ def question_result(
         raise _explained(error, f"{place}: DuckDB refuses the SQL", location) from error
 
 
-def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pl.DataFrame:
+def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query", *, typed: bool = False) -> pl.DataFrame:
     """Run a query to its end; DuckDB reads files and converts values only now.
 
     Args:
         relation: The query.
         what: What it is, for messages.
+        typed: Whether dates, times and blobs keep their types; else they are texts as DuckDB writes them, as are in either
+            case values of types that frames do not know, such as intervals and unions.
 
     Raises:
-        InputError: DuckDB fails at a row.
+        InputError: DuckDB fails at a row, or a value cannot be converted.
         StorageError: DuckDB cannot read the lake.
     """
+    from polars.exceptions import PanicException, PolarsError
+
+    kept = _PLAIN | _HELD if typed else _PLAIN
+    columns = list(zip(relation.columns, relation.types, strict=True))
+    odd = [not _is_of(type_, kept) for _, type_ in columns]
     try:
+        if any(odd):
+            cast = (
+                f"#{place}::varchar as {_quoted(name)}" if is_odd else f"#{place}"
+                for place, ((name, _), is_odd) in enumerate(zip(columns, odd, strict=True), start=1)
+            )
+            relation = relation.project(", ".join(cast))
         frame: pl.DataFrame = relation.pl()
     except duckdb.Error as error:
         raise _explained(error, f"DuckDB cannot run {what}") from error
+    except (PanicException, PolarsError) as error:
+        raise InputError(
+            f"A value of {what} cannot be converted ({first_line(error)}): cast its column to text, `::varchar`."
+        ) from error
     return frame
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _is_of(type_: DuckDBPyType, kinds: frozenset[str]) -> bool:
+    """Whether a type and all inside it are of some kinds."""
+    if type_.id not in kinds:
+        return False
+    inside = type_.children if type_.id in _NESTED else []
+    return all(isinstance(child, int | list) or _is_of(child, kinds) for _, child in inside)
 
 
 def _split(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement]:

@@ -11,8 +11,11 @@ import duckdb
 import polars as pl
 import pytest
 
+from featurestore.cli.options import FORMATS
 from featurestore.cli.render import show
 from featurestore.errors import InputError, StorageError
+from featurestore.query import fetch
+from tests.featurestore.conftest import ROOT, python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +70,96 @@ def test_json_is_json_whatever_the_types(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
+ODD = {
+    "interval '3 days'": "3 days",
+    "union_value(a := 1)": "1",
+    "'infinity'::date": "infinity",
+    "'-infinity'::timestamp": "-infinity",
+    "'infinity'::timestamptz": "infinity",
+    "date '290000-01-01'": "290000-01-01",
+    "timestamp '20000-01-01 00:00:00'": "20000-01-01 00:00:00",
+    "time '24:00:00'": "24:00:00",
+    "timetz '01:02:03+04'": "01:02:03+04",
+    "'\\xAA\\x00a'::blob": "\\xAA\\x00a",
+    "'10101'::bit": "10101",
+    "340282366920938463463374607431768211455::uhugeint": "340282366920938463463374607431768211455",
+    "170141183460469231731687303715884105727::hugeint": 170141183460469231731687303715884105727,
+    "[170141183460469231731687303715884105727::hugeint]": [170141183460469231731687303715884105727],
+    "[interval '1 day']": "[1 day]",
+    "{'size': interval '1 day', 'b': 'infinity'::date}": "{'size': 1 day, 'b': infinity}",
+    "array_value(1, 2)": [1, 2],
+    "map {'a': 1}": {"a": 1},
+}
+
+
+@pytest.mark.parametrize("format_", [each for each in FORMATS if each != "parquet"])
+def test_values_of_every_type_are_shown(capsys: pytest.CaptureFixture[str], format_: str) -> None:
+    """What frames cannot hold or show is text as DuckDB writes it, and whole numbers are exact; names may be the same."""
+    query = f"select 1 as x, {', '.join(f'{value} as x' for value in ODD)}"
+    text = shown(capsys, query, format_)
+    if format_ == "json":
+        assert list(json.loads(text)[0].values()) == [1, *ODD.values()]
+    else:
+        assert all(str(value) in text for value in ODD.values() if value == "infinity" or isinstance(value, int))
+    assert shown(capsys, f"{query} where false", format_)
+
+
+def test_parquet_keeps_types_that_it_has() -> None:
+    """Dates and bytes stay what they are; an interval becomes text."""
+    query = "select date '2024-01-02' as d, 'a'::blob as b, interval '1 day' as i"
+    with duckdb.connect() as connection:
+        frame = fetch(connection.sql(query), typed=True)
+    assert frame.schema == {"d": pl.Date, "b": pl.Binary, "i": pl.String}
+
+
+def test_what_no_frame_can_hold_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A type of a later DuckDB that converts to nothing: the column is to be cast."""
+    monkeypatch.setattr("featurestore.query.statements._PLAIN", {"interval"})
+    with duckdb.connect() as connection, pytest.raises(InputError, match="cast its column to text, `::varchar`"):
+        fetch(connection.sql("select interval '1 day' as i"))
+
+
+def test_latex_is_a_tabular_of_booktabs(capsys: pytest.CaptureFixture[str]) -> None:
+    """All that means something to LaTeX is escaped, also to the line break before a cell; numbers have a minus sign."""
+    query = r"""select * from (values ('a_b%&#$', -0.5, '[1] *'), ('c\d~^{}', 1e-9, 'x < y > z|w'), (null, 3, e'two\nlines')) t(name_1, "n%", x)"""
+    assert shown(capsys, query, "latex").splitlines() == [
+        r"\begin{tabular}{lrl}",
+        r"\toprule",
+        r"name\_1 & n\% & x \\",
+        r"\midrule",
+        r"a\_b\%\&\#\$ & $-0.5$ & {[}1{]} {*} \\",
+        r"c\textbackslash{}d\textasciitilde{}\textasciicircum{}\{\} & $1 \times 10^{-9}$ & x \textless{} y \textgreater{} z\textbar{}w \\",
+        r" & 3 & two lines \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def said(query: str, *options: str, **environment: str) -> tuple[str, str]:
+    """What the command answers to SQL on standard output and error."""
+    lake = ROOT / "tests" / "compat" / "lake_v1"
+    done = python("-m", "featurestore", "sql", query, "--lake", lake, *options, **environment)
+    return done.stdout, done.stderr
+
+
+def test_an_output_without_the_letters_gets_escapes_or_a_sentence() -> None:
+    """JSON has escapes of its own; a table spells out; CSV, which could not be read again, says what to do."""
+    ascii_ = {"PYTHONIOENCODING": "ascii"}
+    out, err = said("select 'caf\u00e9' as n", "--format", "json", **ascii_)
+    assert (json.loads(out), err) == ([{"n": "caf\u00e9"}], "")
+    assert said("select 'caf\u00e9' as n", **ascii_)[0].splitlines()[3] == r"| caf\xe9 |"
+    out, err = said("select 'caf\u00e9' as n", "--format", "csv", **ascii_)
+    assert out == ""
+    assert err.startswith("Error: Standard output is ascii, which has no '\\xe9': set PYTHONIOENCODING=utf-8")
+
+
+def test_sql_is_utf_8_whatever_the_locale() -> None:
+    """Python hands over arguments in the locale's letters, and bytes that are none; they are text, or a sentence."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert json.loads(said("select 'caf\u00e9' as n", "--format", "json", **plain)[0]) == [{"n": "caf\u00e9"}]
+    assert "is no text: write it in UTF-8." in said("select '\udcff' as n")[1]
+
+
 def test_markdown_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Pipes are escaped in cells and names, numbers go to the right, nulls are empty."""
     assert shown(capsys, QUERY, "markdown").splitlines() == [
@@ -84,7 +177,7 @@ def test_markdown_keeps_a_row_on_a_line(capsys: pytest.CaptureFixture[str]) -> N
     assert shown(capsys, query, "markdown").splitlines()[2:] == [r"| a b c\\\|d |"]
 
 
-@pytest.mark.parametrize("format_", ["table", "csv", "json", "markdown"])
+@pytest.mark.parametrize("format_", [each for each in FORMATS if each != "parquet"])
 def test_no_rows_still_name_the_columns(capsys: pytest.CaptureFixture[str], format_: str) -> None:
     """An empty answer is an answer."""
     text = shown(capsys, "select 1 as x, [1] as y where false", format_)

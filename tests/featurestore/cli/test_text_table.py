@@ -70,10 +70,8 @@ def test_lines_of_letters_where_nothing_else_can_be_written() -> None:
     assert out.splitlines() == ["+---+", "| x |", "+===+", "| 1 |", "+---+", "1 row"]
 
 
-@pytest.mark.parametrize("columns", [24, 40, 200])
-def test_a_table_is_no_wider_than_its_terminal(columns: int) -> None:
-    """Headings break at underscores first, then cells."""
-    query = "select 0.123456789::double as mean_auroc_difference, 'relative-mahalanobis' as detector, 7 as left_out"
+def on_a_terminal(query: str, columns: int) -> list[str]:
+    """The lines of a table on a terminal of so many columns."""
     code = f"import duckdb\nfrom featurestore.cli.render import show\nshow(duckdb.sql({query!r}), 'table')"
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     child = pexpect.spawn(
@@ -81,7 +79,43 @@ def test_a_table_is_no_wider_than_its_terminal(columns: int) -> None:
     )
     lines = str(child.read()).splitlines()
     child.close()
+    return lines
+
+
+@pytest.mark.parametrize("columns", [32, 40, 200])
+def test_a_table_is_no_wider_than_its_terminal(columns: int) -> None:
+    """Headings break at underscores first, then texts; numbers never."""
+    query = "select 0.123456789::double as mean_auroc_difference, 'relative-mahalanobis' as detector, 7 as left_out"
+    lines = on_a_terminal(query, columns)
     assert max(map(len, lines)) <= columns
     found = ["".join(line.split("┆")[number].strip(" │") for line in lines if "┆" in line) for number in range(3)]
     assert found == ["mean_auroc_difference0.1235", "detectorrelative-mahalanobis", "left_out7"]
     assert ("mean_auroc_difference" in "".join(lines)) == (columns == 200)
+    assert "0.1235" in "".join(lines)
+
+
+def test_columns_that_do_not_fit_are_named() -> None:
+    """The first ones stay, whole, and how to see the others is said."""
+    query = "select 'relative-mahalanobis' as detector, 'ninco 猫猫猫猫猫猫' as ood, 0.123456::double as fpr95, 123456789 as n, 5 as rank"
+    lines = on_a_terminal(query, 40)
+    *table, last = lines
+    assert max(map(len, table)) <= 40
+    assert [cell.strip() for cell in table[1].strip("│").split("┆")] == ["detector", "ood", "fpr95"]
+    assert "0.1235" in "".join(table)
+    assert last == "1 row; 2 columns more do not fit in here: n, rank (--format csv has all)"
+
+
+def test_where_most_would_not_fit_rows_are_stacked() -> None:
+    """A line for each column, with nothing left out."""
+    query = "select i as first_number, 'relative mahalanobis distance' as detector, 1234567890 as second, i * 1e300 as third, 4 as fourth from range(2) t(i)"
+    assert on_a_terminal(query, 32)[:9] == [
+        "first_number  0",
+        "detector      relative",
+        "              mahalanobis",
+        "              distance",
+        "second        1234567890",
+        "third         0",
+        "fourth        4",
+        "",
+        "first_number  1",
+    ]

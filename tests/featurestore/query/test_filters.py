@@ -196,13 +196,13 @@ def test_one_model_alone_and_ties(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("chosen", "typed"),
     [
-        ({"where": "fpr95 > 5"}, "--where 'fpr95 > 5'"),
-        ({"where": "weight_decay > 5"}, "--where 'weight_decay > 5'"),
-        ({"where": "fpr95 < 0.3 and fpr95 > 0.3"}, "--where 'fpr95 < 0.3 and fpr95 > 0.3'"),
+        ({"where": "fpr95 > 5"}, '--where "fpr95 > 5"'),
+        ({"where": "weight_decay > 5"}, '--where "weight_decay > 5"'),
+        ({"where": "fpr95 < 0.3 and fpr95 > 0.3"}, '--where "fpr95 < 0.3 and fpr95 > 0.3"'),
         ({"models": ["d"]}, "--model d"),
         (
             {"models": ["a"], "detectors": ["vim"], "where": "accuracy > 1"},
-            "--model a --detector vim --where 'accuracy > 1'",
+            '--model a --detector vim --where "accuracy > 1"',
         ),
     ],
 )
