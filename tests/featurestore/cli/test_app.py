@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 
 import featurestore
-from featurestore.cli.app import BY_A_USERS_DAY
+from featurestore.cli.app import BY_A_USERS_DAY, app
 from tests.featurestore.conftest import ROOT, python
 
 if TYPE_CHECKING:
@@ -146,6 +147,14 @@ def test_the_lake_may_be_named_before_the_command(run: Run, four: Lake) -> None:
     assert run("--lake", "nowhere", *asked, "--lake", four.location) == answer
     code, out, _ = run("--lake", four.location, "demo", "--help")
     assert (code, f"[default: {four.location[:5]}" in out) == (0, True)
+
+
+def test_every_group_takes_the_lake() -> None:
+    """It may stand before the last word, too: `featurestore dataset --lake LAKE list`."""
+    root = typer.main.get_command(app)
+    groups = [each for each in root.commands.values() if hasattr(each, "commands")]  # type: ignore[attr-defined]
+    assert groups
+    assert all("lake" in {option.name for option in group.params} for group in groups)
 
 
 def test_a_question_is_listed_where_no_lake_was_named(run: Run) -> None:
