@@ -10,8 +10,8 @@ from featurestore.errors import (
     NumericalError,
     StorageError,
 )
-from featurestore.lake import Lake
 from featurestore.query import Filters
+from featurestore.verbs import VerbLake as Lake
 from featurestore.version import __version__
 
 __all__ = [

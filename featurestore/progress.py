@@ -37,7 +37,7 @@ def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
         A function to call with the number of steps just done.
     """
     console = Console(stderr=True)
-    if console.is_terminal:
+    if console.is_terminal or console.is_jupyter:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(description, total=total)

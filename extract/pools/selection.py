@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from extract.images.preprocess_fields import checked
 from extract.models import Refusals, parse_features
@@ -45,7 +45,7 @@ class ModelSelection:
         name: What the one model that is named is called.
         which: Which weights of the files that are named: `auto`, `raw`, `ema`, or the keys that lead to them.
         key_map: A file that says which names in them become which.
-        preprocess: Fields of the preprocessing of all models for which a pool does not state them, as texts.
+        preprocess: Fields of the preprocessing of all models for which a pool does not state them, as texts or values.
         preprocess_file: A JSON file with those that are in neither.
     """
 
@@ -61,7 +61,7 @@ class ModelSelection:
     name: str | None = None
     which: str = AUTO
     key_map: Path | None = None
-    preprocess: Mapping[str, str | float] = field(default_factory=dict)
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
     preprocess_file: Path | None = None
 
 

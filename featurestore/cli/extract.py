@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace as changed
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from featurestore.cli.options import SOME_FAILED, LakeOption, ReplaceOption, ray_option, say
-from featurestore.lake import Lake
+from featurestore.verbs import VerbLake
 
 
 def extract(
-    dataset: Annotated[list[str], typer.Option("--dataset", help="Dataset of the lake; may be given many times.")],
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Dataset of the lake; may be given many times. [default: all]")
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", help="Checkpoint file, folder that holds one, or timm name; may be given many times."),
@@ -107,60 +108,45 @@ def extract(
     lake: LakeOption = None,
 ) -> None:
     """Write the activations of models on datasets, each once."""
-    opened = Lake(lake)
-    opened.check_exists()  # before torch is imported: a lake that is not there is said at once
-    from extract.job import Options, run_job
-    from extract.models import Refusals
-    from extract.pools import ModelSelection, select
-    from extract.soups import make_soup, soup_options
-    from featurestore.progress import progress
-
-    if name is not None and (len(model or ()) != 1 or pool is not None):
-        raise typer.BadParameter(
-            "names one model, given with --model: a pool's column model names its own.", param_hint="--name"
-        )
-    averaged = soup_options(soup, soup_name, soup_on, soup_out)
-    chosen = ModelSelection(
-        model or (),
-        architecture,
-        model_kwargs or (),
-        pool,
-        checkpoints,
-        shard,
-        recipes,
-        head,
-        feature,
-        name,
-        weights,
-        key_map,
-        {
-            field: value
-            for field, value in {
-                "input_size": input_size,
-                "crop_pct": crop_pct,
-                "crop_mode": crop_mode,
-                "interpolation": interpolation,
-                "mean": mean,
-                "std": std,
-            }.items()
-            if value is not None
-        },
-        preprocess,
-    )
-    refusals = Refusals(whole=averaged is not None)
-    specs = select(chosen, say, refusals)
-    if not specs:
-        return
-    options = Options(
-        *(device, batch_size, workers, amp, dtype, replace),
-        compiling=compiling,
+    summary = VerbLake(lake).extract(
+        model,
+        dataset=dataset,
+        architecture=architecture,
+        model_kwargs=model_kwargs,
+        name=name,
+        weights=weights,
+        key_map=key_map,
+        recipes=recipes,
+        head=head,
+        input_size=input_size,
+        crop_pct=crop_pct,
+        crop_mode=crop_mode,
+        interpolation=interpolation,
+        mean=mean,
+        std=std,
+        preprocess=preprocess,
+        feature=feature,
+        pool=pool,
+        checkpoints=checkpoints,
+        shard=shard,
+        soup=soup,
+        soup_name=soup_name,
+        soup_on=soup_on,
+        soup_out=soup_out,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        amp=amp,
+        compile=compiling,
+        dtype=dtype,
         logits=logits,
         allow_unreadable=allow_unreadable,
-        bars=progress,
+        ray=ray,
+        replace=replace,
+        say=say,
     )
-    if averaged:
-        specs = [changed(make_soup(opened, specs, averaged, options, say), features=specs[0].features)]
-    summary = run_job(opened, specs, dataset, options, say, ray_address=ray, refusals=refusals)
+    if summary is None:
+        return
     say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
     for refused, reason in summary.refused.items():
         sys.stderr.write(f"{refused} was left out: {reason}\n")

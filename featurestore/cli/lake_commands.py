@@ -6,16 +6,17 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, say
 from featurestore.cli.render import show_frame
 from featurestore.lake import Lake
+from featurestore.verbs import image_opener_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def status(
@@ -126,7 +127,7 @@ def report(
     from analysis.report import write_report
 
     opened = Lake(lake)
-    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=_image_opener(opened))
+    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=image_opener_of(opened))
     if figures:
         say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
     say(f"{out}: open it in a browser")
@@ -163,12 +164,3 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
     cells = [[name, *texts] for name, texts in columns.items()]
     widths = [max(map(len, column)) for column in cells]
     return ("  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*cells, strict=True))
-
-
-def _image_opener(lake: Lake) -> Callable[[str, int], Any] | None:
-    """What opens a sample's image; nothing does where images cannot be decoded."""
-    try:
-        from extract.images import image_opener
-    except ModuleNotFoundError:
-        return None
-    return image_opener(lake)

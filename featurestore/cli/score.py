@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from featurestore.cli.options import SOME_FAILED, DatasetsOption, LakeOption, ModelsOption, ray_option, say
-from featurestore.errors import InputError
-from featurestore.lake import Lake
+from featurestore.verbs import VerbLake
 
 
 def score(
@@ -42,29 +41,19 @@ def score(
     lake: LakeOption = None,
 ) -> None:
     """Fit detectors, score activations and compute metrics, where they are missing or stale."""
-    from analysis.detectors import registry
-    from analysis.scoring import Means, ScoringSelection, score, score_ensemble
-    from featurestore.quantities import parse_bytes
-
-    for name in plugin or ():
-        say(f"{name}: {', '.join(registry.load_plugin(name))}")
-    opened = Lake(lake)
-    if ensemble:
-        from analysis.ensembles import parse
-
-        summary = score_ensemble(opened, parse(ensemble, detector or (), combine, tune_on), benchmark, say)
-    else:
-        if tune_on:
-            raise InputError("--tune-on chooses the weights of an --ensemble: give one.")
-        from analysis.statistics.on_ray import on_ray
-        from featurestore.progress import progress
-
-        run = None if ray is None else on_ray(ray or None, registry.plugin_modules())
-        means = Means(parse_bytes(memory), run, progress)
-        summary = score(opened, ScoringSelection(model or (), detector or (), dataset or (), benchmark), say, means)
-        if not detector and registry.costly_detectors():
-            costly = ", ".join(found.name for found in registry.costly_detectors())
-            say(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
+    summary = VerbLake(lake).score(
+        model=model,
+        detector=detector,
+        dataset=dataset,
+        benchmark=benchmark,
+        plugin=plugin,
+        memory=memory,
+        ray=ray,
+        ensemble=ensemble,
+        combine=combine,
+        tune_on=tune_on,
+        say=say,
+    )
     say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
     for refused, reason in summary.refused.items():
         sys.stderr.write(f"{refused} was left out: {reason}\n")
