@@ -185,7 +185,8 @@ class _EnsembleScorer:
     def _write(self, dataset: str, target: writing.Target) -> None:
         samples, own = self._combined(dataset)
         reference = own if dataset == self.benchmark.id else self._id_scores
-        rows = pa.table({"sample": samples, "score": own, "id_rank": id_rank(own, np.sort(reference))})
+        ranks = id_rank(own, np.sort(reference)) if len(own) else own
+        rows = pa.table({"sample": samples, "score": own, "id_rank": ranks})
         details: dict[str, Any] = {"weights": self._weights.tolist()}
         if self.ensemble.combine == WEIGHTED:
             details |= {"tuning_classes": self._tuning[1], "tuning_id_samples": "a seeded tenth"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.lineage.benchmark import Benchmark, overlaps_said, read_benchmarks
+from analysis.lineage.benchmark import Benchmark, overlaps_said, read_benchmarks, set_benchmark
+from analysis.lineage.benchmark_settings import BenchmarkSettings
 
-__all__ = ["Benchmark", "overlaps_said", "read_benchmarks"]
+__all__ = ["Benchmark", "BenchmarkSettings", "overlaps_said", "read_benchmarks", "set_benchmark"]

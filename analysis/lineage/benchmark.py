@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analysis.lineage.overlaps import overlap_lines, read_repeated
+from analysis.lineage.benchmark_settings import read_settings, write_settings
+from analysis.lineage.overlaps import left_out, overlap_lines, read_repeated
 from featurestore.errors import MissingError
 from featurestore.names import pick
 from featurestore.partitions import reading
@@ -13,6 +14,8 @@ from featurestore.partitions import reading
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from analysis.lineage.benchmark_settings import BenchmarkSettings
+    from analysis.lineage.overlaps import LeftOut
     from featurestore.lake import Lake
 
 
@@ -26,6 +29,7 @@ class Benchmark:
         id: The ID test dataset.
         oods: The OOD datasets, in order of name.
         val: The ID dataset that tunes detectors; None if there is none.
+        left_out: Samples of these datasets that do not judge; none unless the benchmark is judged without overlaps.
     """
 
     name: str
@@ -33,11 +37,16 @@ class Benchmark:
     id: str
     oods: tuple[str, ...]
     val: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def others(self) -> tuple[str, ...]:
         """All its datasets but the ID test dataset."""
         return (*(name for name in (self.fit, self.val) if name), *self.oods)
+
+    def left_out_of(self, dataset: str) -> LeftOut | None:
+        """The samples of a dataset that do not judge; None if all do."""
+        return next((one for one in self.left_out if one.dataset == dataset), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ def read_benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
         MissingError: There is none, or none of that name.
     """
     known = datasets(lake)
-    found = benchmarks_of(known)
+    found = benchmarks_in(lake, known)
     if name is not None:
         pick("benchmark", name, {benchmark for dataset in known for benchmark in dataset.benchmarks})
         found = [benchmark for benchmark in found if benchmark.name == name]
@@ -81,6 +90,20 @@ def datasets(lake: Lake) -> list[Dataset]:
     return found
 
 
+def benchmarks_in(lake: Lake, known: Sequence[Dataset]) -> list[Benchmark]:
+    """The benchmarks that datasets make up, judged as the lake's users set it; contents are read where that needs them.
+
+    Args:
+        lake: The lake.
+        known: Its datasets.
+    """
+    found, without = benchmarks_of(known), _without_overlaps(lake)
+    if not without & {benchmark.name for benchmark in found}:
+        return found
+    repeated, roles = read_repeated(lake, {dataset.name: dataset.digest for dataset in known}), roles_in(known)
+    return [replace(one, left_out=left_out(repeated, roles[one.name])) if one.name in without else one for one in found]
+
+
 def benchmarks_of(known: Iterable[Dataset]) -> list[Benchmark]:
     """The benchmarks that datasets make up, in order of name; those without an ID test dataset are left out."""
     return [_benchmark(name, roles) for name, roles in roles_in(known).items() if "id" in roles.values()]
@@ -95,6 +118,17 @@ def roles_in(known: Iterable[Dataset]) -> dict[str, dict[str, str]]:
     return dict(sorted(roles.items()))
 
 
+def set_benchmark(lake: Lake, name: str, settings: BenchmarkSettings) -> bool:
+    """Set how a benchmark is judged; return whether it was judged otherwise before.
+
+    Raises:
+        MissingError: There is no lake, or no benchmark of that name.
+    """
+    lake.check_exists()
+    pick("benchmark", name, roles_in(datasets(lake)))
+    return write_settings(lake, name, settings)
+
+
 def overlaps_said(lake: Lake, known: Sequence[Dataset], names: Collection[str] | None = None) -> list[str]:
     """Sentences on images that benchmarks hold in two roles.
 
@@ -104,7 +138,12 @@ def overlaps_said(lake: Lake, known: Sequence[Dataset], names: Collection[str] |
         names: Only these benchmarks; all if None.
     """
     roles = {name: of for name, of in roles_in(known).items() if names is None or name in names}
-    return overlap_lines(read_repeated(lake, {dataset.name: dataset.digest for dataset in known}), roles)
+    repeated = read_repeated(lake, {dataset.name: dataset.digest for dataset in known})
+    return overlap_lines(repeated, roles, _without_overlaps(lake))
+
+
+def _without_overlaps(lake: Lake) -> set[str]:
+    return {name for name, settings in read_settings(lake).items() if settings.without_overlaps}
 
 
 def _benchmark(name: str, roles: Mapping[str, str]) -> Benchmark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.lineage.ingredients import dataset_ingredients, detector_ingredients
+from analysis.lineage.ingredients import OF_DATASETS, dataset_ingredients, detector_ingredients
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -64,7 +64,7 @@ def _is_current(
         here: What they should come from.
         present: Fingerprints of all activations that the lake holds of the model.
     """
-    if any(stored.get(name) != value for name, value in here.items()):
+    if any(stored.get(name) != here.get(name) for name in OF_DATASETS):
         return False
     if wanted is not None:
         return len(stored) == len(wanted) + len(here) and all(stored.get(n) == value for n, value in wanted.items())

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _METRICS_VERSION = 1
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
 _GEOMETRY_VERSION = 2
+OF_DATASETS = ("activations", "id_activations", "left_out", "id_left_out")
+"""Ingredients of scores that are the same for all detectors: the last two stand only where samples do not judge."""
 # What may differ between datasets of one model: the images, how they are cut into fragments, and how numbers are stored.
 _OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits"}
 
@@ -105,10 +107,12 @@ def detector_ingredients(
 
 
 def dataset_ingredients(benchmark: Benchmark, dataset: str, activations: Mapping[str, Part]) -> dict[str, str]:
-    """The ingredients of scores that are the same for all detectors."""
+    """The ingredients of scores that are the same for all detectors; see `OF_DATASETS`."""
+    left_out = {"left_out": benchmark.left_out_of(dataset), "id_left_out": benchmark.left_out_of(benchmark.id)}
     return {
         "activations": activations[dataset].fingerprint,
         "id_activations": activations[benchmark.id].fingerprint,
+        **{name: one.digest for name, one in left_out.items() if one},
     }
 
 

@@ -6,13 +6,17 @@ An image has one role in a benchmark: that of the first of fit, val, id, csid an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     import polars as pl
+    from numpy.typing import NDArray
 
     from featurestore.lake import Lake
 
@@ -25,6 +29,7 @@ _SERIOUS = {
     ("ood", "csid"): 1,
     ("id", "val"): 1,
 }
+_JUDGED = ("id", "ood")
 _SHOWN = 3
 
 
@@ -55,6 +60,21 @@ class Overlap:
     def order(self) -> tuple[int, int, str, str]:
         """What comes first is the most serious."""
         return _SERIOUS.get((self.role, self.other_role), 2), -self.samples, self.dataset, self.other
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Samples of a dataset that do not judge, since their bytes are also in a dataset of an earlier role.
+
+    Attributes:
+        dataset: The dataset.
+        digest: sha256 of their numbers, each ended by LF.
+        samples: They, ascending, int64, shape [n], n > 0.
+    """
+
+    dataset: str
+    digest: str
+    samples: NDArray[np.int64] = field(compare=False, repr=False)
 
 
 def read_repeated(lake: Lake, digests: Mapping[str, str]) -> RepeatedBytes:
@@ -99,16 +119,45 @@ def overlaps(repeated: RepeatedBytes, roles: Mapping[str, str]) -> list[Overlap]
     return sorted(found, key=lambda overlap: overlap.order)
 
 
-def overlap_lines(repeated: RepeatedBytes, benchmarks: Mapping[str, Mapping[str, str]]) -> list[str]:
+def left_out(repeated: RepeatedBytes, roles: Mapping[str, str]) -> tuple[LeftOut, ...]:
+    """What does not judge in a benchmark without overlaps.
+
+    An ID test sample is left out if its bytes are also in a fit or val dataset, and an OOD sample if they are also in a fit,
+    val, id or csid dataset: the ID test sample of the same bytes stays.
+
+    Args:
+        repeated: Bytes that occur more than once.
+        roles: The benchmark's datasets.
+    """
+    import polars as pl
+
+    placed = _placed(repeated, roles)
+    spoilt = placed.filter(pl.col("place") > pl.col("place").min().over("digest"))
+    found = []
+    for name in sorted(name for name, role in roles.items() if role in _JUDGED):
+        samples = np.sort(spoilt.filter(pl.col("dataset") == name)["sample"].to_numpy())
+        if len(samples):
+            text = "".join(f"{sample}\n" for sample in samples.tolist())
+            found.append(LeftOut(name, hashlib.sha256(text.encode()).hexdigest(), samples))
+    return tuple(found)
+
+
+def overlap_lines(
+    repeated: RepeatedBytes, benchmarks: Mapping[str, Mapping[str, str]], without: Collection[str] = ()
+) -> list[str]:
     """What to say of benchmarks: images in two roles, and datasets of which that is not known.
 
     Args:
         repeated: Bytes that occur more than once.
         benchmarks: The datasets of each benchmark, with their roles.
+        without: Benchmarks that are judged without them.
     """
     lines = []
     for name, roles in benchmarks.items():
         found = overlaps(repeated, roles)
+        if name in without:
+            lines += _left_out_lines(name, left_out(repeated, roles))
+            continue
         said = [
             f"{_images(one.samples)} of {one.dataset} {'is' if one.samples == 1 else 'are'} also in "
             f"{one.other} ({one.other_role})"
@@ -127,6 +176,13 @@ def overlap_lines(repeated: RepeatedBytes, benchmarks: Mapping[str, Mapping[str,
             "is told once another model is extracted"
         )
     return lines
+
+
+def _left_out_lines(benchmark: str, found: Sequence[LeftOut]) -> list[str]:
+    said = [f"{_images(len(one.samples))} of {one.dataset}" for one in found]
+    more = f" and of {len(said) - _SHOWN} other datasets" if len(said) > _SHOWN else ""
+    what = f"{', '.join(said[:_SHOWN])}{more}" if said else "no image"
+    return [f"{benchmark}: judged without overlaps, which leaves out {what}: see `featurestore ask overlaps`"]
 
 
 def _placed(repeated: RepeatedBytes, roles: Mapping[str, str]) -> pl.DataFrame:

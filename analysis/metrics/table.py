@@ -61,6 +61,8 @@ def _rows(
         classes = _classes(lake, ood) if detectors else None
         for detector in detectors:
             sample, values = _scores(lake, *held[ood, detector])
+            if not len(values):  # all that the dataset holds was left out
+                continue
             for row in dataset_metrics(references[detector], values, classes.take(sample)):  # type: ignore[union-attr]
                 where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
                 numbers = {name: getattr(row.metrics, name) for name in _NAMES}

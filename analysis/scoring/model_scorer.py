@@ -173,19 +173,36 @@ class ModelScorer:
         stale = [detector for detector in stale if detector.name in scores]
         if not stale:
             return
-        is_id, tenth = dataset == self.benchmark.id, in_tenth(samples)
+        is_id, tenth, kept = dataset == self.benchmark.id, in_tenth(samples), self._judging(dataset, samples)
         parts = []
         for detector in stale:
             # Samples that tuned a detector do not judge it.
-            judged = ~tenth if is_id and leaves_out_tenth(self.benchmark, detector) else slice(None)
+            judged = kept & ~tenth if is_id and leaves_out_tenth(self.benchmark, detector) else kept
             own = scores[detector.name][judged]
             reference = own if is_id else self._id_scores(detector.name)
-            columns = {"sample": samples[judged], "score": own, "id_rank": id_rank(own, np.sort(reference))}
+            ranks = id_rank(own, np.sort(reference)) if len(own) else own
+            columns = {"sample": samples[judged], "score": own, "id_rank": ranks}
             target = targets[detector.name]
             parts.append(target.part([writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))]))
         target = targets[stale[0].name]
         writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
         self.made += len(stale)
+
+    def _judging(self, dataset: str, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which samples judge all detectors, shape [n]: all, or those whose bytes no dataset of another role holds.
+
+        Raises:
+            InputError: No ID test sample does.
+        """
+        left_out = self.benchmark.left_out_of(dataset)
+        kept = np.ones(len(samples), bool) if left_out is None else ~np.isin(samples, left_out.samples)
+        if dataset == self.benchmark.id and not kept.any():
+            name = self.benchmark.name
+            raise InputError(
+                f"Every image of {dataset} is also in a dataset that detectors learn from, so that none judges {name}: "
+                f"see `featurestore ask overlaps`, or judge by all with `featurestore benchmark set {name} --with-overlaps`."
+            )
+        return kept
 
     def _held(self, dataset: str) -> dict[str, str]:
         """Fingerprints of the scores that the lake holds of a dataset, by detector."""

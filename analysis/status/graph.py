@@ -10,7 +10,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from analysis.ensembles.ensemble import is_ensemble
-from analysis.lineage.benchmark import benchmarks_of
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.extracted import extracted_of
 from analysis.lineage.ingredients import score_target, statistic_targets
@@ -36,6 +35,8 @@ _SCORE_REASONS = {
     "id_activations": "the ID activations were extracted again",
     "fits": "the fit changed",
     "learnt_from": "the fit changed",
+    "left_out": "other samples are left out of the judging now",
+    "id_left_out": "other ID samples are left out of the judging now",
 }
 _DETECTOR_WORDS = {"detector_version": "version", "hyperparameters": "hyperparameters"}
 
@@ -89,7 +90,7 @@ class _AllModels:
 
     def __init__(self, index: LakeIndex, detectors: Mapping[str, Detector[Any]]) -> None:
         self._index, self._detectors = index, detectors
-        self._benchmarks = benchmarks_of(index.datasets.values())
+        self._benchmarks = index.benchmarks
         self._scored = cache(partial(_OneModel, index, detectors))
         self._stages = cache(self._stages_of)
 

@@ -6,13 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.lineage.benchmark import datasets
+from analysis.lineage.benchmark import benchmarks_in, datasets
 from analysis.rows.head import tells_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from analysis.lineage.benchmark import Dataset
+    from analysis.lineage.benchmark import Benchmark, Dataset
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Manifest, Part
 
@@ -23,6 +23,7 @@ class LakeIndex:
 
     Attributes:
         datasets: By name.
+        benchmarks: Those that can be judged.
         models: The part that describes each model, by name.
         activations: By model, then by dataset.
         fits: By model and dataset.
@@ -32,6 +33,7 @@ class LakeIndex:
     """
 
     datasets: Mapping[str, Dataset]
+    benchmarks: Sequence[Benchmark]
     models: Mapping[str, Part]
     activations: Mapping[str, Mapping[str, Manifest]]
     fits: Mapping[tuple[str, str], Manifest]
@@ -53,8 +55,10 @@ def read_lake_index(lake: Lake) -> LakeIndex:
     scores: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
     for manifest in lake.partitions("scores"):
         scores[manifest.key["benchmark"], manifest.key["model"]][manifest.key["dataset"]] = manifest
+    known = datasets(lake)
     return LakeIndex(
-        datasets={dataset.name: dataset for dataset in datasets(lake)},
+        datasets={dataset.name: dataset for dataset in known},
+        benchmarks=benchmarks_in(lake, known),
         models={manifest.key["model"]: manifest.parts[0] for manifest in lake.partitions("models")},
         activations=activations,
         fits={(manifest.key["model"], manifest.key["dataset"]): manifest for manifest in lake.partitions("fits")},

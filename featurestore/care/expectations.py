@@ -62,14 +62,17 @@ class Expectation:
         checks: Of each block, in row order.
         samples: The samples that it must have; None where nothing says.
         whose: What says so, in words.
+        some: Whether it may have some of them only.
     """
 
-    __slots__ = ("_found", "_samples", "_whose", "checks", "rows")
+    __slots__ = ("_found", "_samples", "_some", "_whose", "checks", "rows")
 
-    def __init__(self, checks: Sequence[Check], samples: NDArray[np.int64] | None = None, whose: str = "") -> None:
+    def __init__(
+        self, checks: Sequence[Check], samples: NDArray[np.int64] | None = None, whose: str = "", *, some: bool = False
+    ) -> None:
         self.checks = (*checks, self._look)
         self.rows = 0
-        self._samples, self._whose = samples, whose
+        self._samples, self._whose, self._some = samples, whose, some
         self._found: list[NDArray[np.int64]] = []
 
     def conclusion(self) -> str:
@@ -79,7 +82,7 @@ class Expectation:
         found = np.concatenate([np.empty(0, np.int64), *self._found])
         lacking, surplus = np.setdiff1d(self._samples, found), np.setdiff1d(found, self._samples)
         said = []
-        if len(lacking):
+        if len(lacking) and not self._some:
             said.append(f"{len(lacking):,} samples of {self._whose} are not there (first: {lacking[0]})")
         if len(surplus):
             said.append(f"{len(surplus):,} samples are not of {self._whose} (first: {surplus[0]})")
@@ -140,7 +143,16 @@ def _of_scores(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: 
     activations = lake.part("activations", *key)
     fresh = activations is not None and activations.fingerprint == part.ingredients.get("activations")
     samples = lake.columns(["sample"], "activations", *key) if fresh else None
-    return Expectation([*checks, row_checks.ranks], samples[0] if samples else None, "the activations")
+    return Expectation(
+        [*checks, row_checks.ranks], samples[0] if samples else None, "the activations", some=_judge_in_part(part)
+    )
+
+
+def _judge_in_part(scores: Part) -> bool:
+    """Whether some samples do not judge: they are in a dataset of another role too, or tuned the detector."""
+    learnt_from = scores.ingredients.get("learnt_from")
+    tuned = isinstance(learnt_from, list) and scores.ingredients.get("activations") in learnt_from
+    return tuned or "left_out" in scores.ingredients
 
 
 def _without_failures(lake: CurrentPartitions, manifest: Manifest, part: Part, count: int) -> NDArray[np.int64] | None:

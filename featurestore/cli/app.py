@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from featurestore.cli.ask import ask, sql
-from featurestore.cli.benchmarks import benchmark_add, benchmark_remove
+from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark_remove, benchmark_set
 from featurestore.cli.datasets import dataset_add, dataset_remove, unit_tests
 from featurestore.cli.detectors import detector_remove
 from featurestore.cli.extract import extract
@@ -91,7 +91,9 @@ _dataset.command("remove")(dataset_remove)
 app.add_typer(_dataset, name="dataset")
 _benchmark = typer.Typer(help="Benchmarks of the lake.", callback=_for_all_below, no_args_is_help=True)
 _benchmark.command("add")(benchmark_add)
+_benchmark.command("list")(benchmark_list)
 _benchmark.command("remove")(benchmark_remove)
+_benchmark.command("set")(benchmark_set)
 app.add_typer(_benchmark, name="benchmark")
 _model = typer.Typer(help="Models of the lake.", callback=_for_all_below, no_args_is_help=True)
 _model.command("remove")(model_remove)

@@ -1,4 +1,4 @@
-"""`featurestore benchmark …`: datasets that are judged together, and suites of them as they are distributed."""
+"""`featurestore benchmark …`: datasets that are judged together, how, and suites of them as they are distributed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, LakeOption, ReplaceOption, say
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, say
+from featurestore.errors import InputError
 from featurestore.lake import Lake
 
 _SOME_SETS_MISSING = 3
@@ -51,3 +52,35 @@ def benchmark_remove(
 ) -> None:
     """Remove a benchmark with its scores and metrics; its datasets stay, and so do their activations."""
     edits.remove(Lake(lake), "benchmark", name, dry_run=dry_run)
+
+
+def benchmark_set(
+    name: Annotated[str, typer.Argument(help="Name of the benchmark in the lake.")],
+    without_overlaps: Annotated[
+        bool | None,
+        typer.Option(
+            "--without-overlaps/--with-overlaps",
+            help="Whether test images whose bytes are also in a dataset of another role are left out of the judging; --with-overlaps takes them in again.",
+        ),
+    ] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Set how a benchmark is judged; `score` then judges again what that changes."""
+    from analysis.lineage import BenchmarkSettings, set_benchmark
+
+    if without_overlaps is None:
+        raise InputError("Say what to set: --without-overlaps or --with-overlaps.")
+    changed = set_benchmark(Lake(lake), name, BenchmarkSettings(without_overlaps))
+    how = f"judged {'without' if without_overlaps else 'with'} overlaps"
+    say(f"{name} is {how} from the next `featurestore score` on" if changed else f"{name} is {how} already")
+
+
+def benchmark_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
+    """List the benchmarks with their datasets, and how they are judged."""
+    from featurestore.cli.render import show_frame
+
+    opened = Lake(lake)
+    frame = opened.sql("from benchmarks order by benchmark").pl()
+    show_frame(frame, format_)
+    if frame.is_empty() and format_ == "table":
+        say("There is no benchmark yet: `featurestore dataset add` puts datasets into one.")

@@ -47,6 +47,7 @@ _TYPES = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "numbers": pa.list_(pa.float64()),
+    "truth": pa.bool_(),
     "single": pa.float32(),
     "vector": pa.list_(pa.float32()),
 }
@@ -90,6 +91,7 @@ TABLES = {
             "role text, benchmarks texts, samples integer, classes integer, digest text, format text, location text",
             added="ood_group text",
         ),
+        _table("benchmarks", "benchmark", "without_overlaps truth"),
         _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),
         _table("contents", "dataset", "sample integer, digest text"),
         _table("activations", "model dataset", "sample integer, label integer, feature vector, logits vector"),
@@ -123,8 +125,8 @@ TABLES = {
 }
 
 ORDER = (
-    "samples", "contents", "datasets", "heads", "models", "failures", "activations", "accuracy", "fits", "geometry",
-    "scores", "metrics",
+    "samples", "contents", "datasets", "benchmarks", "heads", "models", "failures", "activations", "accuracy", "fits",
+    "geometry", "scores", "metrics",
 )  # fmt: skip
 """All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""
 

@@ -60,7 +60,7 @@ class Answer:
             return [
                 f"Nothing fits {self.chosen.as_typed}: without that, the answer has {rows:,} row{'s' * (rows > 1)}."
             ]
-        read = sorted(catalog.views_behind(self.question.sql) & TABLES.keys() - {"failures"})
+        read = sorted(catalog.views_behind(self.question.sql) & TABLES.keys() - {"failures", "benchmarks"})
         lacking: dict[str, list[str]] = {"dataset add": [], "extract": [], "score": []}
         for table in read:
             if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from featurestore.layout.manifest import Manifest
 
-_NAMED_BY_KEY = {"dataset": ("samples", "datasets"), "model": ("models",)}
+_NAMED_BY_KEY = {"dataset": ("samples", "datasets"), "model": ("models",), "benchmark": ("benchmarks",)}
 _NAMED_BY_TABLE = {
     "datasets": ("samples",),
     "activations": ("heads", "failures"),

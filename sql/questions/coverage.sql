@@ -9,7 +9,7 @@
 -- column missing: Models without
 -- column first_missing: The first of them by name
 -- column samples: Samples of the OOD set
--- column least_samples: The fewest samples that one of the judged models was judged on; fewer where images could not be read
+-- column least_samples: The fewest samples that one of the judged models was judged on; fewer where images could not be read, or do not judge
 with cells as (
     select distinct metrics.detector, datasets.dataset as ood_dataset, datasets.samples
     from metrics

@@ -35,6 +35,7 @@ QUESTION = "accuracy_vs_unit_test_fpr"
 TYPE_NAMES = {
     pa.string(): "text",
     pa.int64(): "int64",
+    pa.bool_(): "bool",
     pa.float32(): "float",
     pa.float64(): "double",
     pa.list_(pa.string()): "list of text",
@@ -93,7 +94,10 @@ def lake() -> Lake:
 READERS: dict[str, Callable[[Lake, str], list[dict[str, Any]]]] = {
     "documented": lambda lake, table: read_as_documented(Path(lake.location), table),
     "polars": lambda lake, table: lake.scan(table).collect().to_dicts(),
-    "DuckDB": lambda lake, table: lake.sql(f"from {table}").pl().to_dicts(),
+    # The view of benchmarks shows all that datasets make up, not only those of which something is set.
+    "DuckDB": lambda lake, table: (
+        lake.connect().sql(f"from {'stored.' * (table == 'benchmarks')}{table}").pl().to_dicts()
+    ),
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from analysis.lineage.benchmark import datasets, overlaps_said
-from analysis.lineage.overlaps import overlaps, read_repeated
+from analysis.lineage.overlaps import left_out, overlaps, read_repeated
 from benchmarks.lakes import put, put_dataset
 from tests.tiny import write_images
 
@@ -111,3 +112,15 @@ def test_status_and_score_say_it(fresh: Commands) -> None:
     write_images(fresh.folder / "more", {"elk": 3}, seed=3)
     fresh.ok("dataset", "add", "more", fresh.folder / "more", "--role", "ood")
     assert "1 of 4 datasets has no digests yet (more)" in fresh.ok("status").splitlines()[-1]
+
+
+def test_a_sample_judges_in_the_first_of_its_roles_alone(lake: Lake) -> None:
+    """ID samples that detectors learned from or were tuned on do not judge, nor OOD samples of any ID set; the others do."""
+    digests = hold(
+        lake, {"train": "ab", "tune": "ct", "test": "bcdez", "shifted": "ds", "near": "abcdsqq", "far": "qe "}
+    )
+    repeated = read_repeated(lake, digests)
+    out = left_out(repeated, {name: ROLES[name] for name in digests})
+    assert {one.dataset: one.samples.tolist() for one in out} == {"test": [0, 1], "near": [0, 1, 2, 3, 4], "far": [1]}
+    assert out[0].digest == hashlib.sha256(b"1\n").hexdigest()
+    assert left_out(repeated, {"train": "fit", "far": "ood"}) == ()

@@ -129,7 +129,7 @@ def test_a_dataset_in_two_benchmarks_is_missing_where_one_lacks_it(commands: Com
     """The worst of its stages counts."""
     held = read_lake_index(commands.lake)
     two = {name: replace(dataset, benchmarks=("main", "second")) for name, dataset in held.datasets.items()}
-    found = stages(replace(held, datasets=two))
+    found = stages(replace(held, datasets=two, benchmarks=benchmarks_of(two.values())))
     assert {found["a", "far", "scores"], found["a", "test", "metrics"]} == {"missing"}
     assert found["a", "train", "fits"] == "fresh"
 

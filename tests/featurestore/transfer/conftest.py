@@ -1,4 +1,4 @@
-"""A lake to transfer: the frozen one, which has every kind of partition but contents and geometry, and these."""
+"""A lake to transfer: the frozen one, which has every kind of partition but those that were added since, and these."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def source(tmp_path: Path) -> Lake:
     count = lake.part("samples", dataset="far")[1].rows
     rows = [{"sample": number, "digest": f"{number:032x}"} for number in range(count)]
     put_rows(lake, "contents", {"dataset": "far"}, *rows, ingredients={"dataset_digest": digest, "contents": "c"})
+    put_rows(lake, "benchmarks", {"benchmark": "main"}, {"without_overlaps": False})
     path = {"model": "vit-b16", "dataset": "far", "fit_dataset": "train"}
     put_rows(lake, "geometry", path, {"role": "ood", "rows": 1})
     return lake
