@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from extract.datasets.class_order import spelling
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def check_same_classes(listing: Listing, other: Listing, other_name: str, *, sta
             )
     if stated:
         return
+    spelt = {spelling(name): name for name in theirs}
+    for name in ours:
+        if name not in theirs and (same := spelt.get(spelling(name))):
+            raise InputError(
+                f"Class {name!a} is {same!a} in dataset {other_name!r}, which differs only in case, spaces or Unicode form: {_REMEDY}"
+            )
     by_label = _are_numbers(ours) or _are_numbers(theirs)
     shared = set(ours.values()) & set(theirs.values()) if by_label else ours.keys() & theirs.keys()
     if not shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 ORDERS = ("natural", "text", "imagenet")
 INTEGER = re.compile(r"-?[0-9]+")
 _DIGITS = re.compile(r"([0-9]+)")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_NO_VALUE = re.compile(r"nan|none|null|n/?a|<na>", re.IGNORECASE)
 _SHOWN = 4
 _REMEDY = "Say which the models' heads have with --label-order natural or text"
 _OR_FILE = "or give a CSV class_name,label with --labels."
@@ -50,7 +53,8 @@ def order_classes(names: Sequence[str], where: str, said: str | None) -> ClassLa
     """The labels that class names alone give.
 
     Without a word from the user, names that are all ImageNet wnids have the indices of ImageNet; other names have their
-    place in order, if text order and natural order agree, and integers only if that is their own value, too.
+    place in order, if text order and natural order agree, no two are spellings of one name, and they are no fractions; and
+    integers only if that is their own value, too.
 
     Args:
         names: The class names, each once.
@@ -72,6 +76,8 @@ def order_classes(names: Sequence[str], where: str, said: str | None) -> ClassLa
         )
     if said is None and integers and [int(name) for name in text] != list(range(len(text))):
         raise InputError(_integers_in_doubt(where, text, natural))
+    if said is None:
+        _check_are_names(names, where)
     if said is None and text != natural:
         raise InputError(
             f"{where}: the order of its {len(names):,} classes is in doubt, and with it their labels: {_difference(text, natural)}. "
@@ -81,6 +87,34 @@ def order_classes(names: Sequence[str], where: str, said: str | None) -> ClassLa
     labels = {name: label for label, name in enumerate(ordered)}
     notes = [f"{where}: class names are the integers {text[0]} to {text[-1]}, which are the labels"] if integers else []
     return ClassLabels(labels, [] if said else notes)
+
+
+def spelling(name: str) -> str:
+    """What spellings of one name have in common, whatever their case, the spaces around them and their Unicode form.
+
+    >>> spelling(" Ant") == spelling("ant")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
+
+
+def _check_are_names(names: Sequence[str], where: str) -> None:
+    """Raise if names are numbers that are no integers, or gaps in these; or if two are spellings of one."""
+    numbers = [name for name in names if _NUMBER.fullmatch(name)]
+    odd = [name for name in names if not INTEGER.fullmatch(name)]
+    if numbers and odd and all(_NUMBER.fullmatch(name) or _NO_VALUE.fullmatch(name) for name in odd):
+        raise InputError(
+            f"{where}: its {len(names):,} class names are numbers, of which some are no integers (first: {min(odd)!r}): write labels as "
+            f"integers, and one for each image; if they are names, say --label-order natural or text, {_OR_FILE}"
+        )
+    first: dict[str, str] = {}
+    for name in sorted(names):
+        other = first.setdefault(spelling(name), name)
+        if other != name:
+            raise InputError(
+                f"{where} has the classes {other!a} and {name!a}, which differ only in case, spaces or Unicode form: give them one name; "
+                f"or, if they are two classes, say --label-order natural or text, {_OR_FILE}"
+            )
 
 
 def integer_labels(names: Sequence[str], where: str) -> dict[str, int]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LARGEST = 2**31 - 1
 _INDEX = "index"
 _SAYING = ("labels", "label_kind", "label_order")
+_NUMBERS = frozenset({"label", "labels", "index", "idx", "target", "class_index", "class_idx", "class_id"})
+"""What a labels file calls the column of numbers."""
 
 
 def label_classes(found: Found, role: str, where: str, options: FormatOptions) -> ClassLabels:
@@ -39,6 +41,8 @@ def label_classes(found: Found, role: str, where: str, options: FormatOptions) -
         unheard = [f"{where}: OOD samples have no label, so that {' and '.join(said)} had no say"]
         return ClassLabels({}, unheard if said and options.adding else [])
     classes = sorted(set(found.class_names))
+    if any(not name.strip() for name in classes):
+        raise InputError(f"{where} has images whose class is empty: an ID dataset needs a class for each.")
     if len(said) > 1:
         raise InputError(f"{' and '.join(said)} both say the labels of classes: give one of them.")
     if options.label_kind not in {None, _INDEX}:
@@ -67,7 +71,7 @@ def _from_source(said: Mapping[str, int], where: str, options: FormatOptions) ->
             f"{where} gives {wrong} the label {labels[wrong]}, but ImageNet's index of it is {imagenet_indices()[wrong]}: say "
             "--label-order imagenet for heads of 1,000 classes, or --label-kind index if the numbers that stand there are the heads'."
         )
-    return ClassLabels(labels)
+    return ClassLabels(labels, _shared(labels, list(labels), where))
 
 
 def _not_imagenets(labels: Mapping[str, int]) -> str | None:
@@ -85,18 +89,21 @@ def _from_file(file: Path, classes: Sequence[str]) -> ClassLabels:
     missing = [name for name in classes if name not in labels]
     if missing:
         raise InputError(f"{file} has no label for the class {missing[0]!r} ({len(missing)} classes are missing).")
-    notes = []
-    shared = {labels[name]: name for name in classes}
-    if len(shared) < len(classes):
-        name = next(name for name in classes if shared[labels[name]] != name)
-        notes.append(
-            f"{file}: {len(classes):,} classes have {len(shared):,} labels, since some share one "
-            f"(first: {name!r} and {shared[labels[name]]!r} have {labels[name]})"
-        )
+    notes = _shared(labels, classes, str(file))
     if len(labels) > len(classes):
         other = min(labels.keys() - set(classes))
         notes.append(f"{file}: {len(labels) - len(classes):,} of its classes have no image here (first: {other!r})")
     return ClassLabels(labels, notes)
+
+
+def _shared(labels: Mapping[str, int], classes: Sequence[str], where: str) -> list[str]:
+    """A line on classes that have one label; none if each has its own."""
+    last = {labels[name]: name for name in classes}
+    if len(last) == len(classes):
+        return []
+    name = next(name for name in classes if last[labels[name]] != name)
+    first = f"{name!r} and {last[labels[name]]!r} have {labels[name]}"
+    return [f"{where}: {len(classes):,} classes have {len(last):,} labels, since some share one (first: {first})"]
 
 
 def _checked(labels: Mapping[str, int], where: str) -> Mapping[str, int]:
@@ -113,7 +120,9 @@ def _read(file: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     try:
         header, *rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [[]]
-        pairs = [(name, int(label)) for name, label in rows]
+        named = [cell.strip().lower() for cell in header]
+        numbers_first = len(named) == 2 and named[0] in _NUMBERS and named[1] not in _NUMBERS
+        pairs = [(name, int(label)) for name, label in (row[::-1] if numbers_first else row for row in rows)]
     except ValueError as error:
         raise InputError(f"{file} must be a CSV with a header and two columns, class_name,label: {error}.") from error
     if len(header) == 2 and INTEGER.fullmatch(header[1].strip()):

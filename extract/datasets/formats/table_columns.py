@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _IMAGES = ("image", "img", "jpg", "png")
+_SHOWN = 40
 _LABELS = ("label", "labels", "class", "class_name", "cls")
 
 
@@ -47,6 +48,14 @@ class TableColumns:
         if role != "ood" and (fraction := next((label for label in labels if isinstance(label, float)), None)):
             raise InputError(
                 f"{location} has the label {fraction}, a fraction: choose another column with --label-column."
+            )
+        if (
+            role != "ood"
+            and (odd := next((label for label in labels if not isinstance(label, str | int)), None)) is not None
+        ):
+            raise InputError(
+                f"{location} has the label {str(odd)[:_SHOWN]}, which is neither a number nor a name: choose another column with "
+                "--label-column."
             )
         if self.label is None:
             return [unlabelled] * len(labels), None

@@ -24,7 +24,7 @@ def sidecar_classes(
     """The class name and, if it is given, the label of each image that a `.cls` or `.json` member describes.
 
     Raises:
-        InputError: Such a member cannot be read.
+        InputError: Such a member cannot be read, or an image would have two labels.
     """
     found: dict[str, tuple[str, int | None]] = {}
     for image in images:
@@ -32,8 +32,11 @@ def sidecar_classes(
         said: dict[str, Any] = {}
         if (member := members.get(key + ".json")) is not None:
             said = _parse(shard, key + ".json", read_member(shard, member))
+            _check_one_label(shard, key, said)
         if (member := members.get(key + ".cls")) is not None:
-            said["label"] = _decode(shard, key + ".cls", read_member(shard, member))
+            text = _decode(shard, key + ".cls", read_member(shard, member))
+            _check_one_label(shard, key, {**said, ".cls": text})
+            said["label"] = text
         described = _class(said)
         if described is not None:
             found[image] = described
@@ -90,6 +93,21 @@ def _decode(shard: Path | PackedObject, name: str, content: bytes) -> str:
         return content.decode().strip()
     except UnicodeDecodeError as error:
         raise InputError(f"{name} in {shard} is not text: expected a label or a class name.") from error
+
+
+def _check_one_label(shard: Path | PackedObject, key: str, said: Mapping[str, Any]) -> None:
+    """Raise if what lies beside an image says two numbers for its class."""
+    numbers = {word: number for word in (*_LABEL_KEYS, ".cls") if (number := _integer(said.get(word))) is not None}
+    if len(set(numbers.values())) > 1:
+        told = " and ".join(f"{number} ({word})" for word, number in numbers.items())
+        raise InputError(f"What lies beside the image {key} in {shard} gives it the labels {told}: it must be one.")
+
+
+def _integer(label: Any) -> int | None:
+    try:
+        return int(label) if isinstance(label, str | int) else None
+    except ValueError:
+        return None
 
 
 def _class(said: Mapping[str, Any]) -> tuple[str, int | None] | None:

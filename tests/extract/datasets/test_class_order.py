@@ -134,6 +134,42 @@ def test_integers_that_may_be_indices_or_names_are_refused(tmp_path: Path, names
     assert labels("folder", place, label_order="natural") == {names[0]: 0, names[1]: 1}
 
 
+@pytest.mark.parametrize("kind", TEXT)
+@pytest.mark.parametrize(("one", "other"), [("Ant", "ant"), ("ant ", "ant"), ("caf\u00e9", "cafe\u0301")])
+def test_spellings_of_one_name_are_refused_until_an_order_is_said(
+    tmp_path: Path, kind: str, one: str, other: str
+) -> None:
+    place = TEXT[kind](tmp_path, [one, other, "zebra"])
+    if kind == "csv" and one.strip() == other:
+        assert labels(kind, place) == {
+            "ant": 0,
+            "zebra": 1,
+        }  # the list's cells have spaces around them, as people write them
+        return
+    with pytest.raises(InputError, match="differ only in case, spaces or Unicode form"):
+        labels(kind, place)
+    assert labels(kind, place, label_order="text") == {name: n for n, name in enumerate(sorted([one, other, "zebra"]))}
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "webdataset", "parquet"])
+@pytest.mark.parametrize("names", [["0.5", "1.0"], ["1.0", "nan"], ["0e0", "1e0"], ["0", "1", "None"]])
+def test_fractions_and_gaps_among_numbers_are_no_classes(tmp_path: Path, kind: str, names: Sequence[str]) -> None:
+    format_, write = EVERY[kind]
+    with pytest.raises(InputError, match="are numbers, of which some are no integers"):
+        labels(format_, write(tmp_path, names))
+
+
+def test_words_that_look_like_gaps_are_classes_among_words(tmp_path: Path) -> None:
+    assert labels("folder", as_folder(tmp_path, ["nan", "roti"])) == {"nan": 0, "roti": 1}
+
+
+@pytest.mark.parametrize("odd", [[[0, 1], [1, 0]], [b"0", b"1"], [{"a": 1}, {"a": 2}]])
+def test_columns_of_neither_numbers_nor_names_are_no_labels(tmp_path: Path, odd: list[object]) -> None:
+    """One-hot rows have an order in which the class is not its place."""
+    with pytest.raises(InputError, match="neither a number nor a name"):
+        labels("parquet", as_parquet(tmp_path, odd))
+
+
 def test_two_names_of_one_index_and_names_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'01' and '1', which are one index"):
         labels("folder", as_folder(tmp_path / "two", ["1", "01"]), label_kind="index")
@@ -205,6 +241,25 @@ def test_what_a_labels_file_says_beyond_one_number_a_class_is_shown(lake: Lake, 
     ]
 
 
+def test_a_labels_file_is_read_by_its_header(tmp_path: Path) -> None:
+    """Classes that are integers would fit both ways."""
+    place, file = as_folder(tmp_path, ["0", "1", "2"]), tmp_path / "labels.csv"
+    file.write_text("label,class_name\n1,0\n2,1\n0,2\n")
+    assert labels("folder", place, labels=file) == {"0": 1, "1": 2, "2": 0}
+    file.write_text("class_name,label\n1,0\n2,1\n0,2\n")
+    assert labels("folder", place, labels=file) == {"0": 2, "1": 0, "2": 1}
+
+
+def test_names_that_share_a_label_are_said_where_the_source_gives_it(lake: Lake, tmp_path: Path) -> None:
+    said: list[str] = []
+    members = {f"{n}.png": b"" for n in range(2)} | {
+        f"{n}.json": f'{{"label": 3, "class_name": "c{n}"}}'.encode() for n in range(2)
+    }
+    place = pack(tmp_path / "a.tar", members)
+    add_dataset(lake, "val", place, role="id", format_="tar", say=said.append)
+    assert said == [f"{place}: 2 classes have 1 labels, since some share one (first: 'c0' and 'c1' have 3)"]
+
+
 def test_of_ood_samples_what_was_said_of_labels_is_not_believed_in_silence(lake: Lake, tmp_path: Path) -> None:
     said: list[str] = []
     place, options = as_folder(tmp_path, TWELVE), FormatOptions(label_order="text")
@@ -222,6 +277,14 @@ def test_fit_and_id_sets_have_the_same_classes(lake: Lake, tmp_path: Path) -> No
         add_dataset(lake, "val", write_images(tmp_path / "other", {"cat": 1}), role="id")
     with pytest.raises(InputError, match="Label 1 would be class 'wasp' here, but is 'bee' in dataset 'train'"):
         add_dataset(lake, "val", write_images(tmp_path / "part", {"ant": 1, "wasp": 1}), role="id")
+    with pytest.raises(InputError, match="'Bee' is 'bee' in dataset 'train', which differs only in case"):
+        add_dataset(
+            lake,
+            "val",
+            write_images(tmp_path / "case", {"Bee": 1, "ant": 1}),
+            role="id",
+            options=FormatOptions(label_order="natural"),
+        )
     add_dataset(lake, "val", as_folder(tmp_path, ["0", "1"]), role="id")
     file = tmp_path / "labels.csv"
     file.write_text("class_name,label\ncat,1\n")

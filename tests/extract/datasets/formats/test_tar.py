@@ -122,6 +122,9 @@ def test_a_cls_member_is_the_label_and_a_json_member_names_it(tmp_path: Path) ->
             {f"{n}.{suffix}": text for n in (0, 1) for suffix, text in {"jpg": b"", "json": b'{"label": %d, "wnid": "n"}' % n}.items()},
             "gives class 'n' of 0.jpg the label 0, but .* this class 1",
         ),
+        ({"0.jpg": b"", "0.cls": b"0", "0.json": b'{"label": 1}'}, "the labels 1 .label. and 0 ..cls.: it must be one"),
+        ({"0.jpg": b"", "0.json": b'{"label": "1", "cls": 0}'}, "the labels 1 .label. and 0 .cls.: it must be one"),
+        ({"0.jpg": b"", "0.cls": b" "}, "images whose class is empty"),
         ({"0.jpg": b"", "0.cls": b"ant", "1.jpg": b"", "1.json": b'{"label": 3, "wnid": "bee"}'}, "'ant' of 0.jpg the label None"),
     ],
 )  # fmt: skip
