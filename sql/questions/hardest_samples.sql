@@ -9,7 +9,8 @@
 -- param benchmark text = main: The benchmark
 -- column sample: Position in the dataset
 -- column ood_class: The OOD class
--- column image: Where the image lay when the dataset was added
+-- column image: File of the image, or the tar or Parquet file that holds it, where it lay when the dataset was added
+-- column member: The image's name in that tar, or its row in that Parquet file; null where the file is the image
 -- column judged: Models with a detector that scored it, each pair counted
 -- column accepted: Pairs that accept it
 -- column mean_id_rank: Mean share of the ID test samples that score lower, ties half
@@ -25,7 +26,8 @@ with judged as (
 )
 
 select
-    judged.sample, samples.class_name as ood_class, concat_ws('/', datasets.location, samples.path) as image,
+    judged.sample, samples.class_name as ood_class, image_place(datasets.format, datasets.location, samples.path).file as image,
+    image_place(datasets.format, datasets.location, samples.path).member as member,
     judged.judged, judged.accepted, judged.mean_id_rank
 from judged
 inner join samples on samples.dataset = $ood and samples.sample = judged.sample

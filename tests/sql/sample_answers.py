@@ -91,6 +91,7 @@ def hardest_samples(
             "sample": sample,
             "ood_class": CLASSES[ood][sample],
             "image": f"/images/{ood}/{CLASSES[ood][sample]}/{sample}.png",
+            "member": None,
             "judged": len(cells),
             "accepted": int(accepted[sample]),
             "mean_id_rank": rank[sample],

@@ -19,6 +19,14 @@ _EACH, _SETS, _SIDE, _QUALITY = 12, 3, 160, 72
 _CAPTION = "Below each: its OOD class, the class that the model predicts, its score, and the share of ID test samples that score lower."
 
 
+_SAMPLES = """
+select sample, class_name, place.file as image, place.member as member from (
+    select samples.*, image_place(datasets.format, datasets.location, samples.path) as place
+    from samples join datasets using (dataset) where dataset = $1 and list_contains($2, sample)
+)
+"""
+
+
 def build(context: Context) -> SectionBody:
     """The samples with the highest ID ranks of each OOD set, by the best detector, as pictures and as a table."""
     held = context.lake.partitions("scores", benchmark=context.benchmark, model=context.model)
@@ -43,7 +51,7 @@ def build(context: Context) -> SectionBody:
 def _query(context: Context) -> str:
     """SQL to show: names of models, detectors and benchmarks are slugs, and it is not run."""
     where = f"benchmark = '{context.benchmark}' and model = '{context.model}' and detector = '{context.best_detector}' and role = 'ood'"
-    return f"select dataset, sample, class_name, score, id_rank from scores join samples using (dataset, sample) join datasets using (dataset) where {where} order by id_rank desc, score desc limit {_EACH}"  # noqa: S608
+    return f"select dataset, sample, class_name, image_place(format, location, path) as image, score, id_rank from scores join samples using (dataset, sample) join datasets using (dataset) where {where} order by id_rank desc, score desc limit {_EACH}"  # noqa: S608
 
 
 def _hardest(context: Context, dataset: str) -> pl.DataFrame:
@@ -52,11 +60,18 @@ def _hardest(context: Context, dataset: str) -> pl.DataFrame:
     scores = lake.scan("scores", dataset=dataset, **key)
     ranked = scores.sort("id_rank", "score", "sample", descending=[True, True, False])
     top = ranked.select("sample", "score", "id_rank").head(_EACH).collect()
-    names = lake.scan("samples", dataset=dataset).select("sample", "path", "class_name").collect()
+    names = _samples(context, dataset, top["sample"].to_list())
     predicted = _predictions(context, dataset, top["sample"].to_list())
     return top.join(names, on="sample", how="left", maintain_order="left").select(
-        pl.lit(dataset).alias("ood_dataset"), "sample", "class_name", pl.Series("predicted", predicted, pl.String), "id_rank", "score", "path"
+        pl.lit(dataset).alias("ood_dataset"), "sample", "class_name", pl.Series("predicted", predicted, pl.String), "id_rank", "score", "image", "member"
     )  # fmt: skip
+
+
+def _samples(context: Context, dataset: str, samples: list[int]) -> pl.DataFrame:
+    """What the samples are, and the files that hold their images."""
+    with context.lake.connect() as connection:
+        found: pl.DataFrame = connection.sql(_SAMPLES, params=[dataset, samples]).pl()
+    return found
 
 
 def _predictions(context: Context, dataset: str, samples: list[int]) -> list[str | None]:
