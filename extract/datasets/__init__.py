@@ -21,6 +21,7 @@ from extract.datasets.dataset import (
 )
 from extract.datasets.formats import FileReader, FormatOptions, Reader, is_unreachable
 from extract.datasets.listing import Listing
+from extract.datasets.membership import with_part
 from extract.datasets.origin import Origin, place
 from extract.datasets.registry import formats, list_samples, open_reader
 
@@ -49,5 +50,6 @@ __all__ = [
     "read_digests",
     "read_listing",
     "unread",
+    "with_part",
     "write_contents",
 ]

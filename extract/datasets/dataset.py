@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from extract.datasets.agreement import are_nested, check_other_images, check_same_classes
 from extract.datasets.contents import check_written_since, taken_anew, write_contents
-from extract.datasets.detection import detect_format
 from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
-from extract.datasets.origin import Origin
+from extract.datasets.origin import Origin, detect_format
 from extract.datasets.registry import is_untouched, list_again, look, needs_labels, open_reader, stamp
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.layout.tables import TABLES
@@ -91,7 +90,7 @@ def add_dataset(
     check_slug("dataset", name)
     check_slug("benchmark", benchmark)
     pick("role", role, ROLES)
-    _check_group(group, role)
+    check_group(group, role)
     origin = _absolute(Origin(format_ or _detected(str(location), say), str(location), options))
     whole, found = look(origin, role)
     for note in found.notes:
@@ -121,14 +120,15 @@ def add_dataset(
         row = _joined(lake, existing, row, listing, replacing=replacing)
         row, taken = _with_contents(lake, existing, row, listing, replacing=replacing, say=say)
     for other in others.values():
-        _check_agrees(lake, row, listing, other, stated=options.labels is not None and not needs_labels(origin))
+        check_agrees(lake, row, listing, other, stated=options.labels is not None and not needs_labels(origin))
     _write(lake, row, listing)
     if taken:
         write_contents(lake, name, row.digest, taken)
     return row
 
 
-def _check_group(group: str | None, role: str) -> None:
+def check_group(group: str | None, role: str) -> None:
+    """Raise if a dataset of that role cannot be in the group."""
     if group is None:
         return
     check_slug("group", group)
@@ -264,8 +264,19 @@ def _joined(lake: Lake, existing: DatasetRow, row: DatasetRow, listing: Listing,
     return replace(row, benchmarks=benchmarks, ood_group=row.ood_group or existing.ood_group)
 
 
-def _check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow, *, stated: bool) -> None:
-    """Within a benchmark there is one fit and one id dataset, and a class has one label."""
+def check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow, *, stated: bool) -> None:
+    """Within a benchmark there is one fit and one id dataset, and a class has one label.
+
+    Args:
+        lake: The lake.
+        row: A dataset.
+        listing: Its samples.
+        other: Another one.
+        stated: Whether a file said the labels of its classes; then names may differ.
+
+    Raises:
+        InputError: The two cannot be in one benchmark, and are.
+    """
     shared = sorted(set(row.benchmarks) & set(other.benchmarks))
     if not shared:
         return

@@ -13,11 +13,11 @@ from typer.core import TyperGroup
 
 from featurestore.cli.ask import ask, sql
 from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark_remove, benchmark_set
-from featurestore.cli.datasets import dataset_add, dataset_remove, unit_tests
-from featurestore.cli.detectors import detector_remove
+from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove, dataset_set, unit_tests
+from featurestore.cli.detectors import detector_list, detector_remove
 from featurestore.cli.extract import extract
 from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
-from featurestore.cli.models import model_remove
+from featurestore.cli.models import model_list, model_remove, model_set
 from featurestore.cli.options import LakeOption, optional_value, say
 from featurestore.cli.score import score
 from featurestore.errors import InputError, LakeError
@@ -87,6 +87,8 @@ app = typer.Typer(
 )
 _dataset = typer.Typer(help="Datasets of the lake.", callback=_for_all_below, no_args_is_help=True)
 _dataset.command("add")(dataset_add)
+_dataset.command("list")(dataset_list)
+_dataset.command("set")(dataset_set)
 _dataset.command("remove")(dataset_remove)
 app.add_typer(_dataset, name="dataset")
 _benchmark = typer.Typer(help="Benchmarks of the lake.", callback=_for_all_below, no_args_is_help=True)
@@ -96,9 +98,12 @@ _benchmark.command("remove")(benchmark_remove)
 _benchmark.command("set")(benchmark_set)
 app.add_typer(_benchmark, name="benchmark")
 _model = typer.Typer(help="Models of the lake.", callback=_for_all_below, no_args_is_help=True)
+_model.command("list")(model_list)
+_model.command("set")(model_set)
 _model.command("remove")(model_remove)
 app.add_typer(_model, name="model")
 _detector = typer.Typer(help="Detectors that the lake has scores of.", callback=_for_all_below, no_args_is_help=True)
+_detector.command("list")(detector_list)
 _detector.command("remove")(detector_remove)
 app.add_typer(_detector, name="detector")
 app.command("unit-tests")(unit_tests)

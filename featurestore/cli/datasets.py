@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, LakeOption, ReplaceOption, say
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, say
 from featurestore.lake import Lake
 
 
@@ -107,6 +107,43 @@ def dataset_add(
     say(
         f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
     )
+
+
+def dataset_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
+    """List the datasets with their roles and benchmarks."""
+    columns = "dataset, role, ood_group, benchmarks, samples, classes, location"
+    edits.list_rows(Lake(lake), f"select {columns} from datasets order by dataset", format_)  # noqa: S608 # names of columns
+
+
+def dataset_set(
+    name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
+    role: Annotated[
+        str | None, typer.Option(help="fit, id, val or csid; OOD datasets have no labels and stay ood.")
+    ] = None,
+    benchmark: Annotated[list[str] | None, typer.Option(help="Benchmark that it takes part in from now on.")] = None,
+    leave: Annotated[list[str] | None, typer.Option(help="Benchmark that it leaves, with its scores there.")] = None,
+    group: Annotated[str | None, typer.Option(help="Group of an OOD dataset; '' for none.")] = None,
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Change a dataset's role, group and benchmarks; nothing is extracted again."""
+    from dataclasses import asdict
+
+    from extract.datasets import with_part
+    from featurestore.edit import read_inventory, row_change
+
+    opened = Lake(lake)
+    before, after = with_part(opened, name, role=role, group=group, joining=benchmark or (), leaving=leave or ())
+    held = asdict(before)
+    columns = {column: value for column, value in asdict(after).items() if value != held[column]}
+    if "benchmarks" in columns:
+        columns["benchmarks"] = list(after.benchmarks)
+    edits.apply(opened, row_change(read_inventory(opened.storage), name, columns), name, dry_run=dry_run)
+    would = "would have the role" if dry_run else "role"
+    benchmarks = ", ".join(after.benchmarks) or "no benchmark"
+    say(f"{name}: {would} {after.role}{f', group {after.ood_group}' if after.ood_group else ''}, in {benchmarks}")
+    if "role" in columns or "benchmarks" in columns:
+        say("Run `featurestore score` to judge what it is part of now.")
 
 
 def dataset_remove(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, LakeOption
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption
 from featurestore.lake import Lake
 
 
@@ -22,3 +22,20 @@ def detector_remove(
     opened = Lake(lake)
     opened.check_exists()
     edits.remove(opened, "detector", name, dry_run=dry_run, statistics=own_statistics(opened, name))
+
+
+def detector_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
+    """List the detectors that the lake has scores of: in which benchmarks, of how many models, on how many datasets."""
+    import polars as pl
+
+    from featurestore.cli.render import show_frame
+
+    opened = Lake(lake)
+    opened.check_exists()
+    held = [{**of.key, **part.key, "scores": part.rows} for of in opened.partitions("scores") for part in of.parts]
+    columns = ("benchmark", "model", "dataset", "detector")
+    frame = pl.DataFrame(held, {**dict.fromkeys(columns, pl.String), "scores": pl.Int64})
+    counted = frame.group_by("detector", "benchmark").agg(
+        pl.n_unique("model").alias("models"), pl.n_unique("dataset").alias("datasets"), pl.sum("scores")
+    )
+    show_frame(counted.sort("detector", "benchmark"), format_)

@@ -22,12 +22,26 @@ def remove(lake: Lake, kind: str, name: str, *, dry_run: bool, statistics: Colle
     apply(lake, removal(read_inventory(lake.storage), kind, name, statistics), name, dry_run=dry_run)
 
 
+def list_rows(lake: Lake, query: str, format_: str) -> None:
+    """Show what the lake holds of a kind: one short statement over the views."""
+    import polars as pl
+
+    from featurestore.cli.render import show_frame
+
+    lake.check_exists()
+    show_frame(pl.DataFrame(pl.from_arrow(lake.sql(query).to_arrow_table())), format_)
+
+
 def apply(lake: Lake, edit: Edit, name: str, *, dry_run: bool) -> None:
     """Say what an edit does, and do it."""
     from featurestore.edit import carry_out, summary
     from featurestore.progress import progress
 
-    for line in (*edit.notes, *summary(edit, dry_run=dry_run)):
+    if not edit.steps:
+        say(f"{name}: nothing to do, the lake says so already")
+        return
+    rows_alone = all(step.target for step in edit.steps)
+    for line in (*edit.notes, *(() if rows_alone else summary(edit, dry_run=dry_run))):
         say(f"{name}: {line}")
     if not dry_run:
         carry_out(lake.storage, edit, partial(progress, "commits"))

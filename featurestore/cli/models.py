@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, LakeOption
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption
 from featurestore.lake import Lake
+from featurestore.layout.tables import RECIPE_COLUMNS
 
 
 def model_remove(
@@ -18,3 +19,27 @@ def model_remove(
 ) -> None:
     """Remove a model, its layers, and all that was made from them."""
     edits.remove(Lake(lake), "model", name, dry_run=dry_run)
+
+
+def model_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
+    """List the models with their recipes."""
+    columns = ", ".join(RECIPE_COLUMNS)
+    query = f"select model, base_model, architecture, params, source, {columns} from models order by model"  # noqa: S608 # names of columns
+    edits.list_rows(Lake(lake), query, format_)
+
+
+def model_set(
+    name: Annotated[str, typer.Argument(help="Name of the model in the lake.")],
+    values: Annotated[
+        list[str],
+        typer.Argument(help="What is known of its training, as weight_decay=0.1; column= or column=null if it is not."),
+    ],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Correct what the lake says of a model's training, and of its layers'; nothing is extracted or scored again."""
+    from featurestore.edit import correction, read_inventory
+
+    opened = Lake(lake)
+    opened.check_exists()
+    edits.apply(opened, correction(read_inventory(opened.storage), name, values), name, dry_run=dry_run)

@@ -1,7 +1,8 @@
-"""Edit: removing and renaming what a lake holds, by what its manifests say alone."""
+"""Edit: removing and correcting what a lake holds, by what its manifests say alone."""
 
 from featurestore.edit.inventory import KINDS, Inventory, read_inventory
-from featurestore.edit.removal import leaving, removal
+from featurestore.edit.recipe import correction
+from featurestore.edit.removal import removal, row_change
 from featurestore.edit.steps import Edit, Step, carry_out, summary
 
 __all__ = [
@@ -10,8 +11,9 @@ __all__ = [
     "Inventory",
     "Step",
     "carry_out",
-    "leaving",
+    "correction",
     "read_inventory",
     "removal",
+    "row_change",
     "summary",
 ]

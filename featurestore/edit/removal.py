@@ -14,7 +14,7 @@ from featurestore.names import check_key
 from featurestore.partitions import reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -53,9 +53,22 @@ def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[s
     return plan.edit(_without_benchmark(inventory, name) if kind == "benchmark" else ())
 
 
-def leaving(inventory: Inventory, dataset: str, benchmarks: Collection[str]) -> Edit:
-    """What it takes that a dataset is no part of some benchmarks, but for its row: its scores there, and what was made from it."""
-    plan = _Plan(inventory, "dataset", {dataset}, benchmarks)
+def row_change(inventory: Inventory, dataset: str, columns: Mapping[str, Ingredient]) -> Edit:
+    """What it takes that the row of a dataset says something else of its role, group and benchmarks.
+
+    Its scores go in the benchmarks that it leaves, and with them what was made from its activations there, as the scores of
+    a detector that learned from it. In another role it leaves them all, and comes back; and its geometry goes.
+
+    Args:
+        inventory: What the lake holds.
+        dataset: Its name; the lake has a row of it.
+        columns: What the row is to say, and says otherwise now.
+    """
+    manifest = inventory.manifests["datasets", dataset]
+    held = set(benchmarks_of(manifest))
+    other_role = "role" in columns
+    left = held if other_role else held - set(texts(columns.get("benchmarks", [*held])))
+    plan = _Plan(inventory, "dataset", {dataset}, left)
     own = {
         part.fingerprint
         for manifest, part in inventory.parts()
@@ -63,12 +76,14 @@ def leaving(inventory: Inventory, dataset: str, benchmarks: Collection[str]) -> 
     }
 
     def leaves(manifest: Manifest, part: Part) -> bool:
-        if manifest.table != "scores" or manifest.key["benchmark"] not in benchmarks:
+        if manifest.table == "geometry":
+            return other_role and dataset in named("dataset", manifest, part)
+        if manifest.table != "scores" or manifest.key["benchmark"] not in left:
             return False
         return manifest.key["dataset"] == dataset or _names(part, own)
 
     plan.take(leaves)
-    return plan.edit()
+    return plan.edit([changed_row(inventory.storage, manifest, columns)] if columns else ())
 
 
 @dataclass(slots=True)
@@ -188,4 +203,4 @@ def _without_benchmark(inventory: Inventory, benchmark: str) -> Iterator[Step]:
         held = benchmarks_of(manifest)
         if benchmark in held:
             left: list[Ingredient] = [name for name in held if name != benchmark]
-            yield changed_row(inventory.storage, manifest, {"benchmarks": left}, {"benchmarks": left})
+            yield changed_row(inventory.storage, manifest, {"benchmarks": left})

@@ -14,7 +14,7 @@ from featurestore.partitions import reading, writing
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from featurestore.layout.fingerprint import Ingredient
     from featurestore.layout.manifest import Manifest, Part
@@ -70,19 +70,20 @@ class Edit:
 
 
 def changed_row(
-    storage: Storage, manifest: Manifest, columns: Mapping[str, Any], ingredients: Mapping[str, Ingredient]
+    storage: Storage, manifest: Manifest, columns: Mapping[str, Ingredient], without: Collection[str] = ()
 ) -> Step:
-    """The step that changes values of a table's only row.
+    """The step that changes values of a table's only row, which are ingredients of it, too.
 
     Args:
         storage: The lake's storage.
         manifest: The partition of the row.
         columns: What the row is to say.
-        ingredients: What its ingredients are to say; the others stay.
+        without: Those of the columns that are no ingredients from now on.
     """
     (part,) = manifest.parts
     table = TABLES[manifest.table]
-    target = writing.Target(table, manifest.key, {**part.ingredients, **ingredients}, {})
+    ingredients = {name: value for name, value in {**part.ingredients, **columns}.items() if name not in without}
+    target = writing.Target(table, manifest.key, ingredients, {})
 
     def rows() -> pa.Table:
         (row,) = reading.read(storage, manifest, part).to_pylist()
@@ -113,10 +114,11 @@ def summary(edit: Edit, *, dry_run: bool) -> Iterator[str]:
     by_table: dict[str, list[Step]] = defaultdict(list)
     for step in edit.steps:
         by_table[step.manifest.table].append(step)
-    for table, steps in by_table.items():
-        yield f"{table}: {_amount(steps)}"
+    if len(by_table) > 1:
+        yield from (f"{table}: {_amount(steps)}" for table, steps in by_table.items())
+    whole = "in all" if len(by_table) > 1 else f"{next(iter(by_table))}:"
     would = "would free" if dry_run else "frees"
-    yield f"in all {_amount(edit.steps)}; `featurestore gc` {would} what no other partition holds, after its grace period"
+    yield f"{whole} {_amount(edit.steps)}; `featurestore gc` {would} what nothing names any more, after its grace period"
 
 
 def _amount(steps: Sequence[Step]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extract.datasets import add_dataset
-from extract.datasets.detection import detect_format
+from extract.datasets.origin import detect_format
 from tests.tiny import write_images
 
 if TYPE_CHECKING:

@@ -1,0 +1,69 @@
+"""What part a dataset of the lake plays: its role, group and benchmarks, which change without a look at its images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from extract.datasets.dataset import ROLES, check_agrees, check_group, datasets, read_dataset, read_listing
+from featurestore.errors import InputError
+from featurestore.names import check_slug, pick
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extract.datasets.dataset import DatasetRow
+    from featurestore.lake import Lake
+
+
+def with_part(
+    lake: Lake,
+    name: str,
+    *,
+    role: str | None = None,
+    group: str | None = None,
+    joining: Sequence[str] = (),
+    leaving: Sequence[str] = (),
+) -> tuple[DatasetRow, DatasetRow]:
+    """A dataset as it is, and as it is to be; what `add_dataset` checks holds of that, too.
+
+    Args:
+        lake: The lake.
+        name: The dataset.
+        role: Its new role.
+        group: Its new group; an empty text for none.
+        joining: Benchmarks that it is to take part in.
+        leaving: Benchmarks that it is to leave.
+
+    Raises:
+        MissingError: There is no such dataset or role, or it is in no benchmark that it is to leave.
+        InputError: It cannot play that part, or nothing is to change.
+    """
+    before = read_dataset(lake, name)
+    if role is None and group is None and not joining and not leaving:
+        raise InputError("Say what to change: --role, --group, --benchmark or --leave.")
+    for benchmark in joining:
+        check_slug("benchmark", benchmark)
+    for benchmark in leaving:
+        pick(f"benchmark of {name}", benchmark, before.benchmarks)
+    own_group = before.ood_group if group is None else group or None
+    benchmarks = tuple(sorted({*before.benchmarks, *joining} - set(leaving)))
+    after = replace(before, role=role or before.role, ood_group=own_group, benchmarks=benchmarks)
+    pick("role", after.role, ROLES)
+    if before.role != after.role and "ood" in {before.role, after.role}:
+        raise InputError(
+            f"{name} cannot change from {before.role} to {after.role}: samples have labels in the lake unless they are OOD. Add its "
+            f"images once more under another name, with --role {after.role}."
+        )
+    check_group(after.ood_group, after.role)
+    _check(lake, before, after)
+    return before, after
+
+
+def _check(lake: Lake, before: DatasetRow, after: DatasetRow) -> None:
+    """Hold a dataset to those that it newly meets; where both were together before, their classes were compared then."""
+    listing = read_listing(lake, after.dataset)
+    for other in datasets(lake):
+        met = bool(set(before.benchmarks) & set(other.benchmarks))
+        if other.dataset != after.dataset and not (met and before.role == after.role):
+            check_agrees(lake, after, listing, other, stated=met)
