@@ -138,12 +138,12 @@ def catalog(
     lake: LakeOption = None,
 ) -> None:
     """Write a DuckDB file with every view and question, for any DuckDB client."""
-    from featurestore.query.duckdb_file import write_catalog
+    from featurestore.query.duckdb_file import NEEDS, write_catalog
 
     opened = Lake(lake)
     opened.check_exists()
     write_catalog(opened.storage, out)
-    say(f"{out}: open it with any DuckDB client; make it again to see what is added to the lake later")
+    say(f"{out}: open it with any DuckDB client from {NEEDS} on; make it again to see what is added to the lake later")
 
 
 def demo(

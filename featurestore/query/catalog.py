@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from featurestore.query.header import Parameter, SqlFile
     from featurestore.storage import Storage
 
-    PathsAsSql: TypeAlias = Callable[[Sequence[str]], str]
+    FromFiles: TypeAlias = Callable[[Sequence[str], str], str]
 
 _FOLDER = Path(__file__).parents[2] / "sql"
 """Beside the package, in a checkout and where it is installed alike; never imported, since a user may have a module `sql`, too."""
@@ -80,7 +80,7 @@ def create(
     connection: duckdb.DuckDBPyConnection,
     storage: Storage | None,
     names: Iterable[str] | None = None,
-    paths: PathsAsSql | None = None,
+    from_files: FromFiles | None = None,
     *,
     checking: bool = False,
 ) -> None:
@@ -90,7 +90,7 @@ def create(
         connection: The database.
         storage: The lake's storage; None where nothing but published numbers is read.
         names: The views, macros and questions that are needed, without comments, beside those that they read; all if None.
-        paths: From keys in the storage to a SQL expression for the list of their paths; by default the storage's URIs.
+        from_files: From keys in the storage, and options of `read_parquet`, to SQL's FROM that reads them; by default by the storage's URIs.
         checking: Whether to compare the fragments with their manifests first: DuckDB would not notice a flipped bit.
 
     Raises:
@@ -102,7 +102,7 @@ def create(
     if storage:
         storage.register(connection)
     connection.execute("create schema stored")
-    builder = _Builder(connection, storage, paths, checking, names is None)
+    builder = _Builder(connection, storage, from_files, checking, names is None)
     for name in sorted(_files() if names is None else names):
         builder.create(name)
 
@@ -177,7 +177,7 @@ class _Builder:
 
     connection: duckdb.DuckDBPyConnection
     storage: Storage | None
-    paths: PathsAsSql | None
+    from_files: FromFiles | None
     checking: bool
     commenting: bool
     done: set[str] = field(default_factory=set)
@@ -240,17 +240,21 @@ class _Builder:
             snapshot.check(self.storage, found)
         if found and self.storage:
             keys = [key for key, _ in found]
-            paths = self.paths(keys) if self.paths else sql_list(glob.escape(self.storage.uri(key)) for key in keys)
-            self.connection.execute(f"create view stored.{name} as {_scan(TABLES[name], paths)}")
+            from_files = self.from_files or partial(_from_uris, self.storage)
+            self.connection.execute(f"create view stored.{name} as {_scan(TABLES[name], keys, from_files)}")
         else:
             self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
 
 
-def _scan(table: Table, paths: str) -> str:
+def _from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
+    return f"from read_parquet({sql_list(glob.escape(storage.uri(key)) for key in keys)}, {options})"
+
+
+def _scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:
     """A table's rows; columns that were added to it since a fragment was written are null there."""
     columns = ", ".join(f'"{column}"' for column in table.sql_schema.names)
     options = f"hive_partitioning = true, hive_types_autocast = false, union_by_name = {bool(table.added)}"
-    rows = f"from read_parquet({paths}, {options})"
+    rows = from_files(keys, options)
     if not table.added:
         return f"{rows} select {columns}"
     types = {name: _SQL_TYPES[table.columns.field(name).type] for name in table.added}

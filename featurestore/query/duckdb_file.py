@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import glob
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import duckdb
 
@@ -16,13 +19,13 @@ from featurestore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from featurestore.storage import Storage
 
-_READABLE_SINCE = "v1.4.0"
-"""The oldest DuckDB that opens the file: the one that `pyproject.toml` asks for."""
+NEEDS = "1.5.2"
+"""The oldest DuckDB that reads the file: the one that `pyproject.toml` asks for. Those before 1.5 refuse to open it, with a sentence."""
 
+_IDENTITY = "catalog_identity"
 _SNAPSHOT = (
     "The lake that this catalog shows, as it was then: what is added later is seen once the catalog is made again"
 )
@@ -32,7 +35,7 @@ def write_catalog(storage: Storage, out: Path) -> None:
     """Write a DuckDB file with every view and question over a lake as it is now.
 
     The file holds none of the lake's data. If the lake lies in the file's folder or below it, both may be moved together: the views find
-    the lake beside the file, wherever a client opens it from.
+    the lake beside the file, wherever a client opens it from. Table `stored.snapshot` says which lake it is, and which DuckDB reads it.
 
     Args:
         storage: The lake's storage.
@@ -58,36 +61,58 @@ def write_catalog(storage: Storage, out: Path) -> None:
 
 
 def _fill(file: Path, storage: Storage, out: Path) -> None:
-    with duckdb.connect(file, config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
-        catalog.create(connection, storage, paths=_paths(storage, out))
-        connection.execute("create table stored.snapshot (lake varchar, made timestamptz, writer varchar)")
-        row = [storage.location, datetime.now(UTC), f"featurestore {__version__}"]
-        connection.execute("insert into stored.snapshot values (?, ?, ?)", row)
+    identity = uuid4().hex
+    with duckdb.connect(file, config={"storage_compatibility_version": f"v{NEEDS}"}) as connection:
+        catalog.create(connection, storage, from_files=_from_files(storage, out, identity))
+        connection.execute(f"create macro stored.{_IDENTITY}() as {catalog.quote(identity)}")
+        connection.execute(
+            "create table stored.snapshot (lake varchar, made timestamptz, writer varchar, needs varchar)"
+        )
+        row = [storage.location, datetime.now(UTC), f"featurestore {__version__}", f"DuckDB {NEEDS} or newer"]
+        connection.execute("insert into stored.snapshot values (?, ?, ?, ?)", row)
         connection.execute(f"comment on table stored.snapshot is {catalog.quote(_SNAPSHOT)}")
 
 
-def _paths(storage: Storage, out: Path) -> catalog.PathsAsSql | None:
+def _from_files(storage: Storage, out: Path, identity: str) -> catalog.FromFiles | None:
     """How the views find the fragments: relative to the file where the lake lies below its folder, else by their URIs."""
     root, folder = storage.folder and storage.folder.resolve(), out.parent.resolve()
     if root is None or not root.is_relative_to(folder):
         return None
     below = root.relative_to(folder).as_posix()
-    return partial(_beside, str(folder), out.name, "" if below == "." else f"{below}/")
+    return partial(
+        _beside, folder=str(folder), name=out.name, below="" if below == "." else f"{below}/", identity=identity
+    )
 
 
-def _beside(folder: str, name: str, below: str, keys: Sequence[str]) -> str:
-    """The files as a SQL expression that follows the catalog when it is moved.
+def _beside(keys: Sequence[str], options: str, *, folder: str, name: str, below: str, identity: str) -> str:
+    """SQL's FROM that reads files beside the catalog, and follows the catalog when it is moved.
 
     DuckDB resolves relative paths against the client's working directory, and a view may not look up where its database
-    lies. But the client's setting `temp_directory` is `<database>.tmp` unless someone changed it. Where it is not (the
-    catalog was attached to another database, or renamed), the views use the folder in which the catalog was made.
+    lies. But the client's setting `temp_directory` is `<database>.tmp` of the database that it opened unless someone changed it. Where that
+    is not of our name (the catalog was attached to another database, or renamed), the views use the folder in which the catalog was made.
+    Where it is, the database may still be another catalog of the same name, to which ours was attached: so it is asked for its identity,
+    in SQL that is put together only then, since no other database would answer.
     """
     temporary = "current_setting('temp_directory')"
-    here = f"regexp_replace(parse_dirpath({temporary}), '([*?[])', '[\\1]', 'g')"
-    is_ours = f"parse_filename({temporary}) = {catalog.quote(f'{name}.tmp')}"
-    root = f"case when {is_ours} then {here} else {catalog.quote(glob.escape(folder))} end"
+    here, made = (
+        f"regexp_replace(parse_dirpath({temporary}), '([*?[])', '[\\1]', 'g')",
+        catalog.quote(glob.escape(folder)),
+    )
+    opened = _name_when_opened(name).replace('"', '""')
+    root = f"""case when "{opened}".stored.{_IDENTITY}() = {catalog.quote(identity)} then {here} else {made} end"""
     paths = catalog.sql_list(glob.escape(f"/{below}{key}") for key in keys)
-    return f"list_transform({paths}, lambda path: {root} || path)"
+    before, after = f"from read_parquet(list_transform({paths}, lambda path: (", f") || path), {options})"
+    is_of_our_name = f"parse_filename({temporary}) = {catalog.quote(f'{name}.tmp')}"
+    chosen = f"case when {is_of_our_name} then {catalog.quote(root)} else {catalog.quote(made)} end"
+    return f"from query({catalog.quote(before)} || {chosen} || {catalog.quote(after)})"
+
+
+@cache
+def _name_when_opened(file_name: str) -> str:
+    """What DuckDB calls a database of a file of that name: mostly what stands before the first dot."""
+    with TemporaryDirectory() as folder, duckdb.connect(Path(folder, file_name)) as connection:
+        (name,) = connection.execute("select current_database()").fetchall()[0]
+    return str(name)
 
 
 def _check_out(out: Path) -> None:

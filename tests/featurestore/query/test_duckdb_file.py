@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from featurestore import InputError, Lake, StorageError
 from featurestore.query import catalog, duckdb_file
 from featurestore.query.duckdb_file import write_catalog
 from tests.conftest import random_activations
+from tests.featurestore.conftest import ROOT
 
 if TYPE_CHECKING:
     from tests.conftest import Run
@@ -96,6 +98,60 @@ def test_an_attached_or_renamed_catalog_reads_the_lake_where_it_was(
     assert ask_elsewhere(elsewhere, "", *attached) == [[0]]
     out.rename(elsewhere / "renamed.duckdb")
     assert ask_elsewhere(elsewhere, elsewhere / "renamed.duckdb", QUERY) == [["a", 0.5], ["b", 0.75]]
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Path:
+    """A folder with two studies, each with a catalog and a lake of the same names, and the same model with other results."""
+    for study, top1 in (("one", 0.25), ("two", 0.75)):
+        (tmp_path / "both" / study).mkdir(parents=True)
+        lake = Lake(tmp_path / "both" / study / "lake")
+        put_rows(lake, "accuracy", {"model": "m", "dataset": "test"}, {"n": 4, "top1": top1, "top5": 1.0})
+        write_catalog(lake.storage, tmp_path / "both" / study / "lake.duckdb")
+    return tmp_path / "both"
+
+
+@pytest.mark.parametrize("opened", ["", "one", "two"])
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_catalogs_of_one_name_find_their_own_lakes(
+    twins: Path, elsewhere: Path, opened: str, *, is_moved: bool
+) -> None:
+    """Attached together to an empty database, or one to the other; the one that is opened may have been moved, with its lake."""
+    file: Path | str = twins / opened / "lake.duckdb" if opened else ""
+    if opened and is_moved:
+        shutil.move(twins / opened, elsewhere / "moved")
+        file = elsewhere / "moved" / "lake.duckdb"
+    others = [study for study in ("one", "two") if study != opened]
+    attached = [f"attach '{twins / study / 'lake.duckdb'}' as {study} (read_only)" for study in others]
+    names = {study: study if study in others else "lake" for study in ("one", "two")}
+    query = " union all ".join(f"select '{study}', top1 from {name}.accuracy" for study, name in names.items())
+    expected = [["one", 0.25], ["two", 0.75]]
+    assert sorted(ask_elsewhere(elsewhere, file, *attached, query)) == expected
+    for study, name in names.items():
+        asked = ask_elsewhere(elsewhere, file, *attached, f"use {name}", "select top1 from accuracy")
+        assert asked == [[dict(map(tuple, expected))[study]]]
+
+
+@pytest.mark.parametrize("name", ["a.b.duckdb", "main.duckdb", "temp.db", ".hidden.duckdb", "quo\"te's.db", "LAKE"])
+def test_a_catalog_may_have_any_name(filled: Lake, tmp_path: Path, elsewhere: Path, name: str) -> None:
+    """Moved together with its lake, it finds it, whatever DuckDB calls a database of that name."""
+    write_catalog(filled.storage, tmp_path / "study" / name)
+    shutil.move(tmp_path / "study", elsewhere / "study")
+    assert ask_elsewhere(tmp_path, elsewhere / "study" / name, QUERY) == [["a", 0.5], ["b", 0.75]]
+
+
+def test_the_file_says_which_duckdb_it_needs(filled: Lake, tmp_path: Path) -> None:
+    """The one that the package asks for, in a column and in the file's header, where DuckDB looks before it opens it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"duckdb>={duckdb_file.NEEDS}" in project["dependencies"]
+    write_catalog(filled.storage, tmp_path / "lake.duckdb")
+    with open_catalog(tmp_path / "lake.duckdb") as file:
+        assert file.execute("select needs from stored.snapshot").fetchall() == [
+            (f"DuckDB {duckdb_file.NEEDS} or newer",)
+        ]
+        assert file.execute(
+            "select tags['storage_version'] from duckdb_databases() where database_name = 'lake'"
+        ).fetchall() == [("v1.5.0+",)]
 
 
 def test_the_file_holds_what_a_connection_holds(filled: Lake, tmp_path: Path) -> None:
