@@ -22,11 +22,11 @@
 -- column recipe: The rest of the recipe, as JSON
 -- column model_kwargs: Arguments of the architecture, as JSON
 -- column preprocessing: Resolved preprocessing, as JSON
+-- column base_model: Of a view: the model whose layer it is; null for a model itself
+-- column feature: Of a view: the layer whose output, pooled, is its feature; null for the penultimate feature of a model itself
 -- column crop_pct: Share of the resized image that the input is cropped to; null in lakes of before, where preprocessing has it
 -- column crop_mode: How the input is cropped: center, squash or border
 -- column interpolation: Interpolation of the resizing
 -- column mean: Mean of red, green and blue that is subtracted from pixels between 0 and 1
 -- column std: What the difference is divided by
--- column base_model: Of a view: the model whose layer it is; null for a model itself
--- column feature: Of a view: the layer whose output, pooled, is its feature; null for the penultimate feature of a model itself
 from stored.models
