@@ -58,7 +58,9 @@ def read_ranks(lake: Lake, benchmark: str, detector: str) -> ModelRanks:
 def _scored(lake: Lake, benchmark: str) -> pl.DataFrame:
     """What has scores: columns model, detector, dataset, role."""
     manifests = lake.partitions("scores", benchmark=benchmark)
-    keys = [(m.key["model"], part.key["detector"], m.key["dataset"]) for m in manifests for part in m.parts]
+    # Scores without rows are of a dataset whose samples are all left out of the judging.
+    parts = [(manifest, part) for manifest in manifests for part in manifest.parts if part.rows]
+    keys = [(manifest.key["model"], part.key["detector"], manifest.key["dataset"]) for manifest, part in parts]
     roles: pl.DataFrame = lake.sql("select dataset, role from datasets").pl()
     held = pl.DataFrame(keys, dict.fromkeys(("model", "detector", "dataset"), pl.String), orient="row")
     return held.join(roles, on="dataset").sort("model", "detector", "dataset")

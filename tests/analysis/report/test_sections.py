@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from analysis.lineage import BenchmarkSettings, set_benchmark
 from analysis.report import write_report
 from analysis.report.sections import geometry, sections
 from benchmarks.lakes.random_scores import Shape, make
+from featurestore import Lake
 from featurestore.errors import MissingError, StorageError
 
 if TYPE_CHECKING:
@@ -38,6 +40,16 @@ def said(page: str) -> str:
     """The page's text without scripts, styles and markup."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", "", body)).split())
+
+
+def test_what_is_left_out_of_the_judging_is_said(tmp_path: Path) -> None:
+    """Only of a benchmark that is judged without overlaps."""
+    sentence = "also in a dataset of another role are left out of the judging"
+    assert sentence not in said(page_of(tmp_path, Shape(models=2)))
+    lake = Lake(tmp_path / "lake")
+    set_benchmark(lake, "main", BenchmarkSettings(without_overlaps=True))
+    write_report(lake, tmp_path / "without.html")
+    assert sentence in said((tmp_path / "without.html").read_text(encoding="utf-8"))
 
 
 def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None:

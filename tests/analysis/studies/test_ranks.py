@@ -55,3 +55,12 @@ def test_stored_ensembles_are_judged_beside_the_search_and_not_searched(tmp_path
     frame = combining_models.data(lake, detector="msp").filter(pl.col("ood_dataset") == "far")
     assert "both" not in " ".join(frame.filter(pl.col("method") != "stored ensemble")["members"])
     assert frame.filter(pl.col("method") == "stored ensemble").select("models", "detector").rows() == [(2, "mean-rank")]
+
+
+def test_a_set_of_which_no_sample_judges_is_none(tmp_path: Path) -> None:
+    lake = make(tmp_path / "lake", Shape(models=2, detectors=("msp",)))
+    others = read_ranks(lake, "main", "msp").ranks.keys() - {"far"}
+    for model in ("m000", "m001"):
+        key = {"benchmark": "main", "model": model, "dataset": "far", "detector": "msp"}
+        put(lake, "scores", key, {"sample": [], "score": [], "id_rank": []}, {"seed": 1}, replacing=True)
+    assert read_ranks(lake, "main", "msp").ranks.keys() == others
