@@ -15,7 +15,7 @@ from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin, detect_format
 from extract.datasets.registry import is_untouched, list_again, look, needs_labels, open_reader, stamp
-from featurestore.errors import ConflictError, InputError, MissingError
+from featurestore.errors import ConflictError, InputError, LakeError, MissingError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug, pick
 from featurestore.partitions import writing
@@ -61,8 +61,8 @@ def add_dataset(
     name: str,
     location: Path | str,
     *,
-    role: str,
-    benchmark: str = "main",
+    role: str | None = None,
+    benchmark: str | None = None,
     group: str | None = None,
     format_: str | None = None,
     options: FormatOptions = NO_OPTIONS,
@@ -71,12 +71,15 @@ def add_dataset(
 ) -> DatasetRow:
     """List a dataset's images and write its rows of `datasets` and `samples`; add it to a benchmark.
 
+    A dataset that the lake holds and that lies in another place now is read from there, if the same images lie there.
+
     Args:
         lake: Where to write.
         name: The dataset's name.
         location: Where the images lie: a path, a glob, or `hf:NAME@split`.
-        role: `fit`, `id`, `ood`, `val`, or `csid` (in-distribution under a shift: extracted, and not judged).
-        benchmark: A benchmark that it takes part in.
+        role: `fit`, `id`, `ood`, `val`, or `csid` (in-distribution under a shift: extracted, and not judged). None for that
+            which the lake holds.
+        benchmark: A benchmark that it takes part in; None for those that the lake holds, and `main` for a new dataset.
         group: Group of an OOD dataset, such as `near` or `far`; None for none, or for that which the lake holds.
         format_: How the images lie; None to go by the location.
         options: What the format needs to know, and which samples to choose.
@@ -88,24 +91,20 @@ def add_dataset(
         ConflictError: The lake holds a dataset of this name with other samples or another role.
     """
     check_slug("dataset", name)
-    check_slug("benchmark", benchmark)
+    others = {other.dataset: other for other in datasets(lake)}
+    existing = others.pop(name, None)
+    role = role or (existing.role if existing else None)
+    if role is None:
+        raise InputError(f"Say with --role what {name} is for: {', '.join(ROLES)}.")
     pick("role", role, ROLES)
     check_group(group, role)
-    origin = _absolute(Origin(format_ or _detected(str(location), say), str(location), options))
-    whole, found = look(origin, role)
-    for note in found.notes:
-        say(note)
-    origin = replace(origin, options=replace(origin.options, **found.inferred))
-    listing, fewer = choose(whole, options)
-    if fewer:
-        first, size = next(iter(fewer.items()))
-        say(
-            f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {first!r} with {size})"
-        )
+    benchmarks = (check_slug("benchmark", benchmark),) if benchmark else existing.benchmarks if existing else ("main",)
+    moved = existing and role == existing.role and _moved(lake, existing, str(location), format_, options)
+    origin, listing = moved or _listed(str(location), role, format_, options, say)
     row = DatasetRow(
         name,
         role,
-        (benchmark,),
+        benchmarks,
         len(listing),
         len(set(listing.class_names)),
         listing.digest,
@@ -114,17 +113,56 @@ def add_dataset(
         group,
     )
     taken = None
-    others = {other.dataset: other for other in datasets(lake)}
-    existing = others.pop(name, None)
     if existing:
         row = _joined(lake, existing, row, listing, replacing=replacing)
         row, taken = _with_contents(lake, existing, row, listing, replacing=replacing, say=say)
-    for other in others.values():
+        if row.location != existing.location:
+            say(f"{name}: its images are read from {row.location} from now on, and no more from {existing.location}")
+    stays = moved and existing and row.benchmarks == existing.benchmarks
+    for other in () if stays else others.values():
         check_agrees(lake, row, listing, other, stated=options.labels is not None and not needs_labels(origin))
     _write(lake, row, listing)
     if taken:
         write_contents(lake, name, row.digest, taken)
     return row
+
+
+def _listed(
+    location: str, role: str, format_: str | None, options: FormatOptions, say: Callable[[str], None]
+) -> tuple[Origin, Listing]:
+    """List what lies in a place, and choose from it what the options ask for."""
+    origin = _absolute(Origin(format_ or _detected(location, say), location, options))
+    whole, found = look(origin, role)
+    for note in found.notes:
+        say(note)
+    listing, fewer = choose(whole, options)
+    if fewer:
+        first, size = next(iter(fewer.items()))
+        say(
+            f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {first!r} with {size})"
+        )
+    return replace(origin, options=replace(origin.options, **found.inferred)), listing
+
+
+def _moved(
+    lake: Lake, existing: DatasetRow, location: str, format_: str | None, options: FormatOptions
+) -> tuple[Origin, Listing] | None:
+    """Where a dataset of the lake lies now, if that is another place with the same images, told by what the lake knows of it.
+
+    None where an option says anything else than before, or images of a list lie beside a root of their own: that is listed
+    anew.
+    """
+    held = existing.origin
+    there = _absolute(Origin(held.format, location, replace(held.options, stamp=None)))
+    says_more = any(value != held.options.given.get(name) for name, value in options.given.items())
+    if there.location == held.location or format_ not in (None, held.format) or says_more or held.options.root:
+        return None
+    listing = read_listing(lake, existing.dataset)
+    try:
+        found = changes(listing, _relist(there, listing))
+    except LakeError:
+        return None
+    return None if found else (there, listing)
 
 
 def check_group(group: str | None, role: str) -> None:
@@ -195,7 +233,7 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
     """
     if is_untouched(row.origin, listing):
         return
-    found = changes(listing, _relist(row, listing))
+    found = changes(listing, _relist(row.origin, listing))
     if found:
         raise ConflictError(
             f"The files of dataset {row.dataset!r} in {row.location} changed since it was added: {found}. "
@@ -203,10 +241,10 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
         )
 
 
-def _relist(row: DatasetRow, listing: Listing) -> Listing:
+def _relist(origin: Origin, listing: Listing) -> Listing:
     """List the files again; labels stay with their classes, and of a subset only the chosen files count."""
-    now = list_again(row.origin)
-    if row.origin.options.per_class is not None:
+    now = list_again(origin)
+    if origin.options.per_class is not None:
         chosen = set(listing.paths)
         now = now.take([sample for sample, path in enumerate(now.paths) if path in chosen])
     label_of = listing.label_of_class

@@ -18,9 +18,14 @@ def dataset_add(
         str, typer.Argument(help="Where its images lie: file, folder, quoted glob, URL, or hf:NAME@split.")
     ],
     role: Annotated[
-        str, typer.Option(help="fit (fits detectors), id (ID test), ood, val (ID, tunes), or csid (shifted ID).")
-    ],
-    benchmark: Annotated[str, typer.Option(help="Benchmark that it takes part in.")] = "main",
+        str | None,
+        typer.Option(
+            help="fit (fits detectors), id (ID test), ood, val (ID, tunes), or csid (shifted ID). [default: as in the lake]"
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Benchmark that it takes part in. [default: as in the lake, else main]")
+    ] = None,
     group: Annotated[str | None, typer.Option(help="Group of an OOD dataset, such as near or far.")] = None,
     format_: Annotated[
         str | None,
