@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.splits import SplitFolders, split_folders
+from extract.datasets.formats.splits import SplitFolders, choose_split, split_folders, splits_of_images
 from extract.datasets.formats.suffixes import passed_over, suffixes_found, suffixes_read
 from extract.datasets.formats.walk import images_below, look_below, sizes_below
 from featurestore.errors import InputError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from extract.datasets.formats.format import FormatOptions
 
+_SHOWN = 3
 _FORMAT_OF_FILE = {".csv": "csv", ".parquet": "parquet", ".tar": "tar"}
 
 
@@ -56,11 +57,38 @@ def found_in_folders(
         raise InputError(
             f"There is no image below {location}: expected folders of images, one per class.{_only(others)}"
         )
-    refusal = splits.refusal(location) if splits and options.split is None else None
+    refusal = _in_doubt(location, everything, splits) if options.split is None else None
     by_split = splits if options.split else None
     classes = [_class_of(path, location, "ood" if refusal else role, by_split) for path in paths]
+    nested = _nested(location, paths, classes) if role != "ood" and not splits and options.adding else []
     counted = +(others + Counter({"images of other splits": len(everything) - len(paths)}))
-    return Found(paths, (), classes, None, passed_over(location, len(paths), counted), suffixes_found(paths), refusal)
+    notes = [*passed_over(location, len(paths), counted), *nested]
+    return Found(paths, (), classes, None, notes, suffixes_found(paths), refusal)
+
+
+def _in_doubt(location: str, everything: Sequence[str], splits: SplitFolders | None) -> str | None:
+    """Why one split must be chosen; None if there are not several."""
+    if splits:
+        return splits.refusal(location)
+    named = splits_of_images(everything)
+    if named is None:
+        return None
+    kinds = sorted(set(named.values()))
+    return (
+        f"The images in {location} are called after splits ({', '.join(kinds)}), which are different datasets: choose one with "
+        f"--split {kinds[0]}; if they are one dataset, give its images with --format csv."
+    )
+
+
+def _nested(location: str, paths: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """A line on folders inside of class folders, which could be the classes; none if all are called alike."""
+    inner = {tuple(folders[:2]) for path in paths if len(folders := path.split("/")[:-1]) > 1}
+    if len({second for _, second in inner}) < 2:  # as in ant/images, bee/images
+        return []
+    outer = sorted(set(classes))
+    shown = ", ".join(outer[:_SHOWN]) + (", …" if len(outer) > _SHOWN else "")
+    those = f"the {len(inner):,} folders inside of these are not (first: {'/'.join(min(inner))})"
+    return [f"{location}: its first folders are the classes ({len(outer):,}: {shown}); {those}"]
 
 
 def names_in(location: str, options: FormatOptions) -> Sequence[str]:
@@ -74,6 +102,9 @@ def _of_split(
 ) -> Sequence[str]:
     if options.split is None:
         return paths
+    if splits is None and (named := splits_of_images(paths)):
+        kind = choose_split(sorted(set(named.values())), options.split, location)
+        return [path for path in paths if named[path] == kind]
     if splits is None:
         raise InputError(f"The folders in {location} are not splits, such as train and val: leave --split out.")
     name = splits.chosen(options.split, location)

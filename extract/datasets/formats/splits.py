@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _KINDS = {
     "train": "train", "training": "train",
@@ -75,17 +76,40 @@ def choose_split(names: Sequence[str], split: str, location: str) -> str:
 
 
 def split_folders(paths: Iterable[str]) -> SplitFolders | None:
-    """The folders that are splits: the first level where all images have one, and all are called as splits are.
+    """The folders that are splits: the first level where all images have one, and all are called as splits are, or several of them.
 
-    Below folders that differ, they must be two or more: a class may hold one folder of that name.
+    Below folders that differ, they must be two or more: a class may hold one folder of that name. Beside `train` and `val`,
+    `extra` is a split, too; beside `train` alone, other folders are classes as it is one.
     """
     left, shared, level = [path.split("/")[:-1] for path in paths], True, 0
     while left and all(len(folders) > level for folders in left):
         names = {folders[level] for folders in left}
-        if all(map(_of_folder, names)) and (shared or len(names) > 1):
+        if _several_kinds(names) or (shared and all(map(_of_folder, names))):
             return SplitFolders(level, tuple(sorted(names)), shared)
         shared, level = shared and len(names) == 1, level + 1
     return None
+
+
+def splits_of_images(paths: Iterable[str]) -> dict[str, str] | None:
+    """The split of each image where the names of all say one, and not all the same: `train_001.png` beside `val_001.png`."""
+    found: dict[str, str] = {}
+    for path in paths:
+        kind = _of_word(path[path.rfind("/") + 1 :].rpartition(".")[0])
+        if kind is None:
+            return None
+        found[path] = kind
+    return found if len(set(found.values())) > 1 else None
+
+
+def _several_kinds(names: Collection[str]) -> bool:
+    """Whether names are those of several splits, maybe among others: `train` and `val`, or `birds_train` and `birds_val`."""
+    kinds: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for name in names:
+        words = [word.lower() for word in _WORDS.findall(name)]
+        rest = tuple(word for word in words if word not in _KINDS)
+        if kind := _of_word(name):
+            kinds[() if _of_folder(name) else rest].add(kind)
+    return any(len(found) > 1 for found in kinds.values())
 
 
 def one_split(location: str, files: Sequence[str], split: str | None, *, adding: bool = True) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from extract.datasets import FormatOptions, Origin, add_dataset, check_unchanged, list_samples
 from extract.datasets.dataset import read_listing
-from extract.datasets.formats.splits import one_split, split_folders
+from extract.datasets.formats.splits import one_split, split_folders, splits_of_images
 from featurestore import ConflictError, InputError, Lake
 from tests.extract.datasets.formats.test_tar import pack
 from tests.tiny import write_images
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         (["data/Training/a/1", "data/test/a/1"], 1, ("Training", "test")),
         (["ant/train/1", "bee/test/1", "bee/train/2"], 1, ("test", "train")),
         (["train2017/a/1", "test_images/a/1"], 0, ("test_images", "train2017")),
+        (["train/a/1", "test/a/1", "extra/a/1"], 0, ("extra", "test", "train")),
+        (["ant/train/1", "ant/val/1", "bee/train/1", "bee/extra/1"], 1, ("extra", "train", "val")),
+        (["birds_train/a/1", "birds_val/a/1"], 0, ("birds_train", "birds_val")),
     ],
 )
 def test_folders_called_as_splits_are(paths: Sequence[str], level: int, names: Sequence[str]) -> None:
@@ -43,6 +46,8 @@ def test_folders_called_as_splits_are(paths: Sequence[str], level: int, names: S
         ["ant/train/1", "bee/train/1"],
         ["freight train/1", "test pattern/1"],
         ["train/1", "2"],
+        ["train/1", "training/1", "bus/1"],
+        ["freight_train/1", "rorschach_test/1", "bus/1"],
         [],
     ],
 )
@@ -67,6 +72,44 @@ def test_folders_that_are_splits_are_refused_until_one_is_chosen(lake: Lake, tmp
         add_dataset(lake, "test", root, role="ood", options=FormatOptions(split="test"))
     with pytest.raises(InputError, match=r"are not splits.*leave --split out"):
         add_dataset(lake, "ants", root / "train", role="ood", options=FormatOptions(split="train"))
+
+
+def test_images_that_are_called_after_splits_are_refused_until_one_is_chosen(lake: Lake, tmp_path: Path) -> None:
+    for name in ("ant/train_0.png", "ant/test_0.png", "bee/train_1.png", "bee/test_1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"image")
+    with pytest.raises(InputError, match=r"called after splits \(test, train\).*--split test"):
+        add_dataset(lake, "val", tmp_path, role="id")
+    row = add_dataset(lake, "val", tmp_path, role="id", options=FormatOptions(split="test"))
+    listing = read_listing(lake, "val")
+    assert list(listing.paths) == ["ant/test_0.png", "bee/test_1.png"]
+    check_unchanged(row, listing)
+
+
+@pytest.mark.parametrize(
+    "names", [["val_1.png", "val_2.png"], ["train_1.png", "2.png"], ["train_1.png", "test_train_1.png"]]
+)
+def test_images_of_one_split_or_without_are_one_dataset(names: Sequence[str]) -> None:
+    assert splits_of_images(names) is None
+
+
+def test_folders_inside_of_class_folders_are_said(lake: Lake, tmp_path: Path) -> None:
+    said: list[str] = []
+    root = write_images(tmp_path / "set", {"animals/ant": 1, "animals/bee": 1, "plants/oak": 1})
+    add_dataset(lake, "val", root, role="id", say=said.append)
+    assert said == [
+        f"{root}: its first folders are the classes (2: animals, plants); the 3 folders inside of these are not (first: animals/ant)"
+    ]
+    add_dataset(
+        lake,
+        "alike",
+        write_images(tmp_path / "b", {"a/images": 1, "c/images": 1}),
+        role="id",
+        benchmark="b",
+        say=said.append,
+    )
+    add_dataset(lake, "far", write_images(tmp_path / "c", {"a/x": 1, "a/y": 1}), role="ood", say=said.append)
+    assert len(said) == 1
 
 
 def test_splits_inside_class_folders_keep_the_classes_above(tmp_path: Path) -> None:
