@@ -75,6 +75,8 @@ def read_preprocess(path: Path) -> Preprocess:
                 f"{path} says nothing of preprocessing: expected {', '.join(FIELDS)} in its pretrained_cfg."
             )
         return found
+    if not said:
+        raise InputError(f"{path} says nothing of preprocessing: expected {', '.join(FIELDS)}.")
     for name in said:
         check_field(name, place)
     return {name: checked(name, value, f"{name} in {place}") for name, value in said.items() if value is not None}
@@ -113,6 +115,10 @@ def of_transformers(said: Mapping[str, Any], place: str) -> Preprocess:
     if left_out or not isinstance(scale, (int, float)) or abs(scale * 255 - 1) > 1e-3 or said.get("rescale_offset"):
         what = f"{left_out[0]} is false" if left_out else "pixels are not scaled to between 0 and 1"
         raise InputError(f"{place}: {what}, which timm's preprocessing always does: state all fields by options.")
+    if said.get("do_flip_channel_order"):
+        raise InputError(
+            f"{place}: images are fed as BGR, and timm's preprocessing makes RGB: swap the channels of the first layer's weights."
+        )
     resample = said.get("resample", 2)
     found = {
         **_geometry(said, place),

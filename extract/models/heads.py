@@ -64,6 +64,8 @@ def read_head(path: Path) -> Head:
             f"{path} is no head: expected weight [C, D], bias [C] and one boolean, got weight {list(weight.shape)}, "
             f"bias {list(bias.shape)} and normalize {list(normalize.shape)}."
         )
+    if normalize.dtype != bool and not (normalize.dtype.kind in "iu" and normalize.reshape(-1)[0] in {0, 1}):
+        raise InputError(f"{path} is no head: normalize is true or false, not {normalize.reshape(-1)[0]!r}.")
     weight, bias = weight.astype(np.float32), bias.astype(np.float32)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise NumericalError(f"The head {path} has NaN or infinite weights.")

@@ -143,6 +143,16 @@ class LoadedModel:
         if self._head is None or self.spec.given_head or self._head[1].any():
             raise InputError(f"{self.spec.architecture} has no {name}: its last layer is no projection of CLIP.")
 
+    def _check_is_projection(self) -> None:
+        """A given head stands behind a network's last layer if that is a projection, and has its width by chance if it is a classifier."""
+        module: Any = self._module
+        bias = getattr(module.get_classifier(), "bias", None) if self.spec.feature_is_output else None
+        if bias is not None and bias.any():
+            raise InputError(
+                f"The head {self.spec.head_file} takes {len(bias)} numbers, which is what {self.spec.architecture}'s own classifier puts "
+                "out, and not the width of its feature: expected a head [classes, width]; is it transposed?"
+            )
+
     @property
     def shrunk_to(self) -> int | None:
         """How many images at a time fit in memory; None if whole batches do."""
@@ -222,6 +232,7 @@ class LoadedModel:
         """The head's weight and bias on the device, checked once, on noise: what the lake stores must explain the logits."""
         name, given = self.spec.architecture, self.spec.given_head
         if given:
+            self._check_is_projection()
             whose, found = (
                 f"The head {self.spec.head_file} has",
                 [(torch.tensor(given.weight), torch.tensor(given.bias))],

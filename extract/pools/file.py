@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,9 @@ def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
         InputError: The file cannot be read, or has another column.
     """
     try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            rows, header = list(reader), list(reader.fieldnames or ())
     except OSError as error:
         raise InputError(f"Cannot read the pool {file}: {error.strerror}.") from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -70,6 +72,9 @@ def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     unknown = [name for name in rows[0] if name is not None and name not in COLUMNS]
     if unknown:
         raise InputError(f"{file}: unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}.")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{file} has the column {twice!r} more than once: keep one of them.")
     return [_entry_or_fault(row, file.parent, f"{file}, line {line}") for line, row in enumerate(rows, 2)]
 
 
@@ -116,6 +121,8 @@ def _cell(text: str, column: str, type_: pa.DataType, place: str) -> Any:
             return [str(name) for name in json.loads(text)]
         if pa.types.is_integer(type_):
             return int(text)
+        if pa.types.is_floating(type_) and not math.isfinite(float(text)):
+            raise InputError(f"{place}: {column} cannot be {text!r}; an empty cell is unknown.")
         return float(text) if pa.types.is_floating(type_) else text
     except (ValueError, TypeError) as error:
         raise InputError(f"{place}: {column} cannot be {text!r}.") from error

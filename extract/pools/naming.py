@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from extract.models import ModelSpec
 from extract.models.files import ARRAYS, AUTO, SUFFIXES, Note, StoredWeights, checkpoint_in, outline
-from extract.models.sources import Facts, is_known, published_facts, source_of_file, unknown_name
+from extract.models.sources import Facts, is_known, of_json, published_facts, source_of_file, unknown_name
 from extract.pools.recipe_file import TABLE_NAME, read_recipes
 from featurestore.errors import InputError
 from featurestore.names import suggest_slug
@@ -148,6 +148,14 @@ def spec_from_file(
         )
     source = source_of_file(stored)
     facts = source.facts(stored, recipe or {})
+    if (
+        source.name == _OWN_NAMES
+        and architecture
+        and facts.architecture
+        and not _same(architecture, facts.architecture)
+    ):
+        said = f"stated; the file, or config.json beside it, says {facts.architecture}, so that its preprocessing does not count either"
+        notes += (Note("architecture", architecture, said),)
     if source.name == _OWN_NAMES and architecture and facts.architecture:
         facts = facts if _same(architecture, facts.architecture) else Facts()  # what is said of another network
     if not architecture and not facts.architecture:
@@ -214,6 +222,8 @@ def json_or_text(text: str) -> Any:
     if text in _PYTHON:
         return _PYTHON[text]
     try:
-        return json.loads(text)
-    except ValueError:
+        return of_json(text)
+    except json.JSONDecodeError:
         return text
+    except ValueError as error:
+        raise InputError(f"{text}: {error}.") from error

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.models.sources import as_json
+from extract.models.sources import as_json, of_json
 from featurestore.errors import InputError
 from featurestore.layout.tables import RECIPE_COLUMNS
 
@@ -66,7 +65,7 @@ def read_recipes(file: Path) -> RecipeTable:
         InputError: The file cannot be read, is not an object of objects, or a value does not fit its column.
     """
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))
+        table = of_json(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"Cannot read the recipes {file}: {error.strerror}.") from error
     except ValueError as error:

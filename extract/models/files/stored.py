@@ -93,7 +93,18 @@ def read_state_dict(stored: StoredWeights) -> dict[str, Tensor]:
         InputError: The file cannot be read, is no checkpoint, or holds more than tensors and plain values; or the weights that
             are wanted are not in it.
     """
-    return _named(_content(stored.path, shapes_only=False), stored)[0]
+    state = _named(_content(stored.path, shapes_only=False), stored)[0]
+    whole = next((name for name, value in state.items() if _is_quantised(name, value)), None)
+    if whole is not None:
+        kind = str(state[whole].dtype).removeprefix("torch.")
+        raise InputError(
+            f"{stored} holds {whole} as {kind}: quantised weights are not read; save the weights as floats."
+        )
+    return state
+
+
+def _is_quantised(name: str, value: Tensor) -> bool:
+    return name.endswith((".weight", ".bias")) and not value.is_floating_point()
 
 
 def read_shapes(stored: StoredWeights) -> Mapping[str, tuple[int, ...]]:

@@ -26,6 +26,19 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True)
 
 
+def of_json(text: str) -> Any:
+    """What JSON says, which has no NaN and no infinity, though Python reads and writes them.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON: write null for what is not known")
+
+
 def create(
     weights: Weights, *, pretrained: bool = False, given: Mapping[str, Tensor] | None = None, **overrides: Any
 ) -> nn.Module:

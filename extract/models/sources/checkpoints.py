@@ -42,8 +42,25 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, archit
     if any(faults):
         raise InputError(
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {'; '.join(filter(None, faults))}."
+            f"{_remedy(model, missing, shapes, own)}"
         )
     model.load_state_dict(state, strict=True)
+
+
+def _remedy(
+    model: nn.Module, missing: list[str], shapes: Mapping[str, tuple[int, ...]], own: Mapping[str, tuple[int, ...]]
+) -> str:
+    """What would mend the most usual faults: a head of other classes, and a prefix that not all names have."""
+    others = {(shapes[name], own[name]) for name in own if name in shapes and shapes[name] != own[name]}
+    outputs = {(theirs[:1], ours[:1]) for theirs, ours in others}
+    if not missing and len(outputs) == 1 and all(theirs[1:] == ours[1:] for theirs, ours in others):
+        (theirs, ours) = outputs.pop()
+        if ours == (getattr(model, "num_classes", None),) and theirs:
+            return f" Its head has {theirs[0]:,} classes: give --model-kwargs num_classes={theirs[0]}."
+    prefix = next((name.removesuffix(missing[0]) for name in shapes if missing and name.endswith(f".{missing[0]}")), "")
+    if prefix and all(prefix + name in shapes for name in missing):
+        return f" Those that are missing are there behind {prefix!r}: --key-map FILE takes it off, and leaves out other names."
+    return ""
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -126,6 +126,8 @@ def test_timm_then_resizes_as_transformers_does(tmp_path: Path, said: dict[str, 
     ("said", "message"),
     [
         ([1], "no JSON object"),
+        ({}, "says nothing of preprocessing"),
+        ({**VIT, "do_flip_channel_order": True}, "fed as BGR"),
         ({"crop_ptc": 1}, "did you mean 'crop_pct'"),
         ({"crop_pct": 7}, "crop_pct in .*up to 1"),
         ({"architecture": "resnet18", "num_classes": 3}, "says nothing of preprocessing"),

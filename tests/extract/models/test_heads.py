@@ -58,6 +58,7 @@ def test_on_a_projecting_tower_a_head_goes_where_it_fits(
     """Timm's CLIP towers end with the projection: text embeddings belong behind it, a linear probe before it."""
     name, kwargs = "vit_base_patch16_clip_224", {**VIT, "num_classes": 7}
     module = trained(name, kwargs)
+    module.head.bias.data[:] = 0  # as timm's are
     save_state(tmp_path / "m.safetensors", module.state_dict())
     np.savez(tmp_path / "h.npz", weight=np.eye(4, width), normalize=normalize)
     spec = ModelSpec("m", name, tmp_path / "m.safetensors", kwargs, head_file=tmp_path / "h.npz")
@@ -73,6 +74,18 @@ def test_a_head_of_another_width_is_refused(tmp_path: Path, checkpoint: Path) ->
         LoadedModel(tiny_spec(checkpoint, head_file=tmp_path / "h.npz"), CPU)
 
 
+def test_a_head_as_wide_as_the_classifier_is_not_put_behind_it(tmp_path: Path) -> None:
+    """So is one that is transposed, of as many classes as the network's own."""
+    module = tiny_vit(num_classes=3)
+    module.head.bias.data[:] = 0.1
+    save_file(module.state_dict(), tmp_path / "m.safetensors")
+    np.savez(tmp_path / "h.npz", weight=np.ones((24, 3)))
+    with pytest.raises(
+        InputError, match="takes 3 numbers, which is what vit_tiny_patch16_224's own classifier puts out"
+    ):
+        LoadedModel(tiny_spec(tmp_path / "m.safetensors", head_file=tmp_path / "h.npz"), CPU)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -83,6 +96,8 @@ def test_a_head_of_another_width_is_refused(tmp_path: Path, checkpoint: Path) ->
         ({"weight": np.ones((2, 3)), "normalize": np.ones(2)}, r"normalize \[2\]"),
         ({"weight": np.array([[object()]])}, "plain .npz arrays"),
         ({"weight": np.full((2, 3), np.nan)}, "NaN"),
+        ({"weight": np.ones((2, 3)), "normalize": "false"}, "normalize is true or false, not .*'false'"),
+        ({"weight": np.ones((2, 3)), "normalize": 2}, "normalize is true or false, not .*2"),
     ],
 )
 def test_a_broken_head_is_a_sentence(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

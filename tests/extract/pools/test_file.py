@@ -19,7 +19,8 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, c
     (tmp_path / "pool.csv").write_text(
         "model,checkpoint,architecture,model_kwargs,weight_decay,finetune_steps,pretraining,soup_of\n"
         'm,m.safetensors,vit_tiny_patch16_224,"{""img_size"": 32}",0.1,20,in21k,"[""a"", ""b""]"\n'
-        "n,,resnet18,,,,,\n"
+        "n,,resnet18,,,,,\n",
+        encoding="utf-8-sig",  # as Excel writes it
     )
     first, second = select(ModelSelection(pool=str(tmp_path / "pool.csv")), quiet)
     assert first.checkpoint == tmp_path / "m.safetensors"
@@ -39,6 +40,9 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, c
         ("model,architecture,checkpoint\nm,resnet18,gone.pth\n", "there is no checkpoint"),
         ("model,architecture,model_kwargs\nm,resnet18,[1]\n", "must be a JSON object"),
         ("model,architecture\n", "has no rows"),
+        ("model,architecture,weight_decay\nm,resnet18,nan\n", "weight_decay cannot be 'nan'"),
+        ('model,architecture,recipe\nm,resnet18,"{""a"": NaN}"\n', "NaN is no number of JSON"),
+        ("model,architecture,architecture\nm,resnet18,resnet34\n", "has the column 'architecture' more than once"),
     ],
 )
 def test_a_broken_pool_row_is_named_by_line(tmp_path: Path, row: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,23 @@ def test_a_file_that_any_run_writes_is_called_after_its_folder(tmp_path: Path, f
     assert named_spec(str(spec.checkpoint), NamedOptions(ARCHITECTURE, KWARGS, "mine")).name == "mine"
 
 
+def test_another_architecture_than_the_file_says_is_said(tmp_path: Path, checkpoint: Path) -> None:
+    """And so is that the preprocessing beside it is of no account then."""
+    file = tmp_path / "m" / "m.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(checkpoint.read_bytes())
+    config = {"architecture": "deit_tiny_patch16_224", "pretrained_cfg": {"crop_pct": 0.5}}
+    (file.parent / "config.json").write_text(json.dumps(config))
+    spec = named_spec(str(file), NamedOptions(ARCHITECTURE, KWARGS))
+    assert spec.preprocessing["crop_pct"] != 0.5
+    (note,) = [note for note in spec.notes if note.topic == "architecture"]
+    assert note.value == ARCHITECTURE
+    assert "says deit_tiny_patch16_224, so that its preprocessing does not count" in note.origin
+    same = named_spec(str(file), NamedOptions("deit_tiny_patch16_224", KWARGS))
+    assert same.preprocessing["crop_pct"] == 0.5
+    assert "architecture" not in {note.topic for note in same.notes}
+
+
 def test_a_folder_that_holds_one_checkpoint_is_that(tmp_path: Path) -> None:
     """With timm's config.json, architecture, arguments and preprocessing come from it; several files are listed."""
     save_for_hf(tiny_vit(), tmp_path / "hub", safe_serialization=True, data_config={"crop_pct": 0.7})
@@ -102,3 +120,5 @@ def test_model_kwargs_are_json_or_python_or_text() -> None:
     given = ["a=False", "b=true", "c=None", "d=32", "e=avg", "f=[1, 2]"]
     expected = {"a": False, "b": True, "c": None, "d": 32, "e": "avg", "f": [1, 2]}
     assert parse_model_kwargs(given) == expected
+    with pytest.raises(InputError, match="NaN is no number of JSON"):
+        parse_model_kwargs(["drop_rate=NaN"])

@@ -66,6 +66,7 @@ def test_a_recipe_that_is_given_goes_before_that_of_a_pool(checkpoint: Path, tmp
         ('{"m": {"finetune_steps": "1.5"}}', "finetune_steps must be a number"),
         ('{"m": {"soup_of": "a"}}', "soup_of must be a list of names"),
         ('{"m": {"wd": 1, "weight_decay": 2}}', "weight_decay is given twice"),
+        ('{"m": {"wd": NaN}}', "NaN is no number of JSON"),
         ('{"m": {"recipe": 1}}', "recipe must be an object"),
     ],
 )

@@ -66,6 +66,14 @@ class Payload:
         return open, (str(self.place), "w")
 
 
+def test_quantised_weights_are_refused(tmp_path: Path) -> None:
+    """Without their scales they are other numbers."""
+    state = tiny_vit().state_dict()
+    torch.save({**state, "head.weight": (state["head.weight"] * 99).to(torch.int8)}, tmp_path / "m.pth")
+    with pytest.raises(InputError, match=r"holds head\.weight as int8: quantised weights are not read"):
+        read_state_dict(StoredWeights(tmp_path / "m.pth"))
+
+
 @pytest.mark.parametrize(
     "hidden", [lambda p: p, lambda p: argparse.Namespace(lr=p), lambda p: collections.defaultdict(list, x=[p])]
 )

@@ -56,3 +56,14 @@ def test_arrays_of_another_network_say_what_does_not_fit(tmp_path: Path) -> None
         _load(tmp_path / "m.npz", num_classes=5)
     with pytest.raises(InputError, match="is not a checkpoint of"):
         _load(tmp_path / "m.npz", depth=2)
+
+
+def test_the_usual_faults_come_with_their_remedy(tmp_path: Path) -> None:
+    state = tiny_vit().state_dict()
+    save_file(tiny_vit(num_classes=5).state_dict(), tmp_path / "five.safetensors")
+    with pytest.raises(InputError, match="Its head has 5 classes: give --model-kwargs num_classes=5"):
+        tiny_spec(tmp_path / "five.safetensors").load_module()
+    beside = {**{f"model.{name}": value for name, value in state.items()}, "criterion.weight": torch.ones(3)}
+    save_file(beside, tmp_path / "lightning.safetensors")
+    with pytest.raises(InputError, match=r"are there behind 'model\.': --key-map FILE takes it off"):
+        tiny_spec(tmp_path / "lightning.safetensors").load_module()
