@@ -13,6 +13,7 @@ from extract.datasets.contents import (
 from extract.datasets.dataset import (
     DatasetRow,
     add_dataset,
+    add_listed,
     check_contents,
     check_unchanged,
     dataset_names,
@@ -20,7 +21,7 @@ from extract.datasets.dataset import (
     read_listing,
 )
 from extract.datasets.formats import FileReader, FormatOptions, Reader, is_unreachable
-from extract.datasets.listing import Listing
+from extract.datasets.listing import Listing, choose
 from extract.datasets.membership import with_part
 from extract.datasets.origin import Origin, place
 from extract.datasets.registry import formats, list_samples, open_reader
@@ -35,9 +36,11 @@ __all__ = [
     "Origin",
     "Reader",
     "add_dataset",
+    "add_listed",
     "check_contents",
     "check_equal",
     "check_unchanged",
+    "choose",
     "dataset_names",
     "digest_of",
     "formats",

@@ -90,6 +90,41 @@ def add_dataset(
         InputError: A name is no slug, the images cannot be listed, or labels contradict another dataset's.
         ConflictError: The lake holds a dataset of this name with other samples or another role.
     """
+
+    def find(role: str, existing: DatasetRow | None) -> tuple[Origin, Listing]:
+        is_same = existing and role == existing.role
+        moved = existing and is_same and _moved(lake, existing, str(location), format_, options)
+        return moved or _listed(str(location), role, format_, options, say)
+
+    stated, asked = options.labels is not None, {"role": role, "benchmark": benchmark, "group": group}
+    return add_listed(lake, name, find, stated=stated, replacing=replacing, say=say, **asked)
+
+
+def add_listed(
+    lake: Lake,
+    name: str,
+    find: Callable[[str, DatasetRow | None], tuple[Origin, Listing]],
+    *,
+    role: str | None,
+    benchmark: str | None,
+    group: str | None,
+    stated: bool,
+    replacing: bool,
+    say: Callable[[str], None],
+) -> DatasetRow:
+    """What `add_dataset` does, of images that are found in any way; the other arguments and errors are as there.
+
+    Args:
+        lake: Where to write.
+        name: The dataset's name.
+        find: From its role, and what the lake holds under that name, to where its images lie and which they are.
+        role: Its role.
+        benchmark: A benchmark.
+        group: Its group.
+        stated: Whether the user said the labels of its classes; then names may differ from those of other datasets.
+        replacing: Whether another dataset of this name may be swapped.
+        say: Is told what the user should know.
+    """
     check_slug("dataset", name)
     others = {other.dataset: other for other in datasets(lake)}
     existing = others.pop(name, None)
@@ -99,8 +134,7 @@ def add_dataset(
     pick("role", role, ROLES)
     check_group(group, role)
     benchmarks = (check_slug("benchmark", benchmark),) if benchmark else existing.benchmarks if existing else ("main",)
-    moved = existing and role == existing.role and _moved(lake, existing, str(location), format_, options)
-    origin, listing = moved or _listed(str(location), role, format_, options, say)
+    origin, listing = find(role, existing)
     row = DatasetRow(
         name,
         role,
@@ -118,9 +152,9 @@ def add_dataset(
         row, taken = _with_contents(lake, existing, row, listing, replacing=replacing, say=say)
         if row.location != existing.location:
             say(f"{name}: its images are read from {row.location} from now on, and no more from {existing.location}")
-    stays = moved and existing and row.benchmarks == existing.benchmarks
-    for other in () if stays else others.values():
-        check_agrees(lake, row, listing, other, stated=options.labels is not None and not needs_labels(origin))
+    held = existing and (existing.digest, existing.role, existing.benchmarks)
+    for other in () if held == (row.digest, row.role, row.benchmarks) else others.values():
+        check_agrees(lake, row, listing, other, stated=stated and not needs_labels(origin))
     _write(lake, row, listing)
     if taken:
         write_contents(lake, name, row.digest, taken)
@@ -193,7 +227,7 @@ def _absolute(origin: Origin) -> Origin:
 def _remembered(origin: Origin) -> Origin:
     """What listing again and reading need: labels of classes are in the lake, so their file is not needed any more."""
     labels = origin.options.labels if needs_labels(origin) else None
-    return replace(origin, options=replace(origin.options, labels=labels, stamp=stamp(origin)))
+    return replace(origin, options=replace(origin.options, labels=labels, stamp=origin.options.stamp or stamp(origin)))
 
 
 def datasets(lake: Lake) -> list[DatasetRow]:
@@ -244,7 +278,7 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
 def _relist(origin: Origin, listing: Listing) -> Listing:
     """List the files again; labels stay with their classes, and of a subset only the chosen files count."""
     now = list_again(origin)
-    if origin.options.per_class is not None:
+    if origin.options.is_part:
         chosen = set(listing.paths)
         now = now.take([sample for sample, path in enumerate(now.paths) if path in chosen])
     label_of = listing.label_of_class

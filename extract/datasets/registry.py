@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from extract.datasets.formats import Found, Reader
     from extract.datasets.origin import Origin
 
-_FOR_ALL = frozenset({"labels", "label_order", "per_class", "seed", "stamp", "suffixes"})
+_FOR_ALL = frozenset({"labels", "label_order", "per_class", "seed", "stamp", "suffixes", "parent", "chosen"})
 
 
 @cache
@@ -116,7 +116,7 @@ def is_untouched(origin: Origin, listing: Listing) -> bool:
     format_, options = _format(origin), _again(origin).options
     try:
         if format_.names is not None:  # of a subset, only the chosen images count
-            same = options.per_class is not None or list(format_.names(origin.location, options)) == listing.paths
+            same = options.is_part or list(format_.names(origin.location, options)) == listing.paths
         else:
             same = options.stamp is not None and options.stamp == stamp(origin)
         reader = open_reader(origin)  # images inside a file that was not touched have the sizes that they had

@@ -17,11 +17,12 @@ from extract.datasets import check_contents, check_unchanged, read_dataset, read
 from extract.job.accuracy_stage import judge, judge_hits, read_predictions
 from extract.job.loop import Times
 from extract.job.model_rows import correct, settle, write_model
-from extract.job.plan import fragment_ranges, passes, plan
+from extract.job.plan import activations_target, fragment_ranges, passes, plan
 from extract.job.predictions import Predictions
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit, loaded_model, settle_contents
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
+from extract.subsets import fill
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
@@ -64,6 +65,17 @@ class ExtractionSummary:
     times: Times
     refused: Mapping[str, str]
 
+    def __add__(self, later: ExtractionSummary) -> ExtractionSummary:
+        return ExtractionSummary(
+            self.extracted + later.extracted,
+            self.reused + later.reused,
+            self.samples + later.samples,
+            self.failed + later.failed,
+            self.seconds + later.seconds,
+            self.times + later.times,
+            {**self.refused, **later.refused},
+        )
+
 
 def run_job(
     lake: Lake,
@@ -94,8 +106,15 @@ def run_job(
     """
     start = time.monotonic()
     _check_names(specs)
-    chosen = _runner(options.device, ray_address)
     datasets = [read_dataset(lake, name) for name in dataset_names]
+    parts = [each.dataset for each in datasets if each.origin.options.parent in dataset_names]
+    if parts and not options.replacing:
+        names = [name for name in dataset_names if name not in parts], parts
+        whole, rest = (
+            run_job(lake, specs, each, options, say, ray_address=ray_address, refusals=refusals) for each in names
+        )
+        return whole + rest
+    chosen = _runner(options.device, ray_address)
     refusals = refusals or Refusals()
     if len(specs) == 1 and not refusals.reasons:
         refusals = Refusals(whole=True)
@@ -103,6 +122,7 @@ def run_job(
     for spec in specs:
         with refusals.of(spec.name):
             views += settle(lake.storage, spec).spec.views
+    _fill_parts(lake, views, datasets, options, say)
     to_do: list[Task] = []
     hits: list[Mapping[str, str]] = []
     for spec in views:
@@ -133,6 +153,17 @@ def run_job(
     refusals.check_left(len(done) + len(hits))
     samples, seconds = sum(task.dataset.samples for task in done), time.monotonic() - start
     return ExtractionSummary(len(done), len(hits), samples, failed, seconds, times, dict(refusals.reasons))
+
+
+def _fill_parts(
+    lake: Lake, views: Sequence[ModelSpec], datasets: Sequence[DatasetRow], options: Options, say: Callable[[str], None]
+) -> None:
+    """Take activations on parts of other datasets from the rows of these, where the lake has them, and they are not asked for anew."""
+    for dataset in datasets if not options.replacing else ():
+        for spec in views if dataset.origin.options.parent else ():
+            line = fill(lake, activations_target(spec, dataset, options), dataset)
+            if line:
+                say(line)
 
 
 def _say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:

@@ -15,8 +15,11 @@ from featurestore.lake import Lake
 def dataset_add(
     name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
     path: Annotated[
-        str, typer.Argument(help="Where its images lie: file, folder, quoted glob, URL, or hf:NAME@split.")
-    ],
+        str | None,
+        typer.Argument(
+            help="Where its images lie: file, folder, quoted glob, URL, or hf:NAME@split. Not needed with --from."
+        ),
+    ] = None,
     role: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +75,16 @@ def dataset_add(
     delimiter: Annotated[
         str | None, typer.Option(help="csv: what separates columns: comma, semicolon, tab, pipe or space.")
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="DATASET", help="Take the images of this dataset of the lake, in a role of its own."
+        ),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="With --from: only these classes, with commas.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="With --from: only samples of which this holds, as \"path like 'a/%'\".")
+    ] = None,
     per_class: Annotated[int | None, typer.Option(help="Choose so many images of each class.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of that choice; 0 if not given.")] = None,
     replace: ReplaceOption = False,
@@ -79,7 +92,12 @@ def dataset_add(
 ) -> None:
     """Add a dataset: list its images, and remember what they are."""
     from extract.datasets import FormatOptions, add_dataset, place
+    from extract.subsets import Choice, add_part
 
+    if (path is None) == (from_ is None):
+        raise typer.BadParameter(
+            "give where the images lie, or the dataset of the lake that has them.", param_hint="PATH or --from"
+        )
     options = FormatOptions(
         labels=labels,
         label_kind=label_kind,
@@ -97,18 +115,32 @@ def dataset_add(
         image_column=image_column,
         delimiter=delimiter,
     )
-    row = add_dataset(
-        Lake(lake),
-        name,
-        path,
-        role=role,
-        benchmark=benchmark,
-        group=group,
-        format_=format_,
-        options=options,
-        replacing=replace,
-        say=say,
-    )
+    opened, part_ = Lake(lake), Choice(tuple(classes.split(",")) if classes else (), where or "", per_class, seed)
+    if from_ is not None:
+        more = sorted(options.given.keys() - {"per_class", "seed"}) or ["format"] * (format_ is not None)
+        if more:
+            raise typer.BadParameter(
+                "the images of --from are listed in the lake already.", param_hint=f"--{more[0].replace('_', '-')}"
+            )
+        opened.check_exists()
+        row = add_part(
+            opened, name, from_, part_, role=role, benchmark=benchmark, group=group, replacing=replace, say=say
+        )
+    elif path is not None:
+        if classes or where:
+            raise typer.BadParameter("this is for --from.", param_hint="--classes" if classes else "--where")
+        row = add_dataset(
+            opened,
+            name,
+            path,
+            role=role,
+            benchmark=benchmark,
+            group=group,
+            format_=format_,
+            options=options,
+            replacing=replace,
+            say=say,
+        )
     say(
         f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
     )

@@ -32,6 +32,8 @@ class FormatOptions:
         per_class: Images to choose of each class.
         seed: Seed of that choice.
         stamp: Names, sizes and times of the files when the dataset was added; equal means unchanged.
+        parent: The dataset of the lake that this one is a part of.
+        chosen: Which of its images they are, in words.
     """
 
     labels: Path | None = None
@@ -51,6 +53,13 @@ class FormatOptions:
     split: str | None = None
     image_key: str | None = None
     suffixes: str | None = None
+    parent: str | None = None
+    chosen: str | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether just some of the images that lie there are meant."""
+        return self.per_class is not None or self.parent is not None
 
     @property
     def adding(self) -> bool:
