@@ -8,6 +8,7 @@ from featurestore.errors import (
     LakeError,
     MissingError,
     NumericalError,
+    StaleWarning,
     StorageError,
 )
 from featurestore.query import Filters
@@ -24,6 +25,7 @@ __all__ = [
     "LakeError",
     "MissingError",
     "NumericalError",
+    "StaleWarning",
     "StorageError",
     "__version__",
 ]

@@ -39,6 +39,10 @@ class NumericalError(LakeError, ArithmeticError):
     """Numbers came out, or came in, that must not be stored: NaN, infinity, overflow."""
 
 
+class StaleWarning(UserWarning):
+    """An answer rests on what is stale, mixed or partial: as an error (`warnings.simplefilter`), it is refused."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what a library's error says, without what it adds below for debugging; else the error's kind."""
     text = getattr(error, "strerror", None) or str(error).strip()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from featurestore.errors import InputError, MissingError
+from featurestore.errors import InputError, MissingError, StaleWarning
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_key, nearest, pick
 from featurestore.partitions import derived_logits, reading, snapshot
+from featurestore.partitions.age import ALL, OF_SAMPLES, Held, complaints
 from featurestore.query import Filters, answer_to, catalog, read_library, statements
 from featurestore.settings import read_settings
 from featurestore.storage import open_storage
@@ -49,6 +52,7 @@ class Lake:
         chosen = location if location is not None else _default_location()
         self.location = os.fspath(chosen)
         self.storage = open_storage(self.location)
+        self._without: frozenset[str] = frozenset()
         _check_location(self.storage)
 
     def __repr__(self) -> str:
@@ -65,6 +69,12 @@ class Lake:
                 f"There is no lake at {self.location}: name one with --lake, or begin one with `featurestore dataset add`."
             )
 
+    def current(self) -> Self:
+        """This lake without what is stale: `partitions`, `scan`, `sql` and `ask` leave it out, and warn of it but for `partitions`."""
+        found = copy.copy(self)
+        vars(found)["_without"] = ALL
+        return found
+
     def partitions(self, table: str, **key: str) -> list[Manifest]:
         """The partitions of a table that exist, with all that their manifests say.
 
@@ -74,7 +84,7 @@ class Lake:
         """
         found = table_named(table)
         _check_key(table, key, found.keys)
-        return snapshot.current(self.storage, found, **key)
+        return self._left(Held(self.storage), snapshot.current(self.storage, found, **key))
 
     def part(self, table: str, **key: str) -> tuple[Manifest, Part]:
         """One part of one partition.
@@ -183,6 +193,9 @@ class Lake:
         _check_key(table, key, found.path_columns)
         self.check_exists()
         of_partition = {name: value for name, value in key.items() if name in found.keys}
+        held = Held(self.storage)
+        if self._without:
+            _warn(complaints(held, {table}, [key["model"]] if "model" in key else (), self._without))
         uris = [
             [
                 self.storage.uri(path)
@@ -190,15 +203,22 @@ class Lake:
                 if all(part.key[name] == value for name, value in key.items() if name in part.key)
                 for path, _ in manifest.files(part)
             ]
-            for manifest in snapshot.current(self.storage, found, **of_partition)
+            for manifest in self._left(held, snapshot.current(self.storage, found, **of_partition))
         ]
         whole = of_partition.keys() == set(found.keys)
         return scanning.scan(found, [group for group in uris if group], self.storage.polars_options, whole=whole)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection in memory with every view over this lake, as it is now."""
+        """A DuckDB connection in memory with every view over this lake, as it is now.
+
+        Warns:
+            StaleWarning: Something of it is stale, mixed or partial.
+        """
         self.check_exists()
-        return catalog.connect(self.storage)
+        held = Held(self.storage)
+        connection = catalog.connect(self.storage, held=held, without=self._without)
+        _warn(complaints(held, ALL, without=self._without))
+        return connection
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a SQL query over the views.
@@ -208,9 +228,15 @@ class Lake:
 
         Raises:
             InputError: DuckDB refuses the query, it is not one statement, or it returns no rows.
+
+        Warns:
+            StaleWarning: Something that it reads is stale, mixed or partial.
         """
         self.check_exists()
-        return statements.result(statements.connect_for(self.storage, query), query, self.location)
+        held = Held(self.storage)
+        connection = statements.connect_for(self.storage, query, held, self._without)
+        _warn(statements.rests_on(held, query, self._without))
+        return statements.result(connection, query, self.location)
 
     def library(self, folder: str | os.PathLike[str] | None = None) -> Library:
         """The questions that come with the package, those in the lake's folder `questions/`, and those of another folder.
@@ -251,13 +277,24 @@ class Lake:
 
         Warns:
             UserWarning: Models are left out because what a filter goes by is not known of them.
+            StaleWarning: Something that it reads is stale, mixed or partial; stale rows of single samples are left out.
         """
         found = self.library().pick(question)
         self.check_exists()
-        answered = answer_to(self.storage, found, parameters, filters or Filters(), location=self.location)
+        without = self._without | OF_SAMPLES
+        asked = (self.storage, found, parameters, filters or Filters())
+        answered = answer_to(*asked, location=self.location, without=without)
+        _warn(answered.rests_on)
         for note in answered.notes:
             warnings.warn(note, stacklevel=2)
         return answered.relation
+
+    def _left(self, held: Held, manifests: Sequence[Manifest]) -> list[Manifest]:
+        """The manifests without the parts that this lake leaves out."""
+        if not self._without:
+            return list(manifests)
+        left = [(manifest, tuple(held.current_parts(manifest, self._without))) for manifest in manifests]
+        return [replace(manifest, parts=parts) for manifest, parts in left if parts]
 
     def _derivation(self, manifest: Manifest, part: Part, columns: Sequence[str]) -> Derivation | None:
         """What adds logits to a part's blocks, if they are asked for and not stored."""
@@ -278,6 +315,12 @@ class Lake:
             for p in m.parts
         ]
         return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}")
+
+
+def _warn(sentences: Sequence[str]) -> None:
+    """Warn the caller of the method that calls this."""
+    for sentence in sentences:
+        warnings.warn(sentence, StaleWarning, stacklevel=3)
 
 
 def _completed(derivation: Derivation, piece: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:

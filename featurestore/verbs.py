@@ -6,6 +6,7 @@ The stages are imported when a verb needs them: `extract` alone needs torch.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from dataclasses import replace as changed
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, StaleWarning
 from featurestore.lake import Lake
 from featurestore.names import pick
 from featurestore.packages import guard
@@ -369,13 +370,22 @@ class VerbLake(Lake):
             The file.
 
         Raises:
-            MissingError: The lake has no metrics yet, or none of that benchmark.
+            MissingError: The lake has no metrics yet, or none of that benchmark; or all are stale.
+
+        Warns:
+            StaleWarning: Something is left out because it is stale, or is partial.
         """
         guard()
         from analysis.report import write_report
 
-        write_report(self, Path(out), figures=_path(figures), benchmark=benchmark, open_image=image_opener_of(self))
+        opener = image_opener_of(self)
+        write_report(self, Path(out), figures=_path(figures), benchmark=benchmark, open_image=opener, note=_warn)
         return Path(out)
+
+
+def _warn(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(sentence, StaleWarning, stacklevel=4)
 
 
 def image_opener_of(lake: Lake) -> Callable[[str, int], Any] | None:

@@ -18,6 +18,7 @@ from analysis.lineage.current_scores import current_scores
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.metrics import id_rank, write_metrics
 from featurestore.errors import InputError, LakeError, MissingError
+from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.names import nearest, pick
 from featurestore.partitions import writing
@@ -127,7 +128,8 @@ class _EnsembleScorer:
             self._write(dataset, targets[dataset])
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=ensemble.name)
         judged = current_ensemble_scores(benchmark, ensemble.name, held, self.current)
-        write_metrics(self.lake, benchmark, ensemble.name, judged)
+        parts = [part for manifest in held for part in manifest.parts if manifest.key["dataset"] in judged]
+        write_metrics(self.lake, benchmark, ensemble.name, judged, _basis(parts))
         made, reused = len(missing), len(targets) - len(missing)
         note = f"; not on {', '.join(lacking)}, where a member has no scores of its samples" if lacking else ""
         say(f"{ensemble.name} in {benchmark.name}: {made} score partitions made, {reused} in the lake already{note}")
@@ -141,6 +143,10 @@ class _EnsembleScorer:
     def _held(self, model: str) -> dict[str, Manifest]:
         found = self.lake.partitions("scores", benchmark=self.benchmark.name, model=model)
         return {manifest.key["dataset"]: manifest for manifest in found}
+
+    def _part(self, member: Member, dataset: str) -> Part:
+        key = {"benchmark": self.benchmark.name, "model": member.model, "dataset": dataset}
+        return self.lake.part("scores", detector=member.detector, **key)[1]
 
     def _absent(self, dataset: str) -> list[Member]:
         """The members that have no scores of a dataset, or scores of other samples than it has now.
@@ -188,6 +194,9 @@ class _EnsembleScorer:
         ranks = id_rank(own, np.sort(reference)) if len(own) else own
         rows = pa.table({"sample": samples, "score": own, "id_rank": ranks})
         details: dict[str, Any] = {"weights": self._weights.tolist()}
+        read = [name for name in (dataset, self.benchmark.id, self.ensemble.tuned_on) if name]
+        rests_on = _basis([self._part(member, name) for member in self.ensemble.members for name in read])
+        details |= {basis.NAME: rests_on} if rests_on else {}
         if self.ensemble.combine == WEIGHTED:
             details |= {"tuning_classes": self._tuning[1], "tuning_id_samples": "a seeded tenth"}
         writing.write_part(self.lake.storage, target, rows, replacing=True, details=details)
@@ -264,6 +273,13 @@ class _EnsembleScorer:
                 )
             values.append(rows.column(column).to_numpy())
         return np.empty(0, np.int64) if samples is None else samples, np.stack(values, axis=1)
+
+
+def _basis(parts: Sequence[Part]) -> basis.Basis | None:
+    """What several scores rest on together; None if one does not say."""
+    noted = [basis.noted(part) for part in parts]
+    told = [one for one in noted if one]
+    return basis.joined(told) if len(told) == len(noted) else None
 
 
 def _extracted(lake: Lake, model: str) -> tuple[Mapping[str, Part], frozenset[str]]:

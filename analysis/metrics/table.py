@@ -10,6 +10,7 @@ import pyarrow as pa
 from analysis.lineage.ingredients import metrics_target
 from analysis.metrics.groups import IdReference
 from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
+from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 _NAMES = tuple(field.name for field in fields(OodMetrics))
 
 
-def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> bool:
+def write_metrics(
+    lake: Lake,
+    benchmark: Benchmark,
+    model: str,
+    scores: Mapping[str, Mapping[str, str]],
+    rests_on: basis.Basis | None = None,
+) -> bool:
     """Compute and store a model's metrics, unless the lake holds those of the same scores.
 
     Args:
@@ -34,15 +41,21 @@ def write_metrics(lake: Lake, benchmark: Benchmark, model: str, scores: Mapping[
         benchmark: The benchmark.
         model: The model.
         scores: Fingerprints of the scores to judge, by dataset and detector.
+        rests_on: What these rest on, to be noted; None if that is not known.
 
     Returns:
-        Whether they were computed.
+        Whether they were computed: also where the lake holds them without a note, or with one of another basis.
     """
     target = metrics_target(benchmark, model, scores)
-    if writing.find(lake.storage, target, replacing=True):
+    held = writing.find(lake.storage, target, replacing=True)
+    if held and (rests_on is None or basis.noted(held) == rests_on):
         return False
     rows = pa.Table.from_pylist(list(_rows(lake, benchmark, model, scores)), TABLES["metrics"].columns)
-    return writing.write_part(lake.storage, target, rows, replacing=True)
+    part = target.part(
+        [writing.write_fragment(lake.storage, target, 0, rows)], {basis.NAME: rests_on} if rests_on else {}
+    )
+    writing.commit(lake.storage, target.table, target.key, [part], replacing=True, dropping=lambda one: one != part)
+    return True
 
 
 def _rows(

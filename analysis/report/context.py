@@ -17,7 +17,7 @@ from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
     from featurestore.query import Filters, Value
@@ -35,11 +35,13 @@ class Context:
         lake: The lake; it is asked the same more than once.
         benchmark: The benchmark that the report is about.
         open_image: Opens a sample's image; None where images cannot be read at all.
+        rests_on: Sentences on what of it is left out because it is stale, or is partial.
     """
 
     lake: Lake
     benchmark: str
     open_image: OpenImage | None = None
+    rests_on: Sequence[str] = ()
 
     @cached_property
     def results(self) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from analysis.report.context import DEFAULT_BENCHMARK, CachingLake, Context
@@ -9,11 +10,12 @@ from analysis.report.figures import write_figures
 from analysis.report.rendering import bundle, rendered
 from analysis.report.section_items import Figure, SectionBody
 from analysis.report.sections import sections
-from featurestore.errors import LakeError, MissingError, StorageError
+from featurestore.errors import LakeError, MissingError, StaleWarning, StorageError
 from featurestore.names import pick
+from featurestore.partitions.age import ALL, Held, complaints
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from analysis.report.context import OpenImage
@@ -28,6 +30,7 @@ def write_report(
     figures: Path | None = None,
     benchmark: str | None = None,
     open_image: OpenImage | None = None,
+    note: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> Sequence[Path]:
     """Write the report of a lake as one HTML file without links to anywhere.
 
@@ -37,17 +40,23 @@ def write_report(
         figures: Folder to write each figure to as PNG, SVG and CSV too.
         benchmark: The benchmark to report on; by default `main`, else the first that has metrics.
         open_image: Opens a sample's image, for the pictures; None where that is not possible.
+        note: Is told, before anything is made, what is left out because it is stale, and what is partial; may raise.
 
     Returns:
         The figures' files.
 
     Raises:
-        MissingError: The lake has no metrics yet, or none of that benchmark.
+        MissingError: The lake has no metrics yet, or none of that benchmark; or all that it has are stale.
         StorageError: A file cannot be written.
     """
-    context = Context(CachingLake(lake), _benchmark(lake, benchmark), open_image)
-    vega = bundle()
-    built = [(section, _built(section, context)) for section in sections()]
+    lake.check_exists()
+    rests_on = complaints(Held(lake.storage), ALL, without=ALL)
+    note(rests_on)
+    with warnings.catch_warnings(action="ignore", category=StaleWarning):
+        current = CachingLake(lake.current())
+        context = Context(current, _benchmark(current, benchmark, rests_on), open_image, rests_on)
+        vega = bundle()
+        built = [(section, _built(section, context)) for section in sections()]
     page = rendered(context, built, vega)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +67,11 @@ def write_report(
     return write_figures(drawings, figures, context.first_detectors) if figures else []
 
 
-def _benchmark(lake: Lake, wanted: str | None) -> str:
+def _benchmark(lake: Lake, wanted: str | None, rests_on: Sequence[str]) -> str:
     held = sorted({str(name) for (name,) in lake.sql("select distinct benchmark from metrics").fetchall()})
     if not held:
-        raise MissingError("There are no metrics to report yet: run `featurestore score` first.")
+        stale = f"No metrics are left to report: {' '.join(rests_on)}" if rests_on else ""
+        raise MissingError(stale or "There are no metrics to report yet: run `featurestore score` first.")
     if wanted is not None:
         return pick("benchmark", wanted, held)
     return DEFAULT_BENCHMARK if DEFAULT_BENCHMARK in held else held[0]

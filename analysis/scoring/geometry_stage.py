@@ -14,6 +14,7 @@ from analysis.geometry.projections import WITHIN_KURTOSIS
 from analysis.lineage.ingredients import geometry_target
 from analysis.rows.lake_rows import Rows
 from analysis.statistics.class_statistics import CLASS_STATISTICS
+from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 
@@ -78,7 +79,8 @@ def write_geometry(fits: ModelFits, learning_set: LearningSet, targets: Iterable
         else:
             found |= _relative(fits, name, statistics.mean, axes)
         rows = pa.Table.from_pylist([found], TABLES["geometry"].columns)
-        writing.write_part(fits.lake.storage, target, rows, replacing=True)
+        rests_on = basis.basis_of(fits.model, {of: fits.activations[of] for of in {name, learning_set.dataset}})
+        writing.write_part(fits.lake.storage, target, rows, replacing=True, details={basis.NAME: rests_on})
 
 
 def _relative(

@@ -21,6 +21,7 @@ from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
 from analysis.statistics.statistic import FIT
 from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
 from featurestore.partitions.stored_accuracy import Accuracy, accuracy_target
@@ -115,7 +116,10 @@ class ModelScorer:
         self._write_accuracy()
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
         current = current_scores(benchmark, self.model, self.activations, held, registry.detectors().values())
-        write_metrics(self.lake, benchmark, self.model, current)
+        rests_on = {
+            name: self.activations[name] for name in {*learnt_from, *(name for name, of in current.items() if of)}
+        }
+        write_metrics(self.lake, benchmark, self.model, current, basis.basis_of(self.model, rests_on))
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
@@ -183,7 +187,9 @@ class ModelScorer:
             ranks = id_rank(own, np.sort(reference)) if len(own) else own
             columns = {"sample": samples[judged], "score": own, "id_rank": ranks}
             target = targets[detector.name]
-            parts.append(target.part([writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))]))
+            details = {basis.NAME: self._basis(dataset, detector)}
+            fragment = writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))
+            parts.append(target.part([fragment], details))
         target = targets[stale[0].name]
         writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
         self.made += len(stale)
@@ -203,6 +209,12 @@ class ModelScorer:
                 f"see `featurestore ask overlaps`, or judge by all with `featurestore benchmark set {name} --with-overlaps`."
             )
         return kept
+
+    def _basis(self, dataset: str, detector: Detector[Any]) -> basis.Basis:
+        """What a detector's scores of a dataset rest on."""
+        learnt_from = learning_sets_of(self.benchmark, detector, self.activations).values()
+        names = {dataset, self.benchmark.id, *(one.dataset for one in learnt_from if one)}
+        return basis.basis_of(self.model, {name: self.activations[name] for name in names})
 
     def _held(self, dataset: str) -> dict[str, str]:
         """Fingerprints of the scores that the lake holds of a dataset, by detector."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from featurestore.errors import LakeError
+from featurestore.errors import LakeError, StaleWarning
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ def run(
     options: dict[str, Any] = vars(parser.parse_args(argv))
     location, out = options.pop("lake"), options.pop("out")
     try:
-        frame = data(Lake(location), **options)
+        with warnings.catch_warnings(record=True, action="always", category=StaleWarning) as told:
+            frame = data(Lake(location).current(), **options)
     except LakeError as error:
         sys.exit(f"Error: {error}")
+    for sentence in dict.fromkeys(str(one.message) for one in told):
+        sys.stderr.write(f"Note: {sentence}\n")
     if out is None:
         sys.stdout.write(f"{frame}\n")
     elif out.endswith(".csv"):

@@ -42,8 +42,9 @@ class ModelRanks:
 def read_ranks(lake: Lake, benchmark: str, detector: str) -> ModelRanks:
     """Read the ranks of every model that is no ensemble itself, and has scores on all datasets that any model has.
 
-    Samples that one of the models could not read are left out for all.
+    Samples that one of the models could not read are left out for all, and scores that are stale.
     """
+    lake = lake.current()
     scored = _scored(lake, benchmark).filter(pl.col("detector") == detector)
     id_dataset, ood = _judged(scored)
     counts = scored.filter(pl.col("dataset").is_in([id_dataset, *ood])).group_by("model").len()
@@ -95,7 +96,8 @@ class StoredEnsemble:
 
 
 def stored_ensembles(lake: Lake, benchmark: str) -> list[StoredEnsemble]:
-    """Read the ensembles of a lake."""
+    """Read the ensembles of a lake; scores that are stale are left out."""
+    lake = lake.current()
     models: pl.DataFrame = lake.sql(_MODELS).pl()
     params: dict[str, float | None] = dict(models.select("model", "params").iter_rows())
     ensembles = models.filter(pl.col("source") == ENSEMBLE)

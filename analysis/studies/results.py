@@ -98,6 +98,7 @@ def model_scores(lake: Lake, benchmark: str, model: str = "") -> ModelScores:
     Raises:
         MissingError: The benchmark has no metrics, or no such model.
     """
+    lake = lake.current()
     frame = _some_results(lake, benchmark)
     chosen = pick("model", model, sorted(set(frame["model"]))) if model else most_accurate(frame)
     roles: pl.DataFrame = lake.sql("select dataset, role from datasets").pl()

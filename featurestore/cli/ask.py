@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.cli.options import FormatOption, LakeOption, ModelsOption, complete_question, say
+from featurestore.cli.options import (
+    FormatOption,
+    LakeOption,
+    ModelsOption,
+    StrictOption,
+    complete_question,
+    say,
+    tell_age,
+)
 from featurestore.cli.render import check_format, is_typed, show, show_frame
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 from featurestore.machine import collector_paused
+from featurestore.partitions.age import Held
 from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library, statements
 
 if TYPE_CHECKING:
@@ -51,6 +60,7 @@ def ask(
         Path | None,
         typer.Option(help="Draw the answer into a file: .html, .png or .svg; without a name, QUESTION.html."),
     ] = None,
+    strict: StrictOption = False,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
@@ -76,7 +86,7 @@ def ask(
         found = read_library(asked.storage if asked else None, questions).pick(question)
         if draw and found.plot is None:
             raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
-        frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_))
+        frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_), strict=strict)
         if draw:
             draw(frame, found)
         else:
@@ -87,6 +97,7 @@ def sql(
     query: Annotated[
         str | None, typer.Argument(help="A SELECT over the views; none opens a prompt, or reads a pipe.")
     ] = None,
+    strict: StrictOption = False,
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
@@ -94,9 +105,9 @@ def sql(
     if query is None and sys.stdin.isatty() and sys.stdout.isatty():
         from featurestore.cli.prompt import converse
 
-        converse(Lake(lake), format_)
+        converse(Lake(lake), format_, strict=strict)
     else:
-        _run(Lake(lake), sys.stdin.read() if query is None else query, format_)
+        _run(Lake(lake), sys.stdin.read() if query is None else query, format_, strict=strict)
 
 
 def _show_schema(name: str | None, format_: str) -> None:
@@ -137,7 +148,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 
 
 def _fetch(
-    lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters, *, typed: bool
+    lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters, *, typed: bool, strict: bool
 ) -> pl.DataFrame:
     """The rows of an answer; what was left out goes to standard error."""
     storage, location = None, ""
@@ -146,6 +157,7 @@ def _fetch(
         storage, location = lake.storage, lake.location
     with collector_paused():
         answered = answer_to(storage, question, parameters, filters, location=location)
+        tell_age(answered.rests_on, strict=strict)
         frame = fetch(answered.relation, f"the question {question.origin}", typed=typed)
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
@@ -167,7 +179,7 @@ def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | Non
     return draw
 
 
-def _run(lake: Lake, text: str, format_: str) -> None:
+def _run(lake: Lake, text: str, format_: str, *, strict: bool) -> None:
     """Run SQL that is known as a whole, with the views that it needs, and print what each statement returns."""
     check_format(format_)
     lake.check_exists()
@@ -175,5 +187,8 @@ def _run(lake: Lake, text: str, format_: str) -> None:
         raise InputError(
             'There is no SQL: give it as an argument, as in `featurestore sql "from metrics"`, or in a pipe.'
         )
-    for relation in statements.results(statements.connect_for(lake.storage, text), text, lake.location):
+    held = Held(lake.storage)
+    connection = statements.connect_for(lake.storage, text, held)
+    tell_age(statements.rests_on(held, text), strict=strict)
+    for relation in statements.results(connection, text, lake.location):
         show(relation, format_)

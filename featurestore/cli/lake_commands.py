@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, say
+from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, StrictOption, say, tell_age
 from featurestore.cli.render import show_frame
 from featurestore.lake import Lake
 from featurestore.verbs import image_opener_of
@@ -121,13 +121,17 @@ def report(
     benchmark: Annotated[
         str | None, typer.Option(help="Benchmark to report on. [default: main, else the first with metrics]")
     ] = None,
+    strict: StrictOption = False,
     lake: LakeOption = None,
 ) -> None:
     """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
     from analysis.report import write_report
 
     opened = Lake(lake)
-    written = write_report(opened, out, figures=figures, benchmark=benchmark, open_image=image_opener_of(opened))
+    note = partial(tell_age, strict=strict)
+    written = write_report(
+        opened, out, figures=figures, benchmark=benchmark, open_image=image_opener_of(opened), note=note
+    )
     if figures:
         say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
     say(f"{out}: open it in a browser")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from featurestore.errors import LakeError
+from featurestore.errors import ConflictError, LakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +58,9 @@ ModelsOption = Annotated[
 DatasetsOption = Annotated[
     list[str] | None, typer.Option("--dataset", help="Only these datasets.", autocompletion=_held("dataset"))
 ]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse where what is read is stale, mixed or partial, instead of saying so.")
+]
 SOME_FAILED = 3
 """The exit code of a command that is done, but for some samples or models."""
 
@@ -96,6 +99,18 @@ def with_value(option: str, arguments: Sequence[str]) -> Iterator[str]:
     """
     for argument, following in pairwise([*arguments, "--"]):
         yield f"{option}=" if argument == option and following.startswith("-") else argument
+
+
+def tell_age(sentences: Sequence[str], *, strict: bool) -> None:
+    """Say on standard error what an answer rests on that is stale, mixed or partial.
+
+    Raises:
+        ConflictError: There is something, and the user asked for a refusal.
+    """
+    if strict and sentences:
+        raise ConflictError(f"Not answered, because of --strict: {' '.join(sentences)}")
+    for sentence in sentences:
+        sys.stderr.write(f"Note: {sentence}\n")
 
 
 def say(line: str) -> None:

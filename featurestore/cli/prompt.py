@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,9 @@ from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
 from featurestore.cli.explain import schema, schema_rows
-from featurestore.cli.options import FORMATS
+from featurestore.cli.options import FORMATS, tell_age
 from featurestore.cli.render import check_format, show, show_frame
-from featurestore.errors import LakeError
+from featurestore.errors import LakeError, StaleWarning
 from featurestore.names import pick
 from featurestore.query import catalog
 from featurestore.query.statements import fetch, is_complete, results
@@ -68,15 +69,18 @@ class _Session:
                 sys.stdout.write(f"These are the first {_MOST_ROWS:,}: add a LIMIT, or see all with `.format csv`.\n")
 
 
-def converse(lake: Lake, format_: str) -> None:
+def converse(lake: Lake, format_: str, *, strict: bool = False) -> None:
     """Read statements from the terminal, and print their answers, until the user leaves.
 
     Raises:
         MissingError: There is no lake, or no such format.
         StorageError: The lake cannot be read.
+        ConflictError: Something in it is stale, mixed or partial, and `strict` refuses that.
     """
     check_format(format_)
-    session = _Session(lake.connect(), lake.location, format_)
+    with warnings.catch_warnings(record=True, action="always", category=StaleWarning) as told:
+        session = _Session(lake.connect(), lake.location, format_)
+    tell_age([str(one.message) for one in told], strict=strict)
     prompt: PromptSession[str] = PromptSession(
         message="lake> ",
         prompt_continuation="  ...> ",

@@ -11,12 +11,13 @@ import duckdb
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
+from featurestore.partitions.age import OF_SAMPLES, Held, complaints
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
 from featurestore.query.statements import fetch, question_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
@@ -40,6 +41,7 @@ class Answer:
         notes: Sentences on what was left out.
         chosen: What it was narrowed to.
         without: Asks the same of all models and results.
+        rests_on: Sentences on what is stale, mixed or partial of what it reads.
     """
 
     question: SqlFile
@@ -49,6 +51,7 @@ class Answer:
     notes: Sequence[str]
     chosen: Filters
     without: Callable[[], Answer]
+    rests_on: Sequence[str] = ()
 
     def why_empty(self, location: str) -> list[str]:
         """Sentences that help where the answer has no rows: what the lake lacks, which value it does not know, or what was narrowed to nothing."""
@@ -110,6 +113,7 @@ def answer_to(
     chosen: Filters = _ALL,
     *,
     location: str = "",
+    without: Collection[str] = OF_SAMPLES,
 ) -> Answer:
     """Ask a question of a lake, or of the published numbers alone.
 
@@ -119,6 +123,7 @@ def answer_to(
         parameters: Values for its parameters; the others keep their defaults.
         chosen: What it is narrowed to.
         location: The lake, for messages.
+        without: The tables of which stale parts are left out; by default those whose rows are of single samples.
 
     Raises:
         MissingError: A parameter, model or detector is not there.
@@ -131,15 +136,18 @@ def answer_to(
     if storage is None and not needs_no_lake(question):
         lacking = ", ".join(sorted(reads - {filters.PUBLISHED})) or "more than published numbers"
         raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
-    connection = catalog.connect(storage, catalog.named_in(question.sql) | filters.needed(chosen, reads))
+    held = Held(storage) if storage else None
+    needed = catalog.named_in(question.sql) | filters.needed(chosen, reads)
+    connection = catalog.connect(storage, needed, held, without)
+    rests_on = complaints(held, reads, chosen.models, without) if held else []
     try:
         notes = filters.narrow(connection, reads, chosen)
     except duckdb.Error as error:
         raise catalog.unreadable(error, location) from error
     _lock(connection, [] if storage is None else [storage.uri("")])
     relation = question_result(connection, question, bound, location)
-    without = partial(answer_to, storage, question, given, location=location)
-    return Answer(question, bound, connection, relation, notes, chosen, without)
+    unnarrowed = partial(answer_to, storage, question, given, location=location, without=without)
+    return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on)
 
 
 def _implied(question: SqlFile, chosen: Filters) -> dict[str, Value]:

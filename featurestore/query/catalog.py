@@ -16,10 +16,11 @@ from featurestore.errors import InputError, StorageError, one_line
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
 from featurestore.partitions import snapshot
+from featurestore.partitions.age import Held
 from featurestore.query import header, published
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from featurestore.layout.tables import Table
     from featurestore.query.header import Parameter, SqlFile
@@ -55,12 +56,19 @@ def questions() -> Mapping[str, SqlFile]:
     return _folder("questions")
 
 
-def connect(storage: Storage | None, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    storage: Storage | None,
+    names: Iterable[str] | None = None,
+    held: Held | None = None,
+    without: Collection[str] = (),
+) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a lake's views, macros and questions, which carry their documentation as comments.
 
     Args:
         storage: The lake's storage; None where nothing but published numbers is read.
         names: The views, macros and questions that are needed, without comments, beside those that they read; all if None.
+        held: What the lake holds, where it was read already.
+        without: The tables of which stale parts are left out.
 
     Raises:
         CorruptionError: A fragment is missing or altered.
@@ -70,7 +78,7 @@ def connect(storage: Storage | None, names: Iterable[str] | None = None) -> duck
     try:
         # A question reads hundreds of small files, and fragments never change.
         connection.execute("set parquet_metadata_cache = true")
-        create(connection, storage, names, checking=names is not None)
+        create(connection, storage, names, held=held, checking=names is not None, without=without)
     except duckdb.Error as error:
         raise unreadable(error, storage.location if storage else "") from error
     return connection
@@ -82,7 +90,9 @@ def create(
     names: Iterable[str] | None = None,
     from_files: FromFiles | None = None,
     *,
+    held: Held | None = None,
     checking: bool = False,
+    without: Collection[str] = (),
 ) -> None:
     """Create a lake's views and macros in an empty database, and each question as a table macro.
 
@@ -91,7 +101,9 @@ def create(
         storage: The lake's storage; None where nothing but published numbers is read.
         names: The views, macros and questions that are needed, without comments, beside those that they read; all if None.
         from_files: From keys in the storage, and options of `read_parquet`, to SQL's FROM that reads them; by default by the storage's URIs.
+        held: What the lake holds, where it was read already.
         checking: Whether to compare the fragments with their manifests first: DuckDB would not notice a flipped bit.
+        without: The tables of which stale parts are left out.
 
     Raises:
         CorruptionError: A fragment is missing or altered.
@@ -102,7 +114,8 @@ def create(
     if storage:
         storage.register(connection)
     connection.execute("create schema stored")
-    builder = _Builder(connection, storage, from_files, checking, names is None)
+    held = held or (Held(storage) if storage else None)
+    builder = _Builder(connection, held, from_files, checking, names is None, without)
     for name in sorted(_files() if names is None else names):
         builder.create(name)
 
@@ -176,10 +189,11 @@ class _Builder:
     """Creates views, macros and questions in a database, each once and after those that it reads."""
 
     connection: duckdb.DuckDBPyConnection
-    storage: Storage | None
+    held: Held | None
     from_files: FromFiles | None
     checking: bool
     commenting: bool
+    without: Collection[str]
     done: set[str] = field(default_factory=set)
 
     def create(self, name: str) -> None:
@@ -231,16 +245,16 @@ class _Builder:
         """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
         found = [
             (path, fragment)
-            for manifest in (snapshot.current(self.storage, TABLES[name]) if self.storage else ())
-            for part in manifest.parts
+            for manifest in (self.held.of(name) if self.held else ())
+            for part in (self.held.current_parts(manifest, self.without) if self.held else ())
             for path, fragment in manifest.files(part)
             if fragment.rows
         ]
-        if self.checking and self.storage:
-            snapshot.check(self.storage, found)
-        if found and self.storage:
+        if self.checking and self.held:
+            snapshot.check(self.held.storage, found)
+        if found and self.held:
             keys = [key for key, _ in found]
-            from_files = self.from_files or partial(_from_uris, self.storage)
+            from_files = self.from_files or partial(_from_uris, self.held.storage)
             self.connection.execute(f"create view stored.{name} as {_scan(TABLES[name], keys, from_files)}")
         else:
             self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")

@@ -9,14 +9,16 @@ import duckdb
 
 from featurestore.errors import InputError, LakeError, first_line, one_line
 from featurestore.names import nearest
+from featurestore.partitions.age import complaints
 from featurestore.query import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     import polars as pl
     from duckdb.sqltypes import DuckDBPyType
 
+    from featurestore.partitions.age import Held
     from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
 
@@ -75,15 +77,29 @@ def is_complete(text: str) -> bool:
     return bool(tokens) and encoded[tokens[-1] : tokens[-1] + 1] == b";"
 
 
-def connect_for(storage: Storage, text: str) -> duckdb.DuckDBPyConnection:
+def connect_for(
+    storage: Storage, text: str, held: Held | None = None, without: Collection[str] = ()
+) -> duckdb.DuckDBPyConnection:
     """A connection with the views that a text's statements need: all, where one of them names none, as `show tables` does.
+
+    Args:
+        storage: The lake's storage.
+        text: The statements.
+        held: What the lake holds, where it was read already.
+        without: The tables of which stale parts are left out.
 
     Raises:
         InputError: DuckDB cannot parse the text.
         StorageError: The lake cannot be read.
     """
     needed = [catalog.named_in(statement.query) for statement in _split(catalog.parser(), text)]
-    return catalog.connect(storage, set().union(*needed) if all(needed) else None)
+    return catalog.connect(storage, set().union(*needed) if all(needed) else None, held, without)
+
+
+def rests_on(held: Held, text: str, without: Collection[str] = ()) -> list[str]:
+    """Sentences on what is stale, mixed or partial of what a text's statements read; arguments as of `connect_for`."""
+    statements = [statement.query for statement in _split(catalog.parser(), text)]
+    return complaints(held, set().union(*map(catalog.views_behind, statements)), without=without)
 
 
 def results(connection: duckdb.DuckDBPyConnection, text: str, location: str) -> Iterator[duckdb.DuckDBPyRelation]:

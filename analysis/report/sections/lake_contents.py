@@ -26,7 +26,8 @@ def build(context: Context) -> SectionBody:
         items=[
             context.table("datasets", "Datasets", roles, datasets, query=_DATASETS),
             context.table("models", "Models", columns, _models(context), query=_MODELS, shares=("top1",)),
-        ]
+        ],
+        not_shown=list(context.rests_on),
     )
 
 

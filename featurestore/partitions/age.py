@@ -1,0 +1,273 @@
+"""The age of answers: whether what they read is of the samples and networks that the lake holds now. From manifests alone.
+
+What parts note of what they rest on is compared with the manifests of datasets and models, which are few. Only where these
+differ, and for parts from before there were such notes, are the manifests of activations read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from featurestore.layout.basis import Basis, basis_of, network, noted, short
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from featurestore.layout.manifest import Manifest, Part
+    from featurestore.storage import Storage
+
+AGEING = ("scores", "metrics", "geometry")
+"""The tables whose rows are made of activations, and whose age is told."""
+OF_SAMPLES = frozenset({"scores", "activations"})
+"""The tables whose rows are of one sample each: joined by its number with rows of other samples, they say nonsense."""
+ALL = OF_SAMPLES.union(AGEING)
+"""The tables of which a reader may leave out what is stale."""
+
+
+_NAMED = 3
+
+
+class Fault(NamedTuple):
+    """Why a part is stale; without a dataset, because the activations are others.
+
+    Attributes:
+        dataset: The dataset whose samples are others now, or which is the ID test dataset now.
+        judged: Whether it is another ID test dataset that the part was judged against.
+        extract: Whether the activations are to be made again first.
+    """
+
+    dataset: str = ""
+    judged: bool = False
+    extract: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a lake holds; the manifests of each table are read once."""
+
+    storage: Storage
+    _tables: dict[str, list[Manifest]] = field(default_factory=dict, init=False, repr=False)
+    _activations: dict[str, dict[str, Part]] = field(default_factory=dict, init=False, repr=False)
+
+    def of(self, table: str) -> list[Manifest]:
+        """The manifests of a table's partitions."""
+        if table not in self._tables:
+            self._tables[table] = snapshot.current(self.storage, TABLES[table])
+        return self._tables[table]
+
+    @cached_property
+    def samples(self) -> dict[str, int]:
+        """How many samples each dataset has."""
+        return {name: count for name, count in self._of_datasets("samples") if isinstance(count, int)}
+
+    def faults(self, manifest: Manifest) -> Iterator[tuple[Part, Fault | None]]:
+        """Each part of a partition, and why it is stale as far as these manifests tell; None where it is not known to be."""
+        before: Basis | None = None
+        fault: Fault | None = None
+        for part in manifest.parts:
+            basis = noted(part)
+            # Detectors that learn of the same datasets rest on the same.
+            if basis is None or basis != before:
+                fault = self._of_other_id_set(manifest, part, basis) or (
+                    self._against(basis) if basis else self._without_note(manifest, part)
+                )
+            before = basis
+            yield part, fault
+
+    def current_parts(self, manifest: Manifest, without: Collection[str]) -> list[Part]:
+        """The parts that an answer may read; never metrics of another ID test dataset than the benchmark's others.
+
+        Args:
+            manifest: The partition.
+            without: The tables of which stale parts are left out.
+        """
+        parts = list(manifest.parts)
+        if manifest.table in without:
+            parts = [part for part, fault in self.faults(manifest) if fault is None]
+        if manifest.table != "metrics":
+            return parts
+        kept = self.id_sets.get(manifest.key["benchmark"])
+        return [part for part in parts if _judged(part) in {None, kept}]
+
+    @cached_property
+    def id_sets(self) -> dict[str, str]:
+        """The ID test dataset that the metrics of each benchmark are judged against: the benchmark's, else the most models'."""
+        judged: dict[str, Counter[str]] = defaultdict(Counter)
+        for manifest in self.of("metrics"):
+            name = _judged(manifest.parts[0])
+            if name:
+                judged[manifest.key["benchmark"]][name] += 1
+        most = {benchmark: min(found, key=lambda name: (-found[name], name)) for benchmark, found in judged.items()}
+        now = {benchmark: name for benchmark, name in self._id_set_of.items() if name in judged.get(benchmark, ())}
+        return most | now
+
+    @cached_property
+    def _id_set_of(self) -> dict[str, str]:
+        """The ID test dataset of each benchmark that has just one."""
+        roles = dict(self._of_datasets("role"))
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, benchmarks in self._of_datasets("benchmarks"):
+            for benchmark in benchmarks if roles.get(name) == "id" and isinstance(benchmarks, list) else ():
+                found[str(benchmark)].append(name)
+        return {benchmark: names[0] for benchmark, names in found.items() if len(names) == 1}
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {name: short(digest) for name, digest in self._of_datasets("digest") if isinstance(digest, str)}
+
+    @cached_property
+    def _networks(self) -> dict[str, str]:
+        """What makes each model's activations, in short, where its row says so."""
+        found = {model: network(part.ingredients) for model, part in self._rows.items()}
+        return {model: made for model, made in found.items() if made}
+
+    @cached_property
+    def _rows(self) -> dict[str, Part]:
+        return {manifest.key["model"]: manifest.parts[0] for manifest in self.of("models")}
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str], list[Manifest]]:
+        found: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
+        for manifest in self.of("scores"):
+            found[manifest.key["benchmark"], manifest.key["model"]].append(manifest)
+        return found
+
+    def _of_datasets(self, ingredient: str) -> list[tuple[str, object]]:
+        return [(m.key["dataset"], m.parts[0].ingredients.get(ingredient)) for m in self.of("datasets")]
+
+    def _activations_of(self, model: str) -> Mapping[str, Part]:
+        if model not in self._activations:
+            found = snapshot.current(self.storage, TABLES["activations"], model=model)
+            self._activations[model] = {manifest.key["dataset"]: manifest.parts[0] for manifest in found}
+        return self._activations[model]
+
+    def _of_other_id_set(self, manifest: Manifest, part: Part, basis: Basis | None) -> Fault | None:
+        benchmark = manifest.key.get("benchmark", "")
+        wanted = self._id_set_of.get(benchmark)
+        if wanted is None and manifest.table == "metrics":
+            wanted = self.id_sets.get(benchmark)
+        if wanted is None:
+            return None
+        other = (
+            _judged(part) not in {None, wanted}
+            if manifest.table == "metrics"
+            else bool(basis and wanted not in basis["samples"])
+        )
+        return Fault(wanted, judged=True) if other else None
+
+    def _against(self, basis: Basis) -> Fault | None:
+        """What speaks against a basis, compared with what the lake holds now."""
+        for dataset, digest in basis["samples"].items():
+            if self._digests.get(dataset, digest) != digest:
+                return Fault(dataset, extract=any(self._is_outdated(model, dataset) for model in basis["networks"]))
+        for model, made in basis["networks"].items():
+            if self._networks.get(model, made) != made and (self._is_mixed(model) or not self._are_there(basis)):
+                return Fault(extract=self._is_mixed(model))
+        return None
+
+    def _without_note(self, manifest: Manifest, part: Part) -> Fault | None:
+        """The same of a part from before there were notes, and of activations: as the activations' manifests tell."""
+        model, dataset = manifest.key["model"], manifest.key.get("dataset", "")
+        if manifest.table == "metrics":
+            scores = self._scores.get((manifest.key["benchmark"], model), [])
+            return next((fault for one in scores for _, fault in self.faults(one) if fault), None)
+        if manifest.table == "activations":
+            return self._against(basis_of(model, {dataset: part}))
+        activations, named = self._activations_of(model).get(dataset), part.ingredients.get("activations")
+        if activations is None or not isinstance(named, str):
+            return None
+        if activations.fingerprint != named:
+            return Fault(extract=self._is_mixed(model))
+        return self._against(basis_of(model, {dataset: activations}))
+
+    def _is_outdated(self, model: str, dataset: str) -> bool:
+        """Whether a model's activations are not of the samples that a dataset has now."""
+        part = self._activations_of(model).get(dataset)
+        return part is None or short(str(part.ingredients.get("dataset_digest"))) != self._digests.get(dataset)
+
+    def _is_mixed(self, model: str) -> bool:
+        """Whether some activations of a model are of another network than its row tells of."""
+        row = self._rows[model].ingredients if model in self._rows else {}
+        parts = self._activations_of(model).values()
+        return any(part.ingredients[n] != row[n] for part in parts for n in part.ingredients.keys() & row.keys())
+
+    def _are_there(self, basis: Basis) -> bool:
+        """Whether the activations that numbers come from are those of now."""
+        now = {short(part.fingerprint) for model in basis["networks"] for part in self._activations_of(model).values()}
+        return now.issuperset(basis["activations"])
+
+
+def _judged(metrics: Part) -> str | None:
+    """The ID test dataset that metrics are of."""
+    name = metrics.ingredients.get("id_dataset")
+    return name if isinstance(name, str) else None
+
+
+def complaints(
+    held: Held, tables: Collection[str], models: Collection[str] = (), without: Collection[str] = ()
+) -> list[str]:
+    """Sentences on what an answer rests on that is stale, mixed or partial, each with what to run; none where all is fresh.
+
+    Args:
+        held: What the lake holds.
+        tables: The tables that it reads.
+        models: Only these models; all if empty.
+        without: The tables of which stale parts are left out of it.
+    """
+    stale: dict[Fault, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    partial: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    known: set[str] = set()
+    for table in [table for table in AGEING if table in tables]:
+        for manifest in held.of(table):
+            model = manifest.key.get("model", "")
+            if models and model not in models:
+                continue
+            known.add(model)
+            for part, fault in held.faults(manifest):
+                if fault:
+                    stale[fault][table].add(model)
+                basis = noted(part)
+                for dataset, rows in basis["rows"].items() if basis else ():
+                    if rows < held.samples.get(dataset, 0):
+                        partial[dataset][table][model] = rows
+    return [
+        *(_stale(fault, of, len(known), without, held) for fault, of in sorted(stale.items())),
+        *(_partial(dataset, of, len(known), held.samples[dataset]) for dataset, of in sorted(partial.items())),
+    ]
+
+
+def _stale(fault: Fault, models_of: Mapping[str, set[str]], known: int, gone: Collection[str], held: Held) -> str:
+    models = sorted(set().union(*models_of.values()))
+    named = ", ".join(models[:_NAMED]) + (", …" if len(models) > _NAMED else "")
+    what = f"{len(models):,} of {known:,} models have {' and '.join(models_of)}"
+    score = "run `featurestore score`"
+    if fault.judged:
+        why, do = f"judged against another ID test set than {fault.dataset}", score
+        gone = {*gone, *(["metrics"] if fault.dataset in held.id_sets.values() else [])}
+    elif fault.dataset:
+        why = f"of other samples than {fault.dataset} has now"
+        do = f"run `featurestore extract --replace --dataset {fault.dataset}`, then `featurestore score`"
+    else:
+        why, do = (
+            "from older activations",
+            "run `featurestore extract --replace` on all their datasets, then `featurestore score`",
+        )
+    left = [table for table in models_of if table in gone]
+    out = f", and are left out of the {' and '.join(left)}" if left else ""
+    return f"{what} {why} ({named}){out}: {do if fault.extract else score}."
+
+
+def _partial(dataset: str, models_of: Mapping[str, Mapping[str, int]], known: int, count: int) -> str:
+    what, models = " and ".join(models_of), {m: n for of in models_of.values() for m, n in of.items()}
+    told = [f"{model} {rows:,}" for model, rows in sorted(models.items())[:_NAMED]]
+    listed = '`featurestore sql "from failures"` lists the others'
+    if len(models) == 1:
+        ((model, rows),) = models.items()
+        return f"{what} of model {model} rest on {rows:,} of {count:,} samples of {dataset}: {listed}."
+    named = ", ".join(told) + (", …" if len(models) > _NAMED else "")
+    return f"{what} of {len(models):,} of {known:,} models rest on fewer than the {count:,} samples of {dataset} ({named}): {listed}."
