@@ -38,6 +38,9 @@ class Basis(TypedDict):
     activations: list[str]
 
 
+_NAMES = frozenset(Basis.__annotations__)
+
+
 def basis_of(model: str, activations: Mapping[str, Part]) -> Basis:
     """What numbers made of a model's activations rest on.
 
@@ -70,7 +73,7 @@ def joined(bases: Iterable[Basis]) -> Basis:
 def noted(part: Part) -> Basis | None:
     """What a part says that it rests on; None if it is from before there were such notes."""
     found: Any = part.details.get(NAME)
-    known = isinstance(found, dict) and found.keys() >= Basis.__annotations__.keys()
+    known = isinstance(found, dict) and found.keys() >= _NAMES
     return cast("Basis", found) if known else None
 
 

@@ -65,19 +65,22 @@ class Held:
         """How many samples each dataset has."""
         return {name: count for name, count in self._of_datasets("samples") if isinstance(count, int)}
 
-    def faults(self, manifest: Manifest) -> Iterator[tuple[Part, Fault | None]]:
-        """Each part of a partition, and why it is stale as far as these manifests tell; None where it is not known to be."""
-        before: Basis | None = None
-        fault: Fault | None = None
+    def faults(self, manifest: Manifest) -> Iterator[tuple[Part, Fault | None, Basis | None]]:
+        """Each part of a partition, why it is stale as far as these manifests tell, and what it says that it rests on.
+
+        The fault is None where the part is not known to be stale; the basis where an earlier part had the same, or none.
+        """
+        # Detectors that learn of the same datasets rest on the same activations: most parts are seen in no time.
+        seen: dict[tuple[str, ...], Fault | None] = {}
         for part in manifest.parts:
             basis = noted(part)
-            # Detectors that learn of the same datasets rest on the same.
-            if basis is None or basis != before:
-                fault = self._of_other_id_set(manifest, part, basis) or (
-                    self._against(basis) if basis else self._without_note(manifest, part)
-                )
-            before = basis
-            yield part, fault
+            activations = tuple(basis["activations"]) if basis else ()
+            if activations and activations in seen:
+                yield part, seen[activations], None
+                continue
+            known = self._against(basis) if basis else self._without_note(manifest, part)
+            seen[activations] = self._of_other_id_set(manifest, part, basis) or known
+            yield part, seen[activations], basis
 
     def current_parts(self, manifest: Manifest, without: Collection[str]) -> list[Part]:
         """The parts that an answer may read; never metrics of another ID test dataset than the benchmark's others.
@@ -88,7 +91,7 @@ class Held:
         """
         parts = list(manifest.parts)
         if manifest.table in without:
-            parts = [part for part, fault in self.faults(manifest) if fault is None]
+            parts = [part for part, fault, _ in self.faults(manifest) if fault is None]
         if manifest.table != "metrics":
             return parts
         kept = self.id_sets.get(manifest.key["benchmark"])
@@ -175,7 +178,7 @@ class Held:
         model, dataset = manifest.key["model"], manifest.key.get("dataset", "")
         if manifest.table == "metrics":
             scores = self._scores.get((manifest.key["benchmark"], model), [])
-            return next((fault for one in scores for _, fault in self.faults(one) if fault), None)
+            return next((fault for one in scores for _, fault, _ in self.faults(one) if fault), None)
         if manifest.table == "activations":
             return self._against(basis_of(model, {dataset: part}))
         activations, named = self._activations_of(model).get(dataset), part.ingredients.get("activations")
@@ -228,10 +231,9 @@ def complaints(
             if models and model not in models:
                 continue
             known.add(model)
-            for part, fault in held.faults(manifest):
+            for _, fault, basis in held.faults(manifest):
                 if fault:
                     stale[fault][table].add(model)
-                basis = noted(part)
                 for dataset, rows in basis["rows"].items() if basis else ():
                     if rows < held.samples.get(dataset, 0):
                         partial[dataset][table][model] = rows
