@@ -118,8 +118,8 @@ class _EnsembleScorer:
         for dataset in (benchmark.id, ensemble.tuned_on):
             if dataset:
                 self._require(dataset)
-        lacking = [dataset for dataset in benchmark.oods if self._absent(dataset)]
-        targets = {name: self._target(name) for name in (benchmark.id, *benchmark.oods) if name not in lacking}
+        lacking = [dataset for dataset in benchmark.scored[1:] if self._absent(dataset)]
+        targets = {name: self._target(name) for name in benchmark.scored if name not in lacking}
         storage = self.lake.storage
         missing = [name for name, target in targets.items() if not writing.find(storage, target, replacing=True)]
         if missing or not _is_described(self.lake, benchmark, ensemble):

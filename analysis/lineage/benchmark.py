@@ -30,6 +30,7 @@ class Benchmark:
         oods: The OOD datasets, in order of name.
         val: The ID dataset that tunes detectors; None if there is none.
         left_out: Samples of these datasets that do not judge; none unless the benchmark is judged without overlaps.
+        csids: The ID datasets under a covariate shift, in order of name; they are ID, too, where the full spectrum is judged.
     """
 
     name: str
@@ -38,11 +39,17 @@ class Benchmark:
     oods: tuple[str, ...]
     val: str | None = None
     left_out: tuple[LeftOut, ...] = ()
+    csids: tuple[str, ...] = ()
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The datasets whose samples are scored, the ID test dataset first."""
+        return (self.id, *self.csids, *self.oods)
 
     @property
     def others(self) -> tuple[str, ...]:
         """All its datasets but the ID test dataset."""
-        return (*(name for name in (self.fit, self.val) if name), *self.oods)
+        return (*(name for name in (self.fit, self.val) if name), *self.csids, *self.oods)
 
     def left_out_of(self, dataset: str) -> LeftOut | None:
         """The samples of a dataset that do not judge; None if all do."""
@@ -152,4 +159,5 @@ def _benchmark(name: str, roles: Mapping[str, str]) -> Benchmark:
         datasets_of.setdefault(role, []).append(dataset)
     fit = datasets_of.get("fit", [None])[0]
     val = datasets_of.get("val", [None])[0]
-    return Benchmark(name, fit, datasets_of["id"][0], tuple(sorted(datasets_of.get("ood", []))), val)
+    oods, csids = (tuple(sorted(datasets_of.get(role, []))) for role in ("ood", "csid"))
+    return Benchmark(name, fit, datasets_of["id"][0], oods, val, csids=csids)

@@ -13,7 +13,7 @@ from analysis.rows.head import normalizes
 from analysis.statistics.statistic import FIT, with_earlier
 from featurestore.errors import ConflictError
 from featurestore.layout.fingerprint import differences, fingerprint
-from featurestore.layout.judged_scores import ingredient_name, scores_digest
+from featurestore.layout.judged_scores import SHIFTED, ingredient_name, scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
@@ -142,12 +142,19 @@ def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mappin
         model: The model.
         scores: Fingerprints of the scores to judge, by dataset and detector.
     """
+    shifted = shifted_sets(benchmark, scores)
     ingredients: Ingredients = {
         "version": _METRICS_VERSION,
         "id_dataset": benchmark.id,
         **{ingredient_name(name): scores_digest(of) for name, of in scores.items()},
+        **({SHIFTED: list(shifted)} if shifted else {}),
     }
     return Target(TABLES["metrics"], {"benchmark": benchmark.name, "model": model}, ingredients, {})
+
+
+def shifted_sets(benchmark: Benchmark, scores: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """The csid datasets that are ID, too, in the full spectrum: all of the benchmark, once each has scores; else none."""
+    return benchmark.csids if set(benchmark.csids) <= scores.keys() else ()
 
 
 @lru_cache(maxsize=1024)

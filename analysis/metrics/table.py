@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
-from analysis.lineage.ingredients import metrics_target
+from analysis.lineage.ingredients import metrics_target, shifted_sets
 from analysis.metrics.groups import IdReference
 from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
 from featurestore.layout import basis
@@ -15,9 +16,8 @@ from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from analysis.lineage.benchmark import Benchmark
@@ -69,6 +69,10 @@ def _rows(
     references = {
         name: IdReference.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})
     }
+    spectra = {
+        "standard": references,
+        "full": _full_spectrum(lake, held, benchmark.id, shifted_sets(benchmark, scores), scores),
+    }
     for ood in benchmark.oods:
         detectors = sorted(set(scores.get(ood, {})) & set(references))
         classes = _classes(lake, ood) if detectors else None
@@ -76,10 +80,31 @@ def _rows(
             sample, values = _scores(lake, *held[ood, detector])
             if not len(values):  # all that the dataset holds was left out
                 continue
-            for row in dataset_metrics(references[detector], values, classes.take(sample)):  # type: ignore[union-attr]
-                where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood}
-                numbers = {name: getattr(row.metrics, name) for name in _NAMES}
-                yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **numbers}
+            for spectrum, ids in spectra.items():
+                found = dataset_metrics(ids[detector], values, classes.take(sample)) if detector in ids else ()  # type: ignore[union-attr]
+                for row in found:
+                    where = {"detector": detector, "id_dataset": benchmark.id, "ood_dataset": ood, "spectrum": spectrum}
+                    numbers = {name: getattr(row.metrics, name) for name in _NAMES}
+                    yield {**where, "ood_class": row.ood_class, "aggregation": row.aggregation, **numbers}
+
+
+def _full_spectrum(
+    lake: Lake,
+    held: Mapping[tuple[str, str], tuple[Manifest, Part]],
+    id_dataset: str,
+    shifted: Sequence[str],
+    scores: Mapping[str, Mapping[str, str]],
+) -> dict[str, IdReference]:
+    """The pooled scores of the ID test dataset and of all shifted ones, by detector, of those that have scores of each.
+
+    Source: Yang et al. 2023, full-spectrum OOD detection (IJCV 131); OpenOOD v1.5 pools alike.
+    """
+    datasets = (id_dataset, *shifted)
+    detectors = set.intersection(*(set(scores.get(dataset, {})) for dataset in datasets)) if shifted else set()
+    return {
+        name: IdReference.of(np.concatenate([_scores(lake, *held[dataset, name])[1] for dataset in datasets]))
+        for name in detectors
+    }
 
 
 def _classes(lake: Lake, dataset: str) -> OodClasses:

@@ -104,7 +104,7 @@ class ModelScorer:
             self.say(f"{self.model}: skipped, it has no activations on the ID test dataset {benchmark.id}")
             return 0, 0, 1
         usable = self._usable(chosen)
-        wanted = [name for name in (benchmark.id, *benchmark.oods) if name in self.activations and self._has_rows(name)]
+        wanted = [name for name in benchmark.scored if name in self.activations and self._has_rows(name)]
         learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
         self._drop_detector_fits()
@@ -112,8 +112,9 @@ class ModelScorer:
         for dataset in wanted:
             if not datasets or dataset in datasets or dataset == benchmark.id:
                 self._score_dataset(dataset, usable)
-        self._write_geometry(usable, wanted)
-        self._write_accuracy()
+        self._write_geometry(usable, [name for name in wanted if name not in benchmark.csids])
+        for dataset in (benchmark.id, *(name for name in benchmark.csids if name in wanted)):
+            self._write_accuracy(dataset)
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
         current = current_scores(benchmark, self.model, self.activations, held, registry.detectors().values())
         rests_on = {
@@ -265,8 +266,7 @@ class ModelScorer:
             if missing:
                 write_geometry(self.fits, learning_set, missing)
 
-    def _write_accuracy(self) -> None:
-        dataset = self.benchmark.id
+    def _write_accuracy(self, dataset: str) -> None:
         target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
         if not self._has_logits or writing.find(self.lake.storage, target, replacing=True):
             return
@@ -276,7 +276,7 @@ class ModelScorer:
         writing.write_part(self.lake.storage, target, total.rows, replacing=True)
 
     def _summarise(self, wanted: Sequence[str]) -> None:
-        absent = sorted(set(self.benchmark.oods) - set(wanted))
+        absent = sorted(set(self.benchmark.scored) - set(wanted))
         made = f"{self.made} score partitions made, {self.reused} in the lake already"
         note = f"; no activations yet on {', '.join(absent)}" if absent else ""
         self.say(f"{self.model} in {self.benchmark.name}: {made}{note}")

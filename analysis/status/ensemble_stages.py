@@ -53,7 +53,7 @@ class _InBenchmark:
         """Yield dataset, name of the stage, and stage."""
         benchmark = self._benchmark
         scores = {}
-        for dataset in (benchmark.id, *benchmark.oods):
+        for dataset in benchmark.scored:
             if dataset in self._scores or self._may_be_made(dataset):
                 scores[dataset] = self._of_scores(dataset, stages_of)
                 yield dataset, "scores", scores[dataset]

@@ -175,7 +175,7 @@ class _OneModel:
         benchmark = self._benchmark
         fits = [earlier[benchmark.fit]["fits"]] if benchmark.fit else []
         scores = {}
-        for dataset in (benchmark.id, *benchmark.oods):
+        for dataset in benchmark.scored:
             sources = [earlier[name]["activations"] for name in dict.fromkeys((dataset, benchmark.id))]
             scores[dataset] = self._of_scores(dataset, sources, fits)
             yield dataset, "scores", scores[dataset]

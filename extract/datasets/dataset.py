@@ -77,7 +77,7 @@ def add_dataset(
         lake: Where to write.
         name: The dataset's name.
         location: Where the images lie: a path, a glob, or `hf:NAME@split`.
-        role: `fit`, `id`, `ood`, `val`, or `csid` (in-distribution under a shift: extracted, and not judged). None for that
+        role: `fit`, `id`, `ood`, `val`, or `csid` (in-distribution under a shift: ID, too, in the full spectrum). None for that
             which the lake holds.
         benchmark: A benchmark that it takes part in; None for those that the lake holds, and `main` for a new dataset.
         group: Group of an OOD dataset, such as `near` or `far`; None for none, or for that which the lake holds.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from featurestore.edit.inventory import benchmarks_of, is_view_of, named, rank, texts
 from featurestore.edit.steps import Edit, Step, changed_row
-from featurestore.layout.judged_scores import judged_dataset, scores_digest
+from featurestore.layout.judged_scores import SHIFTED, judged_dataset, scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_key
 from featurestore.partitions import reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -167,6 +167,13 @@ class _Plan:
             stale |= value not in {scores_digest(held), ingredients[name]}
             if not left[dataset]:
                 del ingredients[name]
+        shifted = part.ingredients.get(SHIFTED)
+        pooled = [str(name) for name in shifted] if isinstance(shifted, list) else []
+        stayed = [name for name in pooled if left.get(name)]
+        if len(stayed) < len(pooled):
+            # What the others pool to is another spectrum, which `score` computes.
+            stale |= bool(stayed)
+            del ingredients[SHIFTED]
         if ingredients == part.ingredients:
             return  # a removal that was killed came so far
         if not touched and not (stale and everywhere and self._are_named_in(manifest)):
@@ -177,7 +184,7 @@ class _Plan:
             yield Step(manifest, (part,))
             return
         target = writing.Target(TABLES["metrics"], manifest.key, ingredients, {})
-        yield Step(manifest, (part,), target, partial(self._rows, manifest, left, str(id_dataset)))
+        yield Step(manifest, (part,), target, partial(self._rows, manifest, left, [str(id_dataset), *pooled]))
 
     def _are_named_in(self, metrics: Manifest) -> bool:
         """Whether rows of metrics, which are stale, are about what goes."""
@@ -185,11 +192,17 @@ class _Plan:
         rows = reading.read(self.inventory.storage, metrics, metrics.parts[0], columns) if columns else None
         return rows is not None and any(not set(self.names).isdisjoint(rows[name].to_pylist()) for name in columns)
 
-    def _rows(self, manifest: Manifest, left: dict[str, dict[str, str]], id_dataset: str) -> pa.Table:
-        """The metrics' rows of scores that stay, in their order."""
+    def _rows(self, manifest: Manifest, left: dict[str, dict[str, str]], ids: Sequence[str]) -> pa.Table:
+        """The metrics' rows of scores that stay, in their order; in the full spectrum they rest on all of the ID datasets."""
         rows = reading.read(self.inventory.storage, manifest, manifest.parts[0])
-        pairs = zip(rows["detector"].to_pylist(), rows["ood_dataset"].to_pylist(), strict=True)
-        return rows.filter([d in left[id_dataset] and d in left.get(ood, ()) for d, ood in pairs])
+        spectra = rows["spectrum"].to_pylist() if "spectrum" in rows.column_names else [None] * len(rows)
+        cells = zip(spectra, rows["detector"].to_pylist(), rows["ood_dataset"].to_pylist(), strict=True)
+        return rows.filter(
+            [
+                all(d in left.get(name, ()) for name in (*(ids if spectrum == "full" else ids[:1]), ood))
+                for spectrum, d, ood in cells
+            ]
+        )
 
 
 def _names(part: Part, fingerprints: Collection[str]) -> bool:

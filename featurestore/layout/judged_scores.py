@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCORES_OF = "scores of "
+SHIFTED = "csid"
+"""The ingredient that lists the datasets that are ID, too, in the full spectrum; metrics without such have none."""
 
 
 def ingredient_name(dataset: str) -> str:

@@ -73,12 +73,21 @@ class Answer:
             for maker, tables in lacking.items()
             if tables
         ]
+        if filters.SPECTRA in catalog.views_behind(self.question.sql) and not lines and self._lacks_full_spectrum():
+            said = f"The lake at {location} has no metrics of the full spectrum, which has ID sets under a shift"
+            lines = [f"{said}: add them with `featurestore dataset add … --role csid`, then extract and score them."]
         unknown = [line for name, value in self.parameters.items() for line in self._unknown(name, value, read)]
         return (
             lines
             or unknown
             or [f"Nothing in it fits: `featurestore ask {self.question.name} --explain` tells what is asked for."]
         )
+
+    def _lacks_full_spectrum(self) -> bool:
+        """Whether it asks for metrics of the full spectrum, and there are none."""
+        if self.parameters.get("spectrum", "full") != "full":
+            return False
+        return not self.connection.execute("select 1 from stored.metrics where spectrum = 'full' limit 1").fetchall()
 
     def _unknown(self, parameter: str, value: Value, read: Sequence[str]) -> list[str]:
         """Whether a parameter that chooses by name has a value that the lake knows."""

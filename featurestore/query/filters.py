@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from featurestore.query.conditions import Condition
 
 PUBLISHED = "published"
+SPECTRA = "spectra"
+_NARROWED = TABLES.keys() | {SPECTRA}
 _ROW = ("benchmark", "model", "detector", "ood_dataset", "ood_class", "aggregation")
 """What tells a row of `metrics` from the others."""
 
@@ -54,7 +56,7 @@ class Filters:
 
 def needed(filters: Filters, reads: Iterable[str]) -> set[str]:
     """The views that a connection must have for the filters, beside those that the question reads."""
-    if not filters or not set(reads) & TABLES.keys():
+    if not filters or not set(reads) & _NARROWED:
         return set()
     if filters.where:
         return {"models", "results"}
@@ -95,7 +97,7 @@ class _Narrowing:
     def __init__(self, connection: duckdb.DuckDBPyConnection, reads: Iterable[str]) -> None:
         self._connection = connection
         reads = set(reads)
-        self._views = sorted(reads & TABLES.keys()) or sorted(reads & {PUBLISHED})
+        self._views = sorted(reads & _NARROWED) or sorted(reads & {PUBLISHED})
         # Beside a lake's, published numbers are narrowed by what both have names for: detectors.
         self._beside = sorted(reads & {PUBLISHED} - set(self._views))
         self._sql: dict[str, list[str]] = {view: [] for view in [*self._views, *self._beside]}
@@ -224,7 +226,7 @@ def _part(view: str, condition: Condition, kept: str) -> str | None:
     """How a condition on results narrows a view; None if it says nothing about it."""
     if condition.columns <= _columns(view):
         return condition.sql
-    if view == "metrics":
+    if view in {"metrics", SPECTRA}:
         return _among(view, _ROW, kept)
     about = _columns("models") | {"benchmark", "detector", "accuracy"}
     if condition.columns <= about and "model" in _columns(view):

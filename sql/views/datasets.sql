@@ -1,6 +1,6 @@
 -- title: Datasets: ordered lists of samples, with a role
 -- column dataset: The dataset's name
--- column role: fit (fits detectors), id (in-distribution test), ood, val (in-distribution, tunes), or csid (shifted, not judged)
+-- column role: fit (fits detectors), id (in-distribution test), ood, val (in-distribution, tunes), or csid (shifted ID, ID too in the full spectrum)
 -- column benchmarks: Benchmarks that it takes part in
 -- column samples: Number of samples
 -- column classes: Number of class names

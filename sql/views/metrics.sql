@@ -1,4 +1,4 @@
--- title: Metrics: how well each detector of each model tells each OOD set from the ID test set
+-- title: Metrics: how well each detector of each model tells each OOD set from the ID test set; of the standard spectrum alone
 -- column benchmark: The benchmark
 -- column model: The model's name
 -- column detector: The detector's name
@@ -13,4 +13,7 @@
 -- column aupr_in: Area under the precision-recall curve, ID positive
 -- column aupr_out: Area under the precision-recall curve, OOD positive
 -- column fpr95_ood_positive: Share of ID rejected when 95 % of OOD is rejected (OOD positive)
+-- column spectrum: standard: the ID test set alone is ID
+select * replace (coalesce(spectrum, 'standard') as spectrum)
 from stored.metrics
+where coalesce(spectrum, 'standard') = 'standard'

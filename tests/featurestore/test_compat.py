@@ -94,9 +94,9 @@ def lake() -> Lake:
 READERS: dict[str, Callable[[Lake, str], list[dict[str, Any]]]] = {
     "documented": lambda lake, table: read_as_documented(Path(lake.location), table),
     "polars": lambda lake, table: lake.scan(table).collect().to_dicts(),
-    # The view of benchmarks shows all that datasets make up, not only those of which something is set.
+    # The view of benchmarks shows all that datasets make up, not only those of which something is set, and that of metrics one spectrum.
     "DuckDB": lambda lake, table: (
-        lake.connect().sql(f"from {'stored.' * (table == 'benchmarks')}{table}").pl().to_dicts()
+        lake.connect().sql(f"from {'stored.' * (table in {'benchmarks', 'metrics'})}{table}").pl().to_dicts()
     ),
 }
 

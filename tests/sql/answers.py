@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from featurestore.query import published
-from tests.sql.conftest import ALIKE, DATASETS, MEASURES
+from tests.sql.conftest import ALIKE, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -84,6 +84,38 @@ def correlation(kind: str, x: Any, y: Any) -> Row:
     variance = (1 + (r**2 / 2 if kind == "spearman" else 0)) / (n - 3)
     low, high = np.tanh(stats.norm.interval(0.95, np.arctanh(r), np.sqrt(variance)))
     return {kind: r, f"{kind}_low": low, f"{kind}_high": high}
+
+
+def full_spectrum(pool: Pool, aggregation: str = "pooled", **chosen: Any) -> list[Row]:
+    answer = []
+    for row in selected(pool, aggregation=aggregation, **chosen):
+        if row["model"] not in UNSHIFTED:
+            full = full_spectrum_of(row)
+            rise, fall = full["fpr95"] - row["fpr95"], row["auroc"] - full["auroc"]
+            numbers = {"n_id": None, "n_id_full": full["n_id"], "fpr95_full": full["fpr95"], "fpr95_rise": rise}
+            answer.append(row | numbers | {"auroc_full": full["auroc"], "auroc_fall": fall})
+    names = "model detector ood_dataset n_id n_id_full fpr95 fpr95_full fpr95_rise auroc auroc_full auroc_fall"
+    return picked(
+        sorted(answer, key=lambda r: (r["ood_dataset"], -round(r["auroc_full"], 9), r["detector"], r["model"])), names
+    )
+
+
+def groups(
+    pool: Pool, group: str = "all", spectrum: str = "standard", aggregation: str = "pooled", **chosen: Any
+) -> list[Row]:
+    rows = selected(pool, aggregation=aggregation, **chosen)
+    if spectrum == "full":
+        rows = [full_spectrum_of(row) for row in rows if row["model"] not in UNSHIFTED]
+    rows = [row | {"ood_group": GROUPS.get(row["ood_dataset"], "other")} for row in rows]
+    held = Counter(GROUPS.get(name, "other") for name, (role, _) in DATASETS.items() if role == "ood")
+    answer = [
+        key
+        | {"ood_datasets": len(of), "missing": held[key["ood_group"]] - len(of)}
+        | {f"mean_{name}": mean(row.get(name) for row in of) for name in ("fpr95", "auroc", "aupr_in", "aupr_out")}
+        for key, of in grouped(rows, "ood_group", "model", "detector")
+        if group in {"all", key["ood_group"]}
+    ]
+    return sorted(answer, key=lambda r: (r["ood_group"], -round(r["mean_auroc"], 9), r["detector"], r["model"]))
 
 
 def accuracy_vs_unit_test_fpr(pool: Pool, unit_tests: str = "unit-tests", **chosen: Any) -> list[Row]:

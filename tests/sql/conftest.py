@@ -177,11 +177,31 @@ def drawn_geometry() -> list[dict[str, Any]]:
     return found
 
 
+GROUPS = {"ninco": "near"}
+UNSHIFTED = ("drop", "large")  # without scores of a csid set, so without metrics of the full spectrum
+
+
+def of_both_spectra(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Metrics with those of the full spectrum, which no answer but those on spectra may read; older ones name no spectrum."""
+    found = []
+    for row in metrics:
+        name = row["model"]
+        found.append(row | {"spectrum": None if name == "base" else "standard"})
+        if name not in UNSHIFTED:
+            found.append(full_spectrum_of(row))
+    return found
+
+
+def full_spectrum_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Metrics as they might be with csid sets joined to the ID test set."""
+    return row | {"spectrum": "full", "n_id": 900, "fpr95": (row["fpr95"] + 3) / 4, "auroc": row["auroc"] / 2}
+
+
 def write_pool(lake: Lake, pool: Pool) -> None:
     if pool.models:
         for name, (role, _) in DATASETS.items():
             labels = [int(text[-1]) if text.startswith("id-") else None for text in CLASSES[name]]
-            row = {"benchmarks": ["main", "other"], "location": f"/images/{name}"}
+            row = {"benchmarks": ["main", "other"], "location": f"/images/{name}", "ood_group": GROUPS.get(name)}
             put_dataset(lake, name, role, CLASSES[name], labels, **row)
             put_rows(
                 lake, "contents", {"dataset": name}, *({"sample": n, "digest": d} for n, d in enumerate(digests(name)))
@@ -194,7 +214,11 @@ def write_pool(lake: Lake, pool: Pool) -> None:
         for dataset, top1 in {"id": accuracy, "fit": 0.999}.items():
             if top1 is not None:
                 put_rows(lake, "accuracy", {"model": name, "dataset": dataset}, {"n": 100, "top1": top1, "top5": 1.0})
-    for table, rows in {"metrics": pool.metrics, "scores": pool.scores, "geometry": pool.geometry}.items():
+    for table, rows in {
+        "metrics": of_both_spectra(pool.metrics),
+        "scores": pool.scores,
+        "geometry": pool.geometry,
+    }.items():
         for key, of_key in partitions(rows, *TABLES[table].path_columns):
             put_rows(lake, table, key, *of_key)
     for key, of_key in partitions(pool.logits, "model", "dataset"):

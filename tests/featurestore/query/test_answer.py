@@ -12,6 +12,7 @@ import pytest
 from benchmarks.lakes import put
 from featurestore import Filters, InputError, Lake
 from featurestore.query import catalog
+from tests.featurestore.conftest import ROOT
 from tests.s3.server import environment, new_lake, use
 
 if TYPE_CHECKING:
@@ -90,6 +91,15 @@ def test_an_empty_answer_names_a_value_that_the_lake_does_not_know(run: Run, fou
     ):
         code, _, err = run(*asked, "--param", parameter)
         assert (code, err) == (0, f"Note: {message}\n")
+
+
+def test_an_empty_full_spectrum_says_what_it_needs(run: Run) -> None:
+    """A lake with metrics and no csid sets; the standard spectrum of groups is there."""
+    for asked in (["full_spectrum"], ["groups", "--param", "spectrum=full"]):
+        code, _, err = run("ask", *asked, "--lake", str(ROOT / "tests" / "compat" / "lake_v1"))
+        assert (code, err.count("\n")) == (0, 1)
+        assert "has no metrics of the full spectrum" in err
+        assert "--role csid" in err
 
 
 def test_the_schema_has_every_view_column_and_meaning(run: Run) -> None:
