@@ -104,7 +104,7 @@ def test_an_empty_full_spectrum_says_what_it_needs(run: Run) -> None:
 
 def test_the_schema_has_every_view_column_and_meaning(run: Run) -> None:
     """As text, and as rows for machines; one view alone, too; no lake is needed."""
-    code, out, _ = run("ask", "--schema", "--lake", "nowhere")
+    code, out, _ = run("ask", "--schema")
     assert code == 0
     for name, view in catalog.views().items():
         assert f"{name}: {view.title}" in out
