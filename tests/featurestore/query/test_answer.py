@@ -45,7 +45,7 @@ def own(tmp_path: Path) -> Path:
 
 def test_questions_are_listed_by_topic(run: Run) -> None:
     """The package's topics come in its order, each with its questions, even before there is a lake."""
-    code, out, err = run("ask", "--lake", "nowhere")
+    code, out, err = run("ask")
     assert (code, err, "--explain" in out) == (0, "", True)
     lines = [line.rstrip() for line in out.splitlines()]
     topics = [topic for topic in ("accuracy", "recipes", "detectors", "unit-tests") if topic in lines]
