@@ -144,17 +144,15 @@ def _named_maps(class_names: Mapping[int, str], labels: range) -> Iterator[Class
         "caseless": sorted(names, key=str.casefold),
     }
     place = {order: {names[name]: index for index, name in enumerate(of)} for order, of in orders.items()}
-    for order, text in (
-        (
-            "natural",
-            'the labels number the classes in text order ("10" before "2"), and the model has them in natural order',
-        ),
-        (
-            "text",
-            'the labels number the classes in natural order ("2" before "10"), and the model has them in text order',
-        ),
-    ):
-        yield ClassMap(place[order], text, f"--label-order {order}{_AGAIN}")
+    for order, other, example in (("natural", "text", '"10" before "2"'), ("text", "natural", '"2" before "10"')):
+        numbered = all(index == label for label, index in place[other].items())
+        theirs = (
+            f"the labels number the classes in {other} order ({example})"
+            if numbered
+            else "the labels do not follow the names"
+        )
+        cause = f"{theirs}, and the model has them in {order} order"
+        yield ClassMap(place[order], cause, f"--label-order {order}{_AGAIN}")
     yield ClassMap(place["caseless"], "the model has the classes in an order that does not regard case", _LABELS)
     if names and all(name.isdecimal() for name in names):
         yield ClassMap(

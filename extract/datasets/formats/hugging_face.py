@@ -44,7 +44,8 @@ def list_hub(location: str, role: str, options: FormatOptions) -> Found:
     name = location.removeprefix(_SCHEME).partition("@")[0].rpartition("/")[2]
     classes = columns.classes_of(location, labels, role, name)
     sizes = [len(_image(location, row)) for row in range(len(dataset))]
-    return Found([str(row) for row in range(len(labels))], sizes, *classes)
+    notes = columns.passed_over(location, list(dataset.features), images)
+    return Found([str(row) for row in range(len(labels))], sizes, *classes, notes)
 
 
 def _load(location: str) -> Any:

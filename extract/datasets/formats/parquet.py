@@ -59,7 +59,8 @@ def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
     """
     there = {address(file, location): file for file in files_at(location, _SUFFIX)}
     files = [there[name] for name in one_split(location, list(there), options.split, adding=options.adding)]
-    columns = _columns(location, _schema(files[0]), options.label_column)
+    schema = _schema(files[0])
+    columns = _columns(location, schema, options.label_column)
     paths: list[str] = []
     sizes: list[int] = []
     labels: list[Any] = []
@@ -76,6 +77,7 @@ def list_parquet(location: str, role: str, options: FormatOptions) -> Found:
             sizes += pc.fill_null(lengths, 0).to_pylist()
             labels += batch.column(columns.label).to_pylist() if columns.label else [None] * len(batch)
     notes = [] if empty == 0 else [f"{location}: {empty:,} of {len(paths):,} rows have no bytes, and will fail"]
+    notes += columns.passed_over(location, schema.names, _image_columns(schema))
     labels, were_floats = _without_floats(labels)
     others = others_at(location, _SUFFIX)
     others["files of other splits"] += len(there) - len(files)

@@ -64,6 +64,14 @@ class TableColumns:
         name_of = self._name_of(location, set(labels), role)
         return [name_of[label] for label in labels], {name: label for label, name in sorted(name_of.items())}
 
+    def passed_over(self, location: str, columns: Sequence[str], images: Sequence[str]) -> list[str]:
+        """A line on the columns that could be meant as well; none if there are none."""
+        others = [name for name in columns if name in {*images, *_LABELS} and name not in {self.image, self.label}]
+        if not others:
+            return []
+        label = f", {self.label!r} the labels" if self.label else ""
+        return [f"{location}: column {self.image!r} holds the images{label}; passed over: {', '.join(others)}"]
+
     def _name_of(self, location: str, labels: set[int], role: str) -> dict[int, str]:
         names = dict(enumerate(self.names or ()))
         strangers = sorted(labels - names.keys())

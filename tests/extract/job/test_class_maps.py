@@ -61,6 +61,15 @@ def test_the_likely_cause_is_named_with_its_remedy(names: list[str], meant: list
     assert abs(float(found.split("would be ")[1].split("%")[0]) - 80) < 12
 
 
+def test_labels_in_no_order_of_the_names_are_not_called_text_order() -> None:
+    """A file gave them; the model has natural order all the same."""
+    labels = sorted_labels(len(NUMBERS))
+    backwards = dict(enumerate(reversed(NUMBERS)))
+    found = doubt(predictions(labels, len(NUMBERS) - 1 - labels, 20), backwards)
+    assert "the labels do not follow the names, and the model has them in natural order" in found
+    assert "--label-order natural" in found
+
+
 def test_labels_that_count_from_one() -> None:
     labels = sorted_labels(5) + 1
     assert "the labels count from 1" in doubt(predictions(labels, labels - 1, 20), {})

@@ -158,6 +158,20 @@ def test_integers_beyond_the_names_and_fractions_are_no_labels(tmp_path: Path) -
         listed(file, label_column="score")
 
 
+def test_columns_that_could_be_meant_as_well_are_said(lake: Lake, tmp_path: Path) -> None:
+    said: list[str] = []
+    columns = {name: [b"1", b"2"] for name in ("mask", "image")} | {
+        "label": [0, 1],
+        "class_name": ["a", "b"],
+        "size": [1, 2],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    add_dataset(lake, "val", tmp_path / "a.parquet", role="id", format_="parquet", say=said.append)
+    assert said[0] == (
+        f"{tmp_path / 'a.parquet'}: column 'image' holds the images, 'label' the labels; passed over: mask, class_name"
+    )
+
+
 def test_one_of_several_label_columns_must_be_chosen(tmp_path: Path) -> None:
     file = write(tmp_path / "c.parquet", [b"", b""], {"fine": [2, 1], "coarse": [0, 0]}, NAMES)
     with pytest.raises(InputError, match="choose one of fine, coarse with --label-column"):
