@@ -179,6 +179,8 @@ def _prepare_output() -> None:
     Characters that it has no bytes for, such as those of a name that is no text, are spelled out. Where Python does not
     buffer it (PYTHONUNBUFFERED), what a full disk took half of is not taken for written.
     """
+    if sys.stdout is None:  # it was closed: whoever did so wants to see nothing
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 # until the end
     buffer = getattr(sys.stdout, "buffer", None)
     if isinstance(buffer, io.FileIO):
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(buffer), encoding=sys.stdout.encoding, line_buffering=True)

@@ -102,12 +102,25 @@ def sql(
     lake: LakeOption = None,
 ) -> None:
     """Run SQL over the lake."""
-    if query is None and sys.stdin.isatty() and sys.stdout.isatty():
+    if query is None and _is_terminal():
         from featurestore.cli.prompt import converse
 
         converse(Lake(lake), format_, strict=strict)
     else:
-        _run(Lake(lake), sys.stdin.read() if query is None else query, format_, strict=strict)
+        _run(Lake(lake), _piped() if query is None else query, format_, strict=strict)
+
+
+def _is_terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def _piped() -> str:
+    """The SQL that comes in a pipe; none where standard input is closed."""
+    try:
+        text = sys.stdin.read() if sys.stdin else ""
+        return text.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        raise InputError("What comes in the pipe is no SQL: it is not text in UTF-8.") from None
 
 
 def _show_schema(name: str | None, format_: str) -> None:

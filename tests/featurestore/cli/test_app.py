@@ -190,6 +190,23 @@ def test_half_an_answer_is_none(four: Lake, tmp_path: Path, unbuffered: str) -> 
     assert (code, "cannot be written: File too large" in err) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("printf 'select \\377' | featurestore sql", (1, "", "Error: What comes in the pipe is no SQL")),
+        ("printf 'select 1 as x' | featurestore sql --format csv", (0, "x\n1\n", "")),
+        ("featurestore sql <&-", (1, "", "Error: There is no SQL")),
+        ("featurestore sql 'select 1' >&-", (0, "", "")),
+    ],
+)
+def test_what_comes_in_and_goes_nowhere(four: Lake, line: str, expected: tuple[int, str, str]) -> None:
+    """Bytes that are no text, and streams that are closed, are no tracebacks."""
+    code, out, err = shell(line, FEATURESTORE_LAKE=four.location)
+    assert (code, out) == expected[:2]
+    assert err.startswith(expected[2])
+    assert "Traceback" not in err
+
+
 def test_a_reader_that_has_read_enough_is_no_error(four: Lake) -> None:
     """`| head` ends the command without a word, as it ends others."""
     command = f"featurestore sql 'from range(1000000)' --format csv --lake {four.location} | head -2"
