@@ -94,19 +94,20 @@ def choose(content: Any, wanted: str, path: Path) -> Choice:
     known = [one for one in found if one.kind] or found
     taken = _wanted(known, found, wanted, path)
     others = [one for one in found if one is not taken]
-    notes = _notes(taken, others, wanted)
+    notes = _notes(taken, others, wanted, list(_nameless(content, ())))
     usual = min(
         known, key=lambda one: _FIRST_BEFORE.index(one.place) if one.place in _FIRST_BEFORE else len(_FIRST_BEFORE)
     )
     return Choice(taken, taken.place if len(known) > 1 and taken is not usual else "", notes)
 
 
-def _notes(taken: Candidate, others: Sequence[Candidate], wanted: str) -> tuple[Note, ...]:
-    if not others and not taken.beside:
+def _notes(taken: Candidate, others: Sequence[Candidate], wanted: str, nameless: Sequence[str]) -> tuple[Note, ...]:
+    if not others and not taken.beside and not nameless:
         return ()
     rest = "; ".join(
         [
             *([f"the file also holds {', '.join(map(str, others[:_LISTED]))}"] if others else []),
+            *(f"the arrays in {place} have no names, and are not read" for place in nameless),
             *([f"beside the arrays lie {', '.join(taken.beside[:_LISTED])}"] if taken.beside else []),
         ]
     )
@@ -151,6 +152,16 @@ def _candidates(value: Any, place: tuple[str, ...]) -> Iterator[Candidate]:
     beside = [str(key) for key in value if key not in arrays]
     if place or not beside or any("." in name for name in arrays):
         yield from _by_network(arrays, place, beside)
+
+
+def _nameless(value: Any, place: tuple[str, ...]) -> Iterator[str]:
+    """Where lists of arrays lie, as some trainers keep averaged weights: in the order of a network's parameters."""
+    if isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(one, torch.Tensor) for one in value):
+        yield f"{'.'.join(place)} ({len(value)})"
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if isinstance(key, str) and not _NO_WEIGHTS.search(key.lower()):
+                yield from _nameless(below, (*place, key))
 
 
 def _by_network(arrays: Mapping[str, Tensor], place: tuple[str, ...], beside: Sequence[str]) -> Iterator[Candidate]:

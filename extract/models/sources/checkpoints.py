@@ -58,8 +58,10 @@ def _remedy(
         if ours == (getattr(model, "num_classes", None),) and theirs:
             return f" Its head has {theirs[0]:,} classes: give --model-kwargs num_classes={theirs[0]}."
     prefix = next((name.removesuffix(missing[0]) for name in shapes if missing and name.endswith(f".{missing[0]}")), "")
-    if prefix and all(prefix + name in shapes for name in missing):
-        return f" Those that are missing are there behind {prefix!r}: --key-map FILE takes it off, and leaves out other names."
+    there = sum(prefix + name in shapes for name in missing)
+    if prefix and 2 * there > len(missing):
+        what = "Those" if there == len(missing) else "Most of those"
+        return f" {what} that are missing are there behind {prefix!r}: --key-map FILE takes it off, and leaves out or turns other names."
     return ""
 
 

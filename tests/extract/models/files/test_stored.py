@@ -66,6 +66,17 @@ class Payload:
         return open, (str(self.place), "w")
 
 
+def test_averaged_weights_without_names_are_said(tmp_path: Path) -> None:
+    """As torch-ema and diffusers keep them: they cannot be taken, and are not passed over in silence."""
+    state = tiny_vit().state_dict()
+    torch.save({"model": state, "ema": {"decay": 0.9, "shadow_params": list(state.values())}}, tmp_path / "m.pth")
+    (note,) = outline(StoredWeights(tmp_path / "m.pth")).notes
+    assert "the arrays in ema.shadow_params (20) have no names, and are not read" in str(note)
+    assert note.value == "weights as trained of model"
+    with pytest.raises(InputError, match="holds no ema weights"):
+        outline(StoredWeights(tmp_path / "m.pth", which="ema"))
+
+
 def test_quantised_weights_are_refused(tmp_path: Path) -> None:
     """Without their scales they are other numbers."""
     state = tiny_vit().state_dict()

@@ -65,5 +65,13 @@ def test_the_usual_faults_come_with_their_remedy(tmp_path: Path) -> None:
         tiny_spec(tmp_path / "five.safetensors").load_module()
     beside = {**{f"model.{name}": value for name, value in state.items()}, "criterion.weight": torch.ones(3)}
     save_file(beside, tmp_path / "lightning.safetensors")
-    with pytest.raises(InputError, match=r"are there behind 'model\.': --key-map FILE takes it off"):
+    with pytest.raises(
+        InputError, match=r" Those that are missing are there behind 'model\.': --key-map FILE takes it off"
+    ):
         tiny_spec(tmp_path / "lightning.safetensors").load_module()
+    own = {
+        name.replace("head.", "fc.") if "head" in name else f"backbone.{name}": value for name, value in state.items()
+    }
+    save_file(own, tmp_path / "own.safetensors")
+    with pytest.raises(InputError, match=r"Most of those that are missing are there behind 'backbone\.'"):
+        tiny_spec(tmp_path / "own.safetensors").load_module()
