@@ -14,6 +14,7 @@ from analysis.statistics.statistic import FIT, with_earlier
 from featurestore.errors import ConflictError
 from featurestore.layout.fingerprint import differences, fingerprint
 from featurestore.layout.judged_scores import SHIFTED, ingredient_name, scores_digest
+from featurestore.layout.reading_state import READING_STATE
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
@@ -32,8 +33,9 @@ _METRICS_VERSION = 1
 _GEOMETRY_VERSION = 2
 OF_DATASETS = ("activations", "id_activations", "left_out", "id_left_out")
 """Ingredients of scores that are the same for all detectors: the last two stand only where samples do not judge."""
-# What may differ between datasets of one model: the images, how they are cut into fragments, and how numbers are stored.
-_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits"}
+# What may differ between datasets of one model: the images, which of them could be read, how they are cut into fragments, and
+# how numbers are stored.
+_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits", *READING_STATE}
 
 
 def statistic_target(model: str, learning_set: LearningSet, statistic: Statistic) -> Target:

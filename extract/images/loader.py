@@ -93,14 +93,21 @@ class ImageDataset(Dataset[Item]):
         reader: Opens the dataset's images; any process may use it.
         paths: Their addresses; a sample's number is its position.
         transform: From an RGB PIL image to a tensor, as `Preparation.of_image`.
+        patience: Seconds that a process waits in all for images that are away.
     """
 
-    def __init__(self, reader: Reader, paths: Sequence[str], transform: Callable[[Image.Image], Tensor]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        paths: Sequence[str],
+        transform: Callable[[Image.Image], Tensor],
+        patience: float = _PATIENCE,
+    ) -> None:
         self._reader = reader
         # One buffer rather than a million objects, whose counts of references would copy them into every worker.
         self._paths = pa.array(paths, pa.large_string())
         self._transform = transform
-        self._patience = _PATIENCE
+        self._patience = patience
 
     def __len__(self) -> int:
         return len(self._paths)

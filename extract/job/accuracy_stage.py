@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extract.job.class_maps import doubt
-from extract.job.predictions import Predictions
+from extract.job.class_maps import Predictions, doubt
 from featurestore.partitions import derived_logits, snapshot, writing
 from featurestore.partitions.stored_accuracy import accuracy_target
 

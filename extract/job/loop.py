@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from extract.datasets import check_equal, unread
 from extract.images.loader import check_reachable, image_batches
-from extract.job.plan import batches_of, fragment_ranges
-from extract.job.predictions import Predictions
+from extract.job.class_maps import Predictions
+from extract.job.plan import Failure, batches_of, fragment_ranges, fragment_target
 from featurestore.partitions import derived_logits, writing
 from featurestore.partitions.encoding import as_stored, vector_array
 from featurestore.partitions.writing import FragmentWriter
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Fragment
     from featurestore.storage import Storage
 
-Failure = tuple[int, str, str]
 _LOOKING_ON = 10.0
 """Seconds that a job which has to end goes on to read, so that it can say how much is away."""
 
@@ -78,7 +77,11 @@ class Times:
 
 @dataclass(slots=True)
 class FragmentMaker:
-    """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making."""
+    """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making.
+
+    By fragment: `failures`, and `away`, those of them whose images could not be reached; `unsettled` are those of which that is
+    not known for sure.
+    """
 
     task: Task
     model: LoadedModel | LayerOfModel
@@ -86,6 +89,8 @@ class FragmentMaker:
     labels: NDArray[np.int64]
     fragments: dict[int, Fragment] = field(default_factory=dict)
     failures: dict[int, list[Failure]] = field(default_factory=dict)
+    away: dict[int, list[int]] = field(default_factory=dict)
+    unsettled: set[int] = field(default_factory=set)
     predictions: dict[int, Predictions] = field(default_factory=dict)
     kept: int = 0
     launched: tuple[list[int], Launched] | None = None
@@ -98,9 +103,12 @@ class FragmentMaker:
         """Take over the fragments of an earlier job that did not end; not where all is to be made once more."""
         if self.task.again:
             return
-        for number, (fragment, notes) in writing.resume(storage, self.task.target).items():
+        for number, (fragment, failures) in self.task.kept.items():
+            self.fragments[number], self.failures[number] = fragment, list(failures)
+        for number, (fragment, notes) in writing.resume(storage, self.task.target, self.task.kept).items():
             self.fragments[number] = fragment
             self.failures[number] = [tuple(failure) for failure in notes["failures"]]
+            self.unsettled |= {number} if self.failures[number] else set()
 
     def take(self, samples: list[int], launched: Launched) -> None:
         """Take a batch that was just begun; the activations of the one before it, which are there by now, join the fragment in the making."""
@@ -153,7 +161,7 @@ def label_array(labels: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([-1 if label is None else label for label in labels], np.int64)
 
 
-Pending: TypeAlias = tuple[FragmentMaker, int, list[Failure], "Future[Fragment]"]
+Pending: TypeAlias = tuple[FragmentMaker, int, list[Failure], list[int], "Future[Fragment]"]
 
 
 def extract_fragments(
@@ -197,7 +205,7 @@ def extract_fragments(
     batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
     read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
     pending: list[Pending] = []
-    looked, away = 0, []  # type: int, list[Failure]
+    looked, lost = 0, []  # type: int, list[Failure]
     # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
     with FragmentWriter(storage, room=len(makers) + 1) as writer:
         for number, behind in missing.items():
@@ -207,10 +215,11 @@ def extract_fragments(
                 read, behind, ranges[number], listing, options=options, advance=advance, times=times
             )
             looked += len(found)
-            if away:
+            if away and not options.allow_unreadable:
                 more, others = _look_on(read, listing)
-                looked, away = looked + more, away + others
+                looked, lost = looked + more, away + others
                 break
+            gone = [sample for sample, _, _ in away]
             digests[number] = found
             if held is not None:
                 rows = slice(ranges[number].start, ranges[number].stop)
@@ -219,13 +228,14 @@ def extract_fragments(
             with times.measure("write"):
                 for maker in behind:
                     encode = maker.take_rows(number)
-                    written = writer.submit(maker.task.target, number, encode, {"failures": failures})
-                    pending.append((maker, number, failures, written))
+                    target = fragment_target(maker.task.target, failures, gone)
+                    written = writer.submit(target, number, encode, {"failures": failures})
+                    pending.append((maker, number, failures, gone, written))
         with times.measure("write"):
-            for _, _, _, written in pending:
+            for *_, written in pending:
                 written.exception()
     _take_finished(pending)
-    check_reachable(makers[0].task.dataset, away, looked)
+    check_reachable(makers[0].task.dataset, lost, looked)
     for maker in makers:
         maker.kept = sum(fragment in writer.kept for fragment in maker.fragments.values())
     return digests
@@ -241,8 +251,9 @@ def _run_fragment(
     advance: Callable[[int], None],
     times: Times,
 ) -> tuple[list[Failure], Digests, list[Failure]]:
-    """Run models on a fragment's samples, up to a batch of which images are away: these are returned, too."""
+    """Run models on a fragment's samples; which images are away comes last, and ends it unless that is allowed."""
     failures: list[Failure] = []
+    away: list[Failure] = []
     digests = unread(len(samples))
     done = 0
     while done < len(samples):
@@ -261,9 +272,10 @@ def _run_fragment(
         digests[done : done + steps] = np.frombuffer(batch.digests, np.uint8).reshape(steps, -1)
         done += steps
         advance(steps)
-        if batch.unreachable and not options.allow_unreadable:
-            return failures, digests[:done], _away(batch, listing)
-    return failures, digests, []
+        away += _away(batch, listing)
+        if away and not options.allow_unreadable:
+            break
+    return failures, digests[:done], away
 
 
 def _failures(batch: ImageBatch, listing: Listing) -> list[Failure]:
@@ -287,9 +299,10 @@ def _look_on(read: Iterator[ImageBatch], listing: Listing) -> tuple[int, list[Fa
 
 def _take_finished(pending: list[Pending]) -> None:
     """Note the fragments that are written, and raise what writing one of them raised."""
-    for entry in [entry for entry in pending if entry[3].done()]:
-        maker, number, failures, written = entry
-        maker.fragments[number], maker.failures[number] = written.result(), failures
+    for entry in [entry for entry in pending if entry[-1].done()]:
+        maker, number, failures, away, written = entry
+        maker.fragments[number], maker.failures[number], maker.away[number] = written.result(), failures, away
+        maker.unsettled |= {number} if away else set()
         pending.remove(entry)
 
 

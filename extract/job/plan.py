@@ -1,24 +1,36 @@
-"""Planning an extraction: what is in the lake already, what conflicts, which sample ranges are to be done. No pixels."""
+"""Planning an extraction: what is in the lake already, what conflicts, what failed and is tried again, which ranges are to be done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from extract.images.loader import ImageDataset
+from featurestore.layout.manifest import conflict
+from featurestore.layout.reading_state import asked_for, edition_of, in_edition, without
 from featurestore.layout.tables import TABLES, VECTOR_DTYPES
 from featurestore.names import pick
-from featurestore.partitions import derived_logits, writing
+from featurestore.partitions import derived_logits, snapshot, writing
 from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from extract.datasets import DatasetRow
     from extract.models import ModelSpec
     from featurestore.lake import Lake
+    from featurestore.layout.manifest import Fragment, Part
     from featurestore.progress import Bars
+    from featurestore.storage import Storage
 
+Failure = tuple[int, str, str]
+UNSETTLED = "unsettled"
+"""The detail of activations that lists fragments whose failures are to be tried again; earlier versions wrote none."""
 FRAGMENT_ROWS = 16_384
+_LOOKED_AT_ONCE = 64
 _MODELS_PER_PASS = 8
 
 
@@ -67,12 +79,16 @@ class Task:
         dataset: What it is run on.
         target: What is written.
         again: Whether the lake holds what was made from the same ingredients.
+        held: What the lake holds of the same, of which samples are tried again or all is made again.
+        kept: Fragments of it that stay, by number, each with its failures.
     """
 
     spec: ModelSpec
     dataset: DatasetRow
     target: writing.Target
     again: bool = False
+    held: Part | None = None
+    kept: Mapping[int, tuple[Fragment, Sequence[Failure]]] = field(default_factory=dict)
 
     @property
     def stores_logits(self) -> bool:
@@ -105,8 +121,43 @@ def head_target(spec: ModelSpec) -> writing.Target:
     return writing.Target(TABLES["heads"], {"model": spec.name}, spec.identity, {})
 
 
+def fragment_target(target: writing.Target, failures: Sequence[Failure], away: Collection[int]) -> writing.Target:
+    """What a fragment is named by: where samples of it may be readable another time, also by those that failed."""
+    if not away and edition_of(target.ingredients) == 1:
+        return target
+    return replace(target, ingredients=without(target.ingredients, [sample for sample, _, _ in failures]))
+
+
+class Probe:
+    """Whether images that could not be read can be read now, by the way in which a model reads them; each is looked at once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
+
+    def any_readable(self, spec: ModelSpec, dataset: DatasetRow, paths: Sequence[str]) -> bool:
+        """Whether one of them can be read and decoded; none is waited for."""
+        seen = self._seen[dataset.dataset, str(spec.preprocessing)]
+        if any(seen.get(path) for path in paths):
+            return True
+        new = [path for path in paths if path not in seen]
+        images = ImageDataset(dataset.reader, new, spec.preparation().of_image, patience=0.0)
+        for start in range(0, len(new), _LOOKED_AT_ONCE):
+            block = range(start, min(start + _LOOKED_AT_ONCE, len(new)))
+            items = images.__getitems__(block)
+            seen |= {new[item.sample]: isinstance(item.image, Tensor) for item in items}
+            if any(isinstance(item.image, Tensor) for item in items):
+                return True
+        return False
+
+
 def plan(
-    lake: Lake, spec: ModelSpec, datasets: Sequence[DatasetRow], options: Options, *, corrected: bool = False
+    lake: Lake,
+    spec: ModelSpec,
+    datasets: Sequence[DatasetRow],
+    options: Options,
+    *,
+    corrected: bool = False,
+    probe: Probe | None = None,
 ) -> tuple[list[Task], list[Mapping[str, str]]]:
     """Split a model's work into what is to be done and what the lake holds.
 
@@ -116,6 +167,7 @@ def plan(
         datasets: What it is to be run on.
         options: How.
         corrected: Whether its row will be corrected, and so may differ from what the lake holds.
+        probe: Looks at images that could not be read.
 
     Returns:
         The tasks to do, and the keys of the partitions that are there already: cache hits, of which there are none where
@@ -130,15 +182,68 @@ def plan(
     to_do: list[Task] = []
     hits: list[Mapping[str, str]] = []
     for dataset in datasets:
-        task = Task(spec, dataset, activations_target(spec, dataset, options))
-        held = writing.find(lake.storage, task.target, replacing=options.replacing)
-        if held and options.replacing:
-            to_do.append(replace(task, again=True))
-        elif held:
-            hits.append(task.target.key)
-        else:
+        task = _task(lake, spec, dataset, options, probe or Probe())
+        if task:
             to_do.append(task)
+        else:
+            hits.append({"model": spec.name, "dataset": dataset.dataset})
     return to_do, hits
+
+
+def _task(lake: Lake, spec: ModelSpec, dataset: DatasetRow, options: Options, probe: Probe) -> Task | None:
+    """What is to be done on a dataset; None if the lake holds all that can be read of it."""
+    target = activations_target(spec, dataset, options)
+    held = held_part(lake.storage, target)
+    if held is None or not is_same(held, target):
+        if held and not options.replacing:
+            raise conflict(target.table.name, target.key, asked_for(held.ingredients), target.ingredients)
+        return Task(spec, dataset, target)
+    edition = edition_of(held.ingredients)
+    own = replace(target, ingredients=in_edition(target.ingredients, edition))
+    following = replace(target, ingredients=in_edition(target.ingredients, edition + 1))
+    noted = _failures_part(lake.storage, target.key)
+    if noted and noted.ingredients != held.ingredients and is_same(noted, target) and not options.replacing:
+        # A job that was killed between its failures and its activations: what it wrote is found by its name.
+        begun = in_edition(target.ingredients, max(edition, edition_of(noted.ingredients)))
+        return Task(spec, dataset, replace(target, ingredients=begun), held=held)
+    failures = _failures_of(lake, noted, held, target.key)
+    if options.replacing:
+        return Task(spec, dataset, following if failures else own, again=True, held=held)
+    ranges = fragment_ranges(dataset.samples, options.fragment_rows)
+    failed_in: dict[int, list[Failure]] = defaultdict(list)
+    for failure in failures:
+        failed_in[failure[0] // options.fragment_rows].append(failure)
+    tried = set(held.details.get(UNSETTLED, failed_in)) & failed_in.keys()
+    if not tried or not probe.any_readable(spec, dataset, [path for n in sorted(tried) for _, path, _ in failed_in[n]]):
+        return None
+    kept = {n: (held.fragments[n], failed_in[n]) for n in range(len(ranges)) if n not in tried}
+    # Where a fragment that lacks samples has the name that whole ones have, what takes its place must have another.
+    taken = any(held.fragments[n].path == own.fragment_path(n) for n in tried)
+    return Task(spec, dataset, following if taken else own, held=held, kept=kept)
+
+
+def held_part(storage: Storage, target: writing.Target) -> Part | None:
+    """What the lake holds under a target's key."""
+    manifest = snapshot.latest(storage, target.table, target.key)
+    return manifest.part(target.part_key) if manifest else None
+
+
+def is_same(part: Part, target: writing.Target) -> bool:
+    """Whether a part was made from what a target names, however many of its samples could be read."""
+    named = [replace(target, ingredients=asked_for(of)).fingerprint for of in (part.ingredients, target.ingredients)]
+    return named[0] == named[1]
+
+
+def _failures_part(storage: Storage, key: Mapping[str, str]) -> Part | None:
+    manifest = snapshot.latest(storage, TABLES["failures"], key)
+    return manifest.parts[0] if manifest else None
+
+
+def _failures_of(lake: Lake, noted: Part | None, held: Part, key: Mapping[str, str]) -> list[Failure]:
+    """The failures of activations that the lake holds; none if those that it has are of others."""
+    if noted is None or noted.ingredients != held.ingredients or not noted.rows:
+        return []
+    return [(row["sample"], row["path"], row["error"]) for row in lake.read("failures", **key).to_pylist()]
 
 
 def passes(tasks: Sequence[Task]) -> Iterator[list[Task]]:

@@ -9,24 +9,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import timm
 import torch
 
 from extract.datasets import check_contents, check_unchanged, read_dataset, read_listing
-from extract.job.accuracy_stage import judge, judge_hits, read_predictions
+from extract.job.accuracy_stage import judge, judge_hits
+from extract.job.commits import commit_task, predictions_of, settle_contents
 from extract.job.loop import Times
 from extract.job.model_rows import correct, settle, write_model
-from extract.job.plan import activations_target, fragment_ranges, passes, plan
-from extract.job.predictions import Predictions
+from extract.job.plan import Probe, activations_target, fragment_ranges, passes, plan
 from extract.job.runners import on_devices, on_ray, run_here
-from extract.job.unit import Unit, loaded_model, settle_contents
+from extract.job.unit import Unit, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
 from extract.subsets import fill
 from featurestore.errors import InputError
-from featurestore.layout.tables import TABLES
 from featurestore.names import check_slug
-from featurestore.partitions import writing
 from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
@@ -125,9 +122,10 @@ def run_job(
     _fill_parts(lake, views, datasets, options, say)
     to_do: list[Task] = []
     hits: list[Mapping[str, str]] = []
+    probe = Probe()
     for spec in views:
         with refusals.of(spec.name):
-            ours, held = _plan_model(lake, spec, datasets, options, say)
+            ours, held = _plan_model(lake, spec, datasets, options, say, probe=probe)
             to_do += ours
             hits += held
     _say_hits(lake, hits, say)
@@ -193,11 +191,17 @@ def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str]
 
 
 def _plan_model(
-    lake: Lake, spec: ModelSpec, datasets: Sequence[DatasetRow], options: Options, say: Callable[[str], None]
+    lake: Lake,
+    spec: ModelSpec,
+    datasets: Sequence[DatasetRow],
+    options: Options,
+    say: Callable[[str], None],
+    *,
+    probe: Probe,
 ) -> tuple[list[Task], list[Mapping[str, str]]]:
     """What is to be done for a model and what is there; its recipe is corrected, and its row written if it is gone."""
     settled = settle(lake.storage, spec)
-    to_do, hits = plan(lake, settled.spec, datasets, options, corrected=bool(settled.changed))
+    to_do, hits = plan(lake, settled.spec, datasets, options, corrected=bool(settled.changed), probe=probe)
     if settled.changed:
         say(correct(lake, settled))
     if not to_do and not lake.partitions("models", model=spec.name):
@@ -253,45 +257,24 @@ def _extract(
     times = sum((result.times for result in written), Times())
     details = _details(options, seconds, times, {result.device for result in written})
     settle_contents(lake, dataset, options.fragment_rows, written, looked_at)
-    failed, cut = 0, _cut_down(written)
+    cut, committed = _cut_down(written), []
     for task in tasks:
         own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
-        failed = _commit(lake, task, written, options, {**details, **own})
+        committed.append(commit_task(lake, task, written, {**details, **own}, replacing=options.replacing))
+    failed = committed[-1].failed
     say(
         f"{title}: {dataset.samples - failed:,} samples"
         + (f", {failed:,} that could not be read" if failed else "")
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
-    for task in tasks:
-        judge(lake, task.target.key, task.target.fingerprint, _predictions(lake, task, written), say)
-    for task in tasks:
-        if task.again:
-            say(_said_of_again(lake, task, sum(unit.kept.get(task.spec.name, 0) for unit in written)))
+    for task, made in zip(tasks, committed, strict=True):
+        judge(lake, task.target.key, made.part.fingerprint, predictions_of(lake, task, written, made), say)
+    for task, made in zip(tasks, committed, strict=True):
+        if made.said:
+            say(f"{task.spec.name} on {dataset.dataset}: {made.said}")
     for name, size in cut.items():
         say(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times, {name: remark for unit in written for name, remark in unit.remarks.items()}
-
-
-def _said_of_again(lake: Lake, task: Task, kept: int) -> str:
-    """What became of activations that were made once more from what they were made from before."""
-    title = f"{task.spec.name} on {task.dataset.dataset}"
-    if not kept:
-        return f"{title}: made again, equal to the byte"
-    return (
-        f"{title}: made again, and {kept:,} of its fragments have other bytes (another machine or version, or images that could not be "
-        f"read before); those that the lake holds stay, since fragments never change. To take the new ones, delete "
-        f"{_place(lake)}/{task.target.folder} and extract again"
-    )
-
-
-def _predictions(lake: Lake, task: Task, written: Sequence[Written]) -> Predictions:
-    """All predictions of a task; of fragments that an earlier job left, they are read back with all others."""
-    of = task.spec.name
-    found = {number: seen for unit in written for number, seen in unit.predictions[of].items()}
-    others = any(unit.kept.get(of) for unit in written)
-    if others or found.keys() != {number for unit in written for number in unit.fragments[of]}:
-        return read_predictions(lake, task.target.key)
-    return Predictions.joined(found[number] for number in sorted(found))
 
 
 def _cut_down(written: Sequence[Written]) -> dict[str, int]:
@@ -313,24 +296,6 @@ def _units(tasks: Sequence[Task], options: Options, *, one: bool) -> list[Unit]:
     step = max(len(numbers), 1) if one else _FRAGMENTS_PER_UNIT
     options = replace(options, bars=no_bar)
     return [Unit(tasks, numbers[start : start + step], options) for start in range(0, len(numbers), step)]
-
-
-def _commit(lake: Lake, task: Task, written: Sequence[Written], options: Options, details: dict[str, Any]) -> int:
-    """Failures first: once the activations are visible, what is missing from them is, too. Returns their number."""
-    name = task.spec.name
-    fragments = {number: fragment for unit in written for number, fragment in unit.fragments[name].items()}
-    lost = {number: failures for unit in written for number, failures in unit.failures[name].items()}
-    failures = [failure for number in sorted(lost) for failure in lost[number]]
-    if task.again:
-        return len(failures)  # all of it is there, and what was made again is equal, or does not count
-    table, target = TABLES["failures"], task.target
-    if failures or lake.partitions("failures", **target.key):
-        ours = writing.Target(table, target.key, target.ingredients, {})
-        rows = [dict(zip(table.columns.names, failure, strict=True)) for failure in failures]
-        writing.write_part(lake.storage, ours, pa.Table.from_pylist(rows, table.columns), replacing=True)
-    part = target.part([fragments[number] for number in sorted(fragments)], details)
-    writing.commit(lake.storage, target.table, target.key, [part], replacing=options.replacing)
-    return len(failures)
 
 
 def _named(models: Sequence[str]) -> str:

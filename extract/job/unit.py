@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from extract.datasets import (
-    Contents,
-    check_equal,
     read_contents,
-    read_digests,
     read_listing,
-    unread,
-    write_contents,
 )
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model
-from extract.job.plan import fragment_ranges
 from extract.models import LayerOfModel, LoadedModel, choose_device
 from extract.models.files import sha256_of
 from featurestore.errors import InputError
@@ -33,9 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extract.datasets import DatasetRow, Digests, Listing
-    from extract.job.loop import Failure
-    from extract.job.plan import Options, Task
-    from extract.job.predictions import Predictions
+    from extract.job.class_maps import Predictions
+    from extract.job.plan import Failure, Options, Task
     from extract.models import ModelSpec
     from featurestore.layout.manifest import Fragment
 
@@ -69,6 +62,7 @@ class Written:
 
     Digests, by fragment number, are those of the images that it read. `kept` counts fragments that were made once more, in other
     bytes than those that stay. Predictions are those of the fragments that it wrote itself; an earlier job may have written the others.
+    Samples that are `away` could not be reached; failures in fragments that are `unsettled` are to be tried again.
     """
 
     fragments: dict[str, dict[int, Fragment]]
@@ -80,6 +74,8 @@ class Written:
     remarks: dict[str, str]
     digests: dict[int, Digests]
     kept: dict[str, int]
+    away: dict[str, list[int]]
+    unsettled: dict[str, list[int]]
 
 
 def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
@@ -133,37 +129,9 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
         {maker.task.spec.name: maker.model.remark for maker in makers if maker.model.remark},
         digests,
         {maker.task.spec.name: maker.kept for maker in makers if maker.kept},
+        {maker.task.spec.name: [sample for samples in maker.away.values() for sample in samples] for maker in makers},
+        {maker.task.spec.name: sorted(maker.unsettled & wanted) for maker in makers},
     )
-
-
-def settle_contents(
-    lake: Lake, dataset: DatasetRow, fragment_rows: int, written: Sequence[Written], looked_at: int
-) -> None:
-    """Write a dataset's contents if the lake has none; images of fragments that were there already are read once more for it.
-
-    Args:
-        lake: The lake.
-        dataset: What was read.
-        fragment_rows: Samples per fragment.
-        written: What the pass's units read.
-        looked_at: When the pass began, in nanoseconds since 1970.
-
-    Raises:
-        ConflictError: The lake has contents, and images have other bytes.
-    """
-    listing, digests = read_listing(lake, dataset.dataset), unread(dataset.samples)
-    found = {number: block for unit in written for number, block in unit.digests.items()}
-    held = read_contents(lake, dataset.dataset, dataset.digest)
-    for number, samples in enumerate(fragment_ranges(dataset.samples, fragment_rows)):
-        rows = slice(samples.start, samples.stop)
-        if number in found:
-            digests[rows] = found[number]
-        elif held is None:
-            digests[rows] = read_digests(dataset.reader, listing.paths[rows])
-    if held is None:
-        write_contents(lake, dataset.dataset, dataset.digest, Contents(digests, looked_at))
-    else:  # another job wrote them meanwhile, or each unit compared its own
-        check_equal(dataset.dataset, listing.paths, digests, held.digests)
 
 
 def check_weights(unit: Unit) -> None:

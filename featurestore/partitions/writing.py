@@ -21,7 +21,7 @@ from featurestore.partitions import snapshot
 from featurestore.partitions.encoding import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from featurestore.layout.tables import Table
@@ -135,16 +135,22 @@ def _stored(storage: Storage, target: Target, number: int, data: pa.Buffer, rows
     return ours, False
 
 
-def resume(storage: Storage, target: Target) -> dict[int, tuple[Fragment, dict[str, Any]]]:
+def resume(
+    storage: Storage, target: Target, besides: Container[int] = ()
+) -> dict[int, tuple[Fragment, dict[str, Any]]]:
     """Return the fragments that an earlier, unfinished job of the same target left, by number, with their notes.
 
-    A file that is not whole is left out: it will be written again.
+    A file that is not whole is left out: it will be written again. So are the numbers that are known already.
     """
     folder = f"{target.folder}/{target.fragment_path(0)}".rpartition("/")[0]
     found = {}
     for entry in storage.list(folder):
         number = paths.fragment_number(entry.key)
-        if number is not None and entry.key == f"{target.folder}/{target.fragment_path(number)}":
+        if (
+            number is not None
+            and number not in besides
+            and entry.key == f"{target.folder}/{target.fragment_path(number)}"
+        ):
             existing = _whole(storage, target, number)
             if existing:
                 found[number] = existing

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from extract.job.class_maps import doubt
-from extract.job.predictions import Predictions
+from extract.job.class_maps import Predictions, doubt
 from featurestore.partitions.stored_accuracy import Accuracy, accuracy_of
 
 if TYPE_CHECKING:
