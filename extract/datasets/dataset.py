@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from extract.datasets.agreement import are_nested, check_other_images, check_same_classes
 from extract.datasets.contents import check_written_since, taken_anew, write_contents
-from extract.datasets.formats import NO_OPTIONS, FormatOptions, absolute
+from extract.datasets.formats import NO_OPTIONS, FileReader, FormatOptions, absolute, file_sizes
 from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.origin import Origin, detect_format
 from extract.datasets.registry import is_untouched, list_again, look, needs_labels, open_reader, stamp
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ROLES = ("fit", "id", "ood", "val", "csid")
 _ALONE_IN_BENCHMARK = ("fit", "id")
+_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +264,14 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
     """Raise if a dataset's files are no longer those that were added.
 
     Raises:
+        InputError: None of them is there, or they cannot be listed.
         ConflictError: Files were added, removed, resized or moved between classes.
     """
+    if _are_away(row, listing):
+        raise InputError(
+            f"The images of dataset {row.dataset!r} are not where they were ({row.location}): bring them back, or add it "
+            f"again from where they are now, with `featurestore dataset add {row.dataset} PATH`."
+        )
     if is_untouched(row.origin, listing):
         return
     found = changes(listing, _relist(row.origin, listing))
@@ -273,6 +280,36 @@ def check_unchanged(row: DatasetRow, listing: Listing) -> None:
             f"The files of dataset {row.dataset!r} in {row.location} changed since it was added: {found}. "
             f"Restore them, or take the new ones with `featurestore dataset add {row.dataset} … --replace`."
         )
+
+
+def check_cached(lake: Lake, row: DatasetRow, listing: Listing) -> str:
+    """Compare a dataset of which nothing has to be read with the images that are there now, by names, sizes and times.
+
+    Returns:
+        A line for the user where they are not where they were: activations need them no more. Else an empty text.
+
+    Raises:
+        ConflictError: They are there, and are others.
+    """
+    try:
+        check_unchanged(row, listing)
+    except (InputError, OSError) as error:
+        place = row.location if _are_away(row, listing) else str(error).rstrip(".")
+        return f"Images of {row.dataset} are not where they were ({place}): its activations stay"
+    check_contents(lake, row, listing)
+    return ""
+
+
+def _are_away(row: DatasetRow, listing: Listing) -> bool:
+    """Whether none of a dataset's images is there, if they are files: of a mount that broke off, an empty folder may remain."""
+    reader = row.reader
+    if not isinstance(reader, FileReader) or not len(listing):
+        return False
+    try:
+        blocks = (listing.paths[start : start + _AT_ONCE] for start in range(0, len(listing), _AT_ONCE))
+        return all(size is None for block in blocks for size in file_sizes(reader.root, block))
+    except OSError:
+        return False
 
 
 def _relist(origin: Origin, listing: Listing) -> Listing:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 
-from extract.datasets import check_contents, check_unchanged, read_dataset, read_listing
+from extract.datasets import check_cached, check_contents, check_unchanged, read_dataset, read_listing
 from extract.job.accuracy_stage import judge, judge_hits
 from extract.job.commits import commit_task, predictions_of, settle_contents
 from extract.job.loop import Times
@@ -134,7 +134,9 @@ def run_job(
         listing = read_listing(lake, dataset.dataset)
         if dataset.dataset in awaited:
             check_unchanged(dataset, listing)
-        check_contents(lake, dataset, listing)
+            check_contents(lake, dataset, listing)
+        elif away := check_cached(lake, dataset, listing):
+            say(away)
     _say_notes([task.spec for task in to_do], say)
     times = Times()
     remarks: dict[str, str] = {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import tarfile
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -70,3 +73,17 @@ def leaving(place: Path, back_after: float | None = None) -> Any:
         yield lambda _steps: None
 
     return bar
+
+
+def packed(images: Path, folder: Path, kind: str) -> Path:
+    """The images in one tar, or in one Parquet file."""
+    files = sorted(images.rglob("*.png"))
+    if kind == "tar":
+        with tarfile.open(folder / "val.tar", "w") as tar:
+            for file in files:
+                tar.add(file, file.relative_to(images))
+        return folder / "val.tar"
+    rows = [{"bytes": file.read_bytes()} for file in files]
+    labels = [["ant", "bee", "cat"].index(file.parent.name) for file in files]
+    pq.write_table(pa.table({"image": rows, "label": labels}), folder / "val.parquet")
+    return folder / "val.parquet"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from extract.datasets import FileReader, add_dataset
@@ -17,7 +14,7 @@ from featurestore import progress
 from featurestore.errors import UnreadableError
 from tests.extract.conftest import assert_same_rows, network, read, run, save_tiny
 from tests.extract.images.test_loader import to_tensor
-from tests.extract.job.conftest import leaving
+from tests.extract.job.conftest import leaving, packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,20 +63,6 @@ def test_what_stays_away_ends_the_job_which_goes_on_where_it_was(
     assert run(val, spec).failed == 0
     assert asked == list(range(6, 15))  # the fragment before is not read again
     np.testing.assert_equal(read(val), read(other))
-
-
-def packed(images: Path, folder: Path, kind: str) -> Path:
-    """The images in one tar, or in one Parquet file."""
-    files = sorted(images.rglob("*.png"))
-    if kind == "tar":
-        with tarfile.open(folder / "val.tar", "w") as tar:
-            for file in files:
-                tar.add(file, file.relative_to(images))
-        return folder / "val.tar"
-    rows = [{"bytes": file.read_bytes()} for file in files]
-    labels = [["ant", "bee", "cat"].index(file.parent.name) for file in files]
-    pq.write_table(pa.table({"image": rows, "label": labels}), folder / "val.parquet")
-    return folder / "val.parquet"
 
 
 @pytest.mark.usefixtures("at_once")
