@@ -4,5 +4,14 @@ from __future__ import annotations
 
 from analysis.lineage.benchmark import Benchmark, overlaps_said, read_benchmarks, set_benchmark
 from analysis.lineage.benchmark_settings import BenchmarkSettings
+from analysis.lineage.extracted import extracted_of, partial_said
 
-__all__ = ["Benchmark", "BenchmarkSettings", "overlaps_said", "read_benchmarks", "set_benchmark"]
+__all__ = [
+    "Benchmark",
+    "BenchmarkSettings",
+    "extracted_of",
+    "overlaps_said",
+    "partial_said",
+    "read_benchmarks",
+    "set_benchmark",
+]

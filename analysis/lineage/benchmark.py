@@ -58,12 +58,13 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset of the lake: its name, its role, the benchmarks that it takes part in, and what its samples are."""
+    """A dataset of the lake: its name, its role, the benchmarks that it takes part in, what its samples are, and how many."""
 
     name: str
     role: str
     benchmarks: tuple[str, ...]
     digest: str
+    samples: int = 0
 
 
 def read_benchmarks(lake: Lake, name: str | None = None) -> list[Benchmark]:
@@ -93,7 +94,8 @@ def datasets(lake: Lake) -> list[Dataset]:
     found = []
     for manifest in lake.partitions("datasets"):
         (row,) = reading.read(lake.storage, manifest, manifest.parts[0]).to_pylist()
-        found.append(Dataset(manifest.key["dataset"], row["role"], tuple(row["benchmarks"]), row["digest"]))
+        of = manifest.key["dataset"], row["role"], tuple(row["benchmarks"])
+        found.append(Dataset(*of, row["digest"], row["samples"]))
     return found
 
 

@@ -10,6 +10,7 @@ from analysis.lineage.benchmark import datasets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from analysis.lineage.benchmark import Dataset
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Manifest, Part
 
@@ -50,6 +51,24 @@ def extracted_of(manifests: Iterable[Manifest], digests: Mapping[str, str]) -> E
         else:
             of_model[dataset] = part
     return Extracted(current, outdated)
+
+
+def partial_said(current: Mapping[str, Mapping[str, Part]], known: Iterable[Dataset]) -> list[str]:
+    """Sentences on models whose activations rest on fewer samples than a dataset has.
+
+    Args:
+        current: Activations of the samples that their datasets have, by model and dataset.
+        known: The datasets to look at.
+    """
+    said = []
+    for dataset in known:
+        rows = {model: of[dataset.name].rows for model, of in sorted(current.items()) if dataset.name in of}
+        fewer = {model: count for model, count in rows.items() if count < dataset.samples}
+        if fewer:
+            who = next(iter(fewer)) if len(fewer) == 1 else f"{len(fewer):,} models"
+            counts = " to ".join(f"{count:,}" for count in sorted({min(fewer.values()), max(fewer.values())}))
+            said.append(f"{who} on {dataset.name}: {counts} of {dataset.samples:,} samples; the others are failures")
+    return said
 
 
 def is_outdated(activations: Part, digest: str | None) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.detectors import registry
 from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
 from analysis.lineage.benchmark import datasets, overlaps_said, read_benchmarks
-from analysis.lineage.extracted import extract_again, read_extracted
+from analysis.lineage.extracted import extract_again, partial_said, read_extracted
 from analysis.scoring.fits import Means
 from analysis.scoring.model_scorer import ModelScorer
 from featurestore.errors import ConflictError, InputError, MissingError
@@ -89,7 +89,11 @@ def score(
         pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
     counts = np.zeros(3, int)
     benchmarks = read_benchmarks(lake, selection.benchmark)
-    for line in overlaps_said(lake, datasets(lake), {benchmark.name for benchmark in benchmarks}):
+    known, chosen_benchmarks = datasets(lake), {benchmark.name for benchmark in benchmarks}
+    for line in overlaps_said(lake, known, chosen_benchmarks):
+        say(line)
+    judged = [dataset for dataset in known if chosen_benchmarks & set(dataset.benchmarks) and dataset.role != "csid"]
+    for line in partial_said({name: extracted.current[name] for name in names}, judged):
         say(line)
     for benchmark in benchmarks:
         for model in names:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from analysis.lineage import extracted_of, partial_said
 from analysis.status.stage import STAGES
 from featurestore.quantities import age_text, bytes_text
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from analysis.status.graph import Row
+    from analysis.status.lake_index import LakeIndex
     from analysis.status.stage import Stage
 
 _LONG = pa.schema(
@@ -88,6 +90,13 @@ def summary(rows: Sequence[Row], detectors: Collection[str]) -> str:
     text += f"{states['stale']:,} stale, {states['missing']:,} missing"
     text += f"; {never} of {len(possible)} detectors never scored" if never else ""
     return text + _next_step(rows)
+
+
+def partial_lines(index: LakeIndex, rows: Sequence[Row]) -> list[str]:
+    """Sentences on activations that rest on fewer samples than their dataset has, of the models and datasets of some rows."""
+    wanted, known = {(row.model, row.dataset) for row in rows}, index.datasets.values()
+    manifests = (index.activations[model][name] for model, name in wanted if name in index.activations.get(model, {}))
+    return partial_said(extracted_of(manifests, {dataset.name: dataset.digest for dataset in known}).current, known)
 
 
 def _next_step(rows: Sequence[Row]) -> str:

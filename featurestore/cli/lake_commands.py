@@ -30,7 +30,7 @@ def status(
 
     from analysis.detectors.registry import default_detectors, detectors
     from analysis.lineage import overlaps_said
-    from analysis.status import long, read_lake_index, status_rows, summary, wide
+    from analysis.status import long, partial_lines, read_lake_index, status_rows, summary, wide
 
     opened = Lake(lake)
     index = read_lake_index(opened)
@@ -43,6 +43,8 @@ def status(
         show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
     if format_ == "table":
         say(summary(rows, usual))
+        for line in partial_lines(index, rows):
+            say(line)
         for line in overlaps_said(opened, list(index.datasets.values())) if rows else ():
             say(line)
 

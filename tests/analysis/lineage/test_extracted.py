@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from extract.images import loader
+from featurestore import progress
+from tests.extract.job.conftest import leaving
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
@@ -102,3 +105,32 @@ def test_an_ensemble_leaves_a_replaced_ood_set_out_and_is_refused_on_a_replaced_
     replace(scored, "test", "id", {"ant": 5, "bee": 7, "cat": 6})
     said = scored.refused("score", "--ensemble", "two=a/msp,b/msp")
     assert "The activations of a on test are of other samples than test has now" in said
+
+
+def test_what_is_judged_on_fewer_samples_says_so_until_the_others_are_read(
+    fresh: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images of a class were away: its metrics were those of the other class, without a word."""
+    monkeypatch.setattr(loader, "_PAUSES", ())
+    fresh.add("test", "id", {"ant": 6, "bee": 6, "cat": 6}, seed=1)
+    fresh.add("far", "ood", {"dog": 9, "elk": 8}, seed=2)
+    assert fresh.extract({"a": 1}, "test").code == 0
+    place = fresh.folder / "far" / "elk"
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "progress", leaving(place))
+        assert fresh.extract({"a": 1}, "far", options=("--allow-unreadable",)).code == 3
+    place.with_name("elk-away").rename(place)
+    said = "a on far: 9 of 17 samples; the others are failures\n"
+    assert said in fresh.ok("score", "--detector", "msp")
+    assert said in fresh.ok("status")
+    judged = "select n_id, n_ood from metrics where ood_dataset = 'far' and aggregation = 'pooled'"
+    assert fresh.lake.sql(judged).fetchall() == [(18, 9)]
+    fresh.ok("verify", "--deep")
+
+    assert fresh.extract({"a": 1}, "test", "far").code == 0
+    status = fresh.ok("status")
+    assert "stale because the activations were extracted again" in status
+    assert "are failures" not in status
+    assert "are failures" not in fresh.ok("score", "--detector", "msp")
+    assert fresh.lake.sql(judged).fetchall() == [(18, 17)]
+    fresh.ok("verify", "--deep")
