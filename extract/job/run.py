@@ -22,12 +22,12 @@ from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.unit import Unit, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
 from extract.subsets import fill
-from featurestore.errors import InputError
+from featurestore.errors import ConflictError, InputError
 from featurestore.names import check_slug
 from featurestore.progress import no_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from extract.datasets import DatasetRow
@@ -51,7 +51,7 @@ class ExtractionSummary:
         failed: Samples that could not be read.
         seconds: Wall time.
         times: Where it went.
-        refused: Why models were left out, by `NAME` or `NAME on DATASET`.
+        refused: Why models or datasets were left out, by `NAME` or `NAME on DATASET`.
     """
 
     extracted: int
@@ -96,7 +96,7 @@ def run_job(
         refusals: What was refused before the job; by default a job of several models goes on without those that are.
 
     Raises:
-        ConflictError: A dataset's files changed, or the only model's partition exists with another fingerprint; nothing is
+        ConflictError: The only dataset's files changed, or the only model's partition exists with another fingerprint; nothing is
             written.
         InputError: The only model or none can be loaded, or the device does not exist; nothing of such a model is written.
         NumericalError: The only model gives NaN, infinity, or a value too large for the stored precision.
@@ -129,14 +129,9 @@ def run_job(
             to_do += ours
             hits += held
     _say_hits(lake, hits, say)
-    awaited = {task.dataset.dataset for task in to_do}
-    for dataset in datasets:
-        listing = read_listing(lake, dataset.dataset)
-        if dataset.dataset in awaited:
-            check_unchanged(dataset, listing)
-            check_contents(lake, dataset, listing)
-        elif away := check_cached(lake, dataset, listing):
-            say(away)
+    left_out = _changed(lake, datasets, {task.dataset.dataset for task in to_do}, say)
+    refusals.reasons.update(left_out)
+    to_do = [task for task in to_do if task.dataset.dataset not in left_out]
     _say_notes([task.spec for task in to_do], say)
     times = Times()
     remarks: dict[str, str] = {}
@@ -146,9 +141,7 @@ def run_job(
                 for name in found.keys() - remarks.keys():
                     say(f"{name}: {found[name]}")
                 times, remarks = times + taken, remarks | found
-    keys = [*(task.target.key for task in to_do), *hits]
-    manifests = [manifest for key in keys for manifest in lake.partitions("failures", **key)]
-    failed = sum(part.rows for manifest in manifests for part in manifest.parts)
+    failed = _failed(lake, [*(task.target.key for task in to_do), *hits])
     done = [task for task in to_do if f"{task.spec.name} on {task.dataset.dataset}" not in refusals.reasons]
     refusals.check_left(len(done) + len(hits))
     samples, seconds = sum(task.dataset.samples for task in done), time.monotonic() - start
@@ -164,6 +157,36 @@ def _fill_parts(
             line = fill(lake, activations_target(spec, dataset, options), dataset)
             if line:
                 say(line)
+
+
+def _changed(
+    lake: Lake, datasets: Sequence[DatasetRow], awaited: Collection[str], say: Callable[[str], None]
+) -> dict[str, str]:
+    """Why datasets are left out of a job of several: their images are away though they have to be read, or are others now.
+
+    Raises:
+        LakeError: So is the only one.
+    """
+    found: dict[str, str] = {}
+    for dataset in datasets:
+        listing = read_listing(lake, dataset.dataset)
+        try:
+            if dataset.dataset in awaited:
+                check_unchanged(dataset, listing)
+                check_contents(lake, dataset, listing)
+            elif away := check_cached(lake, dataset, listing):
+                say(away)
+        except (InputError, ConflictError) as error:
+            if len(datasets) == 1:
+                raise
+            found[dataset.dataset] = str(error)
+    return found
+
+
+def _failed(lake: Lake, keys: Sequence[Mapping[str, str]]) -> int:
+    """How many samples of partitions could not be read."""
+    manifests = [manifest for key in keys for manifest in lake.partitions("failures", **key)]
+    return sum(part.rows for manifest in manifests for part in manifest.parts)
 
 
 def _say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:

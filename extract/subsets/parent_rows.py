@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from extract.datasets import read_dataset, read_listing
 from extract.subsets.adding_parts import take_contents
 from featurestore.errors import MissingError
+from featurestore.layout.reading_state import EDITION
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest, Part
 
 # What may differ between activations of the whole and of the part: which images there are, and how they are cut into fragments.
-_OF_THE_DATASET = {"dataset_digest", "fragment_rows"}
+_OF_THE_DATASET = {"dataset_digest", "fragment_rows", EDITION}
 _FAILURES = TABLES["failures"]
 
 

@@ -37,6 +37,9 @@ def test_images_that_are_there_and_differ_are_a_conflict_though_nothing_has_to_b
     CHANGES[said](images / "bee" / "003.png")
     with pytest.raises(ConflictError, match=rf"'val' .* changed .*{said}.*dataset add val … --replace"):
         run(val, spec)
+    add_dataset(val, "far", write_images(images.with_name("far"), {"dog": 3}), role="ood")
+    summary = run(val, spec, datasets=("val", "far"))
+    assert (summary.extracted, summary.reused, list(summary.refused)) == (1, 1, ["val"])
     np.testing.assert_equal(read(val), before)
 
 
@@ -58,6 +61,8 @@ def test_images_that_were_moved_away_stop_nothing_that_needs_no_look_at_them(
     other = dataclasses.replace(spec, name="other")
     with pytest.raises(InputError, match=r"images of dataset 'val' are not where they were .*dataset add val PATH"):
         run(val, other)
+    summary = run(val, other, datasets=("val", "far"))
+    assert (summary.extracted, list(summary.refused)) == (1, ["val"])
     add_dataset(val, "val", tmp_path / "elsewhere", role="id")
     lines.clear()
     assert run(val, spec, other, say=lines.append).reused == 1
