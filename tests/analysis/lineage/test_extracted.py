@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extract.images import loader
-from featurestore import progress
-from tests.extract.job.conftest import leaving
+from tests.extract.job.conftest import leave_at_the_next_pass
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def test_what_is_judged_on_fewer_samples_says_so_until_the_others_are_read(
     assert fresh.extract({"a": 1}, "test").code == 0
     place = fresh.folder / "far" / "elk"
     with monkeypatch.context() as patch:
-        patch.setattr(progress, "progress", leaving(place))
+        leave_at_the_next_pass(patch, place)
         assert fresh.extract({"a": 1}, "far", options=("--allow-unreadable",)).code == 3
     place.with_name("elk-away").rename(place)
     said = "a on far: 9 of 17 samples; the others are failures\n"

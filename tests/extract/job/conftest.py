@@ -15,6 +15,7 @@ import torch
 
 from extract.datasets import add_dataset
 from extract.images import read_rgb
+from extract.job import run
 from extract.models.network import LoadedModel
 from featurestore import Lake
 from tests.extract.conftest import tiny_spec
@@ -73,6 +74,17 @@ def leaving(place: Path, back_after: float | None = None) -> Any:
         yield lambda _steps: None
 
     return bar
+
+
+def leave_at_the_next_pass(patch: pytest.MonkeyPatch, place: Path) -> None:
+    """The same for a command, which shows bars of its own."""
+    planned = run._units
+
+    def units(*given: Any, **named: Any) -> Any:
+        place.rename(place.with_name(f"{place.name}-away"))
+        return planned(*given, **named)
+
+    patch.setattr(run, "_units", units)
 
 
 def packed(images: Path, folder: Path, kind: str) -> Path:

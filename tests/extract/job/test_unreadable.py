@@ -10,11 +10,10 @@ import pytest
 
 from extract.datasets import FileReader, add_dataset
 from extract.images import loader
-from featurestore import progress
 from featurestore.errors import UnreadableError
 from tests.extract.conftest import assert_same_rows, network, read, run, save_tiny
 from tests.extract.images.test_loader import to_tensor
-from tests.extract.job.conftest import leaving, packed
+from tests.extract.job.conftest import leave_at_the_next_pass, leaving, packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,13 +111,15 @@ def test_the_command_ends_with_one_sentence_and_the_option_goes_on(
     fresh.add("val", "id", {"ant": 2, "bee": 2, "cat": 2})
     command = ("extract", "--model", save_tiny(tmp_path / "m.safetensors"), *network(), "--dataset", "val")
     place = fresh.folder / "val" / "bee"
-    monkeypatch.setattr(progress, "progress", leaving(place))
-    said = fresh.refused(*command)
+    with monkeypatch.context() as patch:
+        leave_at_the_next_pass(patch, place)
+        said = fresh.refused(*command)
     assert "2 of the 6 images" in said
     assert "Nothing is lost" in said
     place.with_name("bee-away").rename(place)
-    monkeypatch.setattr(progress, "progress", leaving(place))
-    outcome = fresh(*command, "--allow-unreadable")
+    with monkeypatch.context() as patch:
+        leave_at_the_next_pass(patch, place)
+        outcome = fresh(*command, "--allow-unreadable")
     assert (outcome.code, "2 samples could not be read" in outcome.err) == (3, True)
 
 
