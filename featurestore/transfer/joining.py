@@ -96,7 +96,7 @@ def strangers_to_each_other(
     ours: Mapping[str, Described], theirs: Mapping[str, Described]
 ) -> Iterator[tuple[str, str, str]]:
     """Labelled datasets that a benchmark brings together and that no lake had side by side: benchmark, ours and theirs."""
-    for benchmark in sorted(_benchmarks(ours) & _benchmarks(theirs)):
+    for benchmark in sorted(benchmarks_of(ours) & benchmarks_of(theirs)):
         our, their = (
             {name for name, row in rows.items() if benchmark in row.benchmarks and row.role != "ood"}
             for rows in (ours, theirs)
@@ -131,7 +131,7 @@ def _members(
         for name, row in sorted(rows.items()):
             for benchmark in row.benchmarks if row.role in _ALONE else ():
                 of_role[benchmark, row.role][lake].append(name)
-    both = _benchmarks(ours) & _benchmarks(theirs)
+    both = benchmarks_of(ours) & benchmarks_of(theirs)
     for (benchmark, role), (our, their) in sorted(of_role.items()):
         if our and their and our != their:
             how = f"{here}: {', '.join(our)}; {there}: {', '.join(their)}"
@@ -144,7 +144,8 @@ def _members(
             )
 
 
-def _benchmarks(rows: Mapping[str, Described]) -> set[str]:
+def benchmarks_of(rows: Mapping[str, Described]) -> set[str]:
+    """The benchmarks that datasets take part in."""
     return {benchmark for row in rows.values() for benchmark in row.benchmarks}
 
 

@@ -13,7 +13,7 @@ from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions import reading, writing
 from featurestore.transfer.carrying import Load, carry
 from featurestore.transfer.comparison import Disagreement, Holding, compare, no_bar, refuse
-from featurestore.transfer.joining import Described, join, label_problem, strangers_to_each_other
+from featurestore.transfer.joining import Described, benchmarks_of, join, label_problem, strangers_to_each_other
 from featurestore.transfer.loose_files import differing_files, loose_files, put_files
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def merge(
     refuse(
         [
             *joined.disagreements,
+            *_other_settings(ours, theirs, *described, here=here, there=there),
             *_contrary_labels(ours, theirs, *described),
             *found.disagreements,
             *_other_networks(ours, found, here, there),
@@ -107,6 +108,24 @@ def _described(holding: Holding) -> dict[str, Described]:
             values = {field.name: row.get(field.name) for field in fields(Described)}  # older rows lack the last
             found[manifest.key["dataset"]] = Described(**{**values, "benchmarks": tuple(row["benchmarks"])})
     return found
+
+
+def _other_settings(
+    ours: Holding,
+    theirs: Holding,
+    our_rows: Mapping[str, Described],
+    their_rows: Mapping[str, Described],
+    *,
+    here: str,
+    there: str,
+) -> Iterator[Disagreement]:
+    """Benchmarks that both have, of which just one lake says how they are judged: the other means the default."""
+    for benchmark in sorted(benchmarks_of(our_rows) & benchmarks_of(their_rows)):
+        held = [holding.partitions.get(f"benchmarks/benchmark={benchmark}") for holding in (ours, theirs)]
+        said = [{n: v for n, v in each.parts[0].ingredients.items() if v} if each else {} for each in held]
+        how = differences(*said, here=here, there=there)
+        if how and None in held:
+            yield Disagreement(f"benchmarks (benchmark {benchmark})", "; ".join(how))
 
 
 def _contrary_labels(

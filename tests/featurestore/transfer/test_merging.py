@@ -172,6 +172,24 @@ def test_a_benchmark_has_one_fit_and_one_id_dataset(ours: Lake, theirs: Lake, ro
     ]
 
 
+@pytest.mark.parametrize("who", ["ours", "theirs"])
+def test_a_benchmark_of_both_is_set_alike(ours: Lake, theirs: Lake, who: str) -> None:
+    """What nobody set is the default, and no wish that the other lake might have."""
+    setting, main, lakes = {"without_overlaps": True}, {"benchmark": "main"}, {"ours": ours, "theirs": theirs}
+    writing.drop(lakes.pop(who).storage, TABLES["benchmarks"], main, lambda _: True)
+    (other,) = lakes.values()
+    put_rows(other, "benchmarks", main, setting, ingredients=setting, replacing=True)
+    (line,) = refused(theirs, ours)
+    values = ("not there", "true") if who == "ours" else ("true", "not there")
+    assert line == (
+        f"benchmarks (benchmark main): without_overlaps (in {ours.location}: {values[0]}, in {theirs.location}: {values[1]})"
+    )
+    setting = {"without_overlaps": False}
+    put_rows(other, "benchmarks", main, setting, ingredients=setting, replacing=True)
+    merged(theirs, ours)
+    assert faults(ours.storage) == []
+
+
 def test_a_benchmark_takes_a_dataset_that_judges_it(ours: Lake, theirs: Lake) -> None:
     change_row(ours, "train", benchmarks=[])
     said = merged(theirs, ours)
