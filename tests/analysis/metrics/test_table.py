@@ -103,3 +103,14 @@ def test_lakes_without_csid_sets_keep_their_fingerprints() -> None:
     here = scores | {"fog": {"msp": "3"}}
     assert metrics_target(awaited, "m", here).ingredients["csid"] == ["fog"]
     assert metrics_target(awaited, "m", here).fingerprint != metrics_target(plain, "m", here).fingerprint
+
+
+def test_ensembles_have_the_full_spectrum_too(shifted: Commands) -> None:
+    """Their scores of csid sets are combined as those of others, and pooled alike."""
+    shifted.ok("score", "--detector", "msp", "--detector", "energy")
+    shifted.ok("score", "--ensemble", "duo=a/msp,a/energy")
+    rows = shifted.lake.sql(
+        "select spectrum, n_id from spectra where model = 'duo' group by all order by all"
+    ).fetchall()
+    assert rows == [("full", 66), ("standard", 36)]
+    assert "stale" not in shifted.ok("status", "--model", "duo", "--format", "csv")
