@@ -1,7 +1,7 @@
 """Overlaps: images of equal bytes in datasets of other roles, by the digests that the lake holds of their contents.
 
 An image has one role in a benchmark: that of the first of fit, val, id, csid and ood that holds it. Where it judges as another,
-`id` or `ood`, it is an overlap that spoils what is judged.
+`id`, `csid` or `ood`, it is an overlap that spoils what is judged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SERIOUS = {
     ("ood", "csid"): 1,
     ("id", "val"): 1,
 }
-_JUDGED = ("id", "ood")
+_JUDGED = ("id", "csid", "ood")
 _SHOWN = 3
 
 
@@ -122,8 +122,8 @@ def overlaps(repeated: RepeatedBytes, roles: Mapping[str, str]) -> list[Overlap]
 def left_out(repeated: RepeatedBytes, roles: Mapping[str, str]) -> tuple[LeftOut, ...]:
     """What does not judge in a benchmark without overlaps.
 
-    An ID test sample is left out if its bytes are also in a fit or val dataset, and an OOD sample if they are also in a fit,
-    val, id or csid dataset: the ID test sample of the same bytes stays.
+    An ID test sample is left out if its bytes are also in a fit or val dataset, a csid sample if they are also in one of these or
+    the id dataset, and an OOD sample if they are in any of the four: the ID test sample of the same bytes stays.
 
     Args:
         repeated: Bytes that occur more than once.

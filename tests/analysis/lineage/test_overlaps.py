@@ -115,12 +115,14 @@ def test_status_and_score_say_it(fresh: Commands) -> None:
 
 
 def test_a_sample_judges_in_the_first_of_its_roles_alone(lake: Lake) -> None:
-    """ID samples that detectors learned from or were tuned on do not judge, nor OOD samples of any ID set; the others do."""
+    """ID samples that detectors learned from or were tuned on do not judge, nor csid samples of another ID set, nor OOD samples of any; the others do."""
     digests = hold(
         lake, {"train": "ab", "tune": "ct", "test": "bcdez", "shifted": "ds", "near": "abcdsqq", "far": "qe "}
     )
     repeated = read_repeated(lake, digests)
     out = left_out(repeated, {name: ROLES[name] for name in digests})
-    assert {one.dataset: one.samples.tolist() for one in out} == {"test": [0, 1], "near": [0, 1, 2, 3, 4], "far": [1]}
+    assert {one.dataset: one.samples.tolist() for one in out} == {
+        "test": [0, 1], "shifted": [0], "near": [0, 1, 2, 3, 4], "far": [1]
+    }  # fmt: skip
     assert out[0].digest == hashlib.sha256(b"1\n").hexdigest()
     assert left_out(repeated, {"train": "fit", "far": "ood"}) == ()
