@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from featurestore import StaleWarning
 from tests.pipeline import Commands, scored, write_pool
 from tests.tiny import KWARGS, write_images
 
@@ -150,13 +151,17 @@ def test_replaced_weights_make_scores_stale_and_score_makes_them_again(copied: C
         m: copied.lake.sql(f"select * from geometry where model = '{m}' order by dataset").fetchall() for m in "ab"
     }
     kept = copied.lake.sql("select * from scores where model = 'b' order by all").fetchall()
+    detectors = scored(copied, "b")
     write_pool(copied.folder / "models", {"a": 7})
     extract = ["extract", "--pool", copied.folder / "models" / "pool.csv"]
     assert "weights_sha256" in copied.refused(*extract, "--dataset", "test")
     copied.ok(*extract, "--dataset", "test", "--replace")
-    assert "extract the older ones again" in copied.refused("score")
+    outcome = copied("score")
+    assert (outcome.code, "0 score partitions made" in outcome.out) == (3, True)
+    assert "a was left out: " in outcome.err
+    assert "extract the older ones again" in outcome.err
     copied.ok(*extract, "--replace", *(text for name in ("train", "far", "unit-tests") for text in ("--dataset", name)))
-    assert f" {3 * len(scored(copied, 'b'))} cache hits" in copied.ok("score")
+    assert f" {3 * len(detectors)} cache hits" in copied.ok("score")
     assert copied.lake.sql("select * from scores where model = 'a' order by all").fetchall() != before
     assert copied.lake.sql("select * from scores where model = 'b' order by all").fetchall() == kept
     again = {
@@ -177,7 +182,8 @@ def test_broken_images_exit_with_3_and_the_rest_is_scored(fresh: Commands) -> No
         assert "from failures" in outcome.err
     fresh.ok("score", "--detector", "msp")
     assert fresh.lake.sql("select sample, path from failures").fetchall() == [(4, "bee/000.png")]
-    assert fresh.lake.sql("select count(*) from scores").fetchall() == [(11,)]
+    with pytest.warns(StaleWarning, match="rest on 11 of 12 samples of test"):
+        assert fresh.lake.sql("select count(*) from scores").fetchall() == [(11,)]
 
 
 def test_every_mistake_is_one_sentence_and_changes_nothing(commands: Commands, tmp_path: Path) -> None:
@@ -240,7 +246,9 @@ def test_nan_in_stored_features_is_an_error_that_names_the_sample(copied: Comman
     text = text.replace(old.sha256, hashlib.sha256(fragment.read_bytes()).hexdigest())
     # Another fingerprint, so that its scores count as stale.
     (folder / "_manifest.1.json").write_text(text.replace(manifest.parts[0].fingerprint, "0" * 64))
-    assert "feature of sample 5 of far by a is NaN" in copied.refused("score")
+    outcome = copied("score")
+    assert (outcome.code, "0 score partitions made" in outcome.out) == (3, True)
+    assert "a was left out: The feature of sample 5 of far by a is NaN" in outcome.err
 
 
 def test_a_lake_of_a_newer_format_is_not_guessed_at(fresh: Commands) -> None:
