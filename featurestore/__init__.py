@@ -11,11 +11,15 @@ from featurestore.errors import (
     StaleWarning,
     StorageError,
 )
+from featurestore.layout import Manifest, Part
+from featurestore.partitions.reading import Batch
 from featurestore.query import Filters
+from featurestore.query import SqlFile as Question
 from featurestore.verbs import VerbLake as Lake
 from featurestore.version import __version__
 
 __all__ = [
+    "Batch",
     "ConflictError",
     "CorruptionError",
     "Filters",
@@ -23,8 +27,11 @@ __all__ = [
     "InputError",
     "Lake",
     "LakeError",
+    "Manifest",
     "MissingError",
     "NumericalError",
+    "Part",
+    "Question",
     "StaleWarning",
     "StorageError",
     "__version__",

@@ -7,14 +7,16 @@ import os
 import warnings
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from featurestore import overview
 from featurestore.errors import InputError, MissingError, StaleWarning
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_key, nearest, pick
 from featurestore.partitions import derived_logits, reading, snapshot
 from featurestore.partitions.age import ALL, OF_SAMPLES, Held, complaints
+from featurestore.partitions.reading import Batch
 from featurestore.query import Filters, answer_to, catalog, read_library, statements
 from featurestore.settings import read_settings
 from featurestore.storage import open_storage
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.partitions.derived_logits import Derivation
+    from featurestore.partitions.reading import Block, ReadBlock
     from featurestore.query import Library, SqlFile, Value
     from featurestore.storage import Storage
 
@@ -58,6 +60,21 @@ class Lake:
     def __repr__(self) -> str:
         return f"Lake({self.location!r})"
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is a lake at the same location, and shows the same of it."""
+        return isinstance(other, Lake) and self._shown == other._shown
+
+    def __hash__(self) -> int:
+        return hash(self._shown)
+
+    @property
+    def _shown(self) -> tuple[str, frozenset[str]]:
+        return self.storage.uri(""), self._without
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what each table holds."""
+        return overview.as_html(self.storage)
+
     def check_exists(self) -> None:
         """Raise if there is no lake at the location.
 
@@ -81,10 +98,16 @@ class Lake:
         Args:
             table: The table's name.
             key: Keep only partitions with these values, e.g. `model="vit-b"`.
+
+        Raises:
+            MissingError: There is no lake, or the table has no such key. A value that no partition has leaves an empty list.
         """
         found = table_named(table)
         _check_key(table, key, found.keys)
-        return self._left(Held(self.storage), snapshot.current(self.storage, found, **key))
+        held = snapshot.current(self.storage, found, **key)
+        if not held:
+            self.check_exists()
+        return self._left(Held(self.storage), held)
 
     def part(self, table: str, **key: str) -> tuple[Manifest, Part]:
         """One part of one partition.
@@ -127,7 +150,7 @@ class Lake:
         columns: Sequence[str] = ("sample", "feature", "logits"),
         batch_rows: int = BATCH_ROWS,
         **key: str,
-    ) -> Iterator[tuple[NDArray[Any], ...]]:
+    ) -> Iterator[Batch]:
         """Read a partition block by block, in row order, in memory bounded by a few blocks.
 
         Args:
@@ -137,8 +160,8 @@ class Lake:
             key: The partition's key: `model="vit-b", dataset="ninco"`.
 
         Yields:
-            One numpy array per column: `[n]`, or `[n, width]` in the stored precision for a vector column. A missing
-            integer (the label of an OOD sample) is -1. Logits that are not stored (`extract --logits derived`) are
+            A named tuple with one numpy array per column (`block.feature`, or `sample, feature, logits = block`): `[n]`, or
+            `[n, width]` in the stored precision for a vector column. A missing integer (the label of an OOD sample) is -1. Logits that are not stored (`extract --logits derived`) are
             computed from the features, as float32.
 
         Raises:
@@ -149,12 +172,15 @@ class Lake:
         manifest, part = self.part(table, **key)
         derivation = self._derivation(manifest, part, columns)
         if derivation is None:
-            return reading.batches(self.storage, manifest, part, columns, batch_rows)
-        return map(derivation.complete, reading.batches(self.storage, manifest, part, derivation.read, batch_rows))
+            blocks = reading.batches(self.storage, manifest, part, columns, batch_rows)
+        else:
+            stored = reading.batches(self.storage, manifest, part, derivation.read, batch_rows)
+            blocks = map(derivation.complete, stored)
+        return (Batch(block, columns) for block in blocks)
 
     def pieces(
         self, table: str = "activations", *, columns: Sequence[str] = ("sample", "feature", "logits"), **key: str
-    ) -> list[Callable[[], tuple[NDArray[Any], ...]]]:
+    ) -> list[Callable[[], Batch]]:
         """What `batches` reads, as functions of some thousand rows each that any thread may call, in any order.
 
         Args:
@@ -169,9 +195,9 @@ class Lake:
         manifest, part = self.part(table, **key)
         derivation = self._derivation(manifest, part, columns)
         if derivation is None:
-            return reading.pieces(self.storage, manifest, part, columns)
+            return [partial(_named, piece, columns) for piece in reading.pieces(self.storage, manifest, part, columns)]
         pieces = reading.pieces(self.storage, manifest, part, derivation.read)
-        return [partial(_completed, derivation, piece) for piece in pieces]
+        return [partial(_named, piece, columns, derivation.complete) for piece in pieces]
 
     def scan(self, table: str, **key: str) -> pl.LazyFrame:
         """A table as a polars LazyFrame over just the fragments that the key allows.
@@ -185,7 +211,8 @@ class Lake:
             width and precision; over several partitions, which may differ in both, it is a `List(Float32)`.
 
         Raises:
-            MissingError: There is no lake, or the table has no such column in its path.
+            MissingError: There is no lake, the table has no such column in its path, or nothing in the table has such a value; the
+                message names the nearest.
         """
         from featurestore.partitions import scanning
 
@@ -205,6 +232,8 @@ class Lake:
             ]
             for manifest in self._left(held, snapshot.current(self.storage, found, **of_partition))
         ]
+        if not any(uris):
+            self._check_values(table, key)
         whole = of_partition.keys() == set(found.keys)
         return scanning.scan(found, [group for group in uris if group], self.storage.polars_options, whole=whole)
 
@@ -306,6 +335,16 @@ class Lake:
         head, rows = self.part("heads", model=model)[1], self.read("heads", model=model)
         return derived_logits.Derivation.of(part, head, rows, columns)
 
+    def _check_values(self, table: str, key: Mapping[str, str]) -> None:
+        """Refuse the first value that nothing in the table has."""
+        held = [
+            {**manifest.key, **part.key}
+            for manifest in snapshot.current(self.storage, table_named(table))
+            for part in manifest.parts
+        ]
+        for name, value in key.items():
+            pick(f"{name} in {table}", value, {path[name] for path in held})
+
     def _absent(self, table: str, key: Mapping[str, str]) -> MissingError:
         self.check_exists()
         wanted = ", ".join(f"{name} {value}" for name, value in key.items())
@@ -323,8 +362,8 @@ def _warn(sentences: Sequence[str]) -> None:
         warnings.warn(sentence, StaleWarning, stacklevel=3)
 
 
-def _completed(derivation: Derivation, piece: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
-    return derivation.complete(piece())
+def _named(piece: ReadBlock, columns: Sequence[str], complete: Callable[[Block], Block] = lambda block: block) -> Batch:
+    return Batch(complete(piece()), columns)
 
 
 def _check_key(table: str, key: Mapping[str, str], known: Sequence[str]) -> None:

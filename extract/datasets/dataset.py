@@ -237,7 +237,9 @@ def datasets(lake: Lake) -> list[DatasetRow]:
 
 
 def dataset_names(lake: Lake) -> list[str]:
-    """The names of a lake's datasets."""
+    """The names of a lake's datasets; none where there is no lake yet."""
+    if not lake.storage.exists():
+        return []
     return [manifest.key["dataset"] for manifest in lake.partitions("datasets")]
 
 

@@ -17,7 +17,8 @@ from featurestore.partitions import snapshot, vector_pages
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Self
 
     import pyarrow.parquet as pq
     from numpy.typing import NDArray
@@ -28,6 +29,40 @@ if TYPE_CHECKING:
 
     Block: TypeAlias = tuple[NDArray[Any], ...]
     ReadBlock: TypeAlias = Callable[[], Block]
+
+
+class Batch(tuple["NDArray[Any]", ...]):  # noqa: SLOT001 # a tuple can have no slots with something in them
+    """Rows of some columns: a tuple of one array per column, which are attributes too.
+
+    >>> block = Batch([np.arange(2), np.zeros((2, 3))], ("sample", "feature"))
+    >>> block.feature.shape, block.columns
+    ((2, 3), ('sample', 'feature'))
+
+    Attributes:
+        columns: The names of the columns, in the order of the arrays.
+    """
+
+    columns: tuple[str, ...]
+
+    def __new__(cls, arrays: Iterable[NDArray[Any]], columns: Sequence[str]) -> Self:
+        """Name arrays by their columns."""
+        block = super().__new__(cls, arrays)
+        block.columns = tuple(columns)
+        return block
+
+    def __getnewargs__(self) -> tuple[tuple[NDArray[Any], ...], tuple[str, ...]]:
+        return tuple(self), self.columns
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        """The array of that column."""
+        if name in self.__dict__.get("columns", ()):
+            return self[self.columns.index(name)]
+        raise AttributeError(f"The batch has no column {name!r}: it has {', '.join(self.__dict__.get('columns', ()))}.")
+
+    def __repr__(self) -> str:
+        held = (f"{name}: {array.dtype}{list(array.shape)}" for name, array in zip(self.columns, self, strict=True))
+        return f"Batch({', '.join(held)})"
+
 
 # Row groups decoded beside the consumer: each is some megabytes, and memory is bounded by this many of them.
 _DECODERS = 2

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.lakes import put, put_scores
+import featurestore as fs
+from benchmarks.lakes import put, put_head, put_scores
 from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError
 from featurestore.lake import DEFAULT_LOCATION
 from featurestore.layout.tables import TABLES
@@ -129,6 +132,10 @@ def test_the_default_location(monkeypatch: pytest.MonkeyPatch, value: str | None
         lambda lake: lake.connect(),
         lambda lake: lake.batches(model="m", dataset="d"),
         lambda lake: lake.read("models", model="m"),
+        lambda lake: lake.scan("metrics", model="m"),
+        lambda lake: lake.partitions("models"),
+        lambda lake: lake.part("models", model="m"),
+        lambda lake: lake.pieces(model="m", dataset="d"),
     ],
 )
 def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) -> None:
@@ -144,6 +151,27 @@ def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) ->
         (lambda lake: lake.scan("metric"), MissingError, "no table 'metric': did you mean 'metrics'"),
         (lambda lake: lake.scan("scores", detecter="x"), MissingError, "did you mean 'detector'"),
         (lambda lake: lake.scan("scores", model="../x"), InputError, "cannot be the name of a model"),
+        (
+            lambda lake: lake.scan("accuracy", model="vit-bb"),
+            MissingError,
+            "no model in accuracy 'vit-bb': did you mean 'vit-b'",
+        ),
+        (
+            lambda lake: lake.scan("accuracy", dataset="vall"),
+            MissingError,
+            "no dataset in accuracy 'vall': did you mean 'val'",
+        ),
+        (lambda lake: lake.scan("scores", benchmark="mian"), MissingError, "did you mean 'main'"),
+        (
+            lambda lake: lake.scan("scores", model="vit-b", detector="msq"),
+            MissingError,
+            "no detector in scores 'msq': did you mean 'msp'",
+        ),
+        (
+            lambda lake: lake.scan("geometry", model="vit-b"),
+            MissingError,
+            "no model in geometry 'vit-b': there are none yet",
+        ),
         (lambda lake: lake.partitions("scores", modle="a"), MissingError, "did you mean 'model'"),
         (lambda lake: lake.batches(model="m"), InputError, "is named by model, dataset: give dataset too"),
         (lambda lake: lake.batches(model="m", dataset="d", x="y"), MissingError, "no key of activations 'x'"),
@@ -158,6 +186,7 @@ def test_a_lake_that_is_not_there(tmp_path: Path, use: Callable[[Lake], Any]) ->
 def test_a_mistake_is_named(lake: Lake, use: Callable[[Lake], Any], error: type[LakeError], message: str) -> None:
     """Unknown tables, keys, partitions, questions and parameters get the nearest that there is."""
     put(lake, "accuracy", {"model": "vit-b", "dataset": "val"}, ONE_ACCURACY)
+    put_scores(lake, "vit-b", "val", {"msp": ([1.0], [0.5])})
     with pytest.raises(error, match=message):
         use(lake)
 
@@ -207,3 +236,71 @@ def test_the_settings_file_names_the_lake_unless_the_environment_does(
     assert Lake().location == "s3://bucket/study"
     monkeypatch.setenv("FEATURESTORE_LAKE", "elsewhere")
     assert Lake().location == "elsewhere"
+
+
+def test_keys_that_are_there_but_not_together_leave_no_rows(lake: Lake) -> None:
+    """None of them is misspelt: the combination is what has not been made."""
+    put_scores(lake, "a", "x", {"msp": ([1.0], [0.5])})
+    put_scores(lake, "b", "x", {"knn": ([1.0], [0.5])})
+    assert lake.scan("scores", model="a", detector="knn").collect().is_empty()
+
+
+def test_lakes_are_equal_where_they_lie_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the place is written; what is no lake is equal to none."""
+    monkeypatch.chdir(tmp_path)
+    here, other = Lake("lake"), Lake("other")
+    assert here == Lake("./lake") == Lake(tmp_path / "lake") == fs.Lake("lake")
+    assert here != other
+    assert here != "lake"
+    assert here != here.current() == Lake("lake").current()
+    assert len({here, Lake(tmp_path / "lake"), other}) == 2
+    assert Lake("s3://bucket/lake") == Lake("s3://bucket/lake/") != Lake("s3://bucket/other")
+
+
+def test_batches_are_tuples_with_names(lake: Lake) -> None:
+    """Of any columns in any order, those named like a Python keyword too; they pickle, and say what they hold."""
+    put(lake, "activations", {"model": "m", "dataset": "d"}, random_activations(5))
+    put_head(lake, "m", np.ones((2, 3), np.float32), np.zeros(2, np.float32))
+    (block,) = lake.batches(model="m", dataset="d", columns=("logits", "sample"))
+    logits, sample = block
+    assert (block.columns, block.sample is sample, block.logits is logits) == (("logits", "sample"), True, True)
+    assert repr(block) == "Batch(logits: float16[5, 2], sample: int64[5])"
+    with pytest.raises(AttributeError, match="no column 'feature': it has logits, sample"):
+        block.feature  # noqa: B018
+    again = pickle.loads(pickle.dumps(block))
+    assert again.columns == block.columns
+    np.testing.assert_array_equal(again.sample, sample)
+    (head,) = lake.batches("heads", model="m", columns=("class", "bias"))
+    assert getattr(head, "class").tolist() == [0, 1]
+    (piece,) = lake.pieces(model="m", dataset="d", columns=("sample", "feature"))
+    assert piece().feature.shape == (5, 3)
+
+
+def test_a_notebook_shows_what_a_lake_holds(tmp_path: Path) -> None:
+    """Per table, from manifests alone; nothing in the location is taken for HTML."""
+    lake = Lake(tmp_path / "<b>lake</b>")
+    assert "there is none yet" in lake._repr_html_()
+    Path(lake.location).mkdir(parents=True)
+    assert "it is empty" in lake._repr_html_()
+    put_scores(lake, "a", "x", dict.fromkeys(("msp", "knn"), ([1.0, 2.0], [0.5, 0.5])))
+    put(lake, "accuracy", {"model": "a", "dataset": "x"}, ONE_ACCURACY)
+    for path in Path(lake.location).rglob("*.parquet"):
+        path.unlink()
+    shown = lake._repr_html_()
+    assert "<tr><td>scores</td><td>1</td><td>2</td><td>4</td><td>" in shown
+    assert "<tr><td>accuracy</td><td>1</td><td>1</td><td>1</td><td>" in shown
+    assert "<b>" not in shown
+    assert "&lt;b&gt;lake&lt;/b&gt;" in shown
+    ET.fromstring(shown)
+
+
+def test_what_is_handed_out_has_public_names(lake: Lake) -> None:
+    """For annotations in a user's own code."""
+    target = put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)
+    (manifest,) = lake.partitions("accuracy")
+    assert isinstance(manifest, fs.Manifest)
+    assert isinstance(manifest.parts[0], fs.Part)
+    assert manifest.parts[0].fingerprint == target.fingerprint
+    assert {type(question) for question in lake.questions().values()} == {fs.Question}
+    (block,) = lake.batches("accuracy", model="m", dataset="d", columns=("n",))
+    assert isinstance(block, fs.Batch)
