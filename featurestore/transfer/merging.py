@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from featurestore.errors import InputError
 from featurestore.layout.fingerprint import differences
+from featurestore.layout.judged_scores import ingredient_name, judged_dataset, scores_digest
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions import reading, writing
 from featurestore.transfer.carrying import Load, carry
@@ -193,22 +195,23 @@ def _rewrite(target: Storage, manifest: Manifest, benchmarks: Sequence[str], gro
 
 
 def _stale_metrics(ours: Holding, theirs: Holding, found: Comparison) -> Iterator[str]:
-    """How many metrics rest on fewer scores than the lake has now."""
-    scores = {(load.manifest.key["benchmark"], load.manifest.key["model"]) for load in found.of("scores")}
-    judged, scored = (
-        {(m.key["benchmark"], m.key["model"]) for m in ours.partitions.values() if m.table == table}
-        for table in ("metrics", "scores")
-    )
-    differing = {
-        (m.key["benchmark"], m.key["model"])
-        for m in theirs.partitions.values()
-        if m.table == "metrics" and _both_differ(m.folder, theirs, ours)
-    }
-    count = len((scores & (judged | scored)) | differing)
+    """How many of the metrics that there are then rest on other scores than there are then."""
+    touched = {load.manifest.folder for load in (*found.of("scores"), *found.of("metrics"))}
+    touched |= {m.folder for m in theirs.partitions.values() if m.table == "metrics"}
+    pairs = {tuple(folder.split("/")[1:3]) for folder in touched}
+    scores: dict[tuple[str, ...], dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for manifest in (m for holding in (theirs, ours) for m in holding.partitions.values() if m.table == "scores"):
+        of = scores[tuple(manifest.folder.split("/")[1:3])][manifest.key["dataset"]]
+        of.update({part.key["detector"]: part.fingerprint for part in manifest.parts})
+    count = 0
+    for pair in pairs:
+        folder = "/".join(("metrics", *pair))
+        metrics = ours.partitions.get(folder) or theirs.partitions.get(folder)
+        now = {ingredient_name(dataset): scores_digest(of) for dataset, of in scores[pair].items()}
+        judged = metrics.parts[0].ingredients if metrics else now
+        count += now != {name: value for name, value in judged.items() if judged_dataset(name)}
     if count:
-        yield (
-            f"metrics of {count:,} models do not rest on all scores that there are now: `featurestore score` makes them again"
-        )
+        yield f"metrics of {count:,} models do not rest on all scores that there are now: `featurestore score` makes them again"
 
 
 def _both_differ(folder: str, theirs: Holding, ours: Holding) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.lakes import put, put_rows
 from featurestore import ConflictError, InputError, Lake
+from featurestore.layout.judged_scores import scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.transfer import EVERYTHING, Restriction, copy, merge
@@ -89,6 +90,10 @@ def test_scores_of_other_detectors_come_beside_those_that_are_there(ours: Lake, 
     held = {part.key["detector"] for part in ours.partitions("scores", **key)[0].parts}
     writing.drop(ours.storage, TABLES["scores"], key, lambda part: part.key["detector"] == "msp")
     writing.drop(theirs.storage, TABLES["scores"], key, lambda part: part.key["detector"] != "msp")
+    own = {"scores of far": "those without msp"}
+    put_rows(
+        ours, "metrics", {"benchmark": "main", "model": "vit-b16"}, {"fpr95": 0.5}, ingredients=own, replacing=True
+    )
     metrics = ours.partitions("metrics", model="vit-b16")
     put_rows(theirs, "metrics", {"benchmark": "main", "model": "vit-b16"}, {"fpr95": 0.5}, replacing=True)
     said = merged(theirs, ours)
@@ -98,6 +103,25 @@ def test_scores_of_other_detectors_come_beside_those_that_are_there(ours: Lake, 
         "metrics of 1 models do not rest on all scores that there are now: `featurestore score` makes them again"
         in said
     )
+
+
+def test_metrics_that_rest_on_all_scores_are_not_called_stale(ours: Lake, theirs: Lake) -> None:
+    """Whether they were there, or come with what was missing of the scores."""
+    of = {"benchmark": "main", "model": "vit-b16"}
+    known = dict.fromkeys(("far", "test", "unit-tests"), "")
+    for name in known:
+        (manifest,) = theirs.partitions("scores", **of, dataset=name)
+        known[name] = scores_digest({part.key["detector"]: part.fingerprint for part in manifest.parts})
+    ingredients = {f"scores of {name}": digest for name, digest in known.items()}
+    put_rows(theirs, "metrics", of, {"fpr95": 0.5}, ingredients=ingredients, replacing=True)
+    writing.drop(ours.storage, TABLES["metrics"], of, lambda _: True)
+    writing.drop(ours.storage, TABLES["scores"], {**of, "dataset": "far"}, lambda _: True)
+    assert not [line for line in merged(theirs, ours, dry_run=True) if line.startswith("metrics of")]
+    put_rows(theirs, "metrics", of, {"fpr95": 0.5}, ingredients={**ingredients, "scores of far": "x"}, replacing=True)
+    stale = [line for line in merged(theirs, ours, dry_run=True) if line.startswith("metrics of")]
+    assert stale == [
+        "metrics of 1 models do not rest on all scores that there are now: `featurestore score` makes them again"
+    ]
 
 
 def test_disagreements_are_listed_by_ingredient(ours: Lake, theirs: Lake) -> None:
