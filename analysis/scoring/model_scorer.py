@@ -19,6 +19,7 @@ from analysis.scoring.blocks import compare_rows, score_rows
 from analysis.scoring.fits import ModelFits, commit_statistics
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
+from analysis.scoring.withdrawal import drop_superseded_fits, withdraw_scores
 from analysis.statistics.statistic import FIT
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.layout import basis
@@ -115,6 +116,7 @@ class ModelScorer:
         self._write_geometry(usable, [name for name in wanted if name not in benchmark.csids])
         for dataset in (benchmark.id, *(name for name in benchmark.csids if name in wanted)):
             self._write_accuracy(dataset)
+        self._withdraw()
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
         current = current_scores(benchmark, self.model, self.activations, held, registry.detectors().values())
         rests_on = {
@@ -123,6 +125,21 @@ class ModelScorer:
         write_metrics(self.lake, benchmark, self.model, current, basis.basis_of(self.model, rests_on))
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
+
+    def _withdraw(self) -> None:
+        """Let go of what comes from activations that were replaced, and cannot be made from those that replaced them."""
+        known = registry.detectors()
+
+        def impossible(name: str) -> bool:
+            return name in self.failed or (name in known and bool(self._lacks_for_good(known[name])))
+
+        key = {"benchmark": self.benchmark.name, "model": self.model}
+        gone = withdraw_scores(self.lake, key, self.activations, impossible)
+        if gone:
+            self.say(
+                f"{self.model}: withdrew the scores by {', '.join(gone)}: their activations were replaced by others, which these cannot score"
+            )
+        drop_superseded_fits(self.lake, self.model, self.activations)
 
     def _drop_detector_fits(self) -> None:
         """Let go of what earlier versions stored and this one computes; `gc` collects it."""
@@ -154,11 +171,15 @@ class ModelScorer:
             self.skipped += len(names)
         return usable
 
-    def _lacks(self, detector: Detector[Any]) -> str:
+    def _lacks_for_good(self, detector: Detector[Any]) -> str:
+        """What a detector needs of a network that this one does not have; empty if nothing."""
         if self._lacks_head and detector.reads_head:
             return self._lacks_head
-        if detector.needs_head and not self.has_head:
-            return "a linear head, and the model has none"
+        return "a linear head, and the model has none" if detector.needs_head and not self.has_head else ""
+
+    def _lacks(self, detector: Detector[Any]) -> str:
+        if for_good := self._lacks_for_good(detector):
+            return for_good
         for kind, learning_set in learning_sets_of(self.benchmark, detector, self.activations).items():
             if learning_set is None:
                 dataset = self.benchmark.fit if kind == FIT else self.benchmark.val

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.care.expectations import CurrentPartitions, expectation
+from featurestore.care.references import dangling
 from featurestore.errors import LakeError, first_line
 from featurestore.layout import paths
 from featurestore.layout.fingerprint import fingerprint
@@ -94,6 +95,7 @@ def verify(
         (manifest, part, *file) for manifest in current for part in manifest.parts for file in manifest.files(part)
     ]
     faults = [fault for fault in found if isinstance(fault, Fault)]
+    faults += [Fault(*each) for each in dangling(current, unread=bool(faults))]
     for fault in faults:
         say(fault)
     count = len(faults)

@@ -34,12 +34,14 @@ def write_model(
     dims: Mapping[str, int] | None = None,
     unlabelled: Mapping[str, int] | None = None,
     rows_per_fragment: int = 1000,
+    again: int = 0,
 ) -> None:
     """A model with Gaussian classes, its head if it has one, and its activations.
 
     Args:
         dims: The feature dimension on some datasets, where it is another.
         unlabelled: A sample without a label on some datasets.
+        again: Another number for the activations of another network, under the same name.
     """
     generator = np.random.default_rng([*model.encode()])
     weight, bias = generator.normal(size=(CLASSES, DIM)).astype(np.float32), np.zeros(CLASSES, np.float32)
@@ -57,5 +59,5 @@ def write_model(
         label = [None if role == "ood" or s == (unlabelled or {}).get(name) else int(s) % CLASSES for s in sample]
         parts = [slice(start, start + rows_per_fragment) for start in range(0, count, rows_per_fragment)]
         rows = [activations(sample[part], label[part], feature[part], logits[part]) for part in parts]
-        told = {"dtype": "float32", "dataset_digest": name, "fragment_rows": f"{dim} {label}"}
+        told = {"dtype": "float32", "dataset_digest": name, "fragment_rows": f"{dim} {label}{again or ''}"}
         put(lake, "activations", {"model": model, "dataset": name}, rows, told, replacing=True)

@@ -16,6 +16,8 @@ from analysis.scoring.stored_statistics import read_statistic
 from benchmarks.lakes import put
 from featurestore.care.garbage import collect
 from featurestore.errors import InputError
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import writing
 from tests.analysis.synthetic import ROLES, write_datasets, write_model
 
 if TYPE_CHECKING:
@@ -154,3 +156,27 @@ def test_what_was_done_and_what_to_know_of_it_is_said(lake: Lake) -> None:
     lines = said(lake, "residual", "msp")
     assert "m: residual takes 3 principal dimensions, because the features have only 6" in lines
     assert "m in main: 2 score partitions made, 0 in the lake already; no activations yet on far" in lines
+
+
+def test_scores_that_nothing_can_make_again_are_withdrawn(scored: Lake) -> None:
+    """Of a detector that needs a head, once the network under the name has none; what can be made again is."""
+    run(scored, "msp", "nci")
+    heads = TABLES["heads"]
+    assert writing.drop(scored.storage, heads, {"model": "m"}, lambda _: True)
+    lines: list[str] = []
+    score(scored, ScoringSelection(), lines.append)
+    assert not [line for line in lines if "withdrew" in line], "they are still of the activations of now"
+    write_model(scored, "m", head=False, again=1)
+    lines.clear()
+    score(scored, ScoringSelection(detectors=["msp", "mahalanobis"]), lines.append)
+    (said,) = [line for line in lines if "withdrew" in line]
+    assert "nci" in said
+    assert "msp" not in said
+    held = {part.key["detector"] for manifest in scored.partitions("scores") for part in manifest.parts}
+    assert {"msp", "mahalanobis"} <= held
+    assert "nci" not in held
+    judged = {name for (name,) in scored.sql("select distinct detector from metrics").fetchall()}
+    assert judged == {"msp", "mahalanobis"}
+    activations = {m.key["dataset"]: m.parts[0].fingerprint for m in scored.partitions("activations")}
+    for manifest in scored.partitions("fits"):
+        assert {p.ingredients["activations"] for p in manifest.parts} == {activations[manifest.key["dataset"]]}

@@ -1,0 +1,58 @@
+"""Letting go of what comes from activations that are no more, and that nothing can make again from those of now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import snapshot, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from featurestore.lake import Lake
+    from featurestore.layout.manifest import Part
+
+_SOURCES = ("activations", "id_activations")
+
+
+def withdraw_scores(
+    lake: Lake, key: Mapping[str, str], activations: Mapping[str, Part], impossible: Callable[[str], bool]
+) -> list[str]:
+    """Drop a model's superseded scores by detectors that its activations do not allow; return the detectors' names.
+
+    Args:
+        lake: The lake.
+        key: Benchmark and model.
+        activations: The model's activations by dataset: scores of other datasets stay.
+        impossible: Whether a detector cannot score them.
+    """
+    now = {part.fingerprint for part in activations.values()}
+
+    def is_superseded(part: Part) -> bool:
+        made_of = [part.ingredients.get(name) for name in _SOURCES]
+        return any(source not in now for source in made_of) and impossible(part.key["detector"])
+
+    gone: set[str] = set()
+    for dataset in activations:
+        of = {**key, "dataset": dataset}
+        held = snapshot.latest(lake.storage, TABLES["scores"], of)
+        gone |= {part.key["detector"] for part in held.parts if is_superseded(part)} if held else set()
+        writing.drop(lake.storage, TABLES["scores"], of, is_superseded)
+    return sorted(gone)
+
+
+def drop_superseded_fits(lake: Lake, model: str, activations: Mapping[str, Part]) -> None:
+    """Drop statistics of activations that are no more: what is still needed was gathered again.
+
+    Args:
+        lake: The lake.
+        model: The model.
+        activations: Its activations by dataset.
+    """
+    for dataset, part in activations.items():
+
+        def is_superseded(fit: Part, now: str = part.fingerprint) -> bool:
+            return fit.ingredients.get("activations", now) != now
+
+        writing.drop(lake.storage, TABLES["fits"], {"model": model, "dataset": dataset}, is_superseded)
