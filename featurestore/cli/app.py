@@ -12,12 +12,12 @@ import typer
 from typer.core import TyperGroup
 
 from featurestore.cli.ask import ask, sql
-from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark_remove, benchmark_set
-from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove, dataset_set, unit_tests
-from featurestore.cli.detectors import detector_list, detector_remove
+from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark_remove, benchmark_rename, benchmark_set
+from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove, dataset_rename, dataset_set, unit_tests
+from featurestore.cli.detectors import detector_list, detector_remove, detector_rename
 from featurestore.cli.extract import extract
 from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
-from featurestore.cli.models import model_list, model_remove, model_set
+from featurestore.cli.models import model_list, model_remove, model_rename, model_set
 from featurestore.cli.options import LakeOption, optional_value, say
 from featurestore.cli.score import score
 from featurestore.errors import InputError, LakeError
@@ -90,21 +90,25 @@ _dataset.command("add")(dataset_add)
 _dataset.command("list")(dataset_list)
 _dataset.command("set")(dataset_set)
 _dataset.command("remove")(dataset_remove)
+_dataset.command("rename")(dataset_rename)
 app.add_typer(_dataset, name="dataset")
 _benchmark = typer.Typer(help="Benchmarks of the lake.", callback=_for_all_below, no_args_is_help=True)
 _benchmark.command("add")(benchmark_add)
 _benchmark.command("list")(benchmark_list)
 _benchmark.command("remove")(benchmark_remove)
 _benchmark.command("set")(benchmark_set)
+_benchmark.command("rename")(benchmark_rename)
 app.add_typer(_benchmark, name="benchmark")
 _model = typer.Typer(help="Models of the lake.", callback=_for_all_below, no_args_is_help=True)
 _model.command("list")(model_list)
 _model.command("set")(model_set)
 _model.command("remove")(model_remove)
+_model.command("rename")(model_rename)
 app.add_typer(_model, name="model")
 _detector = typer.Typer(help="Detectors that the lake has scores of.", callback=_for_all_below, no_args_is_help=True)
 _detector.command("list")(detector_list)
 _detector.command("remove")(detector_remove)
+_detector.command("rename")(detector_rename)
 app.add_typer(_detector, name="detector")
 app.command("unit-tests")(unit_tests)
 app.command(cls=optional_value("--ray"))(extract)

@@ -45,6 +45,16 @@ def benchmark_add(
         raise typer.Exit(_SOME_SETS_MISSING)
 
 
+def benchmark_rename(
+    old: Annotated[str, typer.Argument(help="Name of the benchmark in the lake.")],
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Rename a benchmark wherever it is named; nothing is extracted or scored again."""
+    edits.rename(Lake(lake), "benchmark", old, new, dry_run=dry_run)
+
+
 def benchmark_remove(
     name: Annotated[str, typer.Argument(help="Name of the benchmark in the lake.")],
     dry_run: DryRunOption = False,

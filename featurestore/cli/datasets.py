@@ -183,6 +183,16 @@ def dataset_set(
         say("Run `featurestore score` to judge what it is part of now.")
 
 
+def dataset_rename(
+    old: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Rename a dataset wherever it is named; its images stay where they are; nothing is extracted or scored again."""
+    edits.rename(Lake(lake), "dataset", old, new, dry_run=dry_run)
+
+
 def dataset_remove(
     name: Annotated[str, typer.Argument(help="Name of the dataset in the lake.")],
     dry_run: DryRunOption = False,

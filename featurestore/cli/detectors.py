@@ -8,7 +8,22 @@ import typer
 
 from featurestore.cli import edits
 from featurestore.cli.options import DryRunOption, FormatOption, LakeOption
+from featurestore.errors import InputError
 from featurestore.lake import Lake
+
+
+def detector_rename(
+    old: Annotated[str, typer.Argument(help="Name of the detector in the lake.")],
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Rename a detector's scores and its rows of metrics; nothing is extracted or scored again."""
+    from analysis.detectors.registry import detectors
+
+    if new in detectors():
+        raise InputError(f"{new} is a detector of its own: scores of {old} cannot have its name.")
+    edits.rename(Lake(lake), "detector", old, new, dry_run=dry_run)
 
 
 def detector_remove(

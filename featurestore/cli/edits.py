@@ -22,6 +22,22 @@ def remove(lake: Lake, kind: str, name: str, *, dry_run: bool, statistics: Colle
     apply(lake, removal(read_inventory(lake.storage), kind, name, statistics), name, dry_run=dry_run)
 
 
+def rename(lake: Lake, kind: str, old: str, new: str, *, dry_run: bool) -> None:
+    """Give a dataset, model, detector or benchmark another name, wherever it stands."""
+    from analysis.lineage.renamed import learned_anew
+    from featurestore.edit import read_inventory, renaming, summary
+    from featurestore.edit import rename as carry_out
+    from featurestore.progress import progress
+
+    lake.check_exists()
+    edit = renaming(read_inventory(lake.storage), kind, old, new, learned_anew)
+    for line in summary(edit, dry_run=dry_run):
+        say(f"{old} -> {new}: {line}")
+    if not dry_run:
+        carry_out(lake.storage, kind, old, new, learned=learned_anew, bar=partial(progress, "commits"))
+        say(f"{old} is called {new} now")
+
+
 def list_rows(lake: Lake, query: str, format_: str) -> None:
     """Show what the lake holds of a kind: one short statement over the views."""
     import polars as pl
@@ -40,7 +56,7 @@ def apply(lake: Lake, edit: Edit, name: str, *, dry_run: bool) -> None:
     if not edit.steps:
         say(f"{name}: nothing to do, the lake says so already")
         return
-    rows_alone = all(step.target for step in edit.steps)
+    rows_alone = all(step.verb == "rewritten" for step in edit.steps)
     for line in (*edit.notes, *(() if rows_alone else summary(edit, dry_run=dry_run))):
         say(f"{name}: {line}")
     if not dry_run:

@@ -12,6 +12,16 @@ from featurestore.lake import Lake
 from featurestore.layout.tables import RECIPE_COLUMNS
 
 
+def model_rename(
+    old: Annotated[str, typer.Argument(help="Name of the model in the lake.")],
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    dry_run: DryRunOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Rename a model, and its layers, wherever it is named; nothing is extracted or scored again."""
+    edits.rename(Lake(lake), "model", old, new, dry_run=dry_run)
+
+
 def model_remove(
     name: Annotated[str, typer.Argument(help="Name of the model in the lake.")],
     dry_run: DryRunOption = False,

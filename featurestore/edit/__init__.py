@@ -3,6 +3,7 @@
 from featurestore.edit.inventory import KINDS, Inventory, read_inventory
 from featurestore.edit.recipe import correction
 from featurestore.edit.removal import removal, row_change
+from featurestore.edit.renaming import rename, renaming
 from featurestore.edit.steps import Edit, Step, carry_out, summary
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "correction",
     "read_inventory",
     "removal",
+    "rename",
+    "renaming",
     "row_change",
     "summary",
 ]

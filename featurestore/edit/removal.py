@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featurestore.edit.inventory import benchmarks_of, is_view_of, named, rank, texts
-from featurestore.edit.steps import Edit, Step, changed_row
+from featurestore.edit.steps import Copy, Edit, Step, changed_row
+from featurestore.layout import basis
 from featurestore.layout.judged_scores import SHIFTED, judged_dataset, scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_key
@@ -132,7 +133,7 @@ class _Plan:
 
     def edit(self, rows: Iterable[Step] = ()) -> Edit:
         """The steps in order, among them rows of tables to write anew."""
-        steps = [*rows]
+        steps: list[Step | Copy] = [*rows]
         for manifest in self.inventory.manifests.values():
             gone = tuple(part for part in manifest.parts if part.fingerprint in self.gone)
             if gone:
@@ -141,7 +142,7 @@ class _Plan:
                 steps += self._metrics(manifest)
         return Edit(sorted(steps, key=self._place), self.notes)
 
-    def _place(self, step: Step) -> tuple[int, bool]:
+    def _place(self, step: Step | Copy) -> tuple[int, bool]:
         """Tables in their order; in it ensembles before their members, and layers before their model."""
         model = step.manifest.key.get("model", "")
         return rank(step.manifest.table), not (model in self.inventory.ensembles or "@" in model)
@@ -184,7 +185,22 @@ class _Plan:
             yield Step(manifest, (part,))
             return
         target = writing.Target(TABLES["metrics"], manifest.key, ingredients, {})
+        part = replace(part, details=self._details(part))
         yield Step(manifest, (part,), target, partial(self._rows, manifest, left, [str(id_dataset), *pooled]))
+
+    def _details(self, metrics: Part) -> Mapping[str, Any]:
+        """The details of metrics, of which the note of what they rest on is without datasets that go."""
+        note = basis.noted(metrics)
+        if note is None or self.kind != "dataset":
+            return metrics.details
+        gone = {basis.short(fingerprint) for fingerprint in self.gone}
+        left = basis.Basis(
+            samples={name: digest for name, digest in note["samples"].items() if name not in self.names},
+            rows={name: count for name, count in note["rows"].items() if name not in self.names},
+            networks=note["networks"],
+            activations=[one for one in note["activations"] if one not in gone],
+        )
+        return {**metrics.details, basis.NAME: left}
 
     def _are_named_in(self, metrics: Manifest) -> bool:
         """Whether rows of metrics, which are stale, are about what goes."""

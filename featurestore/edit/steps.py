@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
+from featurestore.layout import paths
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 from featurestore.quantities import bytes_text
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from featurestore.layout.fingerprint import Ingredient
-    from featurestore.layout.manifest import Manifest, Part
+    from featurestore.layout.manifest import Fragment, Manifest, Part
     from featurestore.storage import Storage
 
     Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
@@ -25,35 +26,72 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One commit: parts of a partition go, or its only part is written anew.
+    """One commit: parts of a partition go, or a part is written, here or under another key.
 
     Attributes:
         manifest: The partition as it is now.
-        gone: The parts that go.
-        target: What is written in their place, if anything is.
+        parts: The parts that go, or that which is written anew.
+        target: What is written, if anything is.
         rows: The rows of that.
-        details: Its details.
     """
 
     manifest: Manifest
-    gone: tuple[Part, ...]
+    parts: tuple[Part, ...]
     target: writing.Target | None = None
     rows: Callable[[], pa.Table] | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def removes(self) -> bool:
-        """Whether the partition is removed with it."""
-        return self.target is None and len(self.gone) == len(self.manifest.parts)
+    def verb(self) -> str:
+        """What becomes of the partition, in a word."""
+        if self.target:
+            return "rewritten" if dict(self.target.key) == dict(self.manifest.key) else "written under the new name"
+        return "removed" if len(self.parts) == len(self.manifest.parts) else "made smaller"
 
     def carry_out(self, storage: Storage) -> None:
         """Commit it; nothing is done where that was done before."""
-        fingerprints = {part.fingerprint for part in self.gone}
         if self.target and self.rows:
-            writing.write_part(storage, self.target, self.rows(), replacing=True, details=self.details)
-        else:
-            table = TABLES[self.manifest.table]
-            writing.drop(storage, table, self.manifest.key, lambda part: part.fingerprint in fingerprints)
+            details = self.parts[0].details
+            writing.write_part(storage, self.target, self.rows(), replacing=True, details=details)
+            return
+        fingerprints = {part.fingerprint for part in self.parts}
+        table = TABLES[self.manifest.table]
+        writing.drop(storage, table, self.manifest.key, lambda part: part.fingerprint in fingerprints)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One commit: parts of a partition are there under another key or fingerprint, too, with the same rows.
+
+    Attributes:
+        manifest: The partition as it is now.
+        pairs: The parts, each with what it becomes; these are of one partition.
+    """
+
+    manifest: Manifest
+    pairs: tuple[tuple[Part, writing.Target], ...]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that are copied."""
+        return tuple(part for part, _ in self.pairs)
+
+    @property
+    def verb(self) -> str:
+        """What becomes of the partition, in a word."""
+        same = all(dict(target.key) == dict(self.manifest.key) for _, target in self.pairs)
+        return "rewritten" if same else "written under the new name"
+
+    def carry_out(self, storage: Storage) -> None:
+        """Copy the fragments, then commit them."""
+        first = self.pairs[0][1]
+        made = [target.part(self._fragments(storage, part, target), part.details) for part, target in self.pairs]
+        writing.commit(storage, first.table, first.key, made, replacing=True)
+
+    def _fragments(self, storage: Storage, part: Part, target: writing.Target) -> list[Fragment]:
+        return [
+            writing.copy_fragment(storage, key, fragment, target, paths.fragment_number(key) or 0)
+            for key, fragment in self.manifest.files(part)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +103,7 @@ class Edit:
         notes: Lines.
     """
 
-    steps: Sequence[Step] = field(default=())
+    steps: Sequence[Step | Copy] = ()
     notes: Sequence[str] = ()
 
 
@@ -89,7 +127,7 @@ def changed_row(
         (row,) = reading.read(storage, manifest, part).to_pylist()
         return pa.Table.from_pylist([{**row, **columns}], table.columns)
 
-    return Step(manifest, (part,), target, rows, part.details)
+    return Step(manifest, (part,), target, rows)
 
 
 def carry_out(storage: Storage, edit: Edit, bar: Bar | None = None) -> None:
@@ -111,30 +149,24 @@ def carry_out(storage: Storage, edit: Edit, bar: Bar | None = None) -> None:
 
 def summary(edit: Edit, *, dry_run: bool) -> Iterator[str]:
     """What an edit does, a line for each table and one in all."""
-    by_table: dict[str, list[Step]] = defaultdict(list)
+    by_table: dict[str, list[Step | Copy]] = defaultdict(list)
     for step in edit.steps:
         by_table[step.manifest.table].append(step)
     if len(by_table) > 1:
         yield from (f"{table}: {_amount(steps)}" for table, steps in by_table.items())
-    whole = "in all" if len(by_table) > 1 else f"{next(iter(by_table))}:"
+    whole = f"{next(iter(by_table))}:" if len(by_table) == 1 else "in all"
     would = "would free" if dry_run else "frees"
     yield f"{whole} {_amount(edit.steps)}; `featurestore gc` {would} what nothing names any more, after its grace period"
 
 
-def _amount(steps: Sequence[Step]) -> str:
-    """Partitions, and what leaves the lake; of those that are rewritten, what they are rewritten to is about as large."""
-    going = [step for step in steps if step.target is None]
-    removed = sum(step.removes for step in going)
-    rewritten = len(steps) - len(going)
-    said = [
-        f"{count:,} {'partition' if count == 1 else 'partitions'} {verb}"
-        for verb, count in (("removed", removed), ("made smaller", len(going) - removed), ("rewritten", rewritten))
-        if count
-    ]
-    parts = [part for step in going for part in step.gone]
+def _amount(steps: Sequence[Step | Copy]) -> str:
+    """Partitions, and how much of them goes or is there twice for a while; what is rewritten stays about as large."""
+    counts = Counter(step.verb for step in steps)
+    said = [f"{count:,} {'partition' if count == 1 else 'partitions'} {verb}" for verb, count in sorted(counts.items())]
+    parts = [part for step in steps if step.verb != "rewritten" for part in step.parts]
     rows = sum(part.rows for part in parts)
-    freed = f"{rows:,} {'row' if rows == 1 else 'rows'}, {bytes_text(sum(part.bytes for part in parts))}"
-    return ", ".join(said or ["nothing"]) + (f": {freed}" if parts else "")
+    amount = f"{rows:,} {'row' if rows == 1 else 'rows'}, {bytes_text(sum(part.bytes for part in parts))}"
+    return ", ".join(said or ["nothing"]) + (f": {amount}" if parts else "")
 
 
 def _no_bar(_: int) -> AbstractContextManager[Callable[[int], None]]:

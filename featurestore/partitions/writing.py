@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any, Self
 
@@ -133,6 +133,25 @@ def _stored(storage: Storage, target: Target, number: int, data: pa.Buffer, rows
             return existing[0], existing[0] != ours
         storage.put(key, stored)
     return ours, False
+
+
+def copy_fragment(storage: Storage, source: str, fragment: Fragment, target: Target, number: int) -> Fragment:
+    """Copy a fragment to its place in another part, of equal rows; one that is there and whole is taken, as in `write_fragment`.
+
+    Args:
+        storage: The lake's storage.
+        source: The fragment's key in it.
+        fragment: What its manifest says of it.
+        target: The part that it is copied to.
+        number: The fragment's place in that part.
+    """
+    path = target.fragment_path(number)
+    if not storage.copy(source, f"{target.folder}/{path}"):
+        existing = _whole(storage, target, number)
+        if existing:
+            return existing[0]
+        storage.put(f"{target.folder}/{path}", storage.get(source))
+    return replace(fragment, path=path)
 
 
 def resume(

@@ -63,6 +63,14 @@ class Storage(ABC):
     def create(self, key: str, data: bytes | memoryview) -> bool:
         """Write an object if there is none under this key yet; return whether it was written."""
 
+    def copy(self, key: str, target: str) -> bool:
+        """Copy an object to another key unless there is one under it; return whether it was copied."""
+        if self.size(target) is not None:
+            return False
+        with self._errors("copy", key):
+            obstore.copy(self._store, key, target)
+        return True
+
     @abstractmethod
     def uri(self, key: str) -> str:
         """What polars and DuckDB call the object."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from obstore.store import LocalStore
 
-from featurestore.errors import InputError
+from featurestore.errors import InputError, MissingError
 from featurestore.staging import STAGED, staged
 from featurestore.storage.base import Storage, StoredObject
 
@@ -102,6 +102,23 @@ class LocalStorage(Storage):
                 os.link(half, target)
             except FileExistsError:
                 return False
+        return True
+
+    def copy(self, key: str, target: str) -> bool:
+        """Give a file a second name, or a copy where the disk has no links, unless one of that name is there."""
+        path = self.folder / target
+        _make_folder(path.parent)
+        try:
+            os.link(self.folder / key, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError as error:
+            raise MissingError(f"There is no {key} in the {self.called} at {self.location}.") from error
+        except OSError:
+            return self.create(target, self.get(key))
+        with self._errors("write", target):
+            os.utime(path)  # it is as young as a file that was written now: `gc` goes by that
+            _sync_folder(path.parent)
         return True
 
     @contextlib.contextmanager

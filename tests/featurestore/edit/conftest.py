@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from featurestore.care import verify
 from featurestore.edit import KINDS, read_inventory
 from featurestore.edit.inventory import texts
+from featurestore.layout.tables import TABLES
 
 if TYPE_CHECKING:
     from featurestore import Lake
@@ -17,6 +18,16 @@ def faults(lake: Lake, *, deep: bool = False) -> list[str]:
     found: list[str] = []
     verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=deep)
     return found
+
+
+def fingerprints(lake: Lake, *tables: str) -> dict[str, str]:
+    """Of each part of some tables."""
+    return {
+        f"{manifest.title} {dict(part.key)}": part.fingerprint
+        for table in tables or TABLES
+        for manifest in lake.partitions(table)
+        for part in manifest.parts
+    }
 
 
 def dangling(lake: Lake) -> list[str]:

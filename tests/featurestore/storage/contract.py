@@ -77,6 +77,23 @@ class StorageContract:
         assert storage.get("a/b") == data
         assert keys(storage, "") == ["a/b"]
 
+    @pytest.mark.parametrize("data", [b"", b"first", LARGE], ids=["empty", "small", "large"])
+    def test_a_copy_is_an_object_of_its_own_as_young_as_the_copying(self, storage: Storage, data: bytes) -> None:
+        """It stays when the first one goes or is replaced, and is not made where something is."""
+        storage.put("a/b", data)
+        asked = datetime.now(UTC) - timedelta(seconds=2)
+        assert storage.copy("a/b", "c/d=e/f") is True
+        storage.put("g", b"another")
+        assert storage.copy("a/b", "g") is False
+        assert storage.copy("a/b", "c/d=e/f") is False
+        storage.put("a/b", b"new")
+        storage.delete(["a/b"])
+        assert (storage.get("c/d=e/f"), storage.get("g")) == (data, b"another")
+        assert all(entry.modified >= asked for entry in storage.list("c"))
+        with pytest.raises(MissingError):
+            storage.copy("nothing", "h")
+        assert keys(storage, "") == ["c/d=e/f", "g"]
+
     def test_create_respects_what_was_put(self, storage: Storage) -> None:
         """An object is there, whoever wrote it; once deleted, the key is free."""
         storage.put("a", b"put")
