@@ -7,22 +7,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from rich.console import Console
+    from rich.progress import Progress, Task
+    from rich.text import Text
+
     Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 _SECONDS_BETWEEN_LINES = 10.0
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
 
 @contextlib.contextmanager
@@ -36,14 +31,27 @@ def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
     Yields:
         A function to call with the number of steps just done.
     """
+    from rich.console import Console  # slow to import, and every command imports this module
+
     console = Console(stderr=True)
     if console.is_terminal or console.is_jupyter:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
+        with _bar(console) as bar:
             task = bar.add_task(description, total=total)
             yield lambda steps: bar.advance(task, steps)
     else:
         yield _Lines(description, total).advance
+
+
+def _bar(console: Console) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
 
 
 @contextlib.contextmanager
