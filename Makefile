@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-s3 test-ray test-real kills check fmt bench clean
+.PHONY: help demo test test-browser test-s3 test-ray test-real test-lowest kills check fmt bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -13,6 +13,9 @@ demo: .venv/demo.stamp ## the whole product on real images: train, extract, scor
 
 test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, a Ray cluster or real weights
 	$(BIN)/pytest -n 2 -m "not browser and not s3 and not ray and not real"
+
+test-lowest: .venv/lowest.stamp ## the tests of the lake and of SQL, without torch, on the lowest versions that pyproject.toml allows
+	.venv/lowest/bin/python -m pytest -n 2 -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow" tests/featurestore tests/sql
 
 test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which is installed where it is missing
 	bash tests/browser/chromium.sh
@@ -51,4 +54,11 @@ clean: ## delete the environment and the demo
 .venv/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@
+
+.venv/lowest.stamp: pyproject.toml constraints.txt tests/lowest.py
+	rm -rf .venv/lowest
+	$(PYTHON) -m venv .venv/lowest
+	.venv/lowest/bin/python -m tests.lowest .venv/lowest
+	.venv/lowest/bin/pip install --quiet --requirement .venv/lowest/requirements.txt --constraint .venv/lowest/constraints.txt
 	touch $@

@@ -266,7 +266,7 @@ def _from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
 
 def _scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:
     """A table's rows; columns that were added to it since a fragment was written are null there."""
-    columns = ", ".join(f'"{column}"' for column in table.sql_schema.names)
+    columns = ", ".join(_column(column, keys) for column in table.sql_schema.names)
     options = f"hive_partitioning = true, hive_types_autocast = false, union_by_name = {bool(table.added)}"
     rows = from_files(keys, options)
     if not table.added:
@@ -274,6 +274,12 @@ def _scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:
     types = {name: _SQL_TYPES[table.columns.field(name).type] for name in table.added}
     none = ", ".join(f'null::{type_} as "{name}"' for name, type_ in types.items())
     return f"from ({rows} union all by name select {none} where false) select {columns}"
+
+
+def _column(name: str, keys: Sequence[str]) -> str:
+    """A column, of which DuckDB before 2.0 takes the value `null` in a path for no value."""
+    folder = f"{name}=null/"
+    return f'coalesce("{name}", \'null\') as "{name}"' if any(folder in key for key in keys) else f'"{name}"'
 
 
 def sql_list(texts: Iterable[str]) -> str:

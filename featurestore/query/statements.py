@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -92,13 +93,13 @@ def connect_for(
         InputError: DuckDB cannot parse the text.
         StorageError: The lake cannot be read.
     """
-    needed = [catalog.named_in(statement.query) for statement in _split(catalog.parser(), text)]
+    needed = [catalog.named_in(statement) for statement, _ in _split(catalog.parser(), text)]
     return catalog.connect(storage, set().union(*needed) if all(needed) else None, held, without)
 
 
 def rests_on(held: Held, text: str, without: Collection[str] = ()) -> list[str]:
     """Sentences on what is stale, mixed or partial of what a text's statements read; arguments as of `connect_for`."""
-    statements = [statement.query for statement in _split(catalog.parser(), text)]
+    statements = [statement for statement, _ in _split(catalog.parser(), text)]
     return complaints(held, set().union(*map(catalog.views_behind, statements)), without=without)
 
 
@@ -117,9 +118,9 @@ def results(connection: duckdb.DuckDBPyConnection, text: str, location: str) -> 
         InputError: DuckDB refuses a statement.
         StorageError: DuckDB cannot read the lake.
     """
-    for statement in _split(connection, text):
+    for statement, kind in _split(connection, text):
         relation = _run(connection, statement, location)
-        if relation is not None and statement.type in _WITH_ROWS:
+        if relation is not None and kind in _WITH_ROWS:
             yield relation
 
 
@@ -137,7 +138,7 @@ def result(connection: duckdb.DuckDBPyConnection, text: str, location: str) -> d
         raise InputError(
             f"There are {len(found)} statements, and one relation: run them on the connection of `connect()`."
         )
-    relation = _run(connection, found[0], location)
+    relation = _run(connection, found[0][0], location)
     if relation is None:
         raise InputError("The statement returns no rows: give a SELECT.")
     return relation
@@ -207,18 +208,21 @@ def _is_of(type_: DuckDBPyType, kinds: frozenset[str]) -> bool:
     return all(isinstance(child, int | list) or _is_of(child, kinds) for _, child in inside)
 
 
-def _split(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement]:
+def _split(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, duckdb.StatementType]]:
+    """The statements of a text, and what they are; as texts, since DuckDB 1.5 makes several statements without a text of a PIVOT."""
+    encoded = text.encode()
+    ends = [offset + 1 for offset, _ in duckdb.tokenize(text) if encoded[offset : offset + 1] == b";"]
+    texts = [encoded[start:end].decode() for start, end in pairwise([0, *ends, len(encoded)])]
     try:
-        return connection.extract_statements(text)
+        parsed = [(each, connection.extract_statements(each)) for each in texts]
+        return [(each, found[-1].type) for each, found in parsed if found]
     except duckdb.Error as error:
         raise _explained(error, "DuckDB refuses the query") from error
 
 
-def _run(
-    connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement, location: str
-) -> duckdb.DuckDBPyRelation | None:
+def _run(connection: duckdb.DuckDBPyConnection, statement: str, location: str) -> duckdb.DuckDBPyRelation | None:
     try:
-        return connection.sql(statement.query)
+        return connection.sql(statement)
     except duckdb.Error as error:
         raise _explained(error, "DuckDB refuses the query", location) from error
 

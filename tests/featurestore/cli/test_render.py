@@ -98,7 +98,9 @@ def test_values_of_every_type_are_shown(capsys: pytest.CaptureFixture[str], form
     query = f"select 1 as x, {', '.join(f'{value} as x' for value in ODD)}"
     text = shown(capsys, query, format_)
     if format_ == "json":
-        assert list(json.loads(text)[0].values()) == [1, *ODD.values()]
+        *values, a_map = json.loads(text)[0].values()
+        assert values == [1, *list(ODD.values())[:-1]]
+        assert a_map in ({"a": 1}, [{"key": "a", "value": 1}])  # as DuckDB 2 and 1.5 hand it to polars
     else:
         assert all(str(value) in text for value in ODD.values() if value == "infinity" or isinstance(value, int))
     assert shown(capsys, f"{query} where false", format_)

@@ -63,7 +63,7 @@ def test_an_expression_is_split_at_its_ands(text: str, columns: list[set[str]]) 
         ("columns('a.*') > 1", "it has a star"),
         ("#1 = accuracy", "it has a"),
         ("pretraining collate nocase = 'x'", "it has a collate"),
-        ("accuracy::main.secret = 1", "it has a type other than"),
+        ("accuracy::main.secret = 1", "it has a type other than|syntax error"),  # as DuckDB 2 and 1.5 have it
         ("accuracy > 1, accuracy < 2", "it cannot call 'row'"),
         ("accuracy > 1; drop table models", "syntax error"),
         ("accuracy > 1) union select (1", "it is more than one expression"),
@@ -82,7 +82,7 @@ def test_all_else_is_refused(text: str, reason: str) -> None:
     assert str(error.value).startswith(
         f"--where takes one condition on columns, e.g. 'accuracy > 0.8', and {text!r} is none: "
     )
-    assert reason in str(error.value)
+    assert any(each in str(error.value) for each in reason.split("|"))
     assert "\n" not in str(error.value).replace(repr(text), "")
 
 
