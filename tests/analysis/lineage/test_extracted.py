@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from extract.images import loader
 from featurestore.errors import StaleWarning
 from tests.extract.job.conftest import leave_at_the_next_pass
+from featurestore import StaleWarning
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ def scored(fresh: Commands) -> Commands:
 
 
 def metrics(commands: Commands, dataset: str) -> list[tuple[object, ...]]:
-    return commands.lake.sql(METRICS.format(dataset)).fetchall()
+    with warnings.catch_warnings(action="ignore", category=StaleWarning):
+        return commands.lake.sql(METRICS.format(dataset)).fetchall()
 
 
 def replace(commands: Commands, name: str, role: str, classes: dict[str, int]) -> None:
