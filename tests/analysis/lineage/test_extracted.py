@@ -10,7 +10,6 @@ import pytest
 from extract.images import loader
 from featurestore.errors import StaleWarning
 from tests.extract.job.conftest import leave_at_the_next_pass
-from featurestore import StaleWarning
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
