@@ -61,4 +61,5 @@ clean: ## delete the environment and the demo
 	$(PYTHON) -m venv .venv/lowest
 	.venv/lowest/bin/python -m tests.lowest .venv/lowest
 	.venv/lowest/bin/pip install --quiet --requirement .venv/lowest/requirements.txt --constraint .venv/lowest/constraints.txt
+	.venv/lowest/bin/pip install --quiet --no-deps --editable .
 	touch $@
