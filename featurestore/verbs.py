@@ -50,11 +50,14 @@ class VerbLake(Lake):
     def add_dataset(
         self,
         name: str,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
         *,
-        role: str,
+        role: str | None = None,
         benchmark: str | None = None,
         group: str | None = None,
+        from_: str | None = None,
+        classes: str | Sequence[str] | None = None,
+        where: str | None = None,
         format: str | None = None,  # noqa: A002 # the command's word
         replace: bool = False,
         say: Said = print,
@@ -65,9 +68,12 @@ class VerbLake(Lake):
         Args:
             name: Its name in the lake.
             path: Where its images lie: file, folder, glob, URL, or `hf:NAME@split`.
-            role: `fit`, `id`, `ood`, `val` or `csid`.
+            role: `fit`, `id`, `ood`, `val` or `csid`; by default that which the lake holds, or the parent's.
             benchmark: Benchmark that it takes part in; by default those that it is in, else `main`.
             group: Group of an OOD dataset, such as `near`.
+            from_: In the place of a path: the dataset of the lake that this one is a part of.
+            classes: Of such a part: its classes.
+            where: Of such a part: a condition on `samples`, in SQL.
             format: How the images lie; by default as the location tells.
             replace: Swap what the lake holds under the name.
             say: Is told what was inferred.
@@ -82,6 +88,7 @@ class VerbLake(Lake):
         """
         guard()
         from extract.datasets import FormatOptions, add_dataset, place
+        from extract.subsets import Choice, add_part
 
         known = [field.name for field in fields(FormatOptions)]
         for option in options:
@@ -91,19 +98,16 @@ class VerbLake(Lake):
                 options[option] = Path(options[option])
         if options.get("root") is not None:
             options["root"] = place(str(options["root"]))
-        given = {} if benchmark is None else {"benchmark": benchmark}
-        return add_dataset(
-            self,
-            name,
-            str(path),
-            role=role,
-            group=group,
-            format_=format,
-            options=FormatOptions(**options),
-            replacing=replace,
-            say=_told(say),
-            **given,
-        )
+        both: Any = {"role": role, "benchmark": benchmark, "group": group, "replacing": replace, "say": _told(say)}
+        if (path is None) == (from_ is None):
+            raise InputError("Give where the images lie (path), or the dataset of the lake that has them (from_).")
+        if from_ is not None:
+            self.check_exists()
+            choice = Choice(tuple(_listed(classes)), where or "", options.get("per_class"), options.get("seed"))
+            return add_part(self, name, from_, choice, **both)
+        if classes or where:
+            raise InputError("classes and where choose a part of another dataset: give it with from_.")
+        return add_dataset(self, name, str(path), format_=format, options=FormatOptions(**options), **both)
 
     def extract(
         self,

@@ -80,7 +80,7 @@ PLAN = {
     "featurestore.staging": "",
     "featurestore.storage": "featurestore.errors featurestore.settings featurestore.staging",
     "featurestore.transfer": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.quantities featurestore.query featurestore.settings featurestore.storage",
-    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups featurestore.care featurestore.errors featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities",
+    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets featurestore.care featurestore.errors featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities",
     "featurestore.version": "",
 }
 LARGE = {

@@ -126,7 +126,7 @@ TABLES = {
 }
 
 ORDER = (
-    "samples", "contents", "datasets", "benchmarks", "heads", "models", "failures", "activations", "accuracy", "fits",
+    "samples", "contents", "datasets", "benchmarks", "models", "heads", "failures", "activations", "accuracy", "fits",
     "geometry", "scores", "metrics",
 )  # fmt: skip
 """All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""

@@ -40,9 +40,14 @@ def test_verbs_have_the_commands_words_and_defaults(verb: Any, command: Any) -> 
 def test_add_dataset_takes_every_option_of_the_command(tmp_path: Path) -> None:
     lake = fs.Lake(tmp_path / "lake")
     images = write_images(tmp_path / "images", {"ant": 2, "bee": 2})
-    rest = _defaults(dataset_add).keys() - {"name", "path", "role", "benchmark", "group", "format", "replace", "lake"}
+    named = {"name", "path", "role", "benchmark", "group", "format", "from", "classes", "where", "replace", "lake"}
+    rest = _defaults(dataset_add).keys() - named
     row = lake.add_dataset("val", images, role="id", say=None, **dict.fromkeys(rest))
     assert (row.samples, row.classes) == (4, 2)
+    part = lake.add_dataset("ants", from_="val", classes="ant", role="ood", benchmark="other", say=None)
+    assert (part.samples, part.role) == (2, "ood")
+    with pytest.raises(fs.InputError, match=r"path.*from_"):
+        lake.add_dataset("none", role="id", say=None)
     with pytest.raises(fs.MissingError, match="did you mean 'label_order'"):
         lake.add_dataset("val", images, role="id", say=None, label_ordr="text")
 

@@ -116,7 +116,7 @@ def test_scores_that_are_not_finite_are_named_and_not_stored(commands: Commands,
     """Neither the culprit's scores nor those of its companions are stored."""
     before = sorted(commands.location.rglob("*"))
     file = simple(tmp_path, "broken", "activations.feature64[:, 0] * float('nan')")
-    score = ["score", "--plugin", file, "--detector", "broken", "--detector", "msp"]
+    score = ["score", "--model", "a", "--plugin", file, "--detector", "broken", "--detector", "msp"]
     assert "Detector broken scores row 0 of the block as nan" in commands.refused(*score)
     assert sorted(commands.location.rglob("*")) == before
 
@@ -137,4 +137,6 @@ def test_a_plugin_that_cannot_be_used_says_why(commands: Commands, tmp_path: Pat
     plugin = simple(tmp_path, "My detector")
     assert "takes only a-z" in commands.refused("score", "--plugin", plugin)
     narrow = simple(tmp_path, "narrow", "activations.feature64[:3, 0]")
-    assert "scores of shape [3] for" in commands.refused("score", "--plugin", narrow, "--detector", "narrow")
+    assert "scores of shape [3] for" in commands.refused(
+        "score", "--model", "a", "--plugin", narrow, "--detector", "narrow"
+    )

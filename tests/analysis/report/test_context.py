@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from analysis.report import write_report
 from analysis.report.context import CachingLake
 from benchmarks.lakes.random_scores import Shape, make
-from featurestore import Lake
+from featurestore.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

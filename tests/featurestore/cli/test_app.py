@@ -85,7 +85,6 @@ def test_a_mistake_is_one_sentence(run: Run, four: Lake, tmp_path: Path, mistake
         ["ask", "--nope"],
         ["nope"],
         ["dataset", "add", "x"],
-        ["extract"],
         ["extract", "--dataset", "d", "--batch-size", "0"],
     ],
 )

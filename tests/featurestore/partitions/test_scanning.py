@@ -38,7 +38,8 @@ def rows(table: str, number: int) -> dict[str, Any]:
         elif pa.types.is_list(field.type):
             columns[field.name] = pa.array([[], None], field.type)
         else:
-            columns[field.name] = pa.array([str(number)] * 2 if field.type == pa.string() else [number] * 2, field.type)
+            value = {pa.string(): str(number), pa.bool_(): bool(number)}.get(field.type, number)
+            columns[field.name] = pa.array([value] * 2, field.type)
     return columns
 
 

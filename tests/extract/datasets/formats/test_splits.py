@@ -120,7 +120,7 @@ def test_splits_inside_class_folders_keep_the_classes_above(tmp_path: Path) -> N
 
 def test_a_dataset_of_mixed_splits_that_a_lake_holds_is_read_as_before(lake: Lake, tmp_path: Path) -> None:
     """It was added when nobody asked."""
-    root = write_images(tmp_path, {"ant": 1, "bee": 1})
+    root = write_images(tmp_path / "far", {"ant": 1, "bee": 1, "cat": 1})
     row = add_dataset(lake, "far", root, role="ood")
     listing = read_listing(lake, "far")
     for name, now in (("ant", "train"), ("bee", "test")):
