@@ -69,11 +69,7 @@ def _problems(held: Mapping[tuple[str, ...], Manifest], tables: Collection[str],
         return
     elif table in _OF_ACTIVATIONS and ("activations", model, str(dataset)) not in held:
         yield f"the activations of {model} on {dataset}, which it is made from, are gone: nothing can be told of its age"
-    elif (
-        table == "metrics"
-        and ("datasets", judged := _judged(manifest)) in held
-        and ("activations", model, judged) not in held
-    ):
+    elif table == "metrics" and (judged := _judged(manifest)) and ("activations", model, judged) not in held:
         yield f"the activations of {model} on {judged}, which they are judged by, are gone: nothing can be told of their age"
 
 
