@@ -38,20 +38,33 @@ class MergeJob:
         transfer.merge(open_storage(self.other), storage, say=lambda _: None)
 
 
+_STRETCH = 1.3
+
+
 def killed_until_done(
-    new_target: Callable[[], str], job: Runnable, kills: int, look: Callable[[Storage], object], seed: int = 0
+    new_target: Callable[[], str], job: Runnable, kills: int, look: Callable[[Storage], int], seed: int = 0
 ) -> int:
     """Kill a job at `kills` random moments, in as many places as that takes, looking after each; returns the places.
 
-    Each job is begun again in its place until it ends, which the last one does undisturbed.
+    Each job is begun again in its place until it ends, which the last one does undisturbed. On a machine that slows down or
+    recovers meanwhile, moments spread over what the job takes then: they move on where a kill found nothing new.
+
+    Args:
+        new_target: Gives a place for a job to begin in.
+        job: The job.
+        kills: How often.
+        look: Looks at what is there; returns how much it is.
+        seed: Of the moments.
     """
     span, random = undisturbed(new_target(), job), Random(seed)
     places = count = 0
     while count < kills:
-        place, places = new_target(), places + 1
+        place, places, held = new_target(), places + 1, -1
         while count < kills and _killed(place, job, random.uniform(0, span)):
             count += 1
-            look(open_storage(place))
+            found = look(open_storage(place))
+            span, held = span * (_STRETCH if found == held else 1), found
+        span /= _STRETCH
         undisturbed(place, job)
         look(open_storage(place))
     return places

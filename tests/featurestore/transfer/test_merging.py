@@ -310,15 +310,16 @@ def test_a_killed_merge_leaves_a_lake_and_ends_when_begun_again(
     def new_target() -> str:
         return shutil.copytree(ours.storage.folder, tmp_path / f"target-{next(numbers)}")
 
-    def look(storage: Storage) -> None:
+    def look(storage: Storage) -> int:
         held = parts(storage) | {"datasets/dataset=far": None}
         assert before.keys() <= held.keys()
         assert held.items() <= expected.items()
         assert faults(storage, deep=False) == []
         seen.append(len(held))
+        return len(held)
 
     killed_until_done(lambda: str(new_target()), MergeJob(theirs.location), KILLS, look)
     assert seen[-1] == len(expected)
-    assert len(set(seen)) > 1, "the kills hit at one moment"
+    assert len(set(seen)) > 3, "the kills hit at few moments"
     done = Lake(tmp_path / "target-1")
     assert done.scan("datasets", dataset="far").collect()["benchmarks"].to_list() == [["hard", "main"]]
