@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task
     from rich.text import Text
 
+    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+    """Of work that has a title already: is told how many steps there are."""
     Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -57,6 +59,12 @@ def _bar(console: Console) -> Progress:
 @contextlib.contextmanager
 def no_bar(_description: str, _total: int) -> Iterator[Callable[[int], None]]:
     """What takes the place of `progress` for callers that show none."""
+    yield lambda _steps: None
+
+
+@contextlib.contextmanager
+def silent_bar(_total: int) -> Iterator[Callable[[int], None]]:
+    """The same for work that has a title already."""
     yield lambda _steps: None
 
 

@@ -60,11 +60,10 @@ class Study:
         pool.write_text("\n".join(lines) + "\n")
         return pool
 
-    def afresh(self, folder: Path, rest: Commands) -> Commands:
+    def afresh(self) -> Commands:
         """Another lake, made now of the same models and images."""
-        shutil.rmtree(folder, ignore_errors=True)
-        other = Commands(folder, rest._capsys, rest._monkeypatch)
-        folder.mkdir()
+        shutil.rmtree(self.commands.folder / "afresh", ignore_errors=True)
+        other = _elsewhere(self.commands, "afresh")
         twin = Study(other)
         twin.models, twin.images, twin.recipes = self.models, self.images, self.recipes
         twin.grow()
@@ -73,7 +72,7 @@ class Study:
     def check(self, location: str | None = None) -> None:
         """`status`, `verify --deep`, `ask`, tables and the report agree with those of a lake made afresh."""
         held = self.commands if location is None else _at(self.commands, location)
-        other = self.afresh(self.commands.folder / "afresh", self.commands)
+        other = self.afresh()
         assert _settled(held) == _settled(other)
         assert "no fault" in held.ok("verify", "--deep")
         for table in TABLES:
@@ -160,7 +159,7 @@ def test_a_month(fresh: Commands) -> None:
     study.check()
 
     # A colleague's lake, with other models on the same images.
-    colleague = Study(_colleague(fresh))
+    colleague = Study(_elsewhere(fresh, "colleague"))
     colleague.models, colleague.images = {"n1": 11, "n2": 12}, study.images
     colleague.grow()
     fresh.ok("merge", colleague.commands.location)
@@ -189,10 +188,9 @@ def test_a_month(fresh: Commands) -> None:
     study.check(str(moved))
 
 
-def _colleague(fresh: Commands) -> Commands:
-    folder = fresh.folder / "colleague"
-    folder.mkdir()
-    return Commands(folder, fresh._capsys, fresh._monkeypatch)
+def _elsewhere(commands: Commands, folder: str) -> Commands:
+    (commands.folder / folder).mkdir()
+    return Commands(commands.folder / folder, commands._capsys, commands._monkeypatch)
 
 
 @pytest.mark.s3

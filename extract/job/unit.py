@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from extract.datasets import (
-    read_contents,
-    read_listing,
-)
+from extract.datasets import read_contents, read_listing
 from extract.images.loader import ImageDataset, decoders
 from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
 from extract.job.model_rows import write_model

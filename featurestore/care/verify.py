@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +21,7 @@ from featurestore.layout.fingerprint import fingerprint
 from featurestore.layout.manifest import Manifest, title
 from featurestore.layout.tables import TABLES, VECTOR_DTYPES
 from featurestore.partitions import derived_logits, snapshot
+from featurestore.progress import silent_bar
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from featurestore.care.row_checks import Check
     from featurestore.layout.manifest import Fragment, Part
     from featurestore.layout.tables import Table
+    from featurestore.progress import Bar
     from featurestore.storage import Storage
-
-    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 _WORKERS = 16
 _BLOCK_ROWS = 2048
@@ -99,7 +98,7 @@ def verify(
     for fault in faults:
         say(fault)
     count = len(faults)
-    with ThreadPoolExecutor(_WORKERS) as pool, (bar or _no_bar)(len(files)) as advance:
+    with ThreadPoolExecutor(_WORKERS) as pool, (bar or silent_bar)(len(files)) as advance:
         looks = pool.map(partial(_look, storage), files)
         for manifest in current:
             for fault in _faults(lake, manifest, looks, advance, deep=deep):
@@ -119,10 +118,6 @@ def manifest_problems(manifest: Manifest) -> Iterator[str]:
     files = Counter(fragment.path for part in manifest.parts for fragment in part.fragments)
     parts = Counter(_called(part) for part in manifest.parts)
     yield from (f"it names {name} {times} times" for name, times in (files + parts).items() if times > 1)
-
-
-def _no_bar(_: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda _: None)
 
 
 def _newest_manifests(storage: Storage) -> list[Manifest | Fault]:

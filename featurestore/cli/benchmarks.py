@@ -9,11 +9,9 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, say
+from featurestore.cli.options import SOME_FAILED, DryRunOption, FormatOption, LakeOption, ReplaceOption, say
 from featurestore.errors import InputError
 from featurestore.lake import Lake
-
-_SOME_SETS_MISSING = 3
 
 
 def benchmark_add(
@@ -42,7 +40,7 @@ def benchmark_add(
         for reason in summary.missing.values():
             sys.stderr.write(f"Missing: {reason}\n")
         sys.stderr.write("Complete them, and run the same command again: it adds what is missing.\n")
-        raise typer.Exit(_SOME_SETS_MISSING)
+        raise typer.Exit(SOME_FAILED)
 
 
 def benchmark_rename(

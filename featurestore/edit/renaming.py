@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from featurestore.edit.inventory import Inventory
-    from featurestore.edit.steps import Bar
     from featurestore.layout.fingerprint import Ingredient
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.partitions import writing
+    from featurestore.progress import Bar
     from featurestore.storage import Storage
 
     Pairs: TypeAlias = Sequence[tuple[Manifest, Manifest]]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from featurestore.layout import paths
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
+from featurestore.progress import silent_bar
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from featurestore.layout.fingerprint import Ingredient
     from featurestore.layout.manifest import Fragment, Manifest, Part
+    from featurestore.progress import Bar
     from featurestore.storage import Storage
-
-    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ def carry_out(storage: Storage, edit: Edit, bar: Bar | None = None) -> None:
     Raises:
         StorageError: Other writers kept winning a partition.
     """
-    with (bar or _no_bar)(len(edit.steps)) as advance:
+    with (bar or silent_bar)(len(edit.steps)) as advance:
         for step in edit.steps:
             step.carry_out(storage)
             advance(1)
@@ -167,7 +166,3 @@ def _amount(steps: Sequence[Step | Copy]) -> str:
     rows = sum(part.rows for part in parts)
     amount = f"{rows:,} {'row' if rows == 1 else 'rows'}, {bytes_text(sum(part.bytes for part in parts))}"
     return ", ".join(said or ["nothing"]) + (f": {amount}" if parts else "")
-
-
-def _no_bar(_: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda _: None)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from featurestore.errors import ConflictError
 from featurestore.layout import manifest as manifests
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.storage import Storage
-
-    Bar: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 _LISTED = 20
 
@@ -152,8 +149,3 @@ def amount(loads: Iterable[Load]) -> str:
     partitions = "1 partition" if len(loads) == 1 else f"{len(loads):,} partitions"
     fragments = "1 fragment" if len(files) == 1 else f"{len(files):,} fragments"
     return f"{partitions}, {fragments}, {bytes_text(sum(fragment.bytes for fragment in files))}"
-
-
-def no_bar(_: int) -> AbstractContextManager[Callable[[int], None]]:
-    """What takes the place of a progress bar where none is shown."""
-    return nullcontext(lambda _: None)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from featurestore.errors import InputError
 from featurestore.partitions import reading
+from featurestore.progress import silent_bar
 from featurestore.transfer.carrying import carry
-from featurestore.transfer.comparison import Holding, compare, no_bar, refuse
+from featurestore.transfer.comparison import Holding, compare, refuse
 from featurestore.transfer.loose_files import differing_files, loose_files, put_files, strangers
 from featurestore.transfer.restriction import EVERYTHING, Restriction
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from featurestore.layout.manifest import Manifest
+    from featurestore.progress import Bar
     from featurestore.storage import Storage
-    from featurestore.transfer.comparison import Bar
 
 
 def copy(
@@ -60,7 +61,7 @@ def copy(
         say,
     )
     if not dry_run:
-        with (bar or no_bar)(found.fragments) as advance:
+        with (bar or silent_bar)(found.fragments) as advance:
             for table in tables:
                 carry(source, target, found.of(table), there.sizes, advance)
         put_files(files, target)

@@ -13,8 +13,9 @@ from featurestore.layout.fingerprint import differences
 from featurestore.layout.judged_scores import ingredient_name, judged_dataset, scores_digest
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions import reading, writing
+from featurestore.progress import silent_bar
 from featurestore.transfer.carrying import Load, carry
-from featurestore.transfer.comparison import Disagreement, Holding, compare, no_bar, refuse
+from featurestore.transfer.comparison import Disagreement, Holding, compare, refuse
 from featurestore.transfer.joining import Described, benchmarks_of, join, label_problem, strangers_to_each_other
 from featurestore.transfer.loose_files import differing_files, loose_files, put_files
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from featurestore.layout.fingerprint import Ingredients
     from featurestore.layout.manifest import Manifest
+    from featurestore.progress import Bar
     from featurestore.storage import Storage
-    from featurestore.transfer.comparison import Bar, Comparison
+    from featurestore.transfer.comparison import Comparison
 
 _TABLE = TABLES["datasets"]
 # What may differ between activations of one network: the images, how they are cut into fragments, and how numbers are stored.
@@ -79,7 +81,7 @@ def merge(
     )
     if not dry_run:
         moved = {name for name in described[0].keys() & described[1].keys() if _is_moved(name, *described)}
-        with (bar or no_bar)(found.fragments) as advance:
+        with (bar or silent_bar)(found.fragments) as advance:
             for table in ORDER:
                 loads = [_looked_at_nowhere(load) if _dataset(load) in moved else load for load in found.of(table)]
                 carry(source, target, loads, ours.sizes, advance)

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from featurestore.errors import MissingError
+from featurestore.layout.judged_scores import judged_dataset
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.names import nearest
 
@@ -21,7 +22,6 @@ _NAMED_BY_TABLE = {
     "activations": ("heads", "failures"),
     "metrics": ("samples", "datasets"),
 }
-_SCORES_OF = "scores of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ def judged_on(manifest: Manifest) -> set[str]:
     """The datasets whose scores metrics rest on; none for other tables."""
     if manifest.table != "metrics":
         return set()
-    names = {name for part in manifest.parts for name in part.ingredients if name.startswith(_SCORES_OF)}
-    return {name.removeprefix(_SCORES_OF) for name in names}
+    judged = (judged_dataset(name) for part in manifest.parts for name in part.ingredients)
+    return {dataset for dataset in judged if dataset is not None}
 
 
 def _named_by(table: str) -> set[str]:
