@@ -108,6 +108,10 @@ def extract(
     lake: LakeOption = None,
 ) -> None:
     """Write the activations of models on datasets, each once."""
+    if name is not None and (len(model or ()) != 1 or pool is not None):
+        raise typer.BadParameter(
+            "names one model, given with --model: a pool's column model names its own.", param_hint="--name"
+        )
     summary = VerbLake(lake).extract(
         model,
         dataset=dataset,

@@ -49,7 +49,9 @@ def test_without_activations_on_the_id_test_set_there_is_nothing_to_score(lake: 
     lines: list[str] = []
     with pytest.raises(MissingError, match="nothing to score yet"):
         score(lake, ScoringSelection(), lines.append)
-    assert lines[-1] == "a: skipped, it has no activations on the ID test dataset test"
+    digests, skipped = lines
+    assert digests.startswith("3 of 3 datasets have no digests yet (far, test, train)")
+    assert skipped == "a: skipped, it has no activations on the ID test dataset test"
 
 
 def test_too_little_memory_is_refused() -> None:

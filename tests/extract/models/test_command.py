@@ -56,6 +56,12 @@ def test_finetunes_and_their_soups_end_in_the_lake(clip: Commands) -> None:
     assert accuracy["g"] >= max(accuracy[f"model_{number}"] for number in range(3))
 
 
+def test_a_name_for_several_models_is_wrong_usage(clip: Commands) -> None:
+    outcome = clip("extract", *_models(0, 1), *CLIP, "--name", "mine", "--dataset", "val")
+    assert outcome.code == 2
+    assert "names one model" in outcome.err
+
+
 def test_a_head_from_a_file(clip: Commands, tmp_path: Path) -> None:
     np.savez(tmp_path / "text.npz", weight=np.eye(3, clip_names.WIDTH), normalize=True)
     clip.ok("extract", *_models(0), *CLIP, "--head", tmp_path / "text.npz", "--dataset", "val")

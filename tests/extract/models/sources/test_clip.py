@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from extract.images.preprocess_fields import FIELDS
 from extract.models.files import StoredWeights
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
@@ -110,7 +111,7 @@ def test_the_lake_knows_what_the_head_is_fed(val: Lake, file: Path, dtype: str) 
     ((recipe, width),) = val.sql("select recipe, feature_dim from models").fetchall()
     said = json.loads(recipe)
     assert (said["head_normalizes"], width) == (True, WIDTH)
-    assert said["inferred"].keys() > {"pretraining", "head input", "input_size", "mean"}
+    assert said["inferred"].keys() == {"pretraining", "head input", *FIELDS}
     faults: list[object] = []
     assert verify.verify(val.storage, faults.append, deep=True).faults == 0, faults
 
