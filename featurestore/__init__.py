@@ -1,6 +1,7 @@
 """A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models."""
 
 from featurestore.errors import (
+    ClusterError,
     ConflictError,
     CorruptionError,
     FormatError,
@@ -10,6 +11,7 @@ from featurestore.errors import (
     NumericalError,
     StaleWarning,
     StorageError,
+    UnreadableError,
 )
 from featurestore.layout import Manifest, Part
 from featurestore.partitions.reading import Batch
@@ -20,6 +22,7 @@ from featurestore.version import __version__
 
 __all__ = [
     "Batch",
+    "ClusterError",
     "ConflictError",
     "CorruptionError",
     "Filters",
@@ -34,5 +37,6 @@ __all__ = [
     "Question",
     "StaleWarning",
     "StorageError",
+    "UnreadableError",
     "__version__",
 ]

@@ -27,6 +27,10 @@ class UnreadableError(LakeError, OSError):
     """Images cannot be read where they lie: their place is away, refuses or does not answer."""
 
 
+class ClusterError(LakeError, ConnectionError):
+    """No Ray cluster answers where one was asked for, whichever model is worked on."""
+
+
 class CorruptionError(LakeError):
     """What the lake holds contradicts its own manifests."""
 

@@ -8,7 +8,7 @@ import re
 import socket
 from typing import Any
 
-from featurestore.errors import InputError, first_line
+from featurestore.errors import ClusterError, first_line
 
 _PATIENCE = 5.0
 _PLACE = re.compile(r"(?:ray://)?\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d+)")
@@ -22,7 +22,7 @@ def join(address: str | None) -> Any:
         address: The cluster's address; None takes `$RAY_ADDRESS`, else a cluster on this machine, else starts one.
 
     Raises:
-        InputError: No cluster answers at that address.
+        ClusterError: No cluster answers at that address.
         ModuleNotFoundError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -44,13 +44,15 @@ def _connect(ray: Any, address: str | None) -> None:
     wanted = address or os.environ.get("RAY_ADDRESS")
     place = _PLACE.fullmatch(wanted or "")
     if place and not _answers(ray, place["host"], int(place["port"])):
-        raise InputError(
+        raise ClusterError(
             f"No Ray cluster answers at {wanted}: start one with `ray start --head`, or leave the address out."
         )
     try:
         ray.init(address=address, log_to_driver=False)
     except (ValueError, ConnectionError, RuntimeError) as error:
-        raise InputError(f"Cannot join the Ray cluster at {wanted or 'this machine'}: {first_line(error)}.") from error
+        raise ClusterError(
+            f"Cannot join the Ray cluster at {wanted or 'this machine'}: {first_line(error)}."
+        ) from error
 
 
 def _answers(ray: Any, host: str, port: int) -> bool:

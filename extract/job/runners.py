@@ -68,7 +68,8 @@ def on_ray(address: str | None, device: str) -> Runner:
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        InputError: The device is another, no cluster answers at that address, or it has no GPU and `device` is `cuda`.
+        InputError: The device is another, or the cluster has no GPU and `device` is `cuda`.
+        ClusterError: No cluster answers at that address.
         ModuleNotFoundError: Ray is not installed.
     """
     if device not in {"auto", "cpu", "cuda"}:

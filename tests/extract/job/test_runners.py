@@ -12,7 +12,7 @@ from extract.datasets import add_dataset, read_dataset
 from extract.job.plan import Options, plan
 from extract.job.runners import cpus_per_gpu, on_devices, on_ray
 from extract.job.unit import Unit
-from featurestore import InputError, Lake
+from featurestore import ClusterError, InputError, Lake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +36,9 @@ def test_a_process_of_a_device_loads_a_model_once_for_all_passes(lake: Lake, ima
 
 def test_a_cluster_that_is_not_there_is_a_sentence_within_seconds() -> None:
     """Ray itself would try for minutes."""
-    with pytest.raises(InputError, match=r"No Ray cluster answers at 127\.0\.0\.1:1"):
+    with pytest.raises(ClusterError, match=r"No Ray cluster answers at 127\.0\.0\.1:1"):
         list(on_ray("127.0.0.1:1", "cpu")("lake", [], lambda _: None))
-    with pytest.raises(InputError, match="Cannot join the Ray cluster at nonsense"):
+    with pytest.raises(ClusterError, match="Cannot join the Ray cluster at nonsense"):
         list(on_ray("nonsense", "cpu")("lake", [], lambda _: None))
 
 
