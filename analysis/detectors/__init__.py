@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
+from analysis.detectors.in_memory import FittedDetector, fit_in_memory
 from analysis.detectors.registry import default_detectors, detectors, get
 
-__all__ = ["Detector", "FitInputs", "default_detectors", "detectors", "finite_scores", "get", "score_checked"]
+__all__ = [
+    "Detector",
+    "FitInputs",
+    "FittedDetector",
+    "default_detectors",
+    "detectors",
+    "finite_scores",
+    "fit_in_memory",
+    "get",
+    "score_checked",
+]

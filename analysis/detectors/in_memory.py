@@ -1,0 +1,224 @@
+"""Any detector without a lake: fitted on arrays, and scoring arrays, by the code and with the numbers of a lake."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
+from analysis.detectors.registry import detectors, get
+from analysis.rows.activations import Activations
+from analysis.rows.array_rows import array_rows, block_slices, check_finite
+from analysis.rows.head import Head
+from analysis.statistics.statistic import FIT, VALIDATION, SweepContext, with_earlier
+from analysis.statistics.sweep import gather
+from featurestore.errors import InputError, LakeError
+from featurestore.machine import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.rows.array_rows import ArrayRows
+    from analysis.statistics.statistic import Arrays
+    from analysis.statistics.sweep import Blocks
+
+_QUERY_BYTES = 64
+"""Bytes that a comparison holds of a query for each of its dimensions and classes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedDetector:
+    """A detector and what it has learned: all that scoring needs.
+
+    It can be pickled: what it learned is then computed again, from the statistics.
+
+    Attributes:
+        detector: The detector.
+        statistics: What it learned from, by name.
+        context: What is known of the fit rows: their number, dimension, classes, precision, and the model's head.
+        learned: What its `fit` returned; None where it has none.
+        bank: The fit rows, of a detector that compares with each of them; else None.
+        warnings: What the user should know of the fit, one sentence each.
+    """
+
+    detector: Detector[Any]
+    statistics: Mapping[str, Arrays]
+    context: SweepContext
+    learned: Any
+    bank: Blocks | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        known = detectors().get(self.detector.name) is self.detector
+        which = self.detector.name if known else self.detector
+        return _refitted, (which, dict(self.statistics), self.context, self.bank)
+
+    def score(self, features: NDArray[Any], logits: NDArray[Any] | None = None) -> NDArray[np.float64]:
+        """Score samples; higher is more in-distribution.
+
+        Args:
+            features: Any float dtype, shape [n, D].
+            logits: Any float dtype, shape [n, C]; may be left out where the detector reads none.
+
+        Returns:
+            Finite scores, float64, shape [n].
+
+        Raises:
+            InputError: The arrays are of other shapes than those of the fit, or the detector needs logits.
+            NumericalError: An activation or a score is NaN or infinite.
+        """
+        rows = Activations(np.asarray(features), None if logits is None else np.asarray(logits), self.context.head)
+        _check_widths(rows, self.context.dim, self.context.classes, "the rows to score")
+        check_finite(rows, "the rows to score")
+        parts = block_slices(rows)
+        if self.detector.compare:
+            return self._compared(rows)
+        limits = threadpool_limits(1) if len(parts) >= cores() else nullcontext()
+        with limits, ThreadPoolExecutor(min(cores(), len(parts)) or 1) as pool:
+            scored = pool.map(lambda part: score_checked(self.detector, self.learned, _part(rows, part)), parts)
+            return np.concatenate([np.empty(0), *scored])
+
+    def _compared(self, rows: Activations) -> NDArray[np.float64]:
+        """Scores against every fit row; as many samples at once as memory allows."""
+        if self.detector.compare is None or self.bank is None:
+            raise InputError(f"Detector {self.detector.name} compares with fit rows, and has none.")
+        if self.detector.needs_logits and rows.logits is None:
+            raise InputError(f"Detector {self.detector.name} needs logits: give them beside the features.")
+        context = self.context
+        step = max(1, context.memory // (_QUERY_BYTES * max(context.dim + context.classes, 1)))
+        scores = [np.empty(0)]
+        for start in range(0, len(rows), step):
+            queries = _part(rows, slice(start, start + step))
+            statistic = self.detector.compare(queries)
+            found = gather(self.bank, [statistic], context)[statistic.name]["score"]
+            scores.append(finite_scores(self.detector.name, np.asarray(found), len(queries)))
+        return np.concatenate(scores)
+
+
+def fit_in_memory(
+    detector: str | Detector[Any],
+    features: NDArray[Any],
+    labels: NDArray[Any] | None = None,
+    *,
+    logits: NDArray[Any] | None = None,
+    head: Head | tuple[NDArray[Any], NDArray[Any]] | None = None,
+    validation: Sequence[NDArray[Any] | None] | None = None,
+    memory: int = 1 << 30,
+) -> FittedDetector:
+    """Fit a detector on arrays; for equal rows, its scores are those that a lake would hold.
+
+    Args:
+        detector: Its name, or a detector of one's own.
+        features: Penultimate features of the fit set, any float dtype, shape [n, D]. Features of a lake are float32: their
+            precision says which directions of a covariance are rounding.
+        labels: Classes of the fit set, integers in 0 .. C - 1, shape [n]; where they can be left out, detectors do without.
+        logits: Their logits, any float dtype, shape [n, C].
+        head: The model's final linear layer: weight [C, D] and bias [C], or a `Head`, which may say that it normalises.
+        validation: `(features, labels, logits)` of ID samples apart, for the detectors that learn from those; the last ones may be
+            left out.
+        memory: Bytes that gathering should stay below.
+
+    Returns:
+        The fitted detector.
+
+    Raises:
+        MissingError: There is no detector of that name.
+        InputError: Arrays do not belong together, or something is missing that this detector learns from.
+        NumericalError: A value is NaN or infinite, or a class covariance is singular beyond mending.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.integers(0, 3, 200)
+        >>> features = np.eye(4)[labels] + 0.1 * rng.normal(size=(200, 4))
+        >>> fitted = fit_in_memory("mahalanobis", features, labels)
+        >>> fitted.score(np.array([[1.0, 0, 0, 0], [1, 1, 1, 1]])).round(1).argmax()
+        np.int64(0)
+    """
+    chosen = get(detector) if isinstance(detector, str) else detector
+    linear = head if isinstance(head, Head) or head is None else _linear(*head)
+    rows = {FIT: array_rows("the fit rows", features, labels, logits, linear)}
+    if validation is not None:
+        held = [*validation, None, None][:3]
+        if held[0] is None:
+            raise InputError("validation= takes (features, labels, logits), of which the features must be given.")
+        rows[VALIDATION] = array_rows("the validation rows", held[0], held[1], held[2], linear)
+    contexts = {kind: _context(of, rows, memory) for kind, of in rows.items()}
+    for of in rows.values():
+        _check_widths(of.activations, contexts[FIT].dim, contexts[FIT].classes, of.name)
+    _check_given(chosen, rows)
+    normalizes = linear is not None and linear.normalizes
+    statistics: dict[str, Arrays] = {}
+    for kind, of in rows.items():
+        needs = {need.of(normalizes=normalizes) for need in chosen.needs if need.source == kind}
+        statistics |= gather(of, needs, contexts[kind]) if needs else {}
+    return _refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
+
+
+def _linear(weight: NDArray[Any], bias: NDArray[Any]) -> Head:
+    return Head(np.asarray(weight, np.float64), np.asarray(bias, np.float64))
+
+
+def _refitted(
+    detector: str | Detector[Any], statistics: Mapping[str, Arrays], context: SweepContext, bank: Blocks | None
+) -> FittedDetector:
+    """A detector that learns from statistics that are there already."""
+    chosen = get(detector) if isinstance(detector, str) else detector
+    inputs = FitInputs(statistics, context.head, context.dtype)
+    try:
+        # Several threads would decide on last digits.
+        with threadpool_limits(1):
+            learned = chosen.fit(inputs) if chosen.fit else None
+    except LakeError as error:
+        raise type(error)(f"Fitting {chosen.name}: {error}") from error
+    return FittedDetector(chosen, statistics, context, learned, bank, tuple(dict.fromkeys(inputs.warnings)))
+
+
+def _context(rows: ArrayRows, every: Mapping[str, ArrayRows], memory: int) -> SweepContext:
+    """What is known of some rows; a model without head or logits has the classes of the labels."""
+    activations = rows.activations
+    head, logits = activations.head, activations.logits
+    if head is not None:
+        classes = len(head.bias)
+    elif logits is not None:
+        classes = logits.shape[1]
+    else:
+        classes = max(1, *(int(of.label.max()) + 1 for of in every.values()))
+    dtype = str(activations.feature.dtype)
+    return SweepContext(classes, activations.feature.shape[1], len(rows), dtype, head, memory)
+
+
+def _check_given(detector: Detector[Any], rows: Mapping[str, ArrayRows]) -> None:
+    """Raise if something is missing that a detector learns from or scores with."""
+    fit = rows[FIT].activations
+    for need in with_earlier(detector.needs):
+        if need.source not in rows:
+            raise InputError(
+                f"Detector {detector.name} learns from ID samples apart: give validation=(features, labels, logits)."
+            )
+        if "logits" in need.reads and rows[need.source].activations.logits is None:
+            raise InputError(f"Detector {detector.name} learns from logits: {rows[need.source]} have none.")
+    if detector.needs_head and fit.head is None:
+        raise InputError(f"Detector {detector.name} needs the model's final linear layer: give head=(weight, bias).")
+    if detector.compare and detector.needs_logits and fit.logits is None:
+        raise InputError(f"Detector {detector.name} compares logits: {rows[FIT]} have none.")
+
+
+def _check_widths(rows: Activations, dim: int, classes: int, name: str) -> None:
+    """Raise if rows are of another dimension, or another number of classes, than the fit."""
+    if rows.feature.shape[1] != dim:
+        raise InputError(f"Features of {name} have {rows.feature.shape[1]} dimensions; expected {dim}, as of the fit.")
+    if rows.head is not None and rows.head.weight.shape[1] != dim:
+        raise InputError(f"The head is fed {rows.head.weight.shape[1]} dimensions; the features of {name} have {dim}.")
+    if rows.logits is not None and rows.logits.shape[1] != classes:
+        raise InputError(f"Logits of {name} have {rows.logits.shape[1]} classes; expected {classes}, as of the fit.")
+
+
+def _part(rows: Activations, part: slice) -> Activations:
+    return Activations(rows.feature[part], None if rows.logits is None else rows.logits[part], rows.head)
