@@ -26,7 +26,7 @@ PLAN = {
     "analysis": "",
     "analysis.algebra": "analysis.rows featurestore.errors",
     "analysis.charts": "featurestore.errors featurestore.names featurestore.query",
-    "analysis.detectors": "analysis.algebra analysis.rows analysis.statistics featurestore.errors featurestore.names",
+    "analysis.detectors": "analysis.algebra analysis.rows analysis.statistics featurestore.errors featurestore.machine featurestore.names",
     "analysis.detectors.covariances": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.detectors.directions": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.detectors.logits": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
