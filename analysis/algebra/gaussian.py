@@ -56,37 +56,51 @@ def fit_gaussian(statistics: ClassStatistics, dtype: str = "float64") -> Gaussia
         InputError: The statistics hold no samples.
         NumericalError: No feature varies within a class by more than rounding.
     """
-    samples = require_samples(statistics)
-    largest = _largest_eigenvalue(statistics.total) / samples
-    rounding = rounding_variance(statistics, dtype)
-    values, whitening = _whitening(statistics.within / samples, largest, rounding, "within a class")
+    values, directions = _varying(statistics, dtype)
+    whitening = directions / np.sqrt(values)
     shift = statistics.mean
     centres = (statistics.means[statistics.counts > 0] - shift) @ whitening
     return GaussianFit(shift, whitening, centres, len(values), float(values[-1] / values[0]))
 
 
-def fit_background(statistics: ClassStatistics, dtype: str = "float64") -> GaussianFit:
-    """Fit one Gaussian to all samples, ignoring classes: S0 = total / N about the overall mean.
+def fit_background(statistics: ClassStatistics, classes: GaussianFit) -> GaussianFit:
+    """Fit one Gaussian to all samples, ignoring classes, in the directions that the classes' Gaussians keep: S0 = total / N.
+
+    Which directions are more than rounding is decided once, by the covariance within classes: a direction that one of two
+    covariances keeps and the other leaves out would count as it likes in the difference of their distances.
 
     Source: Ren et al. 2021, arXiv 2106.09022, section 2.
 
     Args:
         statistics: Class statistics of the fit dataset.
-        dtype: Precision in which its features were stored.
+        classes: What `fit_gaussian` returned of them.
 
     Returns:
-        One centre, at the origin of the whitened coordinates.
+        One centre, at the origin of the whitened coordinates; the rank is that of `classes`.
+    """
+    counts = statistics.counts[statistics.counts > 0]
+    away = classes.centres * np.sqrt(counts / statistics.num_samples)[:, None]
+    # Where S is the identity, S0 is that and the scatter of the centres.
+    values, vectors = linalg.eigh(away.T @ away, driver="evd")
+    whitening = classes.whitening @ (vectors / np.sqrt(1 + np.maximum(values, 0)))
+    # Inverse eigenvalues of S0.
+    inverse = linalg.eigvalsh(whitening.T @ whitening)
+    rank = classes.rank
+    return GaussianFit(classes.shift, whitening, np.zeros((1, rank)), rank, float(inverse[-1] / inverse[0]))
+
+
+def varying_directions(statistics: ClassStatistics, dtype: str = "float64") -> NDArray[np.float64]:
+    """The directions in which features vary within classes by more than rounding: orthonormal columns, shape [D, rank].
+
+    Args:
+        statistics: Class statistics of the fit dataset.
+        dtype: Precision in which its features were stored.
 
     Raises:
         InputError: The statistics hold no samples.
-        NumericalError: No feature varies by more than rounding.
+        NumericalError: No feature varies within a class by more than rounding.
     """
-    samples = require_samples(statistics)
-    covariance = statistics.total / samples
-    rounding = rounding_variance(statistics, dtype)
-    values, whitening = _whitening(covariance, _largest_eigenvalue(covariance), rounding, "over the samples")
-    rank = len(values)
-    return GaussianFit(statistics.mean, whitening, np.zeros((1, rank)), rank, float(values[-1] / values[0]))
+    return _varying(statistics, dtype)[1]
 
 
 def squared_distance(fit: GaussianFit, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,28 +173,23 @@ def _to_nearest(
     return squared
 
 
-def _whitening(
-    covariance: NDArray[np.float64], scale: float, rounding: NDArray[np.float64], where: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the kept eigenvalues of S, shape [rank], and A with A A' = S^+, shape [D, rank].
+def _varying(statistics: ClassStatistics, dtype: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the kept, ascending eigenvalues of S = within / N, shape [rank], and their eigenvectors, shape [D, rank].
 
-    Args:
-        covariance: S, symmetric, shape [D, D].
-        scale: Largest eigenvalue of the covariance of all samples: a fit set whose classes have collapsed onto their means has
-            a covariance of nothing but noise, which would pass any cut relative to itself.
-        rounding: What `rounding_variance` returned. After a LayerNorm of weight w, the sum of h / w is the same for all
-            samples: along 1 / w, features vary by rounding alone.
-        where: Where variation was looked for, as in "no feature varies <where>".
+    A fit set whose classes have collapsed onto their means has a covariance of nothing but noise, which would pass any cut
+    relative to itself: what counts is the largest eigenvalue of the covariance of all samples. And after a LayerNorm of
+    weight w, the sum of h / w is the same for all samples: along 1 / w, features vary by rounding alone.
     """
-    values, vectors = linalg.eigh(covariance, driver="evd")
-    kept = values > np.maximum(solver_rounding(len(values), scale), rounding @ vectors**2)
+    samples = require_samples(statistics)
+    scale = _largest_eigenvalue(statistics.total) / samples
+    values, vectors = linalg.eigh(statistics.within / samples, driver="evd")
+    kept = values > np.maximum(solver_rounding(len(values), scale), rounding_variance(statistics, dtype) @ vectors**2)
     if not kept.any():
         raise NumericalError(
-            f"No feature varies {where} by more than rounding, so that there is no covariance to measure distances by; "
+            "No feature varies within a class by more than rounding, so that there is no covariance to measure distances by; "
             "check that the features and labels of the fit dataset are what they should be, or extract with --dtype float32."
         )
-    values = values[kept]
-    return values, vectors[:, kept] / np.sqrt(values)
+    return values[kept], vectors[:, kept]
 
 
 def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:

@@ -95,7 +95,7 @@ class Detector(Generic[Fit]):
         compare: In place of `score`, for detectors that compare samples with every fit sample: given the samples to score,
             a statistic of the fit dataset whose only array is `score`, float64, shape [n].
         needs_logits: Whether `score` reads logits.
-        needs_head: Whether `fit` or `score` reads the head's weights.
+        needs_head: Whether `fit` or `score` reads the head: its weights, or whether there is one and it normalises.
         hyperparameters: Constants of the formula, by name.
         convention: Whose fit data and constants these are: `ninco` or `openood`.
         on_request: Whether it is left out unless it is asked for by name: the cost is far above that of the others.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Part
 
 # Raised whenever a metric's numbers change, so that stored metrics become stale.
-_METRICS_VERSION = 1
+_METRICS_VERSION = 2
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
 _GEOMETRY_VERSION = 2
 OF_DATASETS = ("activations", "id_activations", "left_out", "id_left_out")

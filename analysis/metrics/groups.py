@@ -95,15 +95,26 @@ class IdReference:
         """Every metric of each group, by its name; the cost grows with the OOD samples, and with the groups times the ties."""
         n_id, pairs = len(self.ordered_id), 2 * len(self.ordered_id) * ood.sizes
         caught = ood.up_to[ood.starts + [_caught_95(int(size)) for size in ood.sizes]]
+        constant = self._constant(ood)
         return {
             "n_id": np.full(len(ood.sizes), n_id),
             "n_ood": ood.sizes,
             "fpr95": ood.sums((ood.scores >= self.threshold).astype(np.int64)) / ood.sizes,
             "auroc": (pairs - ood.sums(ood.below + ood.up_to)) / pairs,
-            "aupr_in": self._aupr_in(ood),
-            "aupr_out": _aupr_out(ood),
+            "aupr_in": np.where(constant, n_id / (n_id + ood.sizes), self._aupr_in(ood)),
+            "aupr_out": np.where(constant, ood.sizes / (n_id + ood.sizes), _aupr_out(ood)),
             "fpr95_ood_positive": caught / n_id,
         }
+
+    def _constant(self, ood: Groups) -> NDArray[np.bool_]:
+        """Where all scores, ID and OOD, are one number, shape [groups].
+
+        Precision and recall then have one point and no curve, whose area would be that of a line to the point at recall 0 and
+        precision 1, which no threshold reaches; the average precision is the share of positives.
+        """
+        ends = ood.starts + ood.sizes - 1
+        same = (ood.scores[ood.starts] == self.ordered_id[0]) & (ood.scores[ends] == self.ordered_id[-1])
+        return same & bool(self.ordered_id[0] == self.ordered_id[-1])
 
     def _aupr_in(self, ood: Groups) -> Floats:
         """Average, over the ID scores from the largest on, of the precision just before and at each: the trapezoids' area.

@@ -28,8 +28,8 @@ class OodMetrics:
         n_ood: Number of OOD samples.
         fpr95: Share of OOD accepted at the threshold that accepts 95 % of ID (NINCO).
         auroc: Probability that an ID sample outscores an OOD sample, ties half.
-        aupr_in: Area under precision-recall, ID positive.
-        aupr_out: Area under precision-recall, OOD positive, scores negated.
+        aupr_in: Area under precision-recall by trapezoids (OpenOOD), ID positive; of constant scores the average precision.
+        aupr_out: The same, OOD positive, scores negated.
         fpr95_ood_positive: Share of ID flagged at the threshold that catches 95 % of OOD (OpenOOD).
     """
 

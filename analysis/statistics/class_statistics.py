@@ -1,12 +1,10 @@
-"""Class statistics of features as they are, of unit features, and of what the head is fed; and the classes' counts alone."""
+"""Class statistics of features as they are, of unit features, and of what the head is fed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from analysis.algebra.class_scatter import ClassStatisticsAccumulator
 from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
@@ -35,25 +33,6 @@ class _Gathered:
     def finish(self) -> dict[str, NDArray[Any]]:
         return self._accumulator.finish().to_arrays()
 
-
-class _Counts:
-    __slots__ = ("_counts",)
-
-    def __init__(self, context: SweepContext) -> None:
-        self._counts = np.zeros(context.classes, np.int64)
-
-    def update(self, block: Block) -> None:
-        self._counts += np.bincount(block.label, minlength=len(self._counts))
-
-    def merge(self, other: _Counts) -> None:
-        self._counts += other._counts
-
-    def finish(self) -> dict[str, NDArray[Any]]:
-        return {"counts": self._counts}
-
-
-CLASS_COUNTS = Statistic("class-counts", _Counts, reads=(), labelled=True)
-"""Samples of each class: `counts`, int64, shape [C]."""
 
 CLASS_STATISTICS = Statistic("class-statistics", partial(_Gathered, unit=False), labelled=True, version=2)
 """`analysis.algebra.class_scatter.ClassStatistics` of h."""

@@ -10,8 +10,8 @@
 -- column n_ood: OOD samples
 -- column fpr95: Share of OOD accepted when 95 % of ID is accepted (ID positive)
 -- column auroc: Area under the ROC curve
--- column aupr_in: Area under the precision-recall curve, ID positive
--- column aupr_out: Area under the precision-recall curve, OOD positive
+-- column aupr_in: Area under the precision-recall curve by trapezoids, as OpenOOD has it, ID positive; where all scores are equal, average precision
+-- column aupr_out: The same, OOD positive, scores negated
 -- column fpr95_ood_positive: Share of ID rejected when 95 % of OOD is rejected (OOD positive)
 -- column spectrum: standard: the ID test set alone is ID
 select * replace (coalesce(spectrum, 'standard') as spectrum)

@@ -1,5 +1,7 @@
 """Density under the likeliest of the classes' own Gaussians, each with a covariance of its own (GMM).
 
+Directions in which features vary within classes by rounding alone are left out, as those of the Mahalanobis distances are.
+
 A class is gathered until its last sample has come, and then let go, so that classes in sequence need memory for one
 or two. Of classes that come all at once, those are gathered that fit in memory, and the others in sweeps of their own.
 """
@@ -14,9 +16,10 @@ import numpy as np
 from scipy import linalg
 
 from analysis.algebra.class_scatter import ClassStatistics, class_statistics, empty_statistics, merged
+from analysis.algebra.gaussian import varying_directions
 from analysis.detectors.detector import Detector
 from analysis.rows.checks import finite_rows, same_dimensions
-from analysis.statistics.class_statistics import CLASS_COUNTS
+from analysis.statistics.class_statistics import CLASS_STATISTICS
 from analysis.statistics.statistic import Statistic, SweepContext
 from featurestore.errors import NumericalError
 
@@ -32,7 +35,9 @@ _CONDENSED_FROM = 1 << 20
 
 
 def class_densities(queries: Activations, name: str) -> Statistic:
-    """Maximum over the classes of log N(h; mu_c, S_c), S_c with divisor n_c - 1: array `score`, shape [n].
+    """Maximum over the classes of log N(V'h; V'mu_c, V'S_c V), S_c with divisor n_c - 1: array `score`, shape [n].
+
+    V are the directions in which features vary within classes by more than rounding.
 
     Args:
         queries: n samples to score.
@@ -49,7 +54,7 @@ def _continued(queries: Activations, name: str, found: Arrays) -> Statistic:
     def start(context: SweepContext) -> _Densities:
         return _Densities(queries, context, found)
 
-    return Statistic(name, start, after=(CLASS_COUNTS,), labelled=True, again=again)
+    return Statistic(name, start, after=(CLASS_STATISTICS,), labelled=True, again=again)
 
 
 @dataclass(slots=True)
@@ -89,15 +94,20 @@ class _Class:
 class _Densities:
     """Scores under the classes that are complete, and the samples of those that are not."""
 
-    __slots__ = ("_budget", "_counts", "_dropped", "_open", "_queries", "_scores", "_wanted")
+    __slots__ = ("_budget", "_counts", "_directions", "_dropped", "_open", "_queries", "_scores", "_wanted")
 
     def __init__(self, queries: Activations, context: SweepContext, found: Arrays) -> None:
         self._queries = queries
         self._scores = found["score"].copy()
-        self._counts: NDArray[np.int64] = context.results[CLASS_COUNTS.name]["counts"]
+        gathered = context.results[CLASS_STATISTICS.name]
+        self._counts: NDArray[np.int64] = gathered["counts"]
         if (self._counts == 1).any():
             number = int(np.argmax(self._counts == 1))
             raise NumericalError(f"Class {number} has one sample, and so no covariance; leave out gmm, or that class.")
+        self._directions: NDArray[np.float64] = queries.memo.get(
+            ("varying", context),
+            lambda: varying_directions(ClassStatistics.from_arrays(gathered), context.dtype),
+        )
         left = found["left"] if len(found["left"]) else np.flatnonzero(self._counts)
         self._wanted = np.isin(np.arange(len(self._counts)), left)
         self._dropped = np.zeros(len(self._counts), bool)
@@ -143,15 +153,21 @@ class _Densities:
             self._dropped[last] = True
 
     def _score(self, number: int, statistics: ClassStatistics) -> None:
-        lower = _factor(statistics.within / (statistics.num_samples - 1), number)
+        covariance = self._along(self._along(statistics.within).T) / (statistics.num_samples - 1)
+        lower = _factor(covariance, number)
         log_volume = np.log(np.diag(lower)).sum() + len(lower) / 2 * np.log(2 * np.pi)
         features = self._queries.feature64
         for start in range(0, len(features), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            away = (features[part] - statistics.means[0]).T
+            away = self._along(features[part] - statistics.means[0]).T
             white = linalg.solve_triangular(lower, away, lower=True, check_finite=False, overwrite_b=True)
             density = -np.einsum("dn,dn->n", white, white) / 2 - log_volume
             self._scores[part] = np.maximum(self._scores[part], density)
+
+    def _along(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The rows in coordinates of the directions that count; as they are if all of them do."""
+        dim, count = self._directions.shape
+        return rows if count == dim else rows @ self._directions
 
 
 def _factor(covariance: NDArray[np.float64], number: int) -> NDArray[np.float64]:
@@ -170,10 +186,14 @@ def _factor(covariance: NDArray[np.float64], number: int) -> NDArray[np.float64]
 GMM: Detector[None] = Detector(
     name="gmm",
     title="GMM",
-    formula="max_c log N(h; mu_c, S_c + e I), e the first of 0, 1e-15, .. 1e-1 that makes it positive definite",
+    formula=(
+        "max_c log N(V'h; V'mu_c, V'S_c V + e I), e the first of 0, 1e-15, .. 1e-1 that makes it positive definite, "
+        "V: the directions in which features vary within classes by more than rounding"
+    ),
     source="Mukhoti et al. 2021, arXiv 2102.11582",
     compare=partial(class_densities, name="gmm"),
     fitted_on="fit features and labels",
     hyperparameters={"largest_jitter": JITTERS[-1]},
     on_request=True,
+    version=2,
 )

@@ -32,8 +32,9 @@ def fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
 
 
 def fit_relative(inputs: FitInputs, statistics: Statistic) -> RelativeFit:
-    """Fit class means, a tied covariance, and one Gaussian of all samples."""
-    return RelativeFit(fit(inputs, statistics), fit_background(inputs.class_statistics(statistics), inputs.dtype))
+    """Fit class means, a tied covariance, and one Gaussian of all samples in the same directions."""
+    classes = fit(inputs, statistics)
+    return RelativeFit(classes, fit_background(inputs.class_statistics(statistics), classes))
 
 
 def _fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
@@ -77,10 +78,11 @@ RELATIVE: Detector[Any] = replace(
     MAHALANOBIS,
     name="relative-mahalanobis",
     title="Relative Mahalanobis",
-    formula="(h - mu)' S0^+ (h - mu) - min_c (h - mu_c)' S^+ (h - mu_c)",
+    formula="(h - mu)' S0^+ (h - mu) - min_c (h - mu_c)' S^+ (h - mu_c), S0^+ in the directions that S^+ keeps",
     source="Ren et al. 2021, arXiv 2106.09022",
     score=score_relative,
     fit=partial(fit_relative, statistics=CLASS_STATISTICS),
+    version=3,
 )
 
 

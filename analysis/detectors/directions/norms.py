@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def gradient_norm(_fit: None, activations: Activations) -> NDArray[np.float64]:
     """Return ||C p - 1||_1 ||h||_1, shape [n].
 
-    It is the 1-norm of the gradient by W of the sum over classes of -log p_c.
+    It is the 1-norm of the gradient by the head's weights W of the sum over classes of -log p_c, with h what the head is fed:
+    of the head it needs that there is one, with a W to derive by, and whether it normalises; the weights do not enter.
     """
     uneven = activations.probabilities * activations.probabilities.shape[1]
     uneven -= 1.0
@@ -34,10 +35,13 @@ def norm_ratio(_fit: None, activations: Activations) -> NDArray[np.float64]:
 GRADNORM = Detector(
     name="gradnorm",
     title="GradNorm",
-    formula="||C p - 1||_1 ||h||_1, p = softmax(z): the 1-norm of the gradient by W of -sum_c log p_c",
+    formula=(
+        "||C p - 1||_1 ||h||_1, p = softmax(z): the 1-norm of the gradient by W of -sum_c log p_c; h / ||h||_2 where a head normalises"
+    ),
     source="Huang et al. 2021, arXiv 2110.00218",
     score=gradient_norm,
     needs_logits=True,
+    needs_head=True,
 )
 
 NAN_RATIO = Detector("nan-ratio", "NaN", "||h||_1 / ||h||_0", "Park et al. 2023, arXiv 2310.05316", norm_ratio)

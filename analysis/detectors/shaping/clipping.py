@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.detectors.detector import Detector, FitInputs, on_validation_data
+from analysis.detectors.detector import OPENOOD, Detector, FitInputs
 from analysis.detectors.shaping.shaped_energy import energy_of
-from analysis.statistics.value_histogram import HEAD_VALUES, VALIDATION_HEAD_VALUES, quantile
+from analysis.statistics.statistic import FIT, VALIDATION
+from analysis.statistics.value_histogram import head_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-    from analysis.statistics.statistic import Statistic
 
 SHARE, VALIDATION_SHARE = 0.99, 0.9
 LOW, HIGH = 0.1, 0.9
@@ -30,10 +30,12 @@ class RangeFit:
     highest: float
 
 
-def fit(inputs: FitInputs, statistic: Statistic, low: float | None, high: float) -> RangeFit:
-    """Take two quantiles of all entries of the features that the statistic is of; without `low`, no entry is too low."""
-    histogram = inputs.need(statistic)
-    return RangeFit(-np.inf if low is None else quantile(histogram, low), quantile(histogram, high))
+def fit(inputs: FitInputs, low: float | None, high: float, source: str = FIT) -> RangeFit:
+    """Take two quantiles of all entries of what the head is fed; without `low`, no entry is too low."""
+    ends = [
+        -np.inf if share is None else float(inputs.need(head_quantile(share, source))["value"]) for share in (low, high)
+    ]
+    return RangeFit(*ends)
 
 
 def clipped(fit: RangeFit, activations: Activations) -> NDArray[np.float64]:
@@ -56,17 +58,22 @@ REACT = Detector(
     formula="log sum exp(W min(h, q) + b), q = quantile of all entries of h",
     source="Sun et al. 2021, arXiv 2111.12797",
     score=clipped,
-    fit=partial(fit, statistic=HEAD_VALUES, low=None, high=SHARE),
+    fit=partial(fit, low=None, high=SHARE),
     fitted_on="fit features",
-    needs=(HEAD_VALUES,),
+    needs=(head_quantile(SHARE),),
     needs_head=True,
     hyperparameters={"quantile": SHARE},
+    version=2,
 )
 
 OPENOOD_REACT = replace(
-    on_validation_data(REACT, VALIDATION_HEAD_VALUES),
-    fit=partial(fit, statistic=VALIDATION_HEAD_VALUES, low=None, high=VALIDATION_SHARE),
+    REACT,
+    name="react.openood",
+    fit=partial(fit, low=None, high=VALIDATION_SHARE, source=VALIDATION),
+    fitted_on="validation features",
+    needs=(head_quantile(VALIDATION_SHARE, VALIDATION),),
     hyperparameters={"quantile": VALIDATION_SHARE},
+    convention=OPENOOD,
 )
 
 VRA = replace(
@@ -75,11 +82,19 @@ VRA = replace(
     title="VRA",
     formula="log sum exp(W clip(h, lo, hi) + b), lo and hi = 10 % and 90 % quantiles of all entries of h",
     source="Xu et al. 2023, arXiv 2302.11886",
-    fit=partial(fit, statistic=HEAD_VALUES, low=LOW, high=HIGH),
+    fit=partial(fit, low=LOW, high=HIGH),
+    needs=(head_quantile(LOW), head_quantile(HIGH)),
     hyperparameters={"low_quantile": LOW, "high_quantile": HIGH},
 )
 
-OPENOOD_VRA = on_validation_data(VRA, VALIDATION_HEAD_VALUES)
+OPENOOD_VRA = replace(
+    VRA,
+    name="vra.openood",
+    fit=partial(fit, low=LOW, high=HIGH, source=VALIDATION),
+    fitted_on="validation features",
+    needs=(head_quantile(LOW, VALIDATION), head_quantile(HIGH, VALIDATION)),
+    convention=OPENOOD,
+)
 
 AUTHORS_VRA = replace(
     VRA,

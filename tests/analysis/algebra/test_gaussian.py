@@ -11,7 +11,7 @@ from scipy import linalg
 
 from analysis.algebra import gaussian
 from analysis.algebra.class_scatter import class_statistics, empty_statistics
-from analysis.algebra.gaussian import fit_background, fit_gaussian, squared_distance
+from analysis.algebra.gaussian import fit_background, fit_gaussian, squared_distance, varying_directions
 from featurestore.errors import InputError, NumericalError
 from tests.analysis.conftest import CASES
 
@@ -46,6 +46,19 @@ def naive_distance(features: Float64, labels: Labels, queries: Float64) -> Float
     return np.array([min(d @ precision @ d for d in row) for row in apart])
 
 
+def naive_background(statistics: ClassStatistics, features: Float64, queries: Float64) -> Float64:
+    """The distance to the mean under the covariance of all samples, both taken to the directions that vary within classes."""
+    directions = varying_directions(statistics).astype(np.longdouble)
+    centred = features.astype(np.longdouble) - features.astype(np.longdouble).mean(axis=0)
+    along = (centred @ directions).astype(float)
+    away = ((queries - features.astype(np.longdouble).mean(axis=0)) @ directions).astype(float)
+    return np.array([row @ linalg.solve(along.T @ along / len(along), row, assume_a="sym") for row in away])
+
+
+def background_of(statistics: ClassStatistics, dtype: str = "float64") -> GaussianFit:
+    return fit_background(statistics, fit_gaussian(statistics, dtype))
+
+
 def queries_for(features: Float64) -> Float64:
     """Fit samples, midpoints between them, and points beyond them."""
     rows = features.astype(float)
@@ -62,12 +75,35 @@ def digits_left(fit: GaussianFit) -> float:
 
 
 def test_distances_equal_the_explicit_formula(labelled: Labelled) -> None:
-    """Whitening, product and refinement give min_c (h - mu_c)' S^+ (h - mu_c) to 1e-9; the background is one class."""
+    """Whitening, product and refinement give min_c (h - mu_c)' S^+ (h - mu_c) to 1e-9."""
+    queries, fit = queries_for(labelled.features), fit_gaussian(statistics_of(labelled))
+    slow = naive_distance(labelled.features, labelled.labels, queries)
+    assert_allclose(squared_distance(fit, queries), slow, rtol=digits_left(fit), atol=1e-11)
+
+
+def test_background_distances_equal_the_explicit_formula(labelled: Labelled) -> None:
+    """(h - mu)' S0^-1 (h - mu) in the directions that vary within classes; its rank and condition are of these."""
     queries, statistics = queries_for(labelled.features), statistics_of(labelled)
-    for fit_of, labels in ((fit_gaussian, labelled.labels), (fit_background, np.zeros_like(labelled.labels))):
-        fit = fit_of(statistics)
-        slow = naive_distance(labelled.features, labels, queries)
-        assert_allclose(squared_distance(fit, queries), slow, rtol=digits_left(fit), atol=1e-11)
+    classes = fit_gaussian(statistics)
+    fit = fit_background(statistics, classes)
+    slow = naive_background(statistics, labelled.features, queries)
+    assert_allclose(squared_distance(fit, queries), slow, rtol=10 * max(map(digits_left, (fit, classes))), atol=1e-11)
+    along = varying_directions(statistics)
+    values = np.linalg.eigvalsh(along.T @ statistics.total @ along)
+    assert fit.rank == classes.rank == along.shape[1]
+    assert fit.condition == pytest.approx(values[-1] / values[0], rel=1e-3)
+
+
+def test_both_gaussians_keep_the_same_directions() -> None:
+    """One that varies between classes alone is left out of both: the background by itself would keep it."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % 3
+    features = np.column_stack([rng.normal(size=(600, 4)), [[1.0], [2.0], [4.0]] * 200])
+    statistics = class_statistics(features, labels, 3)
+    fit = background_of(statistics)
+    assert fit.rank == 4 < np.linalg.matrix_rank(statistics.total)
+    moved = features + [0, 0, 0, 0, 9]
+    assert_allclose(squared_distance(fit, moved), squared_distance(fit, features), rtol=1e-9)
 
 
 def test_rank_is_that_of_the_centred_features(labelled: Labelled) -> None:
@@ -101,7 +137,7 @@ def test_row_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch, seven_digits: L
     assert squared_distance(fit, features[:0]).shape == (0,)
 
 
-@pytest.mark.parametrize("fit", [fit_gaussian, fit_background])
+@pytest.mark.parametrize("fit", [fit_gaussian, background_of])
 def test_a_fit_needs_samples_that_vary(fit: Any) -> None:
     """No variation at all is an error, not a division by zero."""
     with pytest.raises(NumericalError, match="No feature varies"):
@@ -117,7 +153,6 @@ def test_fully_collapsed_classes_cannot_be_fitted() -> None:
     statistics = class_statistics(rng.normal(size=(3, 5))[labels], labels, 3)
     with pytest.raises(NumericalError, match="within a class"):
         fit_gaussian(statistics)
-    assert fit_background(statistics).rank == 2
 
 
 @pytest.mark.parametrize("dim", [2, 3, 4, 8, 64])
@@ -128,7 +163,7 @@ def test_rounding_is_never_taken_for_variation(dim: int) -> None:
         free = rng.normal(size=(2000, dim - 1)) * 10 ** rng.uniform(-1, 1, dim - 1)
         features = np.column_stack([free, free @ rng.normal(size=dim - 1)])
         statistics = class_statistics(features, rng.integers(0, 4, 2000), 4)
-        assert fit_gaussian(statistics).rank == fit_background(statistics).rank == dim - 1
+        assert fit_gaussian(statistics).rank == background_of(statistics).rank == dim - 1
 
 
 def layer_norm(seed: int, rows: int = 1500, dim: int = 24) -> tuple[Float64, Labels, Float64]:
@@ -158,7 +193,7 @@ def test_what_a_stored_precision_adds_is_no_variation(dtype: str, seed: int) -> 
     exact, labels, constant = layer_norm(seed)
     stored = exact.astype(dtype).astype(float)
     statistics = class_statistics(stored, labels, 3)
-    fit, background = fit_gaussian(statistics, dtype), fit_background(statistics, dtype)
+    fit, background = fit_gaussian(statistics, dtype), background_of(statistics, dtype)
     assert fit.rank == background.rank == exact.shape[1] - 1
     assert np.abs(constant @ fit.whitening).max() < 0.01 * np.abs(fit.whitening).max()
     slow, rank = naive_stored_distance(stored, exact, labels, stored[:60])
@@ -184,11 +219,11 @@ def test_what_a_network_s_own_arithmetic_adds_is_no_variation(dtype: str, dim: i
     unit = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True, dtype=single) + single(1e-6))
     features = unit * rng.uniform(0.3, 1.8, dim).astype(single) + rng.normal(size=dim).astype(single)
     statistics = class_statistics(features.astype(dtype), labels, 3)
-    assert fit_gaussian(statistics, dtype).rank == fit_background(statistics, dtype).rank == dim - 1
+    assert fit_gaussian(statistics, dtype).rank == background_of(statistics, dtype).rank == dim - 1
 
 
 @pytest.mark.parametrize("case", ["float16", "float32", "digits"])
-@pytest.mark.parametrize("fit", [fit_gaussian, fit_background])
+@pytest.mark.parametrize("fit", [fit_gaussian, background_of])
 def test_a_stored_precision_costs_no_direction_that_varies_more(case: str, fit: Any) -> None:
     """Where features vary by more than rounding, the fit is that of the pseudo-inverse, to the last bit."""
     labelled = CASES[case]()
@@ -196,7 +231,7 @@ def test_a_stored_precision_costs_no_direction_that_varies_more(case: str, fit: 
     assert_array_equal(fit(statistics, str(labelled.features.dtype)).whitening, fit(statistics).whitening)
 
 
-@pytest.mark.parametrize("fit", [fit_gaussian, fit_background])
+@pytest.mark.parametrize("fit", [fit_gaussian, background_of])
 def test_features_that_vary_by_rounding_alone_cannot_be_fitted(fit: Any) -> None:
     """Beside an offset of 1,000, float16 keeps nothing of a deviation of a tenth."""
     features = np.random.default_rng(8).normal(1000, 0.1, (500, 4)).astype(np.float16)

@@ -28,6 +28,8 @@ def auroc(id_scores: Float64, ood_scores: Float64) -> float:
 
 
 def aupr_in(id_scores: Float64, ood_scores: Float64) -> float:
+    if np.ptp(np.concatenate([id_scores, ood_scores])) == 0:
+        return len(id_scores) / (len(id_scores) + len(ood_scores))
     area, recall, precision = 0.0, 0.0, 1.0
     for t in sorted(set(id_scores) | set(ood_scores), reverse=True):
         hits, misses = np.sum(id_scores >= t), np.sum(ood_scores >= t)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import auc, precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from analysis.metrics import groups, id_rank
 from analysis.metrics.groups import IdReference
@@ -29,7 +29,7 @@ METRICS = ["fpr95", "auroc", "aupr_in", "aupr_out", "fpr95_ood_positive"]
 
 
 def curves(id_scores: Float64, ood_scores: Float64) -> dict[str, float]:
-    """The areas and the OOD-positive FPR of scikit-learn's curves with every threshold."""
+    """The areas and the OOD-positive FPR of scikit-learn's curves with every threshold; of one threshold, average precision."""
     positive = np.concatenate([np.ones(len(id_scores)), np.zeros(len(ood_scores))])
     scores = np.concatenate([id_scores, ood_scores])
     precision, recall, _ = precision_recall_curve(positive, scores)
@@ -37,8 +37,10 @@ def curves(id_scores: Float64, ood_scores: Float64) -> dict[str, float]:
     flagged, caught, _ = roc_curve(1 - positive, -scores, drop_intermediate=False)
     return {
         "auroc": roc_auc_score(positive, scores),
-        "aupr_in": auc(recall, precision),
-        "aupr_out": auc(recall_out, precision_out),
+        "aupr_in": auc(recall, precision) if np.ptp(scores) else average_precision_score(positive, scores),
+        "aupr_out": auc(recall_out, precision_out)
+        if np.ptp(scores)
+        else average_precision_score(1 - positive, -scores),
         "fpr95_ood_positive": flagged[np.argmax(caught >= 0.95)],
     }
 
@@ -84,8 +86,8 @@ def test_metrics_are_exact_at_the_size_of_imagenet(dtype: type[np.floating[Any]]
     [
         ([2.0, 3.0], [0.0, 1.0], {"fpr95": 0, "auroc": 1, "aupr_in": 1, "aupr_out": 1, "fpr95_ood_positive": 0}),
         ([0.0, 1.0], [2.0, 3.0], {"fpr95": 1, "auroc": 0, "fpr95_ood_positive": 1}),
-        ([1.0], [1.0], {"fpr95": 1, "auroc": 0.5, "aupr_in": 0.75, "aupr_out": 0.75, "fpr95_ood_positive": 1}),
-        ([1.0, 1.0, 1.0], [1.0], {"fpr95": 1, "auroc": 0.5, "aupr_in": 0.875, "aupr_out": 0.625}),
+        ([1.0], [1.0], {"fpr95": 1, "auroc": 0.5, "aupr_in": 0.5, "aupr_out": 0.5, "fpr95_ood_positive": 1}),
+        ([1.0, 1.0, 1.0], [1.0], {"fpr95": 1, "auroc": 0.5, "aupr_in": 0.75, "aupr_out": 0.25}),
         # The 5 % quantile of 1..21 is 2, which two of four OOD samples reach. All four are needed for 95 % of OOD: 1 to 3 are flagged.
         ([*range(1, 22)], [0, 1, 2, 3], {"fpr95": 0.5, "fpr95_ood_positive": 3 / 21}),
         # Thresholds 0, 1, 2 catch 92, 96, 100 of 100 OOD samples and flag 46, 48, 50 of 100 ID samples: no point is dropped.

@@ -86,6 +86,19 @@ def test_classes_in_sequence_need_one_sweep_and_classes_at_once_as_many_as_memor
         assert sweeps(patch, as_sequence(model), 4 * 2 * one_class) == 1
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_directions_of_rounding_are_left_out(dtype: str) -> None:
+    """A feature that is constant, and one that repeats another up to rounding, change no density: no jitter is needed."""
+    model = modelled(clustered(0, 900, 6, 7))
+    features = [rows.feature.astype(dtype).astype(float) for rows in (model.rows, model.queries)]
+    wider = [np.column_stack([h, np.full(len(h), 3.0), h[:, 0] / 3]).astype(dtype) for h in features]
+    plain, found = (
+        scored("gmm", Activations(fit), model.labels, Activations(queries)) for fit, queries in (features, wider)
+    )
+    # The repeated feature is stretched along with its twin, by the same for all classes.
+    assert_allclose(found - found.mean(), plain - plain.mean(), atol=10 * np.finfo(dtype).eps * np.ptp(plain))
+
+
 def test_a_singular_class_takes_the_first_jitter_that_mends_it() -> None:
     """A class of equal rows has covariance zero: jitter 1e-15, and a density that says so."""
     features = np.concatenate([np.random.default_rng(0).normal(size=(50, 2)), np.full((5, 2), 3.0)])
@@ -99,7 +112,7 @@ def test_a_class_that_no_jitter_mends_is_named() -> None:
     """Collinear features of norm 1e12 stay singular in float64 whatever is added up to 0.1."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(60, 1)) @ rng.normal(size=(1, 8)) * 1e12
-    features[:30] = rng.normal(size=(30, 8))
+    features[:30] = rng.normal(size=(30, 8)) * 1e12
     with pytest.raises(NumericalError, match="covariance of class 1 is singular"):
         scored("gmm", Activations(features), np.repeat([0, 1], 30), Activations(features[:2]))
 

@@ -100,10 +100,9 @@ def naive_scores(name: str, case: Modelled) -> Float64:
 @pytest.mark.parametrize(("normalizes", "nonnegative"), [(False, True), (True, True), (False, False)])
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_equal_the_formula(name: str, normalizes: bool, nonnegative: bool) -> None:
-    """On features as they are, also signed, and on unit features where the head is fed those (whose quantiles are close)."""
+    """On features as they are, also signed, and on unit features where the head is fed those."""
     case = headed(1, dim=24, normalizes=normalizes, nonnegative=nonnegative)
-    close = 1e-3 if normalizes and get(name).needs and name != "dice" else 1e-9
-    assert_allclose(scored(name, case.rows, case.labels, case.queries), naive_scores(name, case), rtol=close)
+    assert_allclose(scored(name, case.rows, case.labels, case.queries), naive_scores(name, case), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
