@@ -113,8 +113,9 @@ class IdReference:
         precision 1, which no threshold reaches; the average precision is the share of positives.
         """
         ends = ood.starts + ood.sizes - 1
-        same = (ood.scores[ood.starts] == self.ordered_id[0]) & (ood.scores[ends] == self.ordered_id[-1])
-        return same & bool(self.ordered_id[0] == self.ordered_id[-1])
+        least = np.minimum(ood.scores[ood.starts], self.ordered_id[0])
+        constant: NDArray[np.bool_] = least == np.maximum(ood.scores[ends], self.ordered_id[-1])
+        return constant
 
     def _aupr_in(self, ood: Groups) -> Floats:
         """Average, over the ID scores from the largest on, of the precision just before and at each: the trapezoids' area.

@@ -102,7 +102,7 @@ def test_both_gaussians_keep_the_same_directions() -> None:
     statistics = class_statistics(features, labels, 3)
     fit = background_of(statistics)
     assert fit.rank == 4 < np.linalg.matrix_rank(statistics.total)
-    moved = features + [0, 0, 0, 0, 9]
+    moved = features + np.array([0, 0, 0, 0, 9])
     assert_allclose(squared_distance(fit, moved), squared_distance(fit, features), rtol=1e-9)
 
 
