@@ -94,7 +94,7 @@ def test_lakes_without_csid_sets_keep_their_fingerprints() -> None:
     """The ingredient is there only where all csid sets of the benchmark have scores."""
     scores = {"test": {"msp": "1"}, "far": {"msp": "2"}}
     plain = Benchmark("main", "train", "test", ("far",))
-    ingredients = {"version": 1, "id_dataset": "test"} | {
+    ingredients = {"version": 2, "id_dataset": "test"} | {
         f"scores of {name}": scores_digest(of) for name, of in scores.items()
     }
     assert metrics_target(plain, "m", scores).ingredients == ingredients
