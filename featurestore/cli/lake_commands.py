@@ -102,17 +102,23 @@ def copy(
 
 def merge(
     other: Annotated[str, typer.Argument(help="Folder or URL of the lake to take everything from.")],
+    suffix: Annotated[
+        str | None, typer.Option("--as", help="Take what disagrees under another name: NAME-SUFFIX.", metavar="SUFFIX")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and change nothing.")] = False,
     lake: LakeOption = None,
 ) -> None:
-    """Take all that another lake holds into the lake; where the two disagree, nothing is written."""
+    """Take all that another lake holds into the lake; where the two disagree, nothing is written, or --as renames."""
+    from analysis.lineage.renamed import learned_anew
     from featurestore import transfer
     from featurestore.progress import progress
 
+    aside = None if suffix is None else transfer.Aside(suffix, learned_anew)
     source, target = Lake(other), Lake(lake)
     source.check_exists()
     target.check_exists()
-    transfer.merge(source.storage, target.storage, say=say, dry_run=dry_run, bar=partial(progress, "merge"))
+    bar = partial(progress, "merge")
+    transfer.merge(source.storage, target.storage, say=say, aside=aside, dry_run=dry_run, bar=bar)
 
 
 def report(

@@ -126,7 +126,7 @@ TABLES = {
 }
 
 ORDER = (
-    "samples", "contents", "datasets", "benchmarks", "models", "heads", "failures", "activations", "accuracy", "fits",
+    "samples", "contents", "benchmarks", "datasets", "models", "heads", "failures", "activations", "accuracy", "fits",
     "geometry", "scores", "metrics",
 )  # fmt: skip
 """All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""

@@ -2,6 +2,7 @@
 
 from featurestore.storage.base import Storage, StoredObject
 from featurestore.storage.local import LocalStorage
+from featurestore.storage.overlay import Overlay
 from featurestore.storage.remote import ObjectStorage, open_storage
 
-__all__ = ["LocalStorage", "ObjectStorage", "Storage", "StoredObject", "open_storage"]
+__all__ = ["LocalStorage", "ObjectStorage", "Overlay", "Storage", "StoredObject", "open_storage"]

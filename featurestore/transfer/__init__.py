@@ -2,6 +2,7 @@
 
 from featurestore.transfer.copying import copy
 from featurestore.transfer.merging import merge
+from featurestore.transfer.other_names import Aside
 from featurestore.transfer.restriction import EVERYTHING, Restriction
 
-__all__ = ["EVERYTHING", "Restriction", "copy", "merge"]
+__all__ = ["EVERYTHING", "Aside", "Restriction", "copy", "merge"]

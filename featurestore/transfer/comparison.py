@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,24 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
 _LISTED = 20
+_OF_THE_DETECTOR = ("detector_version", "hyperparameters")
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One part, or file, that both lakes have and that is not the same: what it is, and in what the two differ."""
+    """One part, or file, that both lakes have and that is not the same.
+
+    Attributes:
+        what: What it is.
+        how: In what the two differ.
+        kind: What would need another name for both to be right: a dataset, benchmark, model, detector or question.
+        name: Its name in the lake that is merged.
+    """
 
     what: str
     how: str
+    kind: str
+    name: str
 
     def __str__(self) -> str:
         return f"{self.what}: {self.how}"
@@ -101,7 +112,8 @@ def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there:
             if existing and existing.fingerprint != part.fingerprint:
                 what = manifests.title(manifest.table, {**manifest.key, **part.key})
                 how = differences(existing.ingredients, part.ingredients, here=here, there=there)
-                disagreements.append(Disagreement(what, "; ".join(how) or "the format of the fingerprint"))
+                how_said = "; ".join(how) or "the format of the fingerprint"
+                disagreements.append(Disagreement(what, how_said, *_subject(manifest, existing, part)))
             elif existing and _is_whole(other, manifest, existing, part):
                 equal.append(part)
             else:
@@ -109,6 +121,17 @@ def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there:
         loads += [Load(manifest, tuple(lacking))] if lacking else []
         same += [Load(manifest, tuple(equal))] if equal else []
     return Comparison(tuple(loads), tuple(same), tuple(disagreements))
+
+
+def _subject(manifest: Manifest, ours: Part, theirs: Part) -> tuple[str, str]:
+    """What would need another name for two parts to be there side by side: of scores the detector, if that is another one."""
+    key = {**manifest.key, **theirs.key}
+    if manifest.table == "scores":
+        own = ([part.ingredients.get(name) for name in _OF_THE_DETECTOR] for part in (ours, theirs))
+        kind = "benchmark" if operator.eq(*own) else "detector"
+    else:
+        kind = next(kind for kind in ("model", "benchmark", "dataset") if kind in key)
+    return kind, key[kind].partition("@")[0]
 
 
 def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) -> bool:

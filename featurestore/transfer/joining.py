@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from featurestore.transfer.comparison import Disagreement
@@ -72,7 +73,7 @@ def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here
         our, their = ours[name], theirs[name]
         differing = [*_differing(our, their, here, there)]
         if differing:
-            disagreements.append(Disagreement(f"datasets (dataset {name})", "; ".join(differing)))
+            disagreements.append(Disagreement(f"datasets (dataset {name})", "; ".join(differing), "dataset", name))
             continue
         benchmarks = tuple(sorted({*our.benchmarks, *their.benchmarks}))
         group = our.ood_group or their.ood_group
@@ -84,7 +85,7 @@ def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here
             notes.append(f"dataset {name} is of the group {group}, as {there} says")
         if our.location != their.location:
             notes.append(f"dataset {name}: its images stay at {our.location} ({there}: {their.location})")
-    for found in _members(ours, theirs, here, there):
+    for found in (*_members(ours, theirs, here, there), *_twice(ours, theirs)):
         if isinstance(found, Disagreement):
             disagreements.append(found)
         else:
@@ -98,10 +99,10 @@ def strangers_to_each_other(
     """Labelled datasets that a benchmark brings together and that no lake had side by side: benchmark, ours and theirs."""
     for benchmark in sorted(benchmarks_of(ours) & benchmarks_of(theirs)):
         our, their = (
-            {name for name, row in rows.items() if benchmark in row.benchmarks and row.role != "ood"}
-            for rows in (ours, theirs)
+            [name for name in _only_in(benchmark, rows, others) if rows[name].role != "ood"]
+            for rows, others in ((ours, theirs), (theirs, ours))
         )
-        yield from ((benchmark, one, other) for one in sorted(our - their) for other in sorted(their - our))
+        yield from ((benchmark, one, other) for one, other in product(our, their))
 
 
 def label_problem(ours: Mapping[str, int | None], theirs: Mapping[str, int | None]) -> str:
@@ -135,13 +136,31 @@ def _members(
     for (benchmark, role), (our, their) in sorted(of_role.items()):
         if our and their and our != their:
             how = f"{here}: {', '.join(our)}; {there}: {', '.join(their)}"
-            yield Disagreement(f"benchmark {benchmark} has two {role} datasets", how)
+            yield Disagreement(f"benchmark {benchmark} has two {role} datasets", how, "benchmark", benchmark)
         elif benchmark in both and not (our and their):
             name, where = (our[0], there) if our else (their[0], here)
             yield (
                 f"benchmark {benchmark} had no {role} dataset {where}, and has {name} now: "
                 "what was scored without it is made again by `featurestore score`"
             )
+
+
+def _twice(ours: Mapping[str, Described], theirs: Mapping[str, Described]) -> Iterator[Disagreement]:
+    """Datasets of the same samples that a benchmark would bring together in two roles or groups, as it is in neither lake."""
+    for benchmark in sorted(benchmarks_of(ours) & benchmarks_of(theirs)):
+        our, their = _only_in(benchmark, ours, theirs), _only_in(benchmark, theirs, ours)
+        for one, other in product(our, their):
+            places = [" ".join(filter(None, (row.role, row.ood_group))) for row in (ours[one], theirs[other])]
+            if ours[one].digest == theirs[other].digest and len(set(places)) > 1:
+                what = f"benchmark {benchmark}, datasets {one} and {other}"
+                how = f"the same samples are {places[0]} in the one, and {places[1]} in the other"
+                yield Disagreement(what, how, "benchmark", benchmark)
+
+
+def _only_in(benchmark: str, rows: Mapping[str, Described], others: Mapping[str, Described]) -> list[str]:
+    """The datasets that a benchmark has in one lake, and not in another."""
+    members, held = ({n for n, row in of.items() if benchmark in row.benchmarks} for of in (rows, others))
+    return sorted(members - held)
 
 
 def benchmarks_of(rows: Mapping[str, Described]) -> set[str]:

@@ -28,7 +28,7 @@ def differing_files(files: dict[str, bytes], other: Storage) -> tuple[dict[str, 
     held = {key: other.get(key) if other.size(key) is not None else None for key in files}
     lacking = {key: data for key, data in files.items() if held[key] is None}
     other_content = [key for key, data in files.items() if held[key] not in (None, data)]
-    return lacking, [Disagreement(key, "the two files differ") for key in other_content]
+    return lacking, [Disagreement(key, "the two files differ", "question", key) for key in other_content]
 
 
 def put_files(files: dict[str, bytes], target: Storage) -> None:

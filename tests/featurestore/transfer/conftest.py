@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
-from benchmarks.lakes import put_rows
+from benchmarks.lakes import put, put_rows
 from featurestore import Lake
 from featurestore.care import verify
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
+from featurestore.transfer import EVERYTHING, Restriction, copy
 
 if TYPE_CHECKING:
     from featurestore.storage import Storage
@@ -49,3 +51,34 @@ def faults(storage: Storage, *, deep: bool = True) -> list[str]:
     found: list[str] = []
     verify.verify(storage, lambda fault: found.append(str(fault)), deep=deep)
     return found
+
+
+def part_of(source: Lake, place: Path, restriction: Restriction) -> Lake:
+    """A copy."""
+    lake = Lake(place)
+    copy(source.storage, lake.storage, restriction, say=lambda _: None)
+    return lake
+
+
+@pytest.fixture
+def ours(source: Lake, tmp_path: Path) -> Lake:
+    """All but one of the models."""
+    return part_of(source, tmp_path / "ours", Restriction(models=["vit*"]))
+
+
+@pytest.fixture
+def theirs(source: Lake, tmp_path: Path) -> Lake:
+    return part_of(source, tmp_path / "theirs", EVERYTHING)
+
+
+def files(lake: Lake) -> dict[str, bytes]:
+    """All that lies there, by key."""
+    return {key: lake.storage.get(key) for key in lake.storage.names("")}
+
+
+def change_row(lake: Lake, name: str, **values: Any) -> None:
+    """Change what the row of a dataset says."""
+    (row,) = lake.read("datasets", dataset=name).to_pylist()
+    row |= values
+    rows = pa.Table.from_pylist([row], TABLES["datasets"].columns)
+    put(lake, "datasets", {"dataset": name}, rows, row, replacing=True)

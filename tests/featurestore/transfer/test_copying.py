@@ -12,7 +12,7 @@ from featurestore.errors import CorruptionError
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions.encoding import encode
 from featurestore.transfer import EVERYTHING, Restriction, copy
-from tests.featurestore.transfer.conftest import faults, parts
+from tests.featurestore.transfer.conftest import faults, files, parts
 from tests.featurestore.transfer.killing import CopyJob, killed_until_done
 from tests.s3.server import environment, new_lake, real_lake, use
 
@@ -37,10 +37,6 @@ def copied(source: Lake, target: Lake, restriction: Restriction = EVERYTHING, *,
     said: list[str] = []
     copy(source.storage, target.storage, restriction, say=said.append, dry_run=dry_run)
     return said
-
-
-def files(lake: Lake) -> dict[str, bytes]:
-    return {key: lake.storage.get(key) for key in lake.storage.names("")}
 
 
 def names(lake: Lake, table: str) -> list[tuple[str, ...]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
@@ -13,8 +13,8 @@ from featurestore import ConflictError, InputError, Lake
 from featurestore.layout.judged_scores import scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
-from featurestore.transfer import EVERYTHING, Restriction, copy, merge
-from tests.featurestore.transfer.conftest import faults, parts
+from featurestore.transfer import copy, merge
+from tests.featurestore.transfer.conftest import change_row, faults, files, parts
 from tests.featurestore.transfer.killing import MergeJob, killed_until_done
 from tests.s3.server import environment, new_lake, real_lake, use
 
@@ -26,23 +26,6 @@ if TYPE_CHECKING:
 
 KILLS = 20
 FAR = {"model": "vit-b16", "dataset": "far"}
-
-
-def part_of(source: Lake, place: Path, restriction: Restriction) -> Lake:
-    lake = Lake(place)
-    copy(source.storage, lake.storage, restriction, say=lambda _: None)
-    return lake
-
-
-@pytest.fixture
-def ours(source: Lake, tmp_path: Path) -> Lake:
-    """All but one of the models."""
-    return part_of(source, tmp_path / "ours", Restriction(models=["vit*"]))
-
-
-@pytest.fixture
-def theirs(source: Lake, tmp_path: Path) -> Lake:
-    return part_of(source, tmp_path / "theirs", EVERYTHING)
 
 
 def merged(theirs: Lake, ours: Lake, *, dry_run: bool = False) -> list[str]:
@@ -60,18 +43,6 @@ def refused(theirs: Lake, ours: Lake) -> list[str]:
         merge(theirs.storage, ours.storage, say=said.append)
     assert files(ours) == before
     return said
-
-
-def files(lake: Lake) -> dict[str, bytes]:
-    return {key: lake.storage.get(key) for key in lake.storage.names("")}
-
-
-def change_row(lake: Lake, name: str, **values: Any) -> None:
-    """Change what the row of a dataset says."""
-    (row,) = lake.read("datasets", dataset=name).to_pylist()
-    row |= values
-    rows = pa.Table.from_pylist([row], TABLES["datasets"].columns)
-    put(lake, "datasets", {"dataset": name}, rows, row, replacing=True)
 
 
 def test_the_parts_of_a_lake_make_the_whole(source: Lake, ours: Lake, theirs: Lake) -> None:
@@ -227,7 +198,8 @@ def test_labels_that_contradict_each_other_are_not_brought_together(ours: Lake, 
     for lake, name in ((ours, "train"), (theirs, "test")):
         change_row(lake, name, benchmarks=["new"])
     change_row(theirs, "train", benchmarks=["old"])
-    change_row(ours, "test", benchmarks=["old"])
+    change_row(ours, "test", benchmarks=["old"], digest="f" * 64)
+    change_row(theirs, "test", digest="f" * 64)
     assert not [line for line in merged(theirs, ours, dry_run=True) if "has label" in line]
     for lake in (ours, theirs):
         rows = lake.read("samples", dataset="test")
@@ -237,6 +209,16 @@ def test_labels_that_contradict_each_other_are_not_brought_together(ours: Lake, 
     said = refused(theirs, ours)
     assert said[0].startswith("benchmark new, datasets train and test: class ")
     assert " has label 0 in the one, and 2 in the other" in said[0]
+
+
+def test_a_benchmark_does_not_judge_the_same_samples_in_two_roles(ours: Lake, theirs: Lake) -> None:
+    change_row(ours, "far", benchmarks=["main"], ood_group="far")
+    row = theirs.read("datasets", dataset="far").to_pylist()[0] | {"ood_group": "near"}
+    put(theirs, "datasets", {"dataset": "again"}, pa.Table.from_pylist([row], TABLES["datasets"].columns), row)
+    change_row(theirs, "far", benchmarks=["other"])
+    assert refused(theirs, ours) == [
+        "benchmark main, datasets far and again: the same samples are ood far in the one, and ood near in the other"
+    ]
 
 
 def test_activations_of_another_network_are_not_brought_together(ours: Lake, theirs: Lake) -> None:
