@@ -79,7 +79,7 @@ PLAN = {
     "featurestore.settings": "featurestore.errors featurestore.names",
     "featurestore.staging": "",
     "featurestore.storage": "featurestore.errors featurestore.settings featurestore.staging",
-    "featurestore.transfer": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.settings featurestore.storage",
+    "featurestore.transfer": "featurestore.edit featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.settings featurestore.storage",
     "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets featurestore.care featurestore.errors featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities",
     "featurestore.version": "",
 }
