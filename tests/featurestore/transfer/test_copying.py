@@ -148,7 +148,7 @@ def test_equal_rows_in_another_writers_bytes_are_taken(source: Lake, target: Lak
 
 def test_tables_come_with_those_that_they_name(source: Lake, target: Lake) -> None:
     said = copied(source, target, Restriction(tables=["scores", "metr*"]))
-    assert said[0] == "samples, datasets, benchmarks, models come too: the others name them"
+    assert said[0] == "samples, benchmarks, datasets, models come too: the others name them"
     assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == {
         "samples", "datasets", "benchmarks", "models", "scores", "metrics",
     }  # fmt: skip
