@@ -68,6 +68,17 @@ class Activations:
         """What a head is fed that normalises, or one that does not, float64, shape [n, D]."""
         return self.normalised64 if normalizes else self.feature64
 
+    def scaled(self, beta: float) -> NDArray[np.float64]:
+        """Features h / ||h||_2^beta, float64, shape [n, D]: at 0 the features, at 1 those of unit length."""
+        if beta in (0, 1):
+            return self.fed(normalizes=bool(beta))
+        return self.memo.get(("scaled", beta), lambda: self.normalised64 * self.norms[:, None] ** (1 - beta))
+
+    @property
+    def norms(self) -> NDArray[np.float64]:
+        """Lengths ||h||_2, shape [n]."""
+        return self.memo.get("norms", lambda: np.einsum("nd,nd->n", self.feature64, self.normalised64))
+
     def need_head(self) -> Head:
         """Return the head.
 

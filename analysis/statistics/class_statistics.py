@@ -1,4 +1,4 @@
-"""Class statistics of features as they are, of unit features, and of what the head is fed."""
+"""Class statistics of features as they are, of scaled features, and of what the head is fed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class _Gathered:
     """Adapts the accumulator of class statistics to blocks."""
 
-    __slots__ = ("_accumulator", "_unit")
+    __slots__ = ("_accumulator", "_beta")
 
-    def __init__(self, context: SweepContext, *, unit: bool) -> None:
+    def __init__(self, context: SweepContext, *, beta: float) -> None:
         self._accumulator = ClassStatisticsAccumulator(context.classes, context.dim)
-        self._unit = unit
+        self._beta = beta
 
     def update(self, block: Block) -> None:
-        self._accumulator.update(block.activations.fed(normalizes=self._unit), block.label)
+        self._accumulator.update(block.activations.scaled(self._beta), block.label)
 
     def merge(self, other: _Gathered) -> None:
         self._accumulator.merge(other._accumulator)
@@ -34,12 +34,10 @@ class _Gathered:
         return self._accumulator.finish().to_arrays()
 
 
-CLASS_STATISTICS = Statistic("class-statistics", partial(_Gathered, unit=False), labelled=True, version=2)
+CLASS_STATISTICS = Statistic("class-statistics", partial(_Gathered, beta=0.0), labelled=True, version=2)
 """`analysis.algebra.class_scatter.ClassStatistics` of h."""
 
-UNIT_CLASS_STATISTICS = Statistic(
-    "class-statistics-normalised", partial(_Gathered, unit=True), labelled=True, version=2
-)
+UNIT_CLASS_STATISTICS = Statistic("class-statistics-normalised", partial(_Gathered, beta=1.0), labelled=True, version=2)
 """`analysis.algebra.class_scatter.ClassStatistics` of h / ||h||_2."""
 
 HEAD_CLASS_STATISTICS = replace(CLASS_STATISTICS, for_unit_features=UNIT_CLASS_STATISTICS)
@@ -52,3 +50,10 @@ VALIDATION_CLASS_STATISTICS = replace(
     for_unit_features=replace(UNIT_CLASS_STATISTICS, name="class-statistics-normalised-val", source=VALIDATION),
 )
 """The same of the validation rows."""
+
+
+def scaled_class_statistics(beta: float) -> Statistic:
+    """`analysis.algebra.class_scatter.ClassStatistics` of h / ||h||_2^beta; at 0 and 1 those above."""
+    if beta in (0, 1):
+        return UNIT_CLASS_STATISTICS if beta else CLASS_STATISTICS
+    return Statistic(f"class-statistics-beta-{beta:g}", partial(_Gathered, beta=beta), labelled=True)

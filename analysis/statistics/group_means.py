@@ -1,4 +1,4 @@
-"""Groups of rows: means of probabilities by predicted class, and of what was classified correctly means and outliers.
+"""Groups of rows: means by predicted class, and of what was classified correctly means and outliers.
 
 The outliers are the largest distances, by class, of logits from their mean.
 """
@@ -36,7 +36,9 @@ class _GroupMeans:
     __slots__ = ("_counts", "_groups", "_sums", "_values")
 
     def __init__(self, context: SweepContext, groups: Groups, values: str) -> None:
-        width = context.dim if values == "feature64" else context.classes
+        width = {"logits64": context.classes, "probabilities": context.classes, "log_sum_exp": 1}.get(
+            values, context.dim
+        )
         self._sums = np.zeros((context.classes, width))
         self._counts = np.zeros(context.classes, np.int64)
         self._groups, self._values = groups, values
@@ -46,7 +48,7 @@ class _GroupMeans:
         rows = np.flatnonzero(groups >= 0)
         present, number = np.unique(groups[rows], return_inverse=True)
         one_hot = sparse.csr_array((np.ones(len(rows)), (number, rows)), shape=(len(present), len(block)))
-        self._sums[present] += np.asarray(one_hot @ values)
+        self._sums[present] += np.asarray(one_hot @ values.reshape(len(block), -1))
         self._counts += np.bincount(groups[rows], minlength=len(self._counts))
 
     def merge(self, other: _GroupMeans) -> None:
@@ -134,6 +136,23 @@ VALIDATION_PREDICTED_PROBABILITIES = replace(
     PREDICTED_PROBABILITIES, name="predicted-probabilities-val", source=VALIDATION
 )
 """The same of the validation rows."""
+
+PREDICTED_FEATURES = Statistic(
+    "predicted-features",
+    partial(_GroupMeans, groups=_predicted, values="feature64"),
+    reads=("feature", "logits"),
+    for_unit_features=Statistic(
+        "predicted-features-normalised",
+        partial(_GroupMeans, groups=_predicted, values="normalised64"),
+        reads=("feature", "logits"),
+    ),
+)
+"""Mean of what the head is fed, h or h / ||h||_2, by predicted class: `means` [C, D], zero where `counts` [C] is 0."""
+
+PREDICTED_ENERGY = Statistic(
+    "predicted-energy", partial(_GroupMeans, groups=_predicted, values="log_sum_exp"), reads=("logits",)
+)
+"""Mean log sum_c exp(z_c) by predicted class: `means` [C, 1], zero where `counts` [C] is 0."""
 
 CORRECT_FEATURES = Statistic(
     "correct-features",

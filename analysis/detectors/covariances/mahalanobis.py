@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.algebra.gaussian import GaussianFit, fit_background, fit_gaussian, squared_distance
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
+from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS, scaled_class_statistics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,18 +48,18 @@ def _fit(inputs: FitInputs, statistics: Statistic) -> GaussianFit:
     return found
 
 
-def score(fit: GaussianFit, activations: Activations, *, unit: bool = False) -> NDArray[np.float64]:
+def score(fit: GaussianFit, activations: Activations, *, beta: float = 0.0) -> NDArray[np.float64]:
     """Return -min_c (h - mu_c)' S^+ (h - mu_c), shape [n], computed once per block for detectors with the same fit.
 
-    Where `unit`, h / ||h||_2 takes the place of h.
+    h / ||h||_2^beta takes the place of h.
     """
-    return activations.memo.get(("class_score", fit), lambda: -squared_distance(fit, activations.fed(normalizes=unit)))
+    return activations.memo.get(("class_score", fit), lambda: -squared_distance(fit, activations.scaled(beta)))
 
 
-def score_relative(fit: RelativeFit, activations: Activations, *, unit: bool = False) -> NDArray[np.float64]:
+def score_relative(fit: RelativeFit, activations: Activations, *, beta: float = 0.0) -> NDArray[np.float64]:
     """Return the class score plus (h - mu)' S0^+ (h - mu), shape [n]."""
-    background = squared_distance(fit.background, activations.fed(normalizes=unit))
-    return score(fit.classes, activations, unit=unit) + background
+    background = squared_distance(fit.background, activations.scaled(beta))
+    return score(fit.classes, activations, beta=beta) + background
 
 
 MAHALANOBIS: Detector[Any] = Detector(
@@ -95,10 +95,26 @@ def _of_unit_features(detector: Detector[Any]) -> Detector[Any]:
         title=f"{detector.title}++",
         formula=f"{detector.formula.replace('(h', '(u')}, u = h / ||h||_2, also at fit",
         source="Mueller & Hein 2025, arXiv 2505.18032",
-        score=partial(scores, unit=True),
+        score=partial(scores, beta=1.0),
         fit=partial(fits, statistics=UNIT_CLASS_STATISTICS),
         needs=(UNIT_CLASS_STATISTICS,),
     )
 
 
 MAHALANOBIS_PP, RELATIVE_PP = map(_of_unit_features, (MAHALANOBIS, RELATIVE))
+
+_SCALED = scaled_class_statistics(0.5)
+
+RADIAL: Detector[Any] = replace(
+    MAHALANOBIS,
+    name="radial-mahalanobis",
+    title="Radially scaled Mahalanobis",
+    formula="-min_c (u - mu_c)' S^+ (u - mu_c), u = h / ||h||_2^beta, also at fit; 0: mahalanobis, 1: mahalanobis-pp",
+    source="Janiak, Binkowski & Kajdanowicz 2025, arXiv 2510.15202; at a beta that is given, not chosen from fit data",
+    score=partial(score, beta=0.5),
+    fit=partial(fit, statistics=_SCALED),
+    needs=(_SCALED,),
+    hyperparameters={"beta": 0.5},
+    on_request=True,
+    version=1,
+)

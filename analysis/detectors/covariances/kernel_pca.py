@@ -1,0 +1,170 @@
+"""What the principal axes leave of a feature that a kernel has mapped: of its direction (CoP), and of waves of that (CoRP)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import linalg, special
+
+from analysis.algebra.class_scatter import ClassStatistics, ClassStatisticsAccumulator, require_samples
+from analysis.algebra.residual_space import Subspace, norms_inside, subspace
+from analysis.detectors.detector import Detector, FitInputs
+from analysis.rows.checks import same_dimensions
+from analysis.statistics.class_statistics import UNIT_CLASS_STATISTICS
+from analysis.statistics.statistic import Statistic, SweepContext
+from featurestore.errors import NumericalError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations, Block
+
+_SEED = 0
+# Mean square of what rounding leaves of unit rows that are all equal: no row was seen to be off by as much as 1024 ulps.
+_ROUNDING = (1024 * np.finfo(np.float64).eps) ** 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOver:
+    """What principal axes leave.
+
+    Attributes:
+        mean: Mean of the mapped fit features, float64, shape [M].
+        space: The span of the axes beyond the principal ones.
+        frequencies: Of the waves, float64, shape [M, D]; None where there are none.
+        phases: Of the waves, float64, shape [M]; None likewise.
+    """
+
+    mean: NDArray[np.float64]
+    space: Subspace
+    frequencies: NDArray[np.float64] | None = None
+    phases: NDArray[np.float64] | None = None
+
+
+class _Waves:
+    """Mean and scatter of waves of the features' directions."""
+
+    __slots__ = ("_accumulator", "_frequencies", "_phases")
+
+    def __init__(self, context: SweepContext, count: int, gamma: float) -> None:
+        self._frequencies, self._phases = drawn(count, context.dim, gamma)
+        self._accumulator = ClassStatisticsAccumulator(1, count)
+
+    def update(self, block: Block) -> None:
+        rows = waves(block.activations.normalised64, self._frequencies, self._phases)
+        self._accumulator.update(rows, np.zeros(len(rows), np.int64))
+
+    def merge(self, other: _Waves) -> None:
+        self._accumulator.merge(other._accumulator)
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        return self._accumulator.finish().to_arrays() | {"dim": np.asarray(self._frequencies.shape[1])}
+
+
+@lru_cache(maxsize=2)
+def drawn(count: int, dim: int, gamma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies from N(0, 2 gamma), shape [count, dim], and phases from [0, 2 pi), shape [count]; the same ones always.
+
+    They are made of the raw bits of a generator, which no version of numpy draws otherwise.
+    """
+    bits = np.random.PCG64(_SEED).random_raw(count * (dim + 1)) >> np.uint64(12)
+    uniform = (bits + 0.5) * 2.0**-52
+    frequencies = np.sqrt(2 * gamma) * special.ndtri(uniform[count:]).reshape(count, dim)
+    return np.asarray(frequencies), np.asarray(2 * np.pi * uniform[:count])
+
+
+def waves(
+    rows: NDArray[np.float64], frequencies: NDArray[np.float64], phases: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Random Fourier features sqrt(2 / M) cos(F u + p): [n, D] to [n, M].
+
+    Their inner products approach the Gaussian kernel exp(-gamma ||u - v||^2). Source: Rahimi & Recht 2007.
+    """
+    mapped = rows @ frequencies.T
+    mapped += phases
+    np.cos(mapped, out=mapped)
+    mapped *= np.sqrt(2 / len(phases))
+    return np.asarray(mapped)
+
+
+def wave_statistic(count: int, gamma: float) -> Statistic:
+    """Mean and scatter of `count` random Fourier features of h / ||h||_2, as class statistics of one class, and `dim`, D."""
+    return Statistic(f"waves-{count}-gamma-{gamma:g}", partial(_Waves, count=count, gamma=gamma))
+
+
+def fit(inputs: FitInputs, variance: float) -> LeftOver:
+    """Take the axes that the principal ones of unit features leave.
+
+    Raises:
+        InputError: The statistics hold no samples.
+        NumericalError: The unit features do not vary.
+    """
+    return _left_over(inputs.class_statistics(UNIT_CLASS_STATISTICS), variance)
+
+
+def fit_waves(inputs: FitInputs, statistic: Statistic, gamma: float, variance: float) -> LeftOver:
+    """Take the axes that the principal ones of the waves leave; errors as for `fit`."""
+    found = _left_over(inputs.class_statistics(statistic), variance)
+    frequencies, phases = drawn(len(found.mean), int(inputs.need(statistic)["dim"]), gamma)
+    return LeftOver(found.mean, found.space, frequencies, phases)
+
+
+def _left_over(statistics: ClassStatistics, variance: float) -> LeftOver:
+    """The axes beyond the fewest that hold a share of the variance, the last one at least."""
+    require_samples(statistics)
+    values, vectors = linalg.eigh(statistics.total, driver="evd")
+    total = values.sum()
+    if total <= _ROUNDING * statistics.num_samples:
+        raise NumericalError("The directions of the fit features do not vary, so that they have no principal axes.")
+    share = np.cumsum(values[::-1]) / total
+    principal = min(int(np.searchsorted(share, variance)) + 1, len(values) - 1)
+    return LeftOver(statistics.mean, subspace(vectors, 0, len(values) - principal))
+
+
+def score(fit: LeftOver, activations: Activations) -> NDArray[np.float64]:
+    """Return -||R'(f(u) - mean f)||_2, f(u) = u or its waves, u = h / ||h||_2, shape [n].
+
+    Raises:
+        InputError: The features have other dimensions than the fit.
+    """
+    rows = activations.normalised64
+    if fit.frequencies is not None and fit.phases is not None:
+        same_dimensions(rows, fit.frequencies.shape[1])
+        rows = waves(rows, fit.frequencies, fit.phases)
+    same_dimensions(rows, len(fit.mean))
+    rows = rows - fit.mean
+    return -norms_inside(fit.space, rows, np.einsum("nm,nm->n", rows, rows))
+
+
+COP = Detector(
+    name="cop",
+    title="CoP",
+    formula="-||R'(u - mean u)||_2, u = h / ||h||_2, R: the axes of u beyond the fewest with 99 % of its variance",
+    source="Fang et al. 2024, arXiv 2402.02949",
+    score=score,
+    fit=partial(fit, variance=0.99),
+    fitted_on="fit features and labels",
+    needs=(UNIT_CLASS_STATISTICS,),
+    hyperparameters={"variance": 0.99},
+)
+
+_WAVES = wave_statistic(2048, 0.1)
+
+CORP = Detector(
+    name="corp",
+    title="CoRP",
+    formula=(
+        "-||R'(f - mean f)||_2, f = sqrt(2 / M) cos(F u + p), u = h / ||h||_2, F from N(0, 2 g), p from [0, 2 pi), "
+        "R: the axes of f beyond the fewest with 90 % of its variance"
+    ),
+    source="Fang et al. 2024, arXiv 2402.02949, with the constants of Fang et al. 2025, arXiv 2505.15284, for a ViT",
+    score=score,
+    fit=partial(fit_waves, statistic=_WAVES, gamma=0.1, variance=0.9),
+    fitted_on="fit features",
+    needs=(_WAVES,),
+    hyperparameters={"features": 2048, "gamma": 0.1, "variance": 0.9},
+    on_request=True,
+)
