@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from analysis.detectors import get
-from analysis.detectors.covariances.kernel_pca import drawn, waves
+from analysis.detectors import FitInputs, get
+from analysis.detectors.covariances.kernel_pca import drawn, fit_waves, score, wave_statistic, waves
 from analysis.rows.activations import Activations, normalise
-from featurestore.errors import NumericalError
+from featurestore.errors import InputError, NumericalError
 from tests.analysis.conftest import CASES, clustered
-from tests.analysis.gathered import scored
+from tests.analysis.gathered import gathered, scored
 from tests.analysis.modelled import modelled
 
 if TYPE_CHECKING:
@@ -68,12 +68,35 @@ def test_waves_approach_the_gaussian_kernel() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["cop", "corp"])
-def test_directions_that_do_not_vary_have_no_axes(name: str) -> None:
+def test_waves_are_the_same_in_any_order_and_shards() -> None:
+    """And so are their mean and their scatter, up to rounding; what the statistic says it is of is part of its name."""
+    case = clustered(1, 500, 6, 3)
+    order = np.random.default_rng(0).permutation(500)
+    statistic = wave_statistic(24, 0.5)
+    once = gathered([statistic], Activations(case.features), case.labels)[statistic.name]
+    again = gathered([statistic], Activations(case.features[order]), case.labels[order], shards=3, rows_per_block=9)
+    for name, array in again["waves-24-gamma-0.5"].items():
+        assert_allclose(array, once[name], rtol=1e-9, atol=1e-12)
+
+
+def test_features_of_another_dimension_than_the_waves_are_refused() -> None:
+    """Both numbers are named."""
+    case = clustered(1, 50, 6, 3)
+    statistic = wave_statistic(8, 0.5)
+    inputs = FitInputs(gathered([statistic], Activations(case.features), case.labels))
+    found = fit_waves(inputs, statistic, gamma=0.5, variance=0.5)
+    with pytest.raises(InputError, match="7 dimensions meet a fit of 6"):
+        score(found, Activations(np.ones((2, 7))))
+
+
+def test_directions_that_do_not_vary_have_no_axes() -> None:
     """Rows that differ in length alone are told so."""
-    rows = Activations(np.outer(np.arange(1.0, 9), [1.0, 3, 0.1]))
+    rows, labels = Activations(np.outer(np.arange(1.0, 9), [1.0, 3, 0.1])), np.zeros(8, int)
+    statistic = wave_statistic(8, 0.5)
     with pytest.raises(NumericalError, match="do not vary"):
-        scored(name, rows, np.zeros(8, int), rows)
+        scored("cop", rows, labels, rows)
+    with pytest.raises(NumericalError, match="do not vary"):
+        fit_waves(FitInputs(gathered([statistic], rows, labels)), statistic, gamma=0.5, variance=0.5)
 
 
 def test_cop_needs_no_statistic_of_its_own() -> None:
