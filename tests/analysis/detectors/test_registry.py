@@ -18,7 +18,7 @@ DETECTORS = [
 ]  # fmt: skip
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
-HELPERS = {"detector", "nearest", "registry", "shaped_energy"}
+HELPERS = {"detector", "in_memory", "nearest", "registry", "shaped_energy"}
 
 
 def test_every_file_is_found_and_none_hides_another() -> None:
