@@ -142,7 +142,7 @@ def fit_all(location: str) -> None:
     source = learning_set_of(fits.benchmark, FIT, fits.activations)
     assert source
     times: dict[str, float] = {}
-    needs = {need.name: timed(need, times) for d in default_detectors() for need in d.needs if need.source == FIT}
+    needs = {need.name: timed(need, times) for d in default_detectors() for need in d.statistics if need.source == FIT}
     start = time.perf_counter()
     gather(fits.rows(source), needs.values(), fits.context(source))
     elapsed = time.perf_counter() - start

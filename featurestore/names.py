@@ -34,19 +34,27 @@ def check_slug(kind: str, name: str) -> str:
     raise InputError(f"{name!r} cannot be the name of a {kind}, which takes only a-z, 0-9, '.', '_' and '-'{hint}.")
 
 
+VARIANT = "@"
+"""Between the name of a detector and the constants of a variant of it."""
+
 _VIEW = "@"
+_CONSTANTS = re.compile(r"[a-z][a-z0-9_]*=[a-z0-9.-]+(,[a-z][a-z0-9_]*=[a-z0-9.-]+)*")
 
 
 def check_key(column: str, value: str) -> str:
-    """Return the value of a key's column: a slug, or of a model also `MODEL@LAYER`, which names a view of it.
+    """Return the value of a key's column: a slug, or the name of a part of one thing.
+
+    That is `MODEL@LAYER`, a view of a model, and `DETECTOR@CONSTANT=VALUE,…`, a variant of a detector.
 
     Raises:
-        InputError: It is neither.
+        InputError: It is none of these.
     """
-    base, mark, layer = value.partition(_VIEW)
-    if column != "model" or not mark:
-        return check_slug(column, value)
-    return view_name(base, layer)
+    base, mark, rest = value.partition(_VIEW)
+    if mark and column == "model":
+        return view_name(base, rest)
+    if mark and column == "detector" and _CONSTANTS.fullmatch(rest):
+        return f"{check_slug(column, base)}{VARIANT}{rest}"
+    return check_slug(column, value)
 
 
 def view_name(model: str, layer: str) -> str:

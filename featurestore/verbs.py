@@ -327,10 +327,11 @@ class VerbLake(Lake):
         guard()
         import polars as pl
 
-        from analysis.detectors.registry import detectors
+        from analysis.detectors.registry import known_by
         from analysis.status import long, read_lake_index, status_rows
 
-        rows = status_rows(read_lake_index(self), detectors(), _listed(model), _listed(dataset))
+        index = read_lake_index(self)
+        rows = status_rows(index, known_by(index.detectors), _listed(model), _listed(dataset))
         return pl.DataFrame(pl.from_arrow(long(rows, datetime.now(UTC))))
 
     def verify(self, *, deep: bool = False, say: Said = None, progress: Bars | None = shown) -> Sequence[Fault]:

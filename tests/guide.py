@@ -18,6 +18,7 @@ from featurestore.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from analysis.detectors import Detector
     from analysis.statistics.statistic import Statistic
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
@@ -40,7 +41,7 @@ def blocks() -> dict[str, str]:
 
 def detector_blocks() -> dict[str, str]:
     """The generated parts of the page on detectors."""
-    return {"statistics": _statistics()}
+    return {"constants": _constants(), "statistics": _statistics()}
 
 
 def names(text: str) -> list[str]:
@@ -126,17 +127,43 @@ def _questions() -> str:
 
 def _detectors() -> str:
     rows = [
-        (f"`{d.name}`", d.title, f"`{d.formula}`", d.fitted_on, d.convention, d.source) for d in detectors().values()
+        (f"`{d.name}`", d.title, f"`{d.formula}`", _of(d), d.fitted_on, d.convention, d.source)
+        for d in detectors().values()
     ]
-    header = ("detector", "in papers", "score; higher is more in-distribution", "learns from", "convention", "source")
+    header = (
+        "detector",
+        "in papers",
+        "score; higher is more in-distribution",
+        "constants",
+        "learns from",
+        "convention",
+        "source",
+    )
     return "\n".join(_table(header, rows))
+
+
+def _of(detector: Detector[Any]) -> str:
+    """The constants of a detector with their defaults."""
+    return ", ".join(
+        f"`{one.name}`" + (f" = {one.default_text}" if one.default is not None else "")
+        for one in detector.hyperparameters
+    )
+
+
+def _constants() -> str:
+    rows = [
+        (f"`{d.name}`", f"`{one.name}`", one.default_text, one.bounds, one.meaning)
+        for d in detectors().values()
+        for one in d.hyperparameters
+    ]
+    return "\n".join(_table(("detector", "constant", "default", "takes", "meaning"), rows))
 
 
 def _statistics() -> str:
     users: dict[str, list[str]] = {}
     found: dict[str, Statistic] = {}
     for detector in detectors().values():
-        for need in detector.needs:
+        for need in detector.statistics:
             for statistic in _with_variants(need):
                 found[statistic.name] = statistic
                 users.setdefault(statistic.name, []).append(f"`{detector.name}`")

@@ -37,10 +37,10 @@ def test_the_guide_says_what_the_code_says() -> None:
     assert guide.updated(GUIDE) == GUIDE, "docs/guide.md is behind the code: run `python -m tests.guide`."
 
 
-def test_the_page_on_detectors_has_every_statistic() -> None:
-    """What fits are made from, and which detectors learn from it."""
+def test_the_page_on_detectors_has_every_constant_and_statistic() -> None:
+    """What may be chosen, what fits are made from, and which detectors learn from it."""
     page = guide.DETECTORS.read_text(encoding="utf-8")
-    assert guide.names(page) == ["statistics"]
+    assert sorted(guide.names(page)) == sorted(guide.detector_blocks())
     known = guide.detector_blocks()
     assert guide.updated(page, known) == page, "docs/detectors.md is behind the code: run `python -m tests.guide`."
 

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
-from analysis.detectors.registry import detectors, get
+from analysis.detectors.registry import get, is_known
 from analysis.rows.activations import Activations
 from analysis.rows.array_rows import array_rows, block_slices, check_finite
 from analysis.rows.head import Head
@@ -56,8 +56,7 @@ class FittedDetector:
     warnings: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        known = detectors().get(self.detector.name) is self.detector
-        which = self.detector.name if known else self.detector
+        which = self.detector.name if is_known(self.detector) else self.detector
         return _refitted, (which, dict(self.statistics), self.context, self.bank)
 
     def score(self, features: NDArray[Any], logits: NDArray[Any] | None = None) -> NDArray[np.float64]:
@@ -96,7 +95,7 @@ class FittedDetector:
         scores = [np.empty(0)]
         for start in range(0, len(rows), step):
             queries = _part(rows, slice(start, start + step))
-            statistic = self.detector.compare(queries)
+            statistic = self.detector.compare_with_all(queries)
             found = gather(self.bank, [statistic], context)[statistic.name]["score"]
             scores.append(finite_scores(self.detector.name, np.asarray(found), len(queries)))
         return np.concatenate(scores)
@@ -115,7 +114,7 @@ def fit_in_memory(
     """Fit a detector on arrays; for equal rows, its scores are those that a lake would hold.
 
     Args:
-        detector: Its name, or a detector of one's own.
+        detector: Its name, `knn:k=50` for one with other constants, or a detector of one's own.
         features: Penultimate features of the fit set, any float dtype, shape [n, D]. Features of a lake are float32: their
             precision says which directions of a covariance are rounding.
         labels: Classes of the fit set, integers in 0 .. C - 1, shape [n]; where they can be left out, detectors do without.
@@ -156,7 +155,7 @@ def fit_in_memory(
     normalizes = linear is not None and linear.normalizes
     statistics: dict[str, Arrays] = {}
     for kind, of in rows.items():
-        needs = {need.of(normalizes=normalizes) for need in chosen.needs if need.source == kind}
+        needs = {need.of(normalizes=normalizes) for need in chosen.statistics if need.source == kind}
         statistics |= gather(of, needs, contexts[kind]) if needs else {}
     return _refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
 
@@ -174,7 +173,7 @@ def _refitted(
     try:
         # Several threads would decide on last digits.
         with threadpool_limits(1):
-            learned = chosen.fit(inputs) if chosen.fit else None
+            learned = chosen.fit_to(inputs)
     except LakeError as error:
         raise type(error)(f"Fitting {chosen.name}: {error}") from error
     return FittedDetector(chosen, statistics, context, learned, bank, tuple(dict.fromkeys(inputs.warnings)))
@@ -197,7 +196,7 @@ def _context(rows: ArrayRows, every: Mapping[str, ArrayRows], memory: int) -> Sw
 def _check_given(detector: Detector[Any], rows: Mapping[str, ArrayRows]) -> None:
     """Raise if something is missing that a detector learns from or scores with."""
     fit = rows[FIT].activations
-    for need in with_earlier(detector.needs):
+    for need in with_earlier(detector.statistics):
         if need.source not in rows:
             raise InputError(
                 f"Detector {detector.name} learns from ID samples apart: give validation=(features, labels, logits)."

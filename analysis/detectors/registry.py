@@ -1,10 +1,16 @@
-"""The detectors there are: those of this package, of installed plugins, and of modules that a user names."""
+"""The detectors there are: those of this package, of installed plugins, and of modules that a user names; and variants of them.
+
+A variant is written as users type it, `knn:k=50`, or as the lake names it, `knn@k=50`; `knn:k=10,50,low=0.1,0.2` stands for the
+four that these values make.
+"""
 
 from __future__ import annotations
 
+import itertools
 import pkgutil
 import sys
-from functools import cache
+from dataclasses import fields
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
@@ -14,16 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.detectors.detector import Detector
 from featurestore.errors import InputError, LakeError, MissingError
-from featurestore.names import check_slug, nearest
+from featurestore.names import VARIANT, check_slug, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 ALL = "all"
 """What stands for every detector where names of detectors are asked for."""
 
 ENTRY_POINTS = "featurestore.detectors"
 """Group of entry points under which an installed package names modules that define detectors."""
+
+_TYPED = ":"
 
 _plugins: dict[str, Detector[Any]] = {}
 _modules: dict[str, ModuleType] = {}
@@ -49,23 +57,86 @@ def choose(names: Sequence[str]) -> list[Detector[Any]]:
     """Return the detectors of those names; the default ones if there is no name, and every one if a name is `all`.
 
     Raises:
-        MissingError: There is none of a name; suggests the nearest.
+        MissingError: There is none of a name, or it has no such constant; suggests the nearest.
+        InputError: A constant has a value that it cannot have.
     """
-    if ALL in names:
-        return list(detectors().values())
-    return [get(name) for name in dict.fromkeys(names)] or default_detectors()
+    if not names:
+        return default_detectors()
+    every = detectors().values() if ALL in names else ()
+    found = [*every, *(detector for name in names if name != ALL for detector in named(name))]
+    return list({detector.name: detector for detector in found}.values())
 
 
 def get(name: str) -> Detector[Any]:
-    """Return one detector.
+    """Return one detector, or one variant.
 
     Raises:
-        MissingError: There is none of that name; suggests the nearest.
+        MissingError: There is none of that name, or it has no such constant; suggests the nearest.
+        InputError: A constant has a value that it cannot have, or several.
+    """
+    found = named(name)
+    if len(found) > 1:
+        raise InputError(
+            f"{name} stands for {len(found)} detectors, and one is wanted here: give each constant one value."
+        )
+    return found[0]
+
+
+def named(text: str) -> Sequence[Detector[Any]]:
+    """Return the detector of a name, or the variants that a text such as `knn:k=10,50` stands for.
+
+    Raises:
+        MissingError: There is none of that name, or it has no such constant; suggests the nearest.
+        InputError: It is written in another way, or a constant has a value that it cannot have.
     """
     known = detectors()
-    if name in known:
-        return known[name]
-    raise MissingError(f"There is no detector {name!r}; {nearest(name, known)}")
+    base, mark, constants = text.partition(VARIANT if VARIANT in text else _TYPED)
+    if base not in known:
+        raise MissingError(f"There is no detector {base!r}; {nearest(base, known)}")
+    return _variants(known[base], constants) if mark else (known[base],)
+
+
+def known_by(names: Iterable[str]) -> Mapping[str, Detector[Any]]:
+    """Return every detector by name, and of some names in a lake those that are of variants."""
+    found = dict(detectors())
+    for name in names:
+        if name not in found and VARIANT in name:
+            try:
+                (variant,) = named(name)
+            except (LakeError, ValueError):
+                continue
+            # Another spelling of it is the name of nothing.
+            found |= {name: variant} if variant.name == name else {}
+    return MappingProxyType(found)
+
+
+def is_known(detector: Detector[Any]) -> bool:
+    """Whether a detector is what its name says to everybody."""
+    known = known_by([detector.name]).get(detector.name)
+    same = (one.name for one in fields(detector) if one.name not in {"name", "chosen"})
+    return known is not None and all(getattr(known, name) is getattr(detector, name) for name in same)
+
+
+@lru_cache(maxsize=1024)
+def _variants(detector: Detector[Any], text: str) -> tuple[Detector[Any], ...]:
+    """The variants of a detector with constants as a text gives them."""
+    values: dict[str, list[str]] = {}
+    last = ""
+    for piece in text.split(","):
+        name, equals, value = piece.rpartition("=")
+        last = name.strip() if equals else last
+        if not last or not value.strip():
+            raise InputError(f"{detector.name}{_TYPED}{text} says no constants: {_written_as(detector)}.")
+        values.setdefault(last, []).append(value.strip())
+    chosen = (dict(zip(values, each, strict=True)) for each in itertools.product(*values.values()))
+    found = [detector.with_values(**each) for each in chosen]
+    return tuple({variant.name: variant for variant in found}.values())
+
+
+def _written_as(detector: Detector[Any]) -> str:
+    """How variants of a detector are written."""
+    listed = ",".join(f"{one.name}=VALUE" for one in detector.hyperparameters)
+    return f"write {detector.name}{_TYPED}{listed}" if listed else f"{detector.name} has none"
 
 
 def load_plugin(module: str) -> list[str]:
@@ -121,9 +192,9 @@ def _checked(what: str, load: Callable[[], Any], taken: Mapping[str, Detector[An
 
 
 def _defined_in(loaded: Any) -> list[Detector[Any]]:
-    """The detectors among the values of a module; what an entry point names may also be a detector itself."""
+    """The detectors among the values of a module, without variants; what an entry point names may also be a detector itself."""
     values = vars(loaded).values() if isinstance(loaded, ModuleType) else (loaded,)
-    return [value for value in values if isinstance(value, Detector)]
+    return [value for value in values if isinstance(value, Detector) and not value.chosen]
 
 
 def _is_plain(detector: Detector[Any]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from analysis.detectors import registry
 from analysis.ensembles.combining import COMBINATIONS, MEAN_RANK, WEIGHTED
 from featurestore.errors import InputError
 from featurestore.layout.tables import TABLES
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 SOURCE = "ensemble"
 """What `models.source` says of an ensemble."""
+
+# A comma before a further constant of a variant, as in `vra@low=0.2,high=0.8`, does not end a member.
+_BETWEEN = re.compile(r",(?![^,/=]+=)")
 
 # Raised whenever an ensemble's numbers change, so that stored ones become stale.
 _VERSION = 1
@@ -73,7 +78,7 @@ def parse(text: str, detectors: Sequence[str], combine: str, tuned_on: str | Non
     name, equals, listed = text.partition("=")
     if not equals:
         raise InputError("--ensemble takes NAME=MODEL/DETECTOR,MODEL/DETECTOR,…")
-    members = [_member(one.strip(), detectors) for one in listed.split(",") if one.strip()]
+    members = [_member(one.strip(), detectors) for one in _BETWEEN.split(listed) if one.strip()]
     twice = [member for member in members if members.count(member) > 1]
     if twice:
         raise InputError(f"The ensemble {name} has {twice[0]} twice.")
@@ -149,7 +154,12 @@ def current_ensemble_scores(
 def _member(text: str, detectors: Sequence[str]) -> Member:
     model, slash, detector = text.partition("/")
     if slash:
-        return Member(check_key("model", model), check_slug("detector", detector))
+        return Member(check_key("model", model), _detector(detector))
     if len(detectors) != 1:
         raise InputError(f"The member {text} names no detector: write {text}/DETECTOR, or give one --detector for all.")
-    return Member(check_key("model", model), check_slug("detector", detectors[0]))
+    return Member(check_key("model", model), _detector(detectors[0]))
+
+
+def _detector(text: str) -> str:
+    """A detector's name in the lake: variants may be written as `score` takes them."""
+    return registry.get(text).name if set(":@") & set(text) else check_slug("detector", text)

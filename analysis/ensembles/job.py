@@ -138,7 +138,8 @@ class _EnsembleScorer:
     def _current(self, model: str) -> dict[str, dict[str, str]]:
         parts, _ = self.extracted(model)
         held = self._held(model).values() if self.benchmark.id in parts else ()
-        return current_scores(self.benchmark, model, parts, held, registry.detectors().values())
+        known = registry.known_by(part.key["detector"] for manifest in held for part in manifest.parts)
+        return current_scores(self.benchmark, model, parts, held, known.values())
 
     def _held(self, model: str) -> dict[str, Manifest]:
         found = self.lake.partitions("scores", benchmark=self.benchmark.name, model=model)

@@ -64,7 +64,7 @@ def statistic_targets(
     """
     learning_set = LearningSet(dataset, tenth=False, activations=activations[dataset].fingerprint)
     unit = normalizes(activations)
-    needs = {need.of(normalizes=unit) for d in detectors for need in d.needs if need.source == FIT}
+    needs = {need.of(normalizes=unit) for d in detectors for need in d.statistics if need.source == FIT}
     return {need.name: statistic_target(model, learning_set, need) for need in with_earlier(needs)}
 
 
@@ -161,15 +161,16 @@ def shifted_sets(benchmark: Benchmark, scores: Mapping[str, Mapping[str, str]]) 
 
 @lru_cache(maxsize=1024)
 def _hyperparameters(detector: Detector[Any]) -> list[Ingredient]:
-    return [f"{name}={value}" for name, value in sorted(detector.hyperparameters.items())]
+    stated = (one.ingredient(detector.values[one.name]) for one in detector.hyperparameters)
+    return [*sorted(text for text in stated if text is not None)]
 
 
 @lru_cache(maxsize=65536)
 def _fit(model: str, detector: Detector[Any], sources: tuple[LearningSet, ...], normalizes: bool) -> str:
     """Fingerprint of what a detector learned, which is computed and never stored; the scores of all datasets share it."""
-    kinds = sorted({need.source for need in detector.needs})
+    kinds = sorted({need.source for need in detector.statistics})
     by_kind = dict(zip(kinds, sources, strict=True))
-    needs = [(by_kind[need.source], need.of(normalizes=normalizes)) for need in detector.needs]
+    needs = [(by_kind[need.source], need.of(normalizes=normalizes)) for need in detector.statistics]
     ingredients: Ingredients = {
         "detector_version": detector.version,
         "hyperparameters": _hyperparameters(detector),

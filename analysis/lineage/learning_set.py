@@ -47,12 +47,12 @@ def learning_set_of(benchmark: Benchmark, kind: str, activations: Mapping[str, P
 
 def leaves_out_tenth(benchmark: Benchmark, detector: Detector[Any]) -> bool:
     """Whether a tenth of the ID test set tunes the detector, and therefore cannot judge it."""
-    return benchmark.val is None and any(need.source == VALIDATION for need in detector.needs)
+    return benchmark.val is None and any(need.source == VALIDATION for need in detector.statistics)
 
 
 def learning_sets_of(
     benchmark: Benchmark, detector: Detector[Any], activations: Mapping[str, Part]
 ) -> dict[str, LearningSet | None]:
     """All that a detector learns from, by kind; the fit dataset comes first."""
-    kinds = {need.source for need in detector.needs} | ({FIT} if detector.compare else set())
+    kinds = {need.source for need in detector.statistics} | ({FIT} if detector.compare else set())
     return {kind: learning_set_of(benchmark, kind, activations) for kind in sorted(kinds)}

@@ -94,7 +94,7 @@ def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits
     at_once = max(1, context.memory // (8 * 8 * max(context.dim + context.classes, 1)))
     parts: list[Scores] = []
     for queries in _chunks(blocks, at_once):
-        statistics = {detector.name: detector.compare(queries) for detector in detectors if detector.compare}
+        statistics = {detector.name: detector.compare_with_all(queries) for detector in detectors}
         bar = partial(fits.means.bars, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
         done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.means.run)
         found = {name: np.asarray(done[statistic.name]["score"]) for name, statistic in statistics.items()}

@@ -114,7 +114,7 @@ class ModelFits:
 
     def _fit(self, detector: Detector[Any], inputs: FitInputs, fits: dict[str, Any]) -> None:
         try:
-            fits[detector.name] = detector.fit(inputs) if detector.fit else None
+            fits[detector.name] = detector.fit_to(inputs)
         except LakeError as error:
             said = type(error)(f"Fitting {detector.name} of {self.model}: {error}")
             if not isinstance(error, InputError | NumericalError):
@@ -140,7 +140,7 @@ class ModelFits:
     def _needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
         """All statistics that detectors need, by name."""
         normalizes = self.head is not None and self.head.normalizes
-        needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.needs}
+        needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.statistics}
         needs |= {need for need in self.also if any(other.source == need.source for other in needs)}
         found: dict[str, Arrays] = {}
         for kind in sorted({need.source for need in needs}):

@@ -44,7 +44,8 @@ class ScoringSummary:
     """What a job did: score partitions (model, dataset, detector) made and found in the lake, and what it could not do.
 
     Attributes:
-        refused: Why models, or datasets of theirs, were left out, by `NAME` or `NAME on DATASET`.
+        refused: Why models, datasets of theirs, or detectors that were asked for were left out, by `NAME`, `NAME on DATASET` or
+            `NAME by DETECTOR`.
     """
 
     scored: int
@@ -69,15 +70,17 @@ def score(
 
     Raises:
         MissingError: A name is unknown, or there is nothing to score.
-        InputError: The only model has no sample on the ID test dataset, or one without a label on the fit dataset.
+        InputError: The lake has too little for the only detector that was asked for by name; of several, those for which it has
+            are left out with a reason. Or the only model has no sample on the ID test dataset, or one without a label on the fit dataset.
         ConflictError: The only model's activations come from different weights or preprocessing, or those on the ID test
             dataset are of other samples than it has now.
-        NumericalError: Activations of the only model are NaN or infinite; nothing of it is stored. Or a detector that was
-            asked for by name cannot score them; another one is said to be left out.
+        NumericalError: Activations of the only model are NaN or infinite; nothing of it is stored. Or a
+            detector that was asked for by name cannot score them; another one is said to be left out.
     """
     start = time.monotonic()
     lake.check_exists()
     chosen = registry.choose(selection.detectors)
+    asked = {one.name for name in selection.detectors if name != registry.ALL for one in registry.named(name)}
     extracted = read_extracted(lake)
     if not extracted.current:
         raise MissingError("There are no activations to score yet: run `featurestore extract` first.")
@@ -100,8 +103,9 @@ def score(
             which = (lake, benchmark, model, extracted.current[model], say)
             with refusals.of(model):
                 _check_id(benchmark, model, extracted)
-                scorer = ModelScorer(*which, means=means or Means(), asked=selection.detectors)
+                scorer = ModelScorer(*which, means=means or Means(), asked=asked)
                 counts += scorer.run(chosen, selection.datasets)
+                refusals.reasons.update(scorer.refused)
         refusals.reasons.update(_left_out(benchmark, names, extracted))
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)

@@ -28,7 +28,7 @@ from featurestore.partitions import snapshot, writing
 from featurestore.partitions.stored_accuracy import Accuracy, accuracy_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -51,12 +51,13 @@ class ModelScorer:
         say: Callable[[str], None],
         *,
         means: Means,
-        asked: Sequence[str],
+        asked: Collection[str],
     ) -> None:
         self.lake, self.benchmark, self.model, self.say = lake, benchmark, model, say
         self.activations, self.means = extracted, means
         self.fitted: dict[str, Any] = {}
         self.asked = asked
+        self.refused: dict[str, str] = {}
         self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
 
@@ -104,7 +105,7 @@ class ModelScorer:
         if benchmark.id not in self.activations:
             self.say(f"{self.model}: skipped, it has no activations on the ID test dataset {benchmark.id}")
             return 0, 0, 1
-        usable = self._usable(chosen)
+        usable = self._usable([*chosen, *self._variants_held(chosen)])
         wanted = [name for name in benchmark.scored if name in self.activations and self._has_rows(name)]
         learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
@@ -118,7 +119,8 @@ class ModelScorer:
             self._write_accuracy(dataset)
         self._withdraw()
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
-        current = current_scores(benchmark, self.model, self.activations, held, registry.detectors().values())
+        known = registry.known_by(self._scored())
+        current = current_scores(benchmark, self.model, self.activations, held, known.values())
         rests_on = {
             name: self.activations[name] for name in {*learnt_from, *(name for name, of in current.items() if of)}
         }
@@ -126,9 +128,19 @@ class ModelScorer:
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
+    def _variants_held(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
+        """Where no detector was named, the variants besides that the lake has scores of: they are kept up to date."""
+        names = set() if self.asked else self._scored() - {detector.name for detector in chosen}
+        return [one for name, one in registry.known_by(names).items() if name in names and one.chosen]
+
+    def _scored(self) -> set[str]:
+        """Names of the detectors that the lake has scores of, of this model in this benchmark."""
+        held = self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model)
+        return {part.key["detector"] for manifest in held for part in manifest.parts}
+
     def _withdraw(self) -> None:
         """Let go of what comes from activations that were replaced, and cannot be made from those that replaced them."""
-        known = registry.detectors()
+        known = registry.known_by(self._scored())
 
         def impossible(name: str) -> bool:
             return name in self.failed or (name in known and bool(self._lacks_for_good(known[name])))
@@ -266,11 +278,18 @@ class ModelScorer:
         return samples, scores
 
     def _leave_out(self, failed: Mapping[str, LakeError]) -> None:
-        """Say which detectors cannot score this model; those that were asked for by name raise what ails them."""
+        """Say which detectors cannot score this model.
+
+        What ails one that was asked for by name is raised, unless it is that the lake has too little for it and others were asked for.
+        """
         for name in sorted(failed.keys() - self.failed):
-            if name in self.asked:
+            alone = {*self.asked} == {name} or not isinstance(failed[name], InputError)
+            if name in self.asked and alone:
                 raise failed[name]
-            self.say(f"{self.model}: without {name}: {failed[name]}")
+            if name in self.asked:
+                self.refused[f"{self.model} by {name}"] = str(failed[name])
+            else:
+                self.say(f"{self.model}: without {name}: {failed[name]}")
             self.failed.add(name)
             self.skipped += 1
 
@@ -282,7 +301,7 @@ class ModelScorer:
     def _write_geometry(self, usable: Sequence[Detector[Any]], datasets: Sequence[str]) -> None:
         """Measure the feature space where detectors have learned from the fit dataset, whose statistics it needs."""
         learning_set = learning_set_of(self.benchmark, FIT, self.activations)
-        if learning_set and any(need.source == FIT for detector in usable for need in detector.needs):
+        if learning_set and any(need.source == FIT for detector in usable for need in detector.statistics):
             missing = missing_geometry(self.lake, self.model, learning_set, self.activations, datasets)
             if missing:
                 write_geometry(self.fits, learning_set, missing)

@@ -56,4 +56,4 @@ def scaled_class_statistics(beta: float) -> Statistic:
     """`analysis.algebra.class_scatter.ClassStatistics` of h / ||h||_2^beta; at 0 and 1 those above."""
     if beta in (0, 1):
         return UNIT_CLASS_STATISTICS if beta else CLASS_STATISTICS
-    return Statistic(f"class-statistics-beta-{beta:g}", partial(_Gathered, beta=beta), labelled=True)
+    return Statistic(f"class-statistics-beta-{beta!r}", partial(_Gathered, beta=beta), labelled=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Groups = Callable[[Block], NDArray[np.int64]]
 
 TAIL = 20
-"""Distances that are kept of each class."""
+"""Distances that are kept of each class, unless others are asked for."""
 
 _WAITING = 1 << 16
 _ROWS_AT_ONCE = 64
@@ -62,9 +62,10 @@ class _GroupMeans:
 class _Tails:
     """Keeps the largest distances of each class, with new ones waiting until there are enough to sort."""
 
-    __slots__ = ("_classes", "_distances", "_means", "_waiting")
+    __slots__ = ("_classes", "_distances", "_means", "_tail", "_waiting")
 
-    def __init__(self, context: SweepContext) -> None:
+    def __init__(self, context: SweepContext, tail: int) -> None:
+        self._tail = tail
         self._means = context.results[CORRECT_LOGITS.name]["means"]
         self._classes = [np.empty(0, np.int64)]
         self._distances = [np.empty(0)]
@@ -82,7 +83,7 @@ class _Tails:
     def finish(self) -> dict[str, NDArray[Any]]:
         self._keep_largest()
         classes, distances = self._classes[0], self._distances[0]
-        tails = np.full((len(self._means), TAIL), -1.0)
+        tails = np.full((len(self._means), self._tail), -1.0)
         tails[classes, _rank(classes)] = distances
         return {"distances": tails}
 
@@ -108,7 +109,7 @@ class _Tails:
         classes, distances = np.concatenate(self._classes), np.concatenate(self._distances)
         order = np.lexsort((-distances, classes))
         classes, distances = classes[order], distances[order]
-        kept = _rank(classes) < TAIL
+        kept = _rank(classes) < self._tail
         self._classes, self._distances = [classes[kept]], [distances[kept]]
         self._waiting = 0
 
@@ -167,7 +168,12 @@ CORRECT_LOGITS = Statistic(
 )
 """Mean logits z by class of the samples that are classified correctly: `means` [C, C], `counts` [C]."""
 
-LOGIT_TAILS = Statistic(
-    f"correct-logit-tails-{TAIL}", _Tails, reads=("logits",), after=(CORRECT_LOGITS,), labelled=True
-)
-"""`distances`, float64, shape [C, 20]: the largest ||z - mean z||_2 of each class, descending; -1 where there are fewer."""
+
+def logit_tails(tail: int) -> Statistic:
+    """`distances`, float64, shape [C, tail]: the largest ||z - mean z||_2 of each class, descending; -1 where there are fewer."""
+    start = partial(_Tails, tail=tail)
+    return Statistic(f"correct-logit-tails-{tail}", start, reads=("logits",), after=(CORRECT_LOGITS,), labelled=True)
+
+
+LOGIT_TAILS = logit_tails(TAIL)
+"""The 20 largest of each class."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.rows.activations import Block
 
 _SEED = 1
+_ONE, _TEN = 0.01, 0.1
 
 
 class _Sampled:
@@ -81,8 +82,18 @@ def sampled_rows(name: str, share: float, *, energy: bool) -> Statistic:
     return Statistic(name, start, reads=("feature", "logits") if energy else ("feature",))
 
 
-ONE_PERCENT = sampled_rows("sample-one-percent", 0.01, energy=True)
+def share_with_energy(share: float) -> Statistic:
+    """A share of the fit rows with their energy."""
+    return ONE_PERCENT if share == _ONE else sampled_rows(f"sample-{share}-energy", share, energy=True)
+
+
+def share_of_features(share: float) -> Statistic:
+    """A share of the fit rows, for which a model needs no logits."""
+    return TEN_PERCENT if share == _TEN else sampled_rows(f"sample-{share}", share, energy=False)
+
+
+ONE_PERCENT = sampled_rows("sample-one-percent", _ONE, energy=True)
 """1 % of the fit rows, with their energy."""
 
-TEN_PERCENT = sampled_rows("sample-ten-percent", 0.1, energy=False)
+TEN_PERCENT = sampled_rows("sample-ten-percent", _TEN, energy=False)
 """10 % of the fit rows."""

@@ -41,6 +41,12 @@ class LakeIndex:
     metrics: Mapping[tuple[str, str], Manifest]
     constant_heads: frozenset[str] = frozenset()
 
+    @property
+    def detectors(self) -> set[str]:
+        """Names of the detectors that the lake has scores of."""
+        manifests = (manifest for of in self.scores.values() for manifest in of.values())
+        return {part.key["detector"] for manifest in manifests for part in manifest.parts}
+
 
 def read_lake_index(lake: Lake) -> LakeIndex:
     """Read what a lake holds.

@@ -19,9 +19,9 @@ def detector_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a detector's scores and its rows of metrics; nothing is extracted or scored again."""
-    from analysis.detectors.registry import detectors
+    from analysis.detectors.registry import known_by
 
-    if new in detectors():
+    if new in known_by([new]):
         raise InputError(f"{new} is a detector of its own: scores of {old} cannot have its name.")
     edits.rename(Lake(lake), "detector", old, new, dry_run=dry_run)
 

@@ -28,13 +28,13 @@ def status(
     """Show what the lake holds of each model on each dataset, and what is missing or stale."""
     import polars as pl
 
-    from analysis.detectors.registry import default_detectors, detectors
+    from analysis.detectors.registry import default_detectors, known_by
     from analysis.lineage import overlaps_said
     from analysis.status import long, partial_lines, read_lake_index, status_rows, summary, wide
 
     opened = Lake(lake)
     index = read_lake_index(opened)
-    rows = status_rows(index, detectors(), model or (), dataset or ())
+    rows = status_rows(index, known_by(index.detectors), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
     table = wide(rows, usual, now) if format_ in {"table", "markdown", "latex"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():

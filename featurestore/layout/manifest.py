@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Rises when an older reader could misread a lake; what it can pass over is added without."""
-_SEGMENT = re.compile(r"(?=.*[^.])[a-z0-9._=-]+")
+_SEGMENT = re.compile(r"(?=.*[^.])(?:[a-z0-9._=@,-]|%3D)+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from featurestore.layout.tables import Table
 
 _FRAGMENT = re.compile(r"[0-9a-f]{12}-([0-9]{5,})\.parquet")
+# A folder whose name has two `=` is no column to those that read folders as columns, who all decode this.
+_EQUALS, _ENCODED = "=", "%3D"
 _MANIFEST = re.compile(r"_manifest\.([1-9][0-9]*)\.json")
 
 
@@ -59,7 +61,7 @@ def partition_key(table: Table, folder: str) -> dict[str, str] | None:
     pairs = [segment.partition("=") for segment in segments]
     if head != table.name or tuple(name for name, _, _ in pairs) != table.keys:
         return None
-    return {name: value for name, _, value in pairs}
+    return {name: decoded(value) for name, _, value in pairs}
 
 
 def partition_of(table: Table, path: str) -> str | None:
@@ -79,5 +81,14 @@ def partition_of(table: Table, path: str) -> str | None:
         return None
 
 
+def decoded(value: str) -> str:
+    """The value of a key's column from its folder's name.
+
+    >>> decoded("knn@k%3D50")
+    'knn@k=50'
+    """
+    return value.replace(_ENCODED, _EQUALS)
+
+
 def _segments(names: tuple[str, ...], key: Mapping[str, str]) -> list[str]:
-    return [f"{name}={check_key(name, key[name])}" for name in names]
+    return [f"{name}={check_key(name, key[name]).replace(_EQUALS, _ENCODED)}" for name in names]

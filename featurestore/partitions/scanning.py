@@ -14,6 +14,8 @@ import polars as pl
 import pyarrow as pa
 from polars.io.plugins import register_io_source
 
+from featurestore.layout.paths import decoded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -84,7 +86,7 @@ def _may_hold(predicate: pl.Expr, key: pl.DataFrame) -> bool:
 def _key(table: Table, uri: str) -> pl.DataFrame:
     """The values of the path's columns as one row."""
     values = dict(folder.split("=", 1) for folder in uri.split("/")[:-1] if "=" in folder)
-    return pl.DataFrame({name: [values[name]] for name in table.path_columns})
+    return pl.DataFrame({name: [decoded(values[name])] for name in table.path_columns})
 
 
 def _vectors(table: Table) -> list[str]:

@@ -85,15 +85,15 @@ def fitted_and_warned(name: str, rows: Activations, labels: NDArray[Any], **how:
     """What a detector learns from some rows, and what the user is told."""
     detector = get(name)
     normalizes = rows.head is not None and rows.head.normalizes
-    needs = [need.of(normalizes=normalizes) for need in detector.needs]
+    needs = [need.of(normalizes=normalizes) for need in detector.statistics]
     inputs = FitInputs(gathered(needs, rows, labels, **how), rows.head)
-    return detector.fit(inputs) if detector.fit else None, inputs.warnings
+    return detector.fit_to(inputs), inputs.warnings
 
 
 def scored(name: str, rows: Activations, labels: NDArray[Any], queries: Activations, **how: Any) -> NDArray[np.float64]:
     """Scores of queries by a detector that has learned from some rows."""
     detector = get(name)
     if detector.compare:
-        statistic = detector.compare(queries)
+        statistic = detector.compare_with_all(queries)
         return np.asarray(gathered([statistic], rows, labels, **how)[statistic.name]["score"])
     return score_checked(detector, fitted(name, rows, labels, **how), queries)

@@ -9,7 +9,6 @@ or two. Of classes that come all at once, those are gathered that fit in memory,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy import linalg
 from analysis.algebra.class_scatter import ClassStatistics, class_statistics, empty_statistics, merged
 from analysis.algebra.gaussian import varying_directions
 from analysis.detectors.detector import Detector
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import finite_rows, same_dimensions
 from analysis.statistics.class_statistics import CLASS_STATISTICS
 from analysis.statistics.statistic import Statistic, SweepContext
@@ -34,27 +34,27 @@ _ROWS_AT_ONCE = 2048
 _CONDENSED_FROM = 1 << 20
 
 
-def class_densities(queries: Activations, name: str) -> Statistic:
+def class_densities(queries: Activations, *, jitter: float) -> Statistic:
     """Maximum over the classes of log N(V'h; V'mu_c, V'S_c V), S_c with divisor n_c - 1: array `score`, shape [n].
 
     V are the directions in which features vary within classes by more than rounding.
 
     Args:
         queries: n samples to score.
-        name: Name of the statistic.
+        jitter: The largest that may be added to a diagonal.
     """
     nothing = {"score": np.full(len(queries), -np.inf), "left": np.empty(0, np.int64)}
-    return _continued(queries, name, nothing)
+    return _continued(queries, jitter, nothing)
 
 
-def _continued(queries: Activations, name: str, found: Arrays) -> Statistic:
+def _continued(queries: Activations, jitter: float, found: Arrays) -> Statistic:
     def again(arrays: Arrays) -> Statistic | None:
-        return _continued(queries, name, arrays) if len(arrays["left"]) else None
+        return _continued(queries, jitter, arrays) if len(arrays["left"]) else None
 
     def start(context: SweepContext) -> _Densities:
-        return _Densities(queries, context, found)
+        return _Densities(queries, context, found, jitter)
 
-    return Statistic(name, start, after=(CLASS_STATISTICS,), labelled=True, again=again)
+    return Statistic(f"class-densities-{jitter}", start, after=(CLASS_STATISTICS,), labelled=True, again=again)
 
 
 @dataclass(slots=True)
@@ -94,10 +94,11 @@ class _Class:
 class _Densities:
     """Scores under the classes that are complete, and the samples of those that are not."""
 
-    __slots__ = ("_budget", "_counts", "_directions", "_dropped", "_open", "_queries", "_scores", "_wanted")
+    __slots__ = ("_budget", "_counts", "_directions", "_dropped", "_jitter", "_open", "_queries", "_scores", "_wanted")
 
-    def __init__(self, queries: Activations, context: SweepContext, found: Arrays) -> None:
+    def __init__(self, queries: Activations, context: SweepContext, found: Arrays, jitter: float) -> None:
         self._queries = queries
+        self._jitter = jitter
         self._scores = found["score"].copy()
         gathered = context.results[CLASS_STATISTICS.name]
         self._counts: NDArray[np.int64] = gathered["counts"]
@@ -154,7 +155,7 @@ class _Densities:
 
     def _score(self, number: int, statistics: ClassStatistics) -> None:
         covariance = self._along(self._along(statistics.within).T) / (statistics.num_samples - 1)
-        lower = _factor(covariance, number)
+        lower = _factor(covariance, number, self._jitter)
         log_volume = np.log(np.diag(lower)).sum() + len(lower) / 2 * np.log(2 * np.pi)
         features = self._queries.feature64
         for start in range(0, len(features), _ROWS_AT_ONCE):
@@ -170,15 +171,15 @@ class _Densities:
         return rows if count == dim else rows @ self._directions
 
 
-def _factor(covariance: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+def _factor(covariance: NDArray[np.float64], number: int, largest: float) -> NDArray[np.float64]:
     """Cholesky factor of a covariance plus the first jitter that makes it positive definite."""
-    for jitter in JITTERS:
+    for jitter in (one for one in JITTERS if one <= largest):
         try:
             return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))), np.float64)
         except np.linalg.LinAlgError:
             continue
     raise NumericalError(
-        f"The covariance of class {number} is singular, and adding up to {JITTERS[-1]:g} to its diagonal does not mend "
+        f"The covariance of class {number} is singular, and adding up to {largest:g} to its diagonal does not mend "
         "it: scale the features, or leave out gmm."
     )
 
@@ -191,9 +192,14 @@ GMM: Detector[None] = Detector(
         "V: the directions in which features vary within classes by more than rounding"
     ),
     source="Mukhoti et al. 2021, arXiv 2102.11582",
-    compare=partial(class_densities, name="gmm"),
+    compare=class_densities,
     fitted_on="fit features and labels",
-    hyperparameters={"largest_jitter": JITTERS[-1]},
+    hyperparameters=(
+        Hyperparameter(
+            *("jitter", JITTERS[-1], 0.0, JITTERS[-1], "the largest e that may be added to a covariance's diagonal"),
+            stored="largest_jitter",
+        ),
+    ),
     on_request=True,
     version=2,
 )

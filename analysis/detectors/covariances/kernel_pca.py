@@ -12,6 +12,7 @@ from scipy import linalg, special
 from analysis.algebra.class_scatter import ClassStatistics, ClassStatisticsAccumulator, require_samples
 from analysis.algebra.residual_space import Subspace, norms_inside, subspace
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.class_statistics import UNIT_CLASS_STATISTICS
 from analysis.statistics.statistic import Statistic, SweepContext
@@ -92,10 +93,10 @@ def waves(
 
 def wave_statistic(count: int, gamma: float) -> Statistic:
     """Mean and scatter of `count` random Fourier features of h / ||h||_2, as class statistics of one class, and `dim`, D."""
-    return Statistic(f"waves-{count}-gamma-{gamma:g}", partial(_Waves, count=count, gamma=gamma))
+    return Statistic(f"waves-{count}-gamma-{gamma!r}", partial(_Waves, count=count, gamma=gamma))
 
 
-def fit(inputs: FitInputs, variance: float) -> LeftOver:
+def fit(inputs: FitInputs, *, variance: float) -> LeftOver:
     """Take the axes that the principal ones of unit features leave.
 
     Raises:
@@ -105,8 +106,14 @@ def fit(inputs: FitInputs, variance: float) -> LeftOver:
     return _left_over(inputs.class_statistics(UNIT_CLASS_STATISTICS), variance)
 
 
-def fit_waves(inputs: FitInputs, statistic: Statistic, gamma: float, variance: float) -> LeftOver:
+def needs_waves(*, features: int, gamma: float) -> tuple[Statistic, ...]:
+    """Mean and scatter of the waves."""
+    return (wave_statistic(features, gamma),)
+
+
+def fit_waves(inputs: FitInputs, *, features: int, gamma: float, variance: float) -> LeftOver:
     """Take the axes that the principal ones of the waves leave; errors as for `fit`."""
+    statistic = wave_statistic(features, gamma)
     found = _left_over(inputs.class_statistics(statistic), variance)
     frequencies, phases = drawn(len(found.mean), int(inputs.need(statistic)["dim"]), gamma)
     return LeftOver(found.mean, found.space, frequencies, phases)
@@ -139,32 +146,40 @@ def score(fit: LeftOver, activations: Activations) -> NDArray[np.float64]:
     return -norms_inside(fit.space, rows, np.einsum("nm,nm->n", rows, rows))
 
 
+def _variance(default: float) -> tuple[Hyperparameter]:
+    return (Hyperparameter("variance", default, 0.0, 1.0, "share of the variance that the principal axes hold"),)
+
+
 COP = Detector(
     name="cop",
     title="CoP",
-    formula="-||R'(u - mean u)||_2, u = h / ||h||_2, R: the axes of u beyond the fewest with 99 % of its variance",
+    formula="-||R'(u - mean u)||_2, u = h / ||h||_2, R: the axes of u beyond the fewest with a share of its variance",
     source="Fang et al. 2024, arXiv 2402.02949",
     score=score,
-    fit=partial(fit, variance=0.99),
+    fit=fit,
     fitted_on="fit features and labels",
     needs=(UNIT_CLASS_STATISTICS,),
-    hyperparameters={"variance": 0.99},
+    hyperparameters=_variance(0.99),
 )
-
-_WAVES = wave_statistic(2048, 0.1)
 
 CORP = Detector(
     name="corp",
     title="CoRP",
     formula=(
         "-||R'(f - mean f)||_2, f = sqrt(2 / M) cos(F u + p), u = h / ||h||_2, F from N(0, 2 g), p from [0, 2 pi), "
-        "R: the axes of f beyond the fewest with 90 % of its variance"
+        "R: the axes of f beyond the fewest with a share of its variance"
     ),
     source="Fang et al. 2024, arXiv 2402.02949, with the constants of Fang et al. 2025, arXiv 2505.15284, for a ViT",
     score=score,
-    fit=partial(fit_waves, statistic=_WAVES, gamma=0.1, variance=0.9),
+    fit=fit_waves,
     fitted_on="fit features",
-    needs=(_WAVES,),
-    hyperparameters={"features": 2048, "gamma": 0.1, "variance": 0.9},
+    needs=needs_waves,
+    hyperparameters=(
+        Hyperparameter("features", 2048, 2, 1 << 16, "M: how many waves"),
+        Hyperparameter(
+            "gamma", 0.1, 1e-6, 1e6, "g: the Gaussian kernel that the waves approach is exp(-g ||u - v||^2)"
+        ),
+        *_variance(0.9),
+    ),
     on_request=True,
 )

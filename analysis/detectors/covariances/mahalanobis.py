@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.algebra.gaussian import GaussianFit, fit_background, fit_gaussian, squared_distance
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS, scaled_class_statistics
 
 if TYPE_CHECKING:
@@ -103,7 +104,16 @@ def _of_unit_features(detector: Detector[Any]) -> Detector[Any]:
 
 MAHALANOBIS_PP, RELATIVE_PP = map(_of_unit_features, (MAHALANOBIS, RELATIVE))
 
-_SCALED = scaled_class_statistics(0.5)
+
+def needs_scaled(*, beta: float) -> tuple[Statistic, ...]:
+    """Class statistics of h / ||h||_2^beta."""
+    return (scaled_class_statistics(beta),)
+
+
+def fit_scaled(inputs: FitInputs, *, beta: float) -> GaussianFit:
+    """Fit class means and a tied covariance of h / ||h||_2^beta."""
+    return fit(inputs, scaled_class_statistics(beta))
+
 
 RADIAL: Detector[Any] = replace(
     MAHALANOBIS,
@@ -111,10 +121,10 @@ RADIAL: Detector[Any] = replace(
     title="Radially scaled Mahalanobis",
     formula="-min_c (u - mu_c)' S^+ (u - mu_c), u = h / ||h||_2^beta, also at fit; 0: mahalanobis, 1: mahalanobis-pp",
     source="Janiak, Binkowski & Kajdanowicz 2025, arXiv 2510.15202; at a beta that is given, not chosen from fit data",
-    score=partial(score, beta=0.5),
-    fit=partial(fit, statistics=_SCALED),
-    needs=(_SCALED,),
-    hyperparameters={"beta": 0.5},
+    score=score,
+    fit=fit_scaled,
+    needs=needs_scaled,
+    hyperparameters=(Hyperparameter("beta", 0.5, 0.0, 2.0, "the power of the norm that features are divided by"),),
     on_request=True,
     version=1,
 )

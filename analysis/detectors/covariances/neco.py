@@ -11,6 +11,7 @@ from scipy import linalg
 from analysis.algebra.class_scatter import require_samples
 from analysis.algebra.residual_space import Subspace, norms_inside, subspace
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.class_statistics import CLASS_STATISTICS
 from featurestore.errors import NumericalError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from analysis.rows.activations import Activations
 
-_VARIANCE = 0.9
 # A standard deviation of so many ulps of the mean is rounding: the feature is constant.
 _ROUNDING = 1024 * np.finfo(np.float64).eps
 
@@ -32,7 +32,7 @@ class NecoFit:
     Attributes:
         mean: Mean feature, float64, shape [D].
         scale: Standard deviation of each feature with divisor N, 1 where it is constant, float64, shape [D].
-        principal: The span of the fewest axes that hold 90 % of the variance.
+        principal: The span of the fewest axes that hold the wanted share of the variance.
     """
 
     mean: NDArray[np.float64]
@@ -40,7 +40,7 @@ class NecoFit:
     principal: Subspace
 
 
-def fit(inputs: FitInputs) -> NecoFit:
+def fit(inputs: FitInputs, *, variance: float) -> NecoFit:
     """Standardise, and take the leading eigenvectors of the correlation matrix.
 
     Raises:
@@ -57,7 +57,7 @@ def fit(inputs: FitInputs) -> NecoFit:
     correlation = np.where(np.outer(varies, varies), covariance / scale / scale[:, None], 0.0)
     values, vectors = linalg.eigh(correlation, driver="evd")
     share = np.cumsum(values[::-1]) / values.sum()
-    kept = min(int(np.searchsorted(share, _VARIANCE)) + 1, len(values))
+    kept = min(int(np.searchsorted(share, variance)) + 1, len(values))
     return NecoFit(mean, scale, subspace(vectors, len(values) - kept, len(values)))
 
 
@@ -74,12 +74,12 @@ def score(fit: NecoFit, activations: Activations) -> NDArray[np.float64]:
 NECO = Detector(
     name="neco",
     title="NECO",
-    formula="||P's||_2 / ||s||_2 max_c z_c, s = (h - mu) / sigma, P: principal axes of s with 90 % of its variance",
+    formula="||P's||_2 / ||s||_2 max_c z_c, s = (h - mu) / sigma, P: principal axes of s with a share of its variance",
     source="Ben Ammar et al. 2024, arXiv 2310.06823",
     score=score,
     fit=fit,
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
     needs_logits=True,
-    hyperparameters={"variance": _VARIANCE},
+    hyperparameters=(Hyperparameter("variance", 0.9, 0.0, 1.0, "share of the variance that the principal axes hold"),),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
 from featurestore.errors import NumericalError
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from analysis.rows.head import Head
 
 _CLASSES_AT_ONCE = 4096
-_ALPHA = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,13 +74,13 @@ def _inverse(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray
     return np.divide(1.0, distances, out=np.zeros_like(distances), where=distances > 0)
 
 
-def along_weights(fit: MeanFit, activations: Activations) -> NDArray[np.float64]:
+def along_weights(fit: MeanFit, activations: Activations, *, alpha: float) -> NDArray[np.float64]:
     """Return <w_y, h - mu> / ||h - mu||_2 + a ||h||_1 with y = argmax z, shape [n]."""
     weight = activations.need_head().weight
     features = activations.head_input64
     away = features - fit.mean
     along = np.einsum("nd,nd->n", away, weight[activations.predicted])
-    return np.asarray(along / np.linalg.norm(away, axis=1) + _ALPHA * np.abs(features).sum(axis=1))
+    return np.asarray(along / np.linalg.norm(away, axis=1) + alpha * np.abs(features).sum(axis=1))
 
 
 FDBD = Detector(
@@ -103,5 +104,5 @@ NCI = replace(
     source="Liu & Qin 2025, arXiv 2311.01479",
     score=along_weights,
     fit=fit_mean,
-    hyperparameters={"alpha": _ALPHA},
+    hyperparameters=(Hyperparameter("alpha", 1e-4, 0.0, math.inf, "a: what the 1-norm of the feature counts"),),
 )

@@ -98,7 +98,7 @@ COSINE = Detector(
 
 RCOS = replace(COSINE, name="rcos", title="RCos", formula="max_c softmax(cos(h, mu))_c", score=relative_cosine)
 
-SSC = Detector(
+SSC: Detector[None] = Detector(
     name="ssc",
     title="SSC",
     formula="max_c softmax(cos(h, w))_c",

@@ -32,7 +32,7 @@ def norm_ratio(_fit: None, activations: Activations) -> NDArray[np.float64]:
     return np.asarray(np.abs(features).sum(axis=1) / np.count_nonzero(features, axis=1))
 
 
-GRADNORM = Detector(
+GRADNORM: Detector[None] = Detector(
     name="gradnorm",
     title="GradNorm",
     formula=(
@@ -44,4 +44,6 @@ GRADNORM = Detector(
     needs_head=True,
 )
 
-NAN_RATIO = Detector("nan-ratio", "NaN", "||h||_1 / ||h||_0", "Park et al. 2023, arXiv 2310.05316", norm_ratio)
+NAN_RATIO: Detector[None] = Detector(
+    "nan-ratio", "NaN", "||h||_1 / ||h||_0", "Park et al. 2023, arXiv 2310.05316", norm_ratio
+)

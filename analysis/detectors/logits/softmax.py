@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.detectors.detector import Detector
+from analysis.detectors.hyperparameter import Hyperparameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-
-GAMMA, LARGEST = 0.1, 100
 
 
 def max_logit(_fit: None, activations: Activations) -> NDArray[np.float64]:
@@ -43,10 +43,10 @@ def _negative_entropy(activations: Activations) -> NDArray[np.float64]:
     return np.asarray(mean - np.log(normaliser))
 
 
-def generalised_entropy(_fit: None, activations: Activations) -> NDArray[np.float64]:
+def generalised_entropy(_fit: None, activations: Activations, *, gamma: float, largest: int) -> NDArray[np.float64]:
     """Return -sum over the M largest p of p^g (1 - p)^g, shape [n], with 1 - p of the largest as the sum of the others."""
     exponentials = activations.exponentials
-    count = min(LARGEST, exponentials.shape[1])
+    count = min(largest, exponentials.shape[1])
     ordered = np.partition(exponentials, -count, axis=1)
     rows = np.arange(len(ordered))
     top = ordered[:, -count:]
@@ -58,14 +58,14 @@ def generalised_entropy(_fit: None, activations: Activations) -> NDArray[np.floa
     shares = top / normaliser[:, None]
     products = shares * (1.0 - shares)
     products[rows, first] = others / normaliser**2
-    return np.asarray(-(products**GAMMA).sum(axis=1))
+    return np.asarray(-(products**gamma).sum(axis=1))
 
 
-MAX_LOGIT = Detector(
+MAX_LOGIT: Detector[None] = Detector(
     "max-logit", "MaxLogit", "max_c z_c", "Hendrycks et al. 2022, arXiv 1911.11132", max_logit, needs_logits=True
 )
 
-ENERGY = Detector(
+ENERGY: Detector[None] = Detector(
     name="energy",
     title="Energy",
     formula="log sum_c exp(z_c)",
@@ -74,7 +74,9 @@ ENERGY = Detector(
     needs_logits=True,
 )
 
-MSP = Detector("msp", "MSP", "max_c softmax(z)_c", "Hendrycks & Gimpel 2017, arXiv 1610.02136", msp, needs_logits=True)
+MSP: Detector[None] = Detector(
+    "msp", "MSP", "max_c softmax(z)_c", "Hendrycks & Gimpel 2017, arXiv 1610.02136", msp, needs_logits=True
+)
 
 MCM = replace(
     MSP,
@@ -84,7 +86,7 @@ MCM = replace(
     source="Ming et al. 2022, arXiv 2211.13445",
 )
 
-ENTROPY = Detector(
+ENTROPY: Detector[None] = Detector(
     name="entropy",
     title="Entropy",
     formula="sum_c p_c log p_c, p = softmax(z)",
@@ -93,12 +95,15 @@ ENTROPY = Detector(
     needs_logits=True,
 )
 
-GEN = Detector(
+GEN: Detector[None] = Detector(
     name="gen",
     title="GEN",
     formula="-sum over the M largest p of p^g (1 - p)^g, p = softmax(z)",
     source="Liu et al. 2023, CVPR, GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection",
     score=generalised_entropy,
     needs_logits=True,
-    hyperparameters={"gamma": GAMMA, "largest": LARGEST},
+    hyperparameters=(
+        Hyperparameter("gamma", 0.1, 0.0, 1.0, "g: the exponent"),
+        Hyperparameter("largest", 100, 1, math.inf, "M: how many of the largest p count; all of fewer classes"),
+    ),
 )

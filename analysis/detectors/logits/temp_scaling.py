@@ -10,7 +10,9 @@ import numpy as np
 
 from analysis.algebra.calibration import HIGHEST, LOWEST, best_inverse_temperature
 from analysis.detectors.detector import Detector, FitInputs, on_validation_data
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.statistics.temperature import TEMPERATURE_TAYLOR, VALIDATION_TEMPERATURE_TAYLOR
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,11 +30,17 @@ class TemperatureFit:
     temperature: float
 
 
-def fit(inputs: FitInputs, statistic: Statistic) -> TemperatureFit:
-    """Find argmin_T of the negative log-likelihood of softmax(z / T), T in [0.01, 100]."""
+def fit(inputs: FitInputs, statistic: Statistic, *, lowest: float, highest: float) -> TemperatureFit:
+    """Find argmin_T of the negative log-likelihood of softmax(z / T), T in [lowest, highest].
+
+    Raises:
+        InputError: The bounds are the wrong way round.
+    """
+    if lowest > highest:
+        raise InputError(f"lowest = {lowest:g} is above highest = {highest:g}: give them the other way round.")
     inverse, error = best_inverse_temperature(inputs.need(statistic))
-    temperature = min(max(1 / inverse, LOWEST), HIGHEST)
-    if not LOWEST < temperature < HIGHEST:
+    temperature = min(max(1 / inverse, lowest), highest)
+    if not lowest < temperature < highest:
         inputs.warnings.append(
             f"the temperature of {statistic.name} is at its bound, {temperature:g}: the labels determine none, as they "
             "are separable, or unrelated to the logits"
@@ -60,7 +68,10 @@ TEMP_SCALING = Detector(
     fitted_on="fit logits and labels",
     needs=(TEMPERATURE_TAYLOR,),
     needs_logits=True,
-    hyperparameters={"lowest": LOWEST, "highest": HIGHEST},
+    hyperparameters=(
+        Hyperparameter("lowest", LOWEST, LOWEST, HIGHEST, "the lowest temperature that is considered"),
+        Hyperparameter("highest", HIGHEST, LOWEST, HIGHEST, "the highest temperature that is considered"),
+    ),
 )
 
 OPENOOD_TEMP_SCALING = on_validation_data(TEMP_SCALING, VALIDATION_TEMPERATURE_TAYLOR)

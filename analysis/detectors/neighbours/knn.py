@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
+from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.detectors.neighbours.nearest import check_size, nearest
 from analysis.rows.activations import normalise
 from analysis.rows.checks import same_dimensions
-from analysis.statistics.sampled_rows import ONE_PERCENT
+from analysis.statistics.sampled_rows import share_with_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
+    from analysis.statistics.statistic import Statistic
 
 _SOURCE = "Sun et al. 2022, arXiv 2204.06507"
-_SAMPLED_NEIGHBOURS = 10
 _BYTES_AT_ONCE = 1 << 26
 
 
@@ -46,20 +48,35 @@ def products(bank: NDArray[np.float64], activations: Activations) -> Iterator[tu
         yield rows, activations.normalised64[rows] @ bank.T
 
 
-def fit(inputs: FitInputs) -> SampledBank:
+def share_of_bank(default: float) -> Hyperparameter:
+    """The share of the fit rows that a detector compares with."""
+    return Hyperparameter("share", default, 0.0001, 1.0, "share of the fit rows that are the bank")
+
+
+def neighbours(default: int, meaning: str) -> Hyperparameter:
+    """K."""
+    return Hyperparameter("k", default, 1, math.inf, meaning, stored="neighbours")
+
+
+def sampled(*, share: float) -> tuple[Statistic, ...]:
+    """The bank, with the energy of each row."""
+    return (share_with_energy(share),)
+
+
+def fit(inputs: FitInputs, *, share: float, k: int) -> SampledBank:
     """Take the sampled rows.
 
     Raises:
         InputError: They are fewer than K.
     """
-    bank = normalise(inputs.need(ONE_PERCENT)["feature"])
-    check_size(_SAMPLED_NEIGHBOURS, len(bank), "knn.sampled")
+    bank = normalise(inputs.need(share_with_energy(share))["feature"])
+    check_size(k, len(bank), "knn.sampled")
     return SampledBank(bank)
 
 
-def score(fit: SampledBank, activations: Activations) -> NDArray[np.float64]:
+def score(fit: SampledBank, activations: Activations, *, k: int) -> NDArray[np.float64]:
     """Return minus the squared distance to the K-th nearest of the bank, shape [n]."""
-    kth = len(fit.bank) - _SAMPLED_NEIGHBOURS
+    kth = len(fit.bank) - k
     scores = np.empty(len(activations))
     for rows, cosines in products(fit.bank, activations):
         neighbour = fit.bank[np.argpartition(cosines, kth, axis=1)[:, kth]]
@@ -69,30 +86,33 @@ def score(fit: SampledBank, activations: Activations) -> NDArray[np.float64]:
     return scores
 
 
-def _knn(name: str, neighbours: int, convention: str) -> Detector[None]:
-    return Detector(
-        name=name,
-        title="KNN",
-        formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of the fit set, u = h / ||h||_2",
-        source=_SOURCE,
-        compare=partial(nearest, neighbours=neighbours, name=name),
-        fitted_on="fit features",
-        hyperparameters={"neighbours": neighbours},
-        convention=convention,
-        on_request=True,
-    )
+KNN: Detector[None] = Detector(
+    name="knn",
+    title="KNN",
+    formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of the fit set, u = h / ||h||_2",
+    source=_SOURCE,
+    compare=partial(nearest, name="knn"),
+    fitted_on="fit features",
+    hyperparameters=(neighbours(1000, "K: which of the nearest neighbours is measured"),),
+    on_request=True,
+)
 
+OPENOOD_KNN = replace(
+    KNN,
+    name="knn.openood",
+    compare=partial(nearest, name="knn.openood"),
+    hyperparameters=(neighbours(50, "K: which of the nearest neighbours is measured"),),
+    convention=OPENOOD,
+)
 
-KNN = _knn("knn", 1000, NINCO)
-OPENOOD_KNN = _knn("knn.openood", 50, OPENOOD)
 SAMPLED = Detector(
     name="knn.sampled",
     title="KNN (1 %)",
-    formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of 1 % of the fit set, u = h / ||h||_2",
+    formula="-||u - u_(K)||_2^2 with u_(K) the K-th nearest of a share of the fit set, u = h / ||h||_2",
     source=_SOURCE,
     score=score,
     fit=fit,
     fitted_on="a seeded 1 % of the fit features",
-    needs=(ONE_PERCENT,),
-    hyperparameters={"share": 0.01, "neighbours": _SAMPLED_NEIGHBOURS},
+    needs=sampled,
+    hyperparameters=(share_of_bank(0.01), neighbours(10, "K: which of the nearest neighbours is measured")),
 )

@@ -31,11 +31,11 @@ def check_size(neighbours: int, bank: int, name: str) -> None:
     if bank < neighbours:
         raise InputError(
             f"{name} goes by the distance to the K = {neighbours} nearest samples, and its bank has only {bank}: "
-            "extract a larger fit dataset, or use a variant with a smaller K."
+            f"take {bank} or fewer, as with `--detector {name}:k={bank}`, or extract a larger fit dataset."
         )
 
 
-def nearest(queries: Activations, neighbours: int, name: str) -> Statistic:
+def nearest(queries: Activations, *, k: int, name: str) -> Statistic:
     """Minus the squared distance of unit features to the K-th nearest: array `score`, shape [n].
 
     The first sweep multiplies in float32 and keeps the K + 64 largest cosines of each query; the second measures, in
@@ -44,19 +44,21 @@ def nearest(queries: Activations, neighbours: int, name: str) -> Statistic:
 
     Args:
         queries: n samples to score.
-        neighbours: K.
-        name: The detector's name.
+        k: K.
+        name: Name of the detector without constants.
     """
     unit = queries.normalised64
     # Shared by all accumulators of this process: what one of them cannot use, none can.
     smallest = np.full(len(queries), -np.inf, np.float32)
 
     def candidates(context: SweepContext) -> _Candidates:
-        check_size(neighbours, context.rows, name)
-        return _Candidates(queries, neighbours, smallest)
+        check_size(k, context.rows, name)
+        return _Candidates(queries, k, smallest)
 
-    first = Statistic(f"{name}-candidates", candidates)
-    return Statistic(f"{name}-distances", lambda context: _Measured(unit, context.results[first.name]), after=(first,))
+    first = Statistic(f"nearest-{k}-candidates", candidates)
+    return Statistic(
+        f"nearest-{k}-distances", lambda context: _Measured(unit, context.results[first.name]), after=(first,)
+    )
 
 
 class _Candidates:

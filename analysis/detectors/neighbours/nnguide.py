@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.detectors.detector import NINCO, OPENOOD, Detector, FitInputs
-from analysis.detectors.neighbours.knn import products
+from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.detectors.neighbours.knn import neighbours, products, sampled, share_of_bank
 from analysis.rows.activations import normalise
-from analysis.statistics.sampled_rows import ONE_PERCENT
+from analysis.statistics.sampled_rows import share_with_energy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,31 +41,33 @@ def score(fit: NnguideFit, activations: Activations) -> NDArray[np.float64]:
     return activations.log_sum_exp * guidance
 
 
-def _fit(inputs: FitInputs, neighbours: int, name: str) -> NnguideFit:
-    sampled = inputs.need(ONE_PERCENT)
-    size = len(sampled["energy"])
-    if size < neighbours:
+def fit(inputs: FitInputs, *, share: float, k: int) -> NnguideFit:
+    """Take the sampled rows, weighted by their energy."""
+    rows = inputs.need(share_with_energy(share))
+    size = len(rows["energy"])
+    if size < k:
         inputs.warnings.append(
-            f"{name} takes the mean over K = {size} neighbours in place of {neighbours}: its bank has no more"
+            f"nnguide takes the mean over K = {size} neighbours in place of {k}: its bank has no more"
         )
-    return NnguideFit(normalise(sampled["feature"]) * sampled["energy"][:, None], min(neighbours, size))
+    return NnguideFit(normalise(rows["feature"]) * rows["energy"][:, None], min(k, size))
 
 
-def _nnguide(name: str, neighbours: int, convention: str) -> Detector[NnguideFit]:
-    return Detector(
-        name=name,
-        title="NNGuide",
-        formula="E mean of the K largest <b, h / ||h||_2> over a bank of E_t h_t / ||h_t||_2, E = log sum_c exp(z_c)",
-        source="Park, Jung & Teoh 2023, arXiv 2309.14888",
-        score=score,
-        fit=partial(_fit, neighbours=neighbours, name=name),
-        fitted_on="a seeded 1 % of the fit features and logits",
-        needs=(ONE_PERCENT,),
-        needs_logits=True,
-        hyperparameters={"share": 0.01, "neighbours": neighbours},
-        convention=convention,
-    )
+NNGUIDE = Detector(
+    name="nnguide",
+    title="NNGuide",
+    formula="E mean of the K largest <b, h / ||h||_2> over a bank of E_t h_t / ||h_t||_2, E = log sum_c exp(z_c)",
+    source="Park, Jung & Teoh 2023, arXiv 2309.14888",
+    score=score,
+    fit=fit,
+    fitted_on="a seeded 1 % of the fit features and logits",
+    needs=sampled,
+    needs_logits=True,
+    hyperparameters=(share_of_bank(0.01), neighbours(1000, "K: how many of the nearest guide; all of a smaller bank")),
+)
 
-
-NNGUIDE = _nnguide("nnguide", 1000, NINCO)
-OPENOOD_NNGUIDE = _nnguide("nnguide.openood", 100, OPENOOD)
+OPENOOD_NNGUIDE = replace(
+    NNGUIDE,
+    name="nnguide.openood",
+    hyperparameters=(share_of_bank(0.01), neighbours(100, "K: how many of the nearest guide; all of a smaller bank")),
+    convention=OPENOOD,
+)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from analysis.detectors.detector import Detector
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.statistic import Statistic
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from analysis.rows.activations import Activations, Block
 
-_THRESHOLD = 0.03
 # Probabilities below this are left out of the first look at a pair, which can then be short by at most twice as much.
 _SMALL = 0.005
 _DENSE = 0.02
@@ -25,27 +24,32 @@ _PRODUCTS_AT_ONCE = 1 << 20
 _PAIRS_AT_ONCE = 2048
 
 
-def relations(queries: Activations, threshold: float, name: str) -> Statistic:
-    """Sum over the fit samples of relu(cos(h, h_t)) <p, p_t>, where that exceeds a threshold: array `score`, shape [n].
+def relations(queries: Activations, *, power: float, threshold: float) -> Statistic:
+    """Sum over the fit samples of k = relu(cos(h, h_t)) <p, p_t>, to a power, where k exceeds a threshold: array `score`, shape [n].
 
     As no cosine exceeds 1, only pairs with <p, p_t> beyond the threshold count. These are few, and are found by a
     product of the larger probabilities alone; both factors are then computed in full, in float64.
 
     Args:
         queries: n samples to score, with logits.
-        threshold: Smaller relations, and equal ones, are left out; more than 0.01.
-        name: Name of the statistic.
+        power: The exponent.
+        threshold: Smaller relations, and equal ones, are left out; 0.01 or more.
     """
-    return Statistic(name, lambda _: _Relations(queries, threshold), reads=("feature", "logits"))
+    return Statistic(
+        f"relations-{power}-{threshold}",
+        lambda _: _Relations(queries, power, threshold),
+        reads=("feature", "logits"),
+    )
 
 
 class _Relations:
     """The sum for each query."""
 
-    __slots__ = ("_large", "_queries", "_sums", "_threshold")
+    __slots__ = ("_large", "_power", "_queries", "_sums", "_threshold")
 
-    def __init__(self, queries: Activations, threshold: float) -> None:
+    def __init__(self, queries: Activations, power: float, threshold: float) -> None:
         self._queries = queries
+        self._power = power
         self._threshold = threshold
         self._large = queries.memo.get("large-probabilities", lambda: _large(queries))
         self._sums = np.zeros(len(queries))
@@ -61,6 +65,10 @@ class _Relations:
         else:
             self._some_pairs(query, row, block.activations)
 
+    def _raised(self, related: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Those that count are positive.
+        return related if self._power == 1 else np.maximum(related, 0.0) ** self._power
+
     def merge(self, other: _Relations) -> None:
         self._sums += other._sums
 
@@ -74,7 +82,7 @@ class _Relations:
             part = queries[start : start + at_once]
             related = self._queries.normalised64[part] @ unit
             related *= self._queries.probabilities[part] @ probabilities
-            self._sums[part] += np.where(related > self._threshold, related, 0.0).sum(axis=1)
+            self._sums[part] += np.where(related > self._threshold, self._raised(related), 0.0).sum(axis=1)
 
     def _some_pairs(self, query: NDArray[np.int64], row: NDArray[np.int64], fitted: Activations) -> None:
         for start in range(0, len(query), _PAIRS_AT_ONCE):
@@ -82,7 +90,7 @@ class _Relations:
             related = np.einsum("pd,pd->p", self._queries.normalised64[i], fitted.normalised64[j])
             related *= np.einsum("pc,pc->p", self._queries.probabilities[i], fitted.probabilities[j])
             kept = related > self._threshold
-            self._sums += np.bincount(i[kept], weights=related[kept], minlength=len(self._sums))
+            self._sums += np.bincount(i[kept], weights=self._raised(related[kept]), minlength=len(self._sums))
 
 
 def _large(activations: Activations) -> sparse.csr_array:
@@ -94,11 +102,14 @@ def _large(activations: Activations) -> sparse.csr_array:
 RELATION: Detector[None] = Detector(
     name="relation",
     title="Relation",
-    formula="sum_t k_t where k_t > 0.03, k_t = relu(cos(h, h_t)) <p, p_t>, p = softmax(z)",
+    formula="sum_t k_t^power where k_t > threshold, k_t = relu(cos(h, h_t)) <p, p_t>, p = softmax(z)",
     source="Kim et al. 2023, arXiv 2301.12321",
-    compare=partial(relations, threshold=_THRESHOLD, name="relation"),
+    compare=relations,
     fitted_on="fit features and logits",
     needs_logits=True,
-    hyperparameters={"power": 1.0, "threshold": _THRESHOLD},
+    hyperparameters=(
+        Hyperparameter("power", 1.0, 0.0, 64.0, "the exponent of each relation"),
+        Hyperparameter("threshold", 0.03, 0.01, 1.0, "relations up to this are left out"),
+    ),
     on_request=True,
 )

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import OPENOOD, Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.detectors.shaping.shaped_energy import energy_of
 from analysis.statistics.statistic import FIT, VALIDATION
 from analysis.statistics.value_histogram import head_quantile
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-
-SHARE, VALIDATION_SHARE = 0.99, 0.9
-LOW, HIGH = 0.1, 0.9
+    from analysis.statistics.statistic import Statistic
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +30,34 @@ class RangeFit:
     highest: float
 
 
-def fit(inputs: FitInputs, low: float | None, high: float, source: str = FIT) -> RangeFit:
-    """Take two quantiles of all entries of what the head is fed; without `low`, no entry is too low."""
-    ends = [
-        -np.inf if share is None else float(inputs.need(head_quantile(share, source))["value"]) for share in (low, high)
-    ]
-    return RangeFit(*ends)
+def _one(*, quantile: float, source: str = FIT) -> tuple[Statistic, ...]:
+    return (head_quantile(quantile, source),)
+
+
+def fit_highest(inputs: FitInputs, *, quantile: float, source: str = FIT) -> RangeFit:
+    """Take a quantile of all entries of what the head is fed; no entry is too low."""
+    return RangeFit(-np.inf, float(inputs.need(head_quantile(quantile, source))["value"]))
+
+
+def _two(*, low: float, high: float, source: str = FIT) -> tuple[Statistic, ...]:
+    """Two quantiles.
+
+    Raises:
+        InputError: They are the wrong way round.
+    """
+    if low > high:
+        raise InputError(f"low = {low:g} is above high = {high:g}: give them the other way round.")
+    return head_quantile(low, source), head_quantile(high, source)
+
+
+def fit_range(inputs: FitInputs, *, low: float, high: float, source: str = FIT) -> RangeFit:
+    """Take two quantiles."""
+    lowest, highest = (float(inputs.need(end)["value"]) for end in _two(low=low, high=high, source=source))
+    return RangeFit(lowest, highest)
+
+
+def _quantile(default: float) -> tuple[Hyperparameter]:
+    return (Hyperparameter("quantile", default, 0.0, 1.0, "q as the quantile of all entries; larger ones are clipped"),)
 
 
 def clipped(fit: RangeFit, activations: Activations) -> NDArray[np.float64]:
@@ -58,21 +80,21 @@ REACT = Detector(
     formula="log sum exp(W min(h, q) + b), q = quantile of all entries of h",
     source="Sun et al. 2021, arXiv 2111.12797",
     score=clipped,
-    fit=partial(fit, low=None, high=SHARE),
+    fit=fit_highest,
     fitted_on="fit features",
-    needs=(head_quantile(SHARE),),
+    needs=_one,
     needs_head=True,
-    hyperparameters={"quantile": SHARE},
+    hyperparameters=_quantile(0.99),
     version=2,
 )
 
 OPENOOD_REACT = replace(
     REACT,
     name="react.openood",
-    fit=partial(fit, low=None, high=VALIDATION_SHARE, source=VALIDATION),
+    fit=partial(fit_highest, source=VALIDATION),
     fitted_on="validation features",
-    needs=(head_quantile(VALIDATION_SHARE, VALIDATION),),
-    hyperparameters={"quantile": VALIDATION_SHARE},
+    needs=partial(_one, source=VALIDATION),
+    hyperparameters=_quantile(0.9),
     convention=OPENOOD,
 )
 
@@ -80,19 +102,22 @@ VRA = replace(
     REACT,
     name="vra",
     title="VRA",
-    formula="log sum exp(W clip(h, lo, hi) + b), lo and hi = 10 % and 90 % quantiles of all entries of h",
+    formula="log sum exp(W clip(h, lo, hi) + b), lo and hi = quantiles of all entries of h",
     source="Xu et al. 2023, arXiv 2302.11886",
-    fit=partial(fit, low=LOW, high=HIGH),
-    needs=(head_quantile(LOW), head_quantile(HIGH)),
-    hyperparameters={"low_quantile": LOW, "high_quantile": HIGH},
+    fit=fit_range,
+    needs=_two,
+    hyperparameters=(
+        Hyperparameter("low", 0.1, 0.0, 1.0, "lo as a quantile of all entries", stored="low_quantile"),
+        Hyperparameter("high", 0.9, 0.0, 1.0, "hi as a quantile of all entries", stored="high_quantile"),
+    ),
 )
 
 OPENOOD_VRA = replace(
     VRA,
     name="vra.openood",
-    fit=partial(fit, low=LOW, high=HIGH, source=VALIDATION),
+    fit=partial(fit_range, source=VALIDATION),
     fitted_on="validation features",
-    needs=(head_quantile(LOW, VALIDATION), head_quantile(HIGH, VALIDATION)),
+    needs=partial(_two, source=VALIDATION),
     convention=OPENOOD,
 )
 

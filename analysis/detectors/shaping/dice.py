@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.detectors.shaping.shaped_energy import energy_of
 from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
-
-PERCENTILE = 90
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,10 +31,10 @@ class ContributionFit:
     threshold: float
 
 
-def fit(inputs: FitInputs) -> ContributionFit:
-    """Take the 90th percentile of the weights times the mean feature."""
+def fit(inputs: FitInputs, *, percentile: int) -> ContributionFit:
+    """Take a percentile of the weights times the mean feature."""
     mean = inputs.class_statistics(HEAD_CLASS_STATISTICS).mean
-    return ContributionFit(mean, float(np.percentile(inputs.need_head().weight * mean, PERCENTILE)))
+    return ContributionFit(mean, float(np.percentile(inputs.need_head().weight * mean, percentile)))
 
 
 def score(fit: ContributionFit, activations: Activations) -> NDArray[np.float64]:
@@ -48,12 +47,12 @@ def score(fit: ContributionFit, activations: Activations) -> NDArray[np.float64]
 DICE = Detector(
     name="dice",
     title="DICE",
-    formula="log sum exp((W * M) h + b), M = [W * mean h > its 90th percentile]",
+    formula="log sum exp((W * M) h + b), M = [W * mean h > its percentile]",
     source="Sun & Li 2022, arXiv 2111.09805",
     score=score,
     fit=fit,
     fitted_on="fit features",
     needs=(HEAD_CLASS_STATISTICS,),
     needs_head=True,
-    hyperparameters={"percentile": PERCENTILE},
+    hyperparameters=(Hyperparameter("percentile", 90, 0, 99, "percentage of the weights that are set to 0"),),
 )

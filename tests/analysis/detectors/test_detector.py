@@ -86,7 +86,7 @@ def test_a_common_shift_of_the_logits_is_not_seen(name: str) -> None:
 
 def reads_only_logits(name: str) -> bool:
     """Features of any number of dimensions would do."""
-    return not get(name).learns or {read for need in get(name).needs for read in need.reads} == {"logits"}
+    return not get(name).learns or {read for need in get(name).statistics for read in need.reads} == {"logits"}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in {*detectors()} - SLOW if not reads_only_logits(name)))

@@ -30,9 +30,13 @@ def commands(copied: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     return copied
 
 
+def _files_of_the_page() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
 def mean_distance(folder: Path) -> Path:
     """The first file that the page shows."""
-    text, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    text, *_ = _files_of_the_page()
     assert len([line for line in text.splitlines() if line.strip()]) <= 20
     (folder / "mean_distance.py").write_text(text)
     return folder / "mean_distance.py"
@@ -97,6 +101,32 @@ def simple(
     return folder / "plugin.py"
 
 
+def test_variants_of_a_plugin_are_scored_asked_for_and_combined(commands: Commands, tmp_path: Path) -> None:
+    """As those of a shipped detector; without the plugin they stay, and are judged by their activations."""
+    (file,) = (text for text in _files_of_the_page() if "Hyperparameter(" in text)
+    (tmp_path / "scaled.py").write_text(file)
+    score = ["score", "--plugin", tmp_path / "scaled.py", "--model", "a"]
+    assert "6 score partitions made" in commands.ok(*score, "--detector", "scaled:t=1,4")
+    assert "t of scaled is a number from 0.1 to 10, and 20 is not." in commands.refused(
+        *score, "--detector", "scaled:t=20"
+    )
+    named = "select distinct detector from metrics where detector like 'scaled%' order by 1"
+    assert commands.lake.sql(named).fetchall() == [("scaled",), ("scaled@t=4",)]
+    assert "scaled@t=4" in commands.ok("detector", "list")
+    combined = ["--ensemble", "both=a/scaled:t=4,a/msp", "--plugin", tmp_path / "scaled.py"]
+    assert "3 score partitions made" in commands.ok("score", *combined)
+    hardest = ["--model", "a", "--param", "detector=scaled@t=4", "--param", "ood=far"]
+    assert "far" in commands.ok("ask", "hardest_samples", *hardest)
+    assert "scaled@t=4" in commands.ok(
+        "ask", "best_detector", "--where", "detector = 'scaled@t=4'", "--detector", "scaled@t=4"
+    )
+    commands.ok("detector", "rename", "scaled@t=4", "four")
+    assert "four" in commands.ok("detector", "list")
+    assert "scaled@t=4" in commands.refused("detector", "rename", "msp", "scaled@t=4")
+    commands.ok("detector", "remove", "scaled")
+    assert commands.lake.sql(named).fetchall() == []
+
+
 def test_what_costs_much_waits_to_be_asked_for(commands: Commands, tmp_path: Path) -> None:
     """By name, or with all the others; a line says so."""
     file = simple(tmp_path, "slow", on_request=True)
@@ -125,7 +155,12 @@ def test_a_plugin_that_cannot_be_used_says_why(commands: Commands, tmp_path: Pat
     """One sentence each."""
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "raises.py").write_text("1 / 0")
+    (tmp_path / "old.py").write_text(
+        "from analysis.detectors import Detector\n"
+        "D = Detector('old', 'T', 'f', 's', lambda fit, rows: rows.max_logit, hyperparameters={'t': 2})\n"
+    )
     mistakes = {
+        "Detector old gives hyperparameters as a mapping, which nothing reads: declare": tmp_path / "old.py",
         "There is no plugin file": tmp_path / "gone.py",
         "There is no plugin module 'no_such_module'": "no_such_module",
         "defines no detector": tmp_path / "empty.py",

@@ -44,16 +44,16 @@ def fingerprint(
 
 
 def with_need(**change: Any) -> Detector[Any]:
-    (need,) = LEARNS.needs
+    (need,) = LEARNS.statistics
     return replace(LEARNS, needs=(replace(need, **change),))
 
 
 CHANGES: dict[str, Callable[[], str]] = {
     "the detector's version": lambda: fingerprint(replace(LEARNS, version=99)),
-    "its hyperparameters": lambda: fingerprint(replace(LEARNS, hyperparameters={"share": 0.5})),
+    "its hyperparameters": lambda: fingerprint(LEARNS.with_values(quantile=0.5)),
     "a statistic's version": lambda: fingerprint(with_need(version=99)),
     "a statistic's name": lambda: fingerprint(with_need(name="another")),
-    "what a statistic comes after": lambda: fingerprint(with_need(after=(get("temp-scaling").needs[0],))),
+    "what a statistic comes after": lambda: fingerprint(with_need(after=(get("temp-scaling").statistics[0],))),
     "what it learns from": lambda: fingerprint(with_need(source=FIT)),
     "the activations": lambda: fingerprint(activations=extracted_again("far")),
     "the ID activations": lambda: fingerprint(activations=extracted_again("test")),
@@ -75,7 +75,7 @@ def test_scores_name_all_that_determines_them(what: str) -> None:
 def test_a_detector_that_learns_nothing_is_named_as_well() -> None:
     """Its version and its hyperparameters are all that it has."""
     gen = get("gen")
-    changed = [replace(gen, version=99), replace(gen, hyperparameters={"gamma": 0.5}), gen]
+    changed = [replace(gen, version=99), gen.with_values(gamma=0.5), gen]
     assert len({fingerprint(detector) for detector in changed}) == 3
 
 
@@ -92,7 +92,7 @@ def test_a_tenth_and_the_whole_are_different_statistics() -> None:
     assert tenth
     assert whole
     assert (tenth.dataset, tenth.tenth, whole.dataset, whole.tenth) == ("test", True, "test", False)
-    (need,) = LEARNS.needs
+    (need,) = LEARNS.statistics
     assert statistic_target("m", tenth, need).fingerprint != statistic_target("m", whole, need).fingerprint
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.detectors.registry import default_detectors, detectors
 from analysis.lineage.benchmark import benchmarks_of
 from analysis.lineage.current_scores import current_scores
@@ -17,6 +18,11 @@ from tests.tiny import write_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.rows.activations import Activations
 
 
 def stages(held: LakeIndex, known: Mapping[str, Any] | None = None) -> dict[tuple[str, str, str], str]:
@@ -72,8 +78,14 @@ def test_a_detector_that_changed_makes_its_scores_and_the_metrics_stale(commands
     }
     known["energy"] = replace(known["energy"], version=99)
     assert stages(held, known)["b", "test", "scores"] == "2 detectors changed their version"
-    known["msp"] = replace(detectors()["msp"], hyperparameters={"t": 2})
+    known["msp"] = replace(
+        detectors()["msp"], hyperparameters=(Hyperparameter("t", 2, 1, 9, "made up"),), score=a_score
+    )
     assert "detector msp changed its hyperparameters" in stages(held, known)["b", "test", "scores"]
+
+
+def a_score(_fit: object, activations: Activations, *, t: float) -> NDArray[np.float64]:
+    return activations.max_logit / t
 
 
 def _scored(held: LakeIndex) -> set[str]:
@@ -226,8 +238,12 @@ def test_scores_are_current_where_their_fingerprint_is_the_one_wanted(commands: 
     changed = {
         "nothing": {},
         "version": {"energy": replace(known["energy"], version=99)},
-        "hyperparameters": {"energy": replace(known["energy"], hyperparameters={"temperature": 2.0})},
-        "what is learnt from": {"mahalanobis": replace(known["mahalanobis"], needs=known["mahalanobis-pp"].needs)},
+        "hyperparameters": {
+            "energy": replace(
+                known["energy"], hyperparameters=(Hyperparameter("t", 2, 1, 9, "made up"),), score=a_score
+            )
+        },
+        "what is learnt from": {"mahalanobis": replace(known["mahalanobis"], needs=known["mahalanobis-pp"].statistics)},
     }
     for what, change in changed.items():
         now = {**known, **change}

@@ -42,6 +42,9 @@ def test_cop_is_the_reconstruction_error_of_directions(case: str) -> None:
     slow = naive_left_over(normalise(model.rows.feature), normalise(model.queries.feature), 0.99)
     fast = scored("cop", model.rows, model.labels, model.queries, classes=labelled.num_classes)
     assert_allclose(fast, slow, rtol=1e-6, atol=1e-12)
+    slow = naive_left_over(normalise(model.rows.feature), normalise(model.queries.feature), 0.5)
+    fast = scored("cop@variance=0.5", model.rows, model.labels, model.queries, classes=labelled.num_classes)
+    assert_allclose(fast, slow, rtol=1e-6, atol=1e-12)
 
 
 def test_corp_is_the_reconstruction_error_of_waves() -> None:
@@ -53,6 +56,15 @@ def test_corp_is_the_reconstruction_error_of_waves() -> None:
     fast = scored("corp", Activations(case.features), case.labels, Activations(np.vstack([near, far])))
     assert_allclose(fast, naive_left_over(mapped[0], mapped[1], 0.9), rtol=1e-7)
     assert fast[:20].mean() > fast[20:].mean()
+    frequencies, phases = drawn(40, 7, 0.3)
+    mapped = [waves(normalise(part), frequencies, phases) for part in (case.features, np.vstack([near, far]))]
+    fast = scored(
+        "corp@features=40,gamma=0.3,variance=0.8",
+        Activations(case.features),
+        case.labels,
+        Activations(np.vstack([near, far])),
+    )
+    assert_allclose(fast, naive_left_over(mapped[0], mapped[1], 0.8), rtol=1e-7)
 
 
 def test_waves_approach_the_gaussian_kernel() -> None:
@@ -84,7 +96,7 @@ def test_features_of_another_dimension_than_the_waves_are_refused() -> None:
     case = clustered(1, 50, 6, 3)
     statistic = wave_statistic(8, 0.5)
     inputs = FitInputs(gathered([statistic], Activations(case.features), case.labels))
-    found = fit_waves(inputs, statistic, gamma=0.5, variance=0.5)
+    found = fit_waves(inputs, features=8, gamma=0.5, variance=0.5)
     with pytest.raises(InputError, match="7 dimensions meet a fit of 6"):
         score(found, Activations(np.ones((2, 7))))
 
@@ -96,7 +108,7 @@ def test_directions_that_do_not_vary_have_no_axes() -> None:
     with pytest.raises(NumericalError, match="do not vary"):
         scored("cop", rows, labels, rows)
     with pytest.raises(NumericalError, match="do not vary"):
-        fit_waves(FitInputs(gathered([statistic], rows, labels)), statistic, gamma=0.5, variance=0.5)
+        fit_waves(FitInputs(gathered([statistic], rows, labels)), features=8, gamma=0.5, variance=0.5)
 
 
 def test_cop_needs_no_statistic_of_its_own() -> None:

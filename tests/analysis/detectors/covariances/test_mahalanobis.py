@@ -33,7 +33,7 @@ def inputs_from(case: Labelled) -> FitInputs:
 def scores_of(name: str, inputs: FitInputs, block: Activations) -> Float64:
     detector = get(name)
     assert detector.fit is not None
-    return score_checked(detector, detector.fit(inputs), block)
+    return score_checked(detector, detector.fit_to(inputs), block)
 
 
 def naive_scores(name: str, features: Float64, labels: Labels, queries: Float64) -> Float64:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     Float64 = NDArray[Any]
 
 
-def naive_neco(model: Modelled) -> Float64:
+def naive_neco(model: Modelled, variance: float = 0.9) -> Float64:
     """Z-score, principal components by SVD, ratio of norms, one query at a time."""
     features = model.rows.feature.astype(float)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation[deviation <= 1e-12 * np.abs(mean)] = 1
     _, values, axes = np.linalg.svd((features - mean) / deviation, full_matrices=False)
-    kept = int(np.argmax(np.cumsum(values**2) / np.sum(values**2) >= 0.9)) + 1
+    kept = int(np.argmax(np.cumsum(values**2) / np.sum(values**2) >= variance)) + 1
     scores = []
     for query, logits in zip(model.queries.feature.astype(float), model.queries.logits64, strict=True):
         standard = (query - mean) / deviation
@@ -38,6 +38,8 @@ def test_neco_equals_the_formula(labelled: Labelled) -> None:
     model = modelled(labelled)
     fast = scored("neco", model.rows, model.labels, model.queries, classes=labelled.num_classes)
     assert_allclose(fast, naive_neco(model), rtol=1e-6)
+    fast = scored("neco@variance=0.5", model.rows, model.labels, model.queries, classes=labelled.num_classes)
+    assert_allclose(fast, naive_neco(model, 0.5), rtol=1e-6)
 
 
 def test_neco_needs_features_that_vary() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DIMENSIONS = {
     "vim": lambda dim: dim // 2,
     "vim.openood": lambda dim: 256 if dim > 256 else dim // 2,
+    "vim@dim=5": lambda _: 5,
+    "residual@dim=3": lambda _: 3,
     "residual": lambda dim: 512 if dim > 512 else dim // 2,
     "residual.openood": lambda dim: 512 if dim > 512 else dim // 2,
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Float64 = NDArray[Any]
 
 NAMES = ["cosine", "rcos", "ssc", "fdbd", "nci", "nan-ratio"]
-FITTED = ["cosine", "rcos", "fdbd", "nci"]
+FITTED = ["cosine", "rcos", "fdbd", "nci", "nci@alpha=0.5"]
 
 
 def cosine(first: Float64, second: Float64) -> float:
@@ -52,6 +52,8 @@ def naive_scores(name: str, model: Modelled) -> Float64:
                 others = [c for c in range(len(w)) if c != y]
                 far = sum((z[y] - z[c]) / np.linalg.norm(w[y] - w[c]) for c in others)
                 score = far / np.linalg.norm(h - mean)
+            case "nci@alpha=0.5":
+                score = w[y] @ (h - mean) / np.linalg.norm(h - mean) + 0.5 * np.abs(h).sum()
             case "nci":
                 score = w[y] @ (h - mean) / np.linalg.norm(h - mean) + 1e-4 * np.abs(h).sum()
             case _:

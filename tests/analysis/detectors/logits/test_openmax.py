@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Float64 = NDArray[np.float64]
 
 
-def naive_scores(case: Modelled, alpha: int = 3, tail: int = 20) -> Float64:
+def naive_scores(case: Modelled, alpha: int = 3, tail: int = 20, translation: float = 1) -> Float64:
     """The authors' recipe, one class and one row at a time."""
     logits = case.rows.logits64
     classes = logits.shape[1]
@@ -31,14 +31,16 @@ def naive_scores(case: Modelled, alpha: int = 3, tail: int = 20) -> Float64:
         right = [row for row, label in zip(logits, case.labels, strict=True) if label == c == np.argmax(row)]
         mean = np.mean(right, axis=0)
         distances = np.sort([math.dist(row, mean) for row in right])[-tail:]
-        (shape,), (scale,) = fit_weibull(distances[None] - distances.min() + 1, np.ones((1, len(distances)), bool))
+        (shape,), (scale,) = fit_weibull(
+            distances[None] - distances.min() + translation, np.ones((1, len(distances)), bool)
+        )
         models.append((mean, distances.min(), shape, scale))
     scores = []
     for z in case.queries.logits64:
         changed, unknown = z.copy(), 0.0
         for rank, c in enumerate(np.argsort(-z, kind="stable")[:alpha]):
             mean, nearest, shape, scale = models[c]
-            moved = max(math.dist(z, mean) - nearest + 1, 0)
+            moved = max(math.dist(z, mean) - nearest + translation, 0)
             far = 1 - math.exp(-((moved / scale) ** shape))
             changed[c] = z[c] * (1 - (alpha - rank) / alpha * far)
             unknown += z[c] - changed[c]
@@ -50,6 +52,8 @@ def test_scores_equal_the_formula() -> None:
     """Tails longer and shorter than a class, near and far queries."""
     case = headed(1, rows=300, classes=6, nonnegative=False)
     assert_allclose(scored("openmax", case.rows, case.labels, case.queries), naive_scores(case), rtol=1e-8)
+    fast = scored("openmax@alpha=2,tail=7,translation=0.5", case.rows, case.labels, case.queries)
+    assert_allclose(fast, naive_scores(case, 2, 7, 0.5), rtol=1e-8)
     few = headed(2, rows=60, classes=5, nonnegative=False)
     assert_allclose(scored("openmax", few.rows, few.labels, few.queries), naive_scores(few), rtol=1e-8)
 

@@ -40,11 +40,11 @@ def entropy(row: Float64, _feature: Float64) -> float:
     return math.fsum(p * math.log(p) for p in probabilities(row) if p > 0)
 
 
-def gen(row: Float64, _feature: Float64) -> float:
+def gen(row: Float64, _feature: Float64, gamma: float = 0.1, count: int = 100) -> float:
     p = probabilities(row)
     rest = [math.fsum(p[:c] + p[c + 1 :]) for c in range(len(p))]
-    largest = sorted(range(len(p)), key=lambda c: -p[c])[:100]
-    return -math.fsum((p[c] * rest[c]) ** 0.1 for c in largest)
+    largest = sorted(range(len(p)), key=lambda c: -p[c])[:count]
+    return -math.fsum((p[c] * rest[c]) ** gamma for c in largest)
 
 
 def gradnorm(row: Float64, feature: Float64) -> float:
@@ -54,6 +54,7 @@ def gradnorm(row: Float64, feature: Float64) -> float:
 ORACLES: dict[str, Callable[[Float64, Float64], float]] = {
     "entropy": entropy,
     "gen": gen,
+    "gen@gamma=0.5,largest=3": lambda row, feature: gen(row, feature, 0.5, 3),
     "gradnorm": gradnorm,
     "mcm": lambda row, _feature: max(probabilities(row)),
     "msp": lambda row, _feature: softmax(row).max(),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Float64 = NDArray[Any]
 
-SHAPES = {"knn": 1000, "knn.openood": 50, "knn.sampled": 10}
+SHAPES = {"knn": 1000, "knn.openood": 50, "knn@k=10": 10, "knn.sampled": 10}
 
 
 def unit(rows: Float64) -> Float64:
@@ -39,7 +39,7 @@ def naive_knn(bank: Float64, queries: Float64, neighbours: int) -> Float64:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("name", ["knn", "knn.openood"])
+@pytest.mark.parametrize("name", ["knn", "knn.openood", "knn@k=10"])
 def test_knn_equals_sorted_distances(name: str, dtype: type) -> None:
     """To the digits of float64, although the neighbours are found in float32."""
     model = modelled(clustered(0, 3000, 24, 5))
@@ -96,10 +96,13 @@ def test_sampled_knn_equals_sorted_distances_to_its_bank(shards: int) -> None:
     bank = model.rows.feature[sampled(model, 0.01)]
     fast = scored("knn.sampled", model.rows, model.labels, model.queries, shards=shards)
     assert_allclose(fast, naive_knn(bank, model.queries.feature, 10), rtol=1e-12)
+    bank = model.rows.feature[sampled(model, 0.05)]
+    fast = scored("knn.sampled@share=0.05,k=3", model.rows, model.labels, model.queries, shards=shards)
+    assert_allclose(fast, naive_knn(bank, model.queries.feature, 3), rtol=1e-12)
 
 
-def naive_nnguide(model: Modelled, neighbours: int) -> Float64:
-    chosen = sampled(model, 0.01)
+def naive_nnguide(model: Modelled, neighbours: int, share: float = 0.01) -> Float64:
+    chosen = sampled(model, share)
     bank = unit(model.rows.feature[chosen]) * logsumexp(model.rows.logits64[chosen], axis=1)[:, None]
     scores = []
     for query, logits in zip(unit(model.queries.feature), model.queries.logits64, strict=True):
@@ -115,6 +118,8 @@ def test_nnguide_equals_the_formula(name: str, neighbours: int) -> None:
         model = modelled(clustered(0, rows, 8, 5))
         fast = scored(name, model.rows, model.labels, model.queries, rows_per_block=2048, shards=2)
         assert_allclose(fast, naive_nnguide(model, neighbours), rtol=1e-12)
+    fast = scored("nnguide@share=0.03,k=7", model.rows, model.labels, model.queries)
+    assert_allclose(fast, naive_nnguide(model, 7, 0.03), rtol=1e-12)
 
 
 def test_nnguide_says_that_its_bank_is_smaller_than_k() -> None:
@@ -128,7 +133,7 @@ def test_nnguide_says_that_its_bank_is_smaller_than_k() -> None:
 GRID = [*np.linspace(0.001, 0.1, 100), *np.linspace(0.105, 0.5, 81), *np.linspace(0.51, 0.99, 49)]
 
 
-def naive_cfood(bank: Float64, queries: Float64, *, ties: float = 1e-11) -> Float64:
+def naive_cfood(bank: Float64, queries: Float64, *, ties: float = 1e-11, share: float = 0.01) -> Float64:
     """The definition: all squared distances between references, sorted, and every size in turn."""
     bank, count = unit(bank), len(bank)
     apart = [np.sort(np.delete(((bank - row) ** 2).sum(axis=1), j)) for j, row in enumerate(bank)]
@@ -142,7 +147,7 @@ def naive_cfood(bank: Float64, queries: Float64, *, ties: float = 1e-11) -> Floa
                 continue
             seen.add(position)
             reached = sum(apart[j][position] + ties >= distances[j] for j in range(count))
-            if reached / count >= 0.01:
+            if reached / count >= share:
                 kappa = size
                 break
         scores.append(-kappa)
@@ -156,6 +161,9 @@ def test_cfood_equals_the_definition(rows: int, dim: int) -> None:
     fast = scored("cfood", model.rows, model.labels, model.queries, shards=2)
     assert_allclose(fast, naive_cfood(model.rows.feature[sampled(model, 0.1)], model.queries.feature), rtol=1e-14)
     assert rows < 400 or len(np.unique(fast)) > 5
+    fast = scored("cfood@alpha=0.2,k=0.1", model.rows, model.labels, model.queries)
+    slow = naive_cfood(model.rows.feature[sampled(model, 0.2)], model.queries.feature, share=0.1)
+    assert_allclose(fast, slow, rtol=1e-14)
 
 
 def test_cfood_counts_references_at_equal_distance() -> None:
@@ -185,17 +193,17 @@ def test_cfood_does_not_depend_on_order_scale_or_threads() -> None:
 def test_cfood_needs_two_references() -> None:
     """A tenth of nineteen rows is one."""
     model = modelled(clustered(1, 19, 5, 3))
-    with pytest.raises(InputError, match="a tenth of the fit set has 1"):
+    with pytest.raises(InputError, match=r"a share of 0\.1 of the fit set has 1"):
         scored("cfood", model.rows, model.labels, model.queries)
 
 
-def naive_relation(model: Modelled) -> Float64:
+def naive_relation(model: Modelled, power: float = 1, threshold: float = 0.03) -> Float64:
     """One pair at a time."""
     said, fitted_rows = softmax(model.rows.logits64, axis=1), unit(model.rows.feature)
     scores = []
     for query, logits in zip(unit(model.queries.feature), model.queries.logits64, strict=True):
         related = [max(query @ row, 0) * (softmax(logits) @ p) for row, p in zip(fitted_rows, said, strict=True)]
-        scores.append(sum(value for value in related if value > 0.03))
+        scores.append(sum(value**power for value in related if value > threshold))
     return np.array(scores)
 
 
@@ -217,3 +225,5 @@ def test_relation_equals_the_formula(
     assert_allclose(
         scored("relation", rows, model.labels, queries, classes=classes, shards=3, rows_per_block=23), slow, rtol=1e-11
     )
+    fast = scored("relation@power=2,threshold=0.1", rows, model.labels, queries, classes=classes)
+    assert_allclose(fast, naive_relation(model, 2, 0.1), rtol=1e-11, atol=1e-14)

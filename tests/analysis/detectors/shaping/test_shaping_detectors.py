@@ -46,8 +46,8 @@ def react(row: Float64, fit: Float64, share: float) -> list[float]:
     return clipped(row, fit, -math.inf, float(np.quantile(fit, share)))
 
 
-def vra(row: Float64, fit: Float64) -> list[float]:
-    return clipped(row, fit, *np.quantile(fit, [0.1, 0.9]))
+def vra(row: Float64, fit: Float64, low: float = 0.1, high: float = 0.9) -> list[float]:
+    return clipped(row, fit, *np.quantile(fit, [low, high]))
 
 
 def authors_vra(row: Float64, fit: Float64) -> list[float]:
@@ -60,14 +60,14 @@ def ash_b(row: Float64, _fit: Float64, percentile: float) -> list[float]:
     return [math.fsum(row) / len(chosen) if d in chosen else 0 for d in range(len(row))]
 
 
-def ash_s(row: Float64, _fit: Float64) -> list[float]:
-    chosen = top(row, 90)
+def ash_s(row: Float64, _fit: Float64, percentile: float = 90) -> list[float]:
+    chosen = top(row, percentile)
     factor = math.exp(math.fsum(row) / math.fsum(row[d] for d in chosen))
     return [h * factor if d in chosen else 0 for d, h in enumerate(row)]
 
 
-def scale(row: Float64, _fit: Float64) -> list[float]:
-    factor = math.exp(math.fsum(row) / math.fsum(row[d] for d in top(row, 85)))
+def scale(row: Float64, _fit: Float64, percentile: float = 85) -> list[float]:
+    factor = math.exp(math.fsum(row) / math.fsum(row[d] for d in top(row, percentile)))
     return [h * factor for h in row]
 
 
@@ -81,8 +81,14 @@ SHAPES: dict[str, Any] = {
     "ash-b.openood": lambda row, fit: ash_b(row, fit, 90),
     "ash-s": ash_s,
     "scale": scale,
+    "react@quantile=0.6": lambda row, fit: react(row, fit, 0.6),
+    "vra@low=0.3,high=0.7": lambda row, fit: vra(row, fit, 0.3, 0.7),
+    "ash-b@percentile=30": lambda row, fit: ash_b(row, fit, 30),
+    "ash-s@percentile=40": lambda row, fit: ash_s(row, fit, 40),
+    "scale@percentile=40": lambda row, fit: scale(row, fit, 40),
 }
-NAMES = [*SHAPES, "dice"]
+DICE = {"dice": 90, "dice@percentile=25": 25}
+NAMES = [*SHAPES, *DICE]
 
 
 def naive_scores(name: str, case: Modelled) -> Float64:
@@ -90,9 +96,9 @@ def naive_scores(name: str, case: Modelled) -> Float64:
     head, fit = case.rows.head, fed(case.rows)
     assert head is not None
     weight = head.weight.copy()
-    if name == "dice":
+    if name in DICE:
         contributions = weight * fit.mean(axis=0)
-        weight[contributions <= np.percentile(contributions, 90)] = 0
+        weight[contributions <= np.percentile(contributions, DICE[name])] = 0
     shape = SHAPES.get(name, lambda row, _fit: row)
     return np.array([logsumexp(weight @ np.array(shape(row, fit)) + head.bias) for row in fed(case.queries)])
 
