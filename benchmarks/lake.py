@@ -1,6 +1,6 @@
 """Writing, scanning and opening a lake, as ratios against floors measured in the same run.
 
-python -m benchmarks.lake [--rows 200000] [--models 296] [--only write,scan,open,codecs]
+python -m benchmarks.lake [--rows 200000] [--models 296] [--only write,scan,open,age,codecs]
 """
 
 from __future__ import annotations
@@ -20,32 +20,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.detectors import detectors
-from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.ingredients import (
-    geometry_target,
-    metrics_target,
-    score_target,
-    statistic_targets,
-)
-from analysis.lineage.learning_set import learning_set_of
-from analysis.statistics.statistic import FIT
-from benchmarks.lakes import activations, put, put_dataset, put_rows
+from analysis.detectors.registry import default_detectors
+from benchmarks.lakes import activations
+from benchmarks.lakes.wide import FRAGMENTS, make_wide_lake, replace_dataset
 from benchmarks.measure import Measurement, best, measure
 from featurestore import Lake
-from featurestore.layout import paths
-from featurestore.layout.manifest import Fragment, Manifest, to_json
 from featurestore.layout.tables import TABLES
+from featurestore.machine import collector_paused
 from featurestore.partitions import writing
+from featurestore.partitions.age import AGEING, OF_SAMPLES, Held, complaints
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
-from featurestore.partitions.stored_accuracy import accuracy_target
 from featurestore.partitions.writing import FragmentWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from featurestore.layout.manifest import Part
+    from collections.abc import Sequence
 
 WIDTH, CLASSES, FRAGMENT_ROWS, RUNS = 768, 1000, 16_384, 3
+AGE_RUNS, AGEING_DETECTORS = 5, 23
 
 
 def block(number: int, rows: int, dtype: str = "float16") -> tuple[np.ndarray, ...]:
@@ -186,73 +177,13 @@ def bench_codecs(rows: int) -> None:
             )
 
 
-def make_wide_lake(location: Path, models: int) -> int:
-    """A lake of many models and tiny fragments; returns the number of fragments."""
-    lake = Lake(location)
-    datasets = {"train": ("fit", 79), "val": ("id", 4), "ninco": ("ood", 1), "unit-tests": ("ood", 1)}
-    for name, (role, _) in datasets.items():
-        put_dataset(lake, name, role, ["c0", "c1"] * 4, [None] * 8)
-    sample = np.arange(1)
-    tiny = activations(sample, sample, np.zeros((1, WIDTH)), np.zeros((1, 2)), "float16")
-    for number in range(models):
-        model, parts = f"model-{number:03d}", {}
-        row = {"architecture": "vit", "pretraining": ("in21k", "in1k")[number % 2], "weight_decay": 0.1 * (number % 3)}
-        put_rows(lake, "models", {"model": model}, row)
-        for dataset, (_, count) in datasets.items():
-            key, told = {"model": model, "dataset": dataset}, {"dataset_digest": dataset}
-            put(lake, "activations", key, [tiny] * count, told)
-            parts[dataset] = lake.part("activations", **key)[1]
-        metrics = [
-            {
-                "detector": detector, "id_dataset": "val", "ood_dataset": ood, "aggregation": aggregation, "n_id": 8, "n_ood": 8,
-                "ood_class": f"c{k}" if aggregation == "class" else None, "fpr95": (number * 7 % 100) / 100, "auroc": 0.9,
-                "aupr_in": 0.9, "aupr_out": 0.9, "fpr95_ood_positive": 0.3,
-            }
-            for detector in ("msp", "max-logit", "mahalanobis")
-            for ood in ("ninco", "unit-tests")
-            for aggregation, k in [("class", k) for k in range(17)] + [("class_mean", 0), ("pooled", 0)]
-        ]  # fmt: skip
-        benchmark = Benchmark("main", "train", "val", ("ninco", "unit-tests"))
-        target = metrics_target(benchmark, model, put_manifests(lake, benchmark, model, parts))
-        put_rows(lake, "metrics", target.key, *metrics, ingredients=target.ingredients)
-        target = accuracy_target(model, "val", parts["val"].fingerprint)
-        accuracy = {"n": 8, "top1": 0.7 + number / 2000, "top5": 0.9}
-        put_rows(lake, "accuracy", target.key, accuracy, ingredients=target.ingredients)
-    return models * sum(count for _, count in datasets.values())
-
-
-def put_manifests(
-    lake: Lake, benchmark: Benchmark, model: str, activations: Mapping[str, Part]
-) -> dict[str, dict[str, str]]:
-    """Commit fits, geometry and scores of all detectors, of which only manifests are read here: there are no fragments.
-
-    Returns:
-        Fingerprints of the scores, by dataset and detector.
-    """
-    known = list(detectors().values())
-    scores = {
-        dataset: [score_target(benchmark, model, dataset, detector, activations) for detector in known]
-        for dataset in (benchmark.id, *benchmark.oods)
-    }
-    learning_set = learning_set_of(benchmark, FIT, activations)
-    assert learning_set
-    geometry = [[geometry_target(model, name, learning_set, part.fingerprint)] for name, part in activations.items()]
-    statistics = list(statistic_targets(model, "train", known, activations).values())
-    for targets in (statistics, *geometry, *scores.values()):
-        first = targets[0]
-        made = tuple(one.part([Fragment(one.fragment_path(0), 8, 1000, "0" * 64)]) for one in targets)
-        manifest = Manifest(first.table.name, dict(first.key), 1, made)
-        lake.storage.create(f"{first.folder}/{paths.manifest_name(1)}", to_json(manifest))
-    return {name: {one.part_key["detector"]: one.fingerprint for one in of} for name, of in scores.items()}
-
-
 def bench_open(folder: Path, models: int) -> None:
     """Cold commands on a lake of many models."""
     location = folder / "wide"
-    fragments = make_wide_lake(location, models)
+    make_wide_lake(location, models, list(detectors().values()))
     print(
-        f"a lake of {models} models x 4 datasets, {fragments:,} fragments of activations, {len(detectors())} detectors; "
-        f"best of {RUNS} cold commands:"
+        f"a lake of {models} models x {len(FRAGMENTS)} datasets, {models * sum(FRAGMENTS.values()):,} fragments of activations, "
+        f"{len(detectors())} detectors; best of {RUNS} cold commands:"
     )
     interpreter = min(_command("-c", "import duckdb, polars, typer") for _ in range(RUNS))
     print(f"  floor, python with its imports: {interpreter:.2f} s")
@@ -266,6 +197,36 @@ def bench_open(folder: Path, models: int) -> None:
         print(f"  featurestore {' '.join(arguments)}: {seconds:.2f} s")
 
 
+def bench_age(folder: Path, models: int) -> None:
+    """What it costs that answers know whether they rest on what is stale; fresh, and after a dataset was replaced."""
+    location, known = folder / "age", default_detectors()[:AGEING_DETECTORS]
+    make_wide_lake(location, models, known)
+    parts = models * (len(FRAGMENTS) - 1) * len(known)
+    print(f"a lake of {models} models, {parts:,} parts of scores; milliseconds of CPU, best of {AGE_RUNS} (limit 50):")
+    for state in ("all is fresh", "a dataset was replaced"):
+        for tables in (("metrics",), ("scores",), AGEING):
+            needed, look = (
+                min(times) for times in zip(*(_age(location, tables) for _ in range(AGE_RUNS)), strict=True)
+            )
+            print(
+                f"  {state}, {' and '.join(tables)}: {look:.0f} beside {needed:.0f} for the manifests that are read anyway"
+            )
+        replace_dataset(Lake(location), "far")
+
+
+def _age(location: Path, tables: Sequence[str]) -> tuple[float, float]:
+    """Milliseconds of CPU of a process for the manifests of those tables, and for the look at their age with what it reads."""
+    held = Held(Lake(location).storage)
+    with collector_paused():  # as the commands do
+        start = time.process_time()
+        manifests = [manifest for table in tables for manifest in held.of(table)]
+        needed = time.process_time()
+        for manifest in manifests:
+            held.current_parts(manifest, OF_SAMPLES)
+        complaints(held, tables, without=OF_SAMPLES)
+        return 1e3 * (needed - start), 1e3 * (time.process_time() - needed)
+
+
 def _command(*arguments: str) -> float:
     start = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
@@ -277,7 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--models", type=int, default=296)
-    parser.add_argument("--only", default="write,scan,open,codecs")
+    parser.add_argument("--only", default="write,scan,open,age,codecs")
     options = parser.parse_args()
     only = set(options.only.split(","))
     with tempfile.TemporaryDirectory(dir=".") as folder:
@@ -287,6 +248,8 @@ def main() -> None:
             bench_codecs(options.rows)
         if "open" in only:
             bench_open(Path(folder), options.models)
+        if "age" in only:
+            bench_age(Path(folder), options.models)
 
 
 if __name__ == "__main__":

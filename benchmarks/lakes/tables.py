@@ -29,6 +29,7 @@ def put(
     ingredients: Mapping[str, Any] | None = None,
     *,
     replacing: bool = False,
+    details: Mapping[str, Any] | None = None,
 ) -> Target:
     """Write one part, unless the lake holds it.
 
@@ -40,6 +41,7 @@ def put(
             stored as it is.
         ingredients: What its fingerprint is of, beside the path.
         replacing: Whether a part of another fingerprint is swapped.
+        details: What determines nothing, such as what the part rests on.
     """
     found = TABLES[table]
     key, part_key = ({name: path[name] for name in names} for names in (found.keys, found.part_keys))
@@ -47,7 +49,7 @@ def put(
     if not find(lake.storage, target, replacing=replacing):
         fragments = [rows] if isinstance(rows, dict | pa.Table) else rows
         written = [write_fragment(lake.storage, target, n, _table(found, rows)) for n, rows in enumerate(fragments)]
-        commit(lake.storage, found, key, [target.part(written)], replacing=replacing)
+        commit(lake.storage, found, key, [target.part(written, details)], replacing=replacing)
     return target
 
 
@@ -58,11 +60,12 @@ def put_rows(
     *rows: Mapping[str, Any],
     ingredients: Mapping[str, Any] | None = None,
     replacing: bool = False,
+    details: Mapping[str, Any] | None = None,
 ) -> Target:
     """Write a part of one fragment, given by its rows, which its fingerprint is of unless ingredients are given."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
-    return put(lake, table, path, columns, ingredients or columns, replacing=replacing)
+    return put(lake, table, path, columns, ingredients or columns, replacing=replacing, details=details)
 
 
 def put_dataset(
@@ -72,7 +75,7 @@ def put_dataset(
     count = len(class_names)
     row = {"benchmarks": ["main"], "samples": count, "classes": len(set(class_names)), "digest": name}
     row |= {"role": role, "format": "folder", "location": ""} | values
-    put_rows(lake, "datasets", {"dataset": name}, row)
+    put_rows(lake, "datasets", {"dataset": name}, row, ingredients=row)
     columns = {
         "sample": np.arange(count),
         "path": [f"{class_name}/{number}.png" for number, class_name in enumerate(class_names)],

@@ -201,7 +201,8 @@ def _run(lake: Lake, text: str, format_: str, *, strict: bool) -> None:
             'There is no SQL: give it as an argument, as in `featurestore sql "from metrics"`, or in a pipe.'
         )
     held = Held(lake.storage)
-    connection = statements.connect_for(lake.storage, text, held)
-    tell_age(statements.rests_on(held, text), strict=strict)
+    with collector_paused():
+        connection = statements.connect_for(lake.storage, text, held)
+        tell_age(statements.rests_on(held, text), strict=strict)
     for relation in statements.results(connection, text, lake.location):
         show(relation, format_)

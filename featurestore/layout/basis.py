@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from featurestore.layout.fingerprint import Ingredients
-    from featurestore.layout.manifest import Part
+    from featurestore.layout.manifest import Manifest, Part
 
 NAME = "basis"
 """Its name among a part's details."""
@@ -75,6 +75,21 @@ def noted(part: Part) -> Basis | None:
     found: Any = part.details.get(NAME)
     known = isinstance(found, dict) and found.keys() >= _NAMES
     return cast("Basis", found) if known else None
+
+
+def shared(manifest: Manifest) -> Manifest:
+    """The manifest, in which parts that note the same share one note: detectors that learn of the same datasets do.
+
+    Whoever compares notes compares few of them then, by identity.
+    """
+    first: dict[tuple[str, ...], Any] = {}
+    for part in manifest.parts if len(manifest.parts) > 1 else ():
+        note = part.details.get(NAME)
+        activations = note.get("activations") if isinstance(note, dict) else None
+        if isinstance(activations, list) and activations and isinstance(part.details, dict):
+            # Their fingerprints determine all else of it.
+            part.details[NAME] = first.setdefault(tuple(activations), note)
+    return manifest
 
 
 def network(ingredients: Ingredients) -> str:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Rises when an older reader could misread a lake; what it can pass over is added without."""
-_SEGMENT = re.compile(r"(?=.*[^.])(?:[a-z0-9._=@,-]|%3D)+")
+_INSIDE = re.compile(r"(?!(.*/)?\.*(/|$))(?:[a-z0-9._=@,-]|%3D)+(?:/(?:[a-z0-9._=@,-]|%3D)+)*")
+"""A path of names of which none is empty or of dots alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,9 @@ def from_json(data: bytes, path: str) -> Manifest:
         _check_format(document["format"], path)
         parts = tuple(
             Part(
-                **_known(Part, {**part, "fragments": tuple(Fragment(**_known(Fragment, f)) for f in part["fragments"])})
+                **_known(
+                    Part, {**part, "fragments": tuple([Fragment(**_known(Fragment, f)) for f in part["fragments"]])}
+                )
             )
             for part in document["parts"]
         )
@@ -193,7 +196,7 @@ def from_json(data: bytes, path: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
     for name in (fragment.path for part in parts for fragment in part.fragments):
-        if not all(_SEGMENT.fullmatch(segment) for segment in name.split("/")):
+        if not _INSIDE.fullmatch(name):
             raise CorruptionError(f"{path} names the fragment {name!r} outside its own partition: it was altered.")
     return manifest
 
@@ -209,9 +212,10 @@ def _check_format(found: Any, path: str) -> None:
         )
 
 
-def _known(kind: type[Manifest | Part | Fragment], values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(kind: type[Manifest | Part | Fragment], values: dict[str, Any]) -> dict[str, Any]:
     """The values without the fields that a newer writer of this version added."""
-    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
+    fields = kind.__dataclass_fields__
+    return values if values.keys() <= fields.keys() else {name: values[name] for name in values if name in fields}
 
 
 def _check_types(manifest: Manifest) -> None:
@@ -219,5 +223,5 @@ def _check_types(manifest: Manifest) -> None:
     keys = [manifest.key, *(part.key for part in manifest.parts)]
     texts = [manifest.table, *(value for key in keys for value in key.values()), *(f.path for f in fragments)]
     numbers = [manifest.version, *(f.rows for f in fragments), *(f.bytes for f in fragments)]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+    if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int}:
         raise TypeError("a value is not of its type")

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from featurestore.layout.basis import Basis, basis_of, network, noted, short
+from featurestore.layout.basis import NAME, Basis, basis_of, network, noted, short
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.storage import Storage
@@ -46,6 +46,20 @@ class Fault(NamedTuple):
     extract: bool = False
 
 
+class Age(NamedTuple):
+    """The age of a partition's parts.
+
+    Attributes:
+        stale: Why parts are; nothing where none is known to be.
+        faults: Of each part, why it is, or None; nothing where none is stale.
+        fewer: How many samples parts rest on, by dataset, where it has more.
+    """
+
+    stale: frozenset[Fault]
+    faults: tuple[Fault | None, ...]
+    fewer: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class Held:
     """What a lake holds; the manifests of each table are read once."""
@@ -53,6 +67,8 @@ class Held:
     storage: Storage
     _tables: dict[str, list[Manifest]] = field(default_factory=dict, init=False, repr=False)
     _activations: dict[str, dict[str, Part]] = field(default_factory=dict, init=False, repr=False)
+    _single: dict[tuple[str, str], Part | None] = field(default_factory=dict, init=False, repr=False)
+    _ages: dict[int, tuple[Manifest, Age]] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, table: str) -> list[Manifest]:
         """The manifests of a table's partitions."""
@@ -65,22 +81,27 @@ class Held:
         """How many samples each dataset has."""
         return {name: count for name, count in self._of_datasets("samples") if isinstance(count, int)}
 
-    def faults(self, manifest: Manifest) -> Iterator[tuple[Part, Fault | None, Basis | None]]:
-        """Each part of a partition, why it is stale as far as these manifests tell, and what it says that it rests on.
+    def age(self, manifest: Manifest) -> Age:
+        """The age of a partition's parts, as far as these manifests tell; looked at once."""
+        known = self._ages.get(id(manifest))
+        if known is None:
+            # Kept with its manifest, so that no other one gets its identity.
+            known = self._ages[id(manifest)] = manifest, self._age(manifest)
+        return known[1]
 
-        The fault is None where the part is not known to be stale; the basis where an earlier part had the same, or none.
-        """
-        # Detectors that learn of the same datasets rest on the same activations: most parts are seen in no time.
-        seen: dict[tuple[str, ...], Fault | None] = {}
-        for part in manifest.parts:
+    def _age(self, manifest: Manifest) -> Age:
+        # Parts that rest on the same share a note, so that few differ.
+        notes = [id(part.details.get(NAME) or part) for part in manifest.parts]
+        faults: dict[int, Fault | None] = {}
+        fewer: dict[str, int] = {}
+        for note, part in dict(zip(notes, manifest.parts, strict=True)).items():
             basis = noted(part)
-            activations = tuple(basis["activations"]) if basis else ()
-            if activations and activations in seen:
-                yield part, seen[activations], None
-                continue
             known = self._against(basis) if basis else self._without_note(manifest, part)
-            seen[activations] = self._of_other_id_set(manifest, part, basis) or known
-            yield part, seen[activations], basis
+            faults[note] = self._of_other_id_set(manifest, part, basis) or known
+            counted = basis["rows"].items() if basis else ()
+            fewer |= {dataset: rows for dataset, rows in counted if rows < self.samples.get(dataset, 0)}
+        stale = frozenset(filter(None, faults.values()))
+        return Age(stale, tuple(map(faults.__getitem__, notes)) if stale else (), fewer)
 
     def current_parts(self, manifest: Manifest, without: Collection[str]) -> list[Part]:
         """The parts that an answer may read; never metrics of another ID test dataset than the benchmark's others.
@@ -91,7 +112,8 @@ class Held:
         """
         parts = list(manifest.parts)
         if manifest.table in without:
-            parts = [part for part, fault, _ in self.faults(manifest) if fault is None]
+            age = self.age(manifest)
+            parts = [part for part, fault in zip(parts, age.faults, strict=True) if not fault] if age.stale else parts
         if manifest.table != "metrics":
             return parts
         kept = self.id_sets.get(manifest.key["benchmark"])
@@ -144,10 +166,20 @@ class Held:
         return [(m.key["dataset"], m.parts[0].ingredients.get(ingredient)) for m in self.of("datasets")]
 
     def _activations_of(self, model: str) -> Mapping[str, Part]:
+        """Those of a model, by dataset."""
         if model not in self._activations:
             found = snapshot.current(self.storage, TABLES["activations"], model=model)
             self._activations[model] = {manifest.key["dataset"]: manifest.parts[0] for manifest in found}
         return self._activations[model]
+
+    def _activations_on(self, dataset: str, model: str) -> Part | None:
+        """Those of a model on one dataset; the manifests of others, which may be large, are not read for it."""
+        if model in self._activations:
+            return self._activations[model].get(dataset)
+        if (model, dataset) not in self._single:
+            found = snapshot.latest(self.storage, TABLES["activations"], {"model": model, "dataset": dataset})
+            self._single[model, dataset] = found.parts[0] if found else None
+        return self._single[model, dataset]
 
     def _of_other_id_set(self, manifest: Manifest, part: Part, basis: Basis | None) -> Fault | None:
         benchmark = manifest.key.get("benchmark", "")
@@ -178,10 +210,10 @@ class Held:
         model, dataset = manifest.key["model"], manifest.key.get("dataset", "")
         if manifest.table == "metrics":
             scores = self._scores.get((manifest.key["benchmark"], model), [])
-            return next((fault for one in scores for _, fault, _ in self.faults(one) if fault), None)
+            return next((fault for one in scores for fault in self.age(one).faults if fault), None)
         if manifest.table == "activations":
             return self._against(basis_of(model, {dataset: part}))
-        activations, named = self._activations_of(model).get(dataset), part.ingredients.get("activations")
+        activations, named = self._activations_on(dataset, model), part.ingredients.get("activations")
         if activations is None or not isinstance(named, str):
             return None
         if activations.fingerprint != named:
@@ -190,7 +222,7 @@ class Held:
 
     def _is_outdated(self, model: str, dataset: str) -> bool:
         """Whether a model's activations are not of the samples that a dataset has now."""
-        part = self._activations_of(model).get(dataset)
+        part = self._activations_on(dataset, model)
         return part is None or short(str(part.ingredients.get("dataset_digest"))) != self._digests.get(dataset)
 
     def _is_mixed(self, model: str) -> bool:
@@ -231,12 +263,11 @@ def complaints(
             if models and model not in models:
                 continue
             known.add(model)
-            for _, fault, basis in held.faults(manifest):
-                if fault:
-                    stale[fault][table].add(model)
-                for dataset, rows in basis["rows"].items() if basis else ():
-                    if rows < held.samples.get(dataset, 0):
-                        partial[dataset][table][model] = rows
+            age = held.age(manifest)
+            for fault in age.stale:
+                stale[fault][table].add(model)
+            for dataset, rows in age.fewer.items():
+                partial[dataset][table][model] = rows
     return [
         *(_stale(fault, of, len(known), without, held) for fault, of in sorted(stale.items())),
         *(_partial(dataset, of, len(known), held.samples[dataset]) for dataset, of in sorted(partial.items())),

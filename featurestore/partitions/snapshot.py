@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from featurestore.errors import CorruptionError, MissingError, StorageError
+from featurestore.layout import basis, paths
 from featurestore.layout import manifest as manifests
-from featurestore.layout import paths
 from featurestore.machine import collector_paused
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def load(storage: Storage, path: str) -> Manifest:
         CorruptionError: It is not a manifest, or that of another partition or version.
         FormatError: It was written in a newer format.
     """
-    manifest = manifests.from_json(storage.get(path), path)
+    manifest = basis.shared(manifests.from_json(storage.get(path), path))
     if manifest.path != path:
         raise CorruptionError(f"{path} describes {manifest.title}: it was moved or altered.")
     return manifest
