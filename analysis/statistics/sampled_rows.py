@@ -24,8 +24,8 @@ class _Sampled:
 
     __slots__ = ("_bound", "_energy", "_kept", "_limit", "_pending")
 
-    def __init__(self, context: SweepContext, share: float, *, energy: bool) -> None:
-        self._limit = max(1, int(share * context.rows))
+    def __init__(self, context: SweepContext, share: float, *, energy: bool, most: int | None) -> None:
+        self._limit = min(max(1, int(share * context.rows)), most or context.rows)
         # A hash beyond this bound is never among the lowest k of all rows: it is more than 8 standard deviations
         # above the k-th one that is expected. So each lane keeps about its own share, not k rows.
         expected = (self._limit + 8 * np.sqrt(self._limit) + 64) / max(context.rows, 1)
@@ -70,15 +70,16 @@ class _Sampled:
             self._kept = [array[lowest] for array in self._kept]
 
 
-def sampled_rows(name: str, share: float, *, energy: bool) -> Statistic:
+def sampled_rows(name: str, share: float, *, energy: bool, most: int | None = None) -> Statistic:
     """A share of the rows, rounded down to at least one: `sample` [k], `feature` [k, D], and `energy` [k] if wanted.
 
     Args:
         name: Name of the statistic; it says the share.
         share: Share of the rows.
         energy: Whether to keep log sum_c exp(z_c) too.
+        most: How many rows at most; None for any number.
     """
-    start = partial(_Sampled, share=share, energy=energy)
+    start = partial(_Sampled, share=share, energy=energy, most=most)
     return Statistic(name, start, reads=("feature", "logits") if energy else ("feature",))
 
 
@@ -97,3 +98,6 @@ ONE_PERCENT = sampled_rows("sample-one-percent", _ONE, energy=True)
 
 TEN_PERCENT = sampled_rows("sample-ten-percent", _TEN, energy=False)
 """10 % of the fit rows."""
+
+TEN_THOUSAND = sampled_rows("sample-10000", 1.0, energy=False, most=10_000)
+"""All fit rows, or 10,000 of them."""
