@@ -175,7 +175,7 @@ CORP = Detector(
     fitted_on="fit features",
     needs=needs_waves,
     hyperparameters=(
-        Hyperparameter("features", 2048, 2, 1 << 16, "M: how many waves"),
+        Hyperparameter("features", 2048, 2, 8192, "M: how many waves; a fit row costs the square of it"),
         Hyperparameter(
             "gamma", 0.1, 1e-6, 1e6, "g: the Gaussian kernel that the waves approach is exp(-g ||u - v||^2)"
         ),

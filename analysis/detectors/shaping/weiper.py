@@ -104,7 +104,7 @@ def score(
         counts, certain = np.zeros((len(part), bins)), np.zeros(len(part))
         for z in _perturbed(part, head, fit.directions, delta):
             counts += _counts(z, fit.logits.low, fit.logits.width, bins)
-            z -= z.max(axis=1, keepdims=True)
+            np.subtract(z, z.max(axis=1, keepdims=True), out=z)
             certain += 1 / np.exp(z, out=z).sum(axis=1)
         entries = _counts(part, fit.entries.low, fit.entries.width, bins) / part.shape[1]
         counts /= len(fit.directions) * len(head.weight)
@@ -155,7 +155,7 @@ def _smoothed(shares: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Running means over `width` bins, the end ones repeated; of an even width the longer half lies ahead."""
     before = (width - 1) // 2
     padded = np.pad(shares, ((0, 0), (before, width - 1 - before)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, width, axis=1).mean(axis=2)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, width, axis=1).mean(axis=2))
 
 
 def _divergence(fit: NDArray[np.float64], shares: NDArray[np.float64], floor: float) -> NDArray[np.float64]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from analysis.detectors import FitInputs, get
-from analysis.detectors.covariances.kernel_pca import drawn, fit_waves, score, wave_statistic, waves
+from analysis.detectors import get
+from analysis.detectors.covariances.kernel_pca import drawn, wave_statistic, waves
 from analysis.rows.activations import Activations, normalise
-from featurestore.errors import InputError, NumericalError
+from featurestore.errors import NumericalError
 from tests.analysis.conftest import CASES, clustered
 from tests.analysis.gathered import gathered, scored
 from tests.analysis.modelled import modelled
@@ -47,24 +47,17 @@ def test_cop_is_the_reconstruction_error_of_directions(case: str) -> None:
     assert_allclose(fast, slow, rtol=1e-6, atol=1e-12)
 
 
-def test_corp_is_the_reconstruction_error_of_waves() -> None:
-    """Of which there are fewer fit rows than there are waves."""
+@pytest.mark.parametrize("count", [20, 200])
+def test_corp_is_the_reconstruction_error_of_waves(count: int) -> None:
+    """Of which there are fewer than fit rows, or more."""
     case = clustered(0, 120, 7, 3)
     near, far = case.features[:20], case.features[:20] * np.random.default_rng(1).normal(size=(20, 7))
-    frequencies, phases = drawn(2048, 7, 0.1)
-    mapped = [waves(normalise(part), frequencies, phases) for part in (case.features, np.vstack([near, far]))]
-    fast = scored("corp", Activations(case.features), case.labels, Activations(np.vstack([near, far])))
-    assert_allclose(fast, naive_left_over(mapped[0], mapped[1], 0.9), rtol=1e-7)
-    assert fast[:20].mean() > fast[20:].mean()
-    frequencies, phases = drawn(40, 7, 0.3)
-    mapped = [waves(normalise(part), frequencies, phases) for part in (case.features, np.vstack([near, far]))]
-    fast = scored(
-        "corp@features=40,gamma=0.3,variance=0.8",
-        Activations(case.features),
-        case.labels,
-        Activations(np.vstack([near, far])),
-    )
+    drawn_once = drawn(count, 7, 0.3)
+    mapped = [waves(normalise(part), *drawn_once) for part in (case.features, np.vstack([near, far]))]
+    name = f"corp@features={count},gamma=0.3,variance=0.8"
+    fast = scored(name, Activations(case.features), case.labels, Activations(np.vstack([near, far])))
     assert_allclose(fast, naive_left_over(mapped[0], mapped[1], 0.8), rtol=1e-7)
+    assert fast[:20].mean() > fast[20:].mean()
 
 
 def test_waves_approach_the_gaussian_kernel() -> None:
@@ -91,24 +84,12 @@ def test_waves_are_the_same_in_any_order_and_shards() -> None:
         assert_allclose(array, once[name], rtol=1e-9, atol=1e-12)
 
 
-def test_features_of_another_dimension_than_the_waves_are_refused() -> None:
-    """Both numbers are named."""
-    case = clustered(1, 50, 6, 3)
-    statistic = wave_statistic(8, 0.5)
-    inputs = FitInputs(gathered([statistic], Activations(case.features), case.labels))
-    found = fit_waves(inputs, features=8, gamma=0.5, variance=0.5)
-    with pytest.raises(InputError, match="7 dimensions meet a fit of 6"):
-        score(found, Activations(np.ones((2, 7))))
-
-
-def test_directions_that_do_not_vary_have_no_axes() -> None:
+@pytest.mark.parametrize("name", ["cop", "corp@features=8"])
+def test_directions_that_do_not_vary_have_no_axes(name: str) -> None:
     """Rows that differ in length alone are told so."""
-    rows, labels = Activations(np.outer(np.arange(1.0, 9), [1.0, 3, 0.1])), np.zeros(8, int)
-    statistic = wave_statistic(8, 0.5)
+    rows = Activations(np.outer(np.arange(1.0, 9), [1.0, 3, 0.1]))
     with pytest.raises(NumericalError, match="do not vary"):
-        scored("cop", rows, labels, rows)
-    with pytest.raises(NumericalError, match="do not vary"):
-        fit_waves(FitInputs(gathered([statistic], rows, labels)), features=8, gamma=0.5, variance=0.5)
+        scored(name, rows, np.zeros(8, int), rows)
 
 
 def test_cop_needs_no_statistic_of_its_own() -> None:
