@@ -57,7 +57,7 @@ class FittedDetector:
 
     def __reduce__(self) -> tuple[Any, ...]:
         which = self.detector.name if is_known(self.detector) else self.detector
-        return _refitted, (which, dict(self.statistics), self.context, self.bank)
+        return refitted, (which, dict(self.statistics), self.context, self.bank)
 
     def score(self, features: NDArray[Any], logits: NDArray[Any] | None = None) -> NDArray[np.float64]:
         """Score samples; higher is more in-distribution.
@@ -157,17 +157,29 @@ def fit_in_memory(
     for kind, of in rows.items():
         needs = {need.of(normalizes=normalizes) for need in chosen.statistics if need.source == kind}
         statistics |= gather(of, needs, contexts[kind]) if needs else {}
-    return _refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
+    return refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
 
 
 def _linear(weight: NDArray[Any], bias: NDArray[Any]) -> Head:
     return Head(np.asarray(weight, np.float64), np.asarray(bias, np.float64))
 
 
-def _refitted(
+def refitted(
     detector: str | Detector[Any], statistics: Mapping[str, Arrays], context: SweepContext, bank: Blocks | None
 ) -> FittedDetector:
-    """A detector that learns from statistics that are there already."""
+    """A detector that learns from statistics that are there already.
+
+    Args:
+        detector: The detector, or its name.
+        statistics: All that it needs, by name.
+        context: What is known of the fit rows.
+        bank: The fit rows, where the detector compares with each of them.
+
+    Raises:
+        MissingError: There is no detector of that name, or a statistic is not among them.
+        InputError: It cannot learn from these.
+        NumericalError: As `fit_in_memory`.
+    """
     chosen = get(detector) if isinstance(detector, str) else detector
     inputs = FitInputs(statistics, context.head, context.dtype)
     try:

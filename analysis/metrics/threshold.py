@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import bdtr
 
 from analysis.rows.checks import score_vector
 from featurestore.errors import InputError
@@ -33,6 +34,44 @@ def threshold_at(id_scores: ArrayLike, tpr: ArrayLike) -> NDArray[np.float64]:
         raise InputError(f"A true positive rate lies between 0 and 1; got {shares}.")
     # 1 - 0.95 is 4e-17 above 0.05, enough to move a threshold that is itself an ID score past OOD scores equal to it.
     return np.asarray(np.quantile(np.asarray(id_scores, np.float64), np.round(1.0 - shares, 12), axis=-1))
+
+
+def threshold_interval(id_scores: ArrayLike, tpr: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Where the threshold of all images may lie, of which the ID scores are a sample: between two of these, by rank.
+
+    The number of n independent scores below their distribution's quantile 1 - tpr is binomial. So the interval from the l-th
+    to the u-th smallest score covers that quantile with at least the confidence, whatever the distribution, if fewer than l are
+    below it, and u or more, with a probability of (1 - confidence) / 2 at most each. Where there is no such score, as in a
+    small sample, that end is infinite.
+
+    Source: Conover 1999, "Practical Nonparametric Statistics", 3.2: confidence interval of a quantile.
+
+    Args:
+        id_scores: Scores of the ID test samples, shape [n].
+        tpr: Share of them to accept.
+        confidence: Least probability of covering the quantile.
+
+    Returns:
+        Both ends.
+
+    Raises:
+        InputError: There is no score, or a share is not between 0 and 1.
+        NumericalError: A score is NaN or infinite.
+
+    Example:
+        >>> threshold_interval(range(1, 1001), 0.95)
+        (37.0, 65.0)
+    """
+    ordered = np.sort(score_vector("ID scores", id_scores))
+    if not (0 <= tpr <= 1 and 0 < confidence < 1):
+        raise InputError(f"A true positive rate and a confidence lie between 0 and 1; got {tpr} and {confidence}.")
+    count, tail = len(ordered), (1 - confidence) / 2
+    # at_most[k] is the probability that at most k scores lie below the quantile.
+    at_most = bdtr(np.arange(count + 1, dtype=np.float64), count, np.round(1.0 - tpr, 12))
+    lower = int(np.searchsorted(at_most, tail, side="right"))
+    upper = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
+    ends = np.concatenate([[-np.inf], ordered, [np.inf]])
+    return float(ends[lower]), float(ends[upper])
 
 
 def id_rank(scores: ArrayLike, sorted_id_scores: ArrayLike) -> NDArray[np.float64]:

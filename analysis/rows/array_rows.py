@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.rows.head import Head
-    from analysis.rows.lake_rows import Read
+    from analysis.rows.lake_rows import Read, Rows
 
 FRAGMENT_ROWS = 16_384
 """What `extract` puts into a fragment."""
@@ -103,6 +103,22 @@ def array_rows(
     if not count:
         raise InputError(f"There is no row in {name}: nothing can be learned.")
     return ArrayRows(activations, np.arange(count), np.where(given < 0, -1, known), name)
+
+
+def collected(rows: Rows, columns: Sequence[str], head: Head | None) -> ArrayRows:
+    """Rows of a lake, as arrays in memory.
+
+    Args:
+        rows: The rows.
+        columns: Which of `feature` and `logits` are wanted; `feature` is among them.
+        head: The model's final linear layer.
+    """
+    blocks = [read() for read in rows.read(columns)]
+    sample, label = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("sample", "label"))
+    feature = np.concatenate([block.activations.feature for block in blocks])
+    logits = [block.activations.logits for block in blocks if block.activations.logits is not None]
+    held = Activations(feature, np.concatenate(logits) if logits else None, head)
+    return ArrayRows(held, sample, label, "the fit rows")
 
 
 def block_slices(activations: Activations) -> list[slice]:

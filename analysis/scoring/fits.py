@@ -103,7 +103,7 @@ class ModelFits:
         learning_set = learning_set_of(self.benchmark, FIT, self.activations)
         # Without a fit dataset nothing is learned from its features.
         dtype = self.context(learning_set).dtype if learning_set else "float64"
-        inputs = FitInputs(self._needed(detectors), self.head, dtype)
+        inputs = FitInputs(self.needed(detectors), self.head, dtype)
         # Several threads would wait for each other wherever others use the cores, and decide on last digits.
         with threadpool_limits(1):
             for detector in (detector for detector in detectors if detector.fit):
@@ -137,7 +137,7 @@ class ModelFits:
         dtype = str(part.ingredients.get("dtype", "float32"))
         return SweepContext(self.classes, dim, part.rows, dtype, self.head, self.means.memory, results or {})
 
-    def _needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
+    def needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
         """All statistics that detectors need, by name."""
         normalizes = self.head is not None and self.head.normalizes
         needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.statistics}
