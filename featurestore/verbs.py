@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from extract.datasets import DatasetRow
     from extract.job.run import ExtractionSummary
     from featurestore.care.verify import Fault
+    from featurestore.judge import Judge
     from featurestore.progress import Bars
 
     Names = str | Sequence[str] | None
@@ -317,6 +318,49 @@ class VerbLake(Lake):
             costly = ", ".join(found.name for found in registry.costly_detectors())
             tell(f"Left out for their cost: {costly}; --detector NAME asks for one, --detector all for every one.")
         return summary
+
+    def judge(
+        self,
+        model: str,
+        detector: str,
+        *,
+        tpr: float = 0.95,
+        benchmark: str | None = None,
+        plugin: Names = None,
+        in_memory: bool = True,
+        say: Said = print,
+    ) -> Judge:
+        """What was fitted, in use: a detector of the lake with the threshold that its ID test scores set, as `featurestore judge`.
+
+        Args:
+            model: A model with activations.
+            detector: A detector that it was scored with.
+            tpr: Share of the ID test images that the threshold accepts.
+            benchmark: The benchmark; by default `main`, or the only one in which the model was extracted.
+            plugin: Modules, or `.py` files, with detectors of one's own.
+            in_memory: Whether fit rows that a detector compares with (`knn`, `relation`) are read now, all of them; else each call
+                sweeps over them in the lake.
+            say: Is told what the user should know of the fit.
+
+        Returns:
+            It: `score(feature, logits)`, `threshold`, `threshold_interval` and `accepts(feature, logits)` take numpy alone, and so
+            do pickles and what `save(FILE)` writes for `featurestore.judge.Judge.load`; `images(…)` and `as_module()` take torch.
+
+        Raises:
+            MissingError: There is nothing of such a name, or it was not scored yet.
+            ConflictError: The scores or activations are stale.
+            InputError: The model is in several benchmarks, or the detector cannot learn from it.
+        """
+        guard()
+        from analysis.detectors import registry
+        from analysis.judging.from_lake import read_judge
+        from featurestore.judge import Judge
+
+        for module in _listed(plugin):
+            registry.load_plugin(module)
+
+        judge = read_judge(Judge, self, model, detector, tpr=tpr, benchmark=benchmark, say=_told(say))
+        return judge.in_memory() if in_memory else judge
 
     def status(self, *, model: Names = None, dataset: Names = None) -> pl.DataFrame:
         """What the lake holds of each model on each dataset, as `featurestore status --format csv`.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from analysis.judging.saved_arrays import from_bytes, to_bytes
+from analysis.judging.saved_arrays import from_bytes, in_memory, to_bytes
 from analysis.metrics.threshold import id_rank, threshold_at, threshold_interval
 from featurestore.errors import InputError
 from featurestore.layout.recorded_network import RecordedNetwork
@@ -85,6 +85,10 @@ class ThresholdedDetector:
     def id_rank(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of the ID test scores below each score, ties counted half, shape [n]."""
         return id_rank(np.atleast_1d(scores), self.id_scores)
+
+    def in_memory(self) -> Self:
+        """The same, with fit rows that it compares with in memory, where a lake holds them."""
+        return replace(self, fitted=in_memory(self.fitted))
 
     def save(self, file: str | os.PathLike[str]) -> Path:
         """Write it to a file that needs no lake: named arrays (`.npz`) and a JSON text, of which `load` runs nothing.

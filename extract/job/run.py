@@ -23,6 +23,7 @@ from extract.job.unit import Unit, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
 from extract.subsets import fill
 from featurestore.errors import ConflictError, InputError
+from featurestore.layout.recorded_network import NOTE
 from featurestore.names import check_slug
 from featurestore.progress import no_bar
 
@@ -284,7 +285,8 @@ def _extract(
     settle_contents(lake, dataset, options.fragment_rows, written, looked_at)
     cut, committed = _cut_down(written), []
     for task in tasks:
-        own = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
+        own: dict[str, Any] = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
+        own[NOTE] = task.spec.places
         committed.append(commit_task(lake, task, written, {**details, **own}, replacing=options.replacing))
     failed = committed[-1].failed
     say(

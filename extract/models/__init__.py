@@ -2,8 +2,9 @@
 
 from extract.models.devices import choose_device, split_devices
 from extract.models.heads import Head
+from extract.models.launched import Launched
 from extract.models.layers import parse_features
-from extract.models.network import Launched, LayerOfModel, LoadedModel
+from extract.models.network import LayerOfModel, LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore.refusals import OF_ONE_MODEL, Refusals
 

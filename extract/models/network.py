@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,48 +9,18 @@ import torch
 from extract.models.compiling import compiled
 from extract.models.devices import Backoff, layout_of, on_device
 from extract.models.heads import Head, own_heads
+from extract.models.launched import Launched
 from extract.models.layers import PRE_PROJECTION, is_projection, tap
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from extract.models.spec import ModelSpec
 
 _HEAD_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """Activations on their way from the device: it may still compute while the next batch is prepared.
-
-    Attributes:
-        feature: Penultimate features, float32 [n, width], in memory of the host.
-        logits: Logits, float32 [n, classes], the same; [n, 0] of a model without a head.
-        done: The event after which they are there; None if they are.
-        layers: What other layers said, float32 [n, width of the layer], by name.
-    """
-
-    feature: Tensor
-    logits: Tensor
-    done: Any = None
-    layers: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Features and logits, once they are there."""
-        if self.done is not None:
-            self.done.synchronize()
-        return self.feature.numpy(), self.logits.numpy()
-
-    def layer(self, name: str) -> NDArray[np.float32]:
-        """What a layer said, once it is there."""
-        if self.done is not None:
-            self.done.synchronize()
-        return self.layers[name].numpy()
 
 
 class LoadedModel:
@@ -62,27 +31,41 @@ class LoadedModel:
         device: Where to run.
         amp: `off`, `bf16` or `fp16`.
         compiling: Whether to run it through torch.compile.
+        known: The head, where an earlier run has checked it: if the network has it still, it is not checked again.
+        module: The network on the CPU, where it is loaded already.
 
     Raises:
         InputError: The weights cannot be loaded, the architecture has no linear head on its penultimate feature, there
             is no compiler, or no room on the device.
     """
 
-    def __init__(self, spec: ModelSpec, device: torch.device, amp: str = "off", *, compiling: bool = False) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        device: torch.device,
+        amp: str = "off",
+        *,
+        compiling: bool = False,
+        known: Head | None = None,
+        module: nn.Module | None = None,
+    ) -> None:
         self.spec = spec
         self._device = device
         self._amp = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
         self._preparation = spec.preparation().to(device)
-        self._module = on_device(spec.load_module(), device, spec.name)
+        self._module = on_device(module or spec.load_module(), device, spec.name)
         self._layout = layout_of(self._module)
         self._seen: dict[str, Tensor] = {}
         self._layers: list[str] = []
         generator = torch.Generator().manual_seed(0)
         self._noise = torch.randn(2, *spec.preprocessing["input_size"], generator=generator).to(device)
         with torch.inference_mode():
-            feature = self._check_feature(self._feature(self._noise))
-            self.width: int = feature.shape[1]
-            self._head = None if spec.is_headless else self._find_head(self._noise, feature)
+            self._head = self._own(known) if known and not spec.is_headless else None
+            self.width: int = self._head[0].shape[1] if self._head else 0
+            if not self._head:
+                feature = self._check_feature(self._feature(self._noise))
+                self.width = feature.shape[1]
+                self._head = None if spec.is_headless else self._find_head(self._noise, feature)
         self._compiled = compiled(self._feature, device) if compiling else None
         self._backoff = Backoff(self._part, spec.name)
 
@@ -227,6 +210,17 @@ class LoadedModel:
                 f"Model {self.spec.name} gives NaN or infinite features on noise: its weights are broken."
             )
         return feature
+
+    def _own(self, known: Head) -> tuple[Tensor, Tensor] | None:
+        """The known head on the device, if it is the network's, or the given one; else None."""
+        given, weight, bias = self.spec.given_head, torch.tensor(known.weight), torch.tensor(known.bias)
+        found = (
+            [(torch.tensor(given.weight), torch.tensor(given.bias))]
+            if given
+            else own_heads(self._module, weight.shape[1], self.spec.architecture)
+        )
+        same = any(torch.equal(w.cpu(), weight) and torch.equal(b.cpu(), bias) for w, b in found)
+        return (weight.to(self._device), bias.to(self._device)) if same else None
 
     def _find_head(self, noise: Tensor, feature: Tensor) -> tuple[Tensor, Tensor]:
         """The head's weight and bias on the device, checked once, on noise: what the lake stores must explain the logits."""

@@ -118,11 +118,7 @@ class ModelSpec(Weights):
             return self.base.weights_sha256
         if self.checkpoint:
             return sha256_of(self.checkpoint)
-        digest = hashlib.sha256()
-        for name, value in sorted(self.load_module().state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return parameters_sha256(self.load_module())
 
     @cached_property
     def choice_ingredients(self) -> dict[str, str]:
@@ -158,6 +154,18 @@ class ModelSpec(Weights):
     def pooling(self) -> str:
         """How a layer's positions become one vector, in words."""
         return "as it is" if is_projection(self.layer) else str(pooling_of(self.skeleton))
+
+    @property
+    def places(self) -> dict[str, str | None]:
+        """Where its files lie, and which weights of them count: for whoever has to find them again; no part of its identity."""
+        if self.base:
+            return self.base.places
+        files = {"checkpoint": self.checkpoint, "key_map": self.key_map, "head": self.head_file}
+        return {
+            "source": self.weights_source.name,
+            "which": self.which,
+            **{name: str(file.absolute()) if file else None for name, file in files.items()},
+        }
 
     @property
     def base_name(self) -> str:
@@ -264,3 +272,12 @@ class ModelSpec(Weights):
             InputError: The checkpoint is not one of the architecture, or there is no way to get timm's weights.
         """
         return self.weights_source.load(self).eval()
+
+
+def parameters_sha256(module: nn.Module) -> str:
+    """sha256 of a network's parameters and buffers, by their names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

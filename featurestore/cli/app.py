@@ -16,6 +16,7 @@ from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark
 from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove, dataset_rename, dataset_set, unit_tests
 from featurestore.cli.detectors import detector_list, detector_remove, detector_rename
 from featurestore.cli.extract import extract
+from featurestore.cli.judge import judge
 from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
 from featurestore.cli.models import model_list, model_remove, model_rename, model_set
 from featurestore.cli.options import LakeOption, optional_value, say
@@ -113,6 +114,7 @@ app.add_typer(_detector, name="detector")
 app.command("unit-tests")(unit_tests)
 app.command(cls=optional_value("--ray"))(extract)
 app.command(cls=optional_value("--ray"))(score)
+app.command()(judge)
 app.command(cls=optional_value("--plot"))(ask)
 app.command()(sql)
 for _command in (status, gc, verify, copy, merge, report, catalog, demo):

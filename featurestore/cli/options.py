@@ -32,6 +32,9 @@ def _held(table: str) -> Callable[[typer.Context, str], list[str]]:
     return complete
 
 
+complete_models = _held("model")
+
+
 def complete_question(incomplete: str) -> list[str]:
     """The questions of the package that begin so."""
     from featurestore.query import catalog
@@ -53,7 +56,7 @@ FormatOption = Annotated[
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Swap what the lake holds under the same name.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 ModelsOption = Annotated[
-    list[str] | None, typer.Option("--model", help="Only these models.", autocompletion=_held("model"))
+    list[str] | None, typer.Option("--model", help="Only these models.", autocompletion=complete_models)
 ]
 DatasetsOption = Annotated[
     list[str] | None, typer.Option("--dataset", help="Only these datasets.", autocompletion=_held("dataset"))
@@ -111,6 +114,12 @@ def tell_age(sentences: Sequence[str], *, strict: bool) -> None:
         raise ConflictError(f"Not answered, because of --strict: {' '.join(sentences)}")
     for sentence in sentences:
         sys.stderr.write(f"Note: {sentence}\n")
+
+
+def say_aside(line: str) -> None:
+    """Print a line beside the answer, on standard error."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def say(line: str) -> None:
