@@ -12,6 +12,8 @@ from tests.floor_plan import PACKAGES, ROOT
 ROOF = "featurestore.cli"
 VERBS = "featurestore.verbs"
 """What Python users hold, beside the roof."""
+JUDGE = "featurestore.judge"
+"""A fitted detector in use on images, which a verb gives."""
 HEAVY = {"torch", "torchvision", "timm", "PIL", "safetensors"}
 FORBIDDEN = {
     "featurestore": {"tests", "benchmarks", *HEAVY, "altair", "jinja2", "vl_convert", "sklearn"},
@@ -34,6 +36,7 @@ PLAN = {
     "analysis.detectors.shaping": "analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.ensembles": "analysis.detectors analysis.lineage analysis.metrics analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "analysis.geometry": "analysis.algebra analysis.rows analysis.statistics featurestore.errors",
+    "analysis.judging": "analysis.detectors analysis.lineage analysis.metrics analysis.rows analysis.scoring analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions featurestore.staging",
     "analysis.lineage": "analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "analysis.metrics": "analysis.lineage analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.partitions",
     "analysis.report": "analysis.charts analysis.report.sections analysis.rows analysis.studies featurestore.errors featurestore.lake featurestore.names featurestore.partitions featurestore.query featurestore.version",
@@ -50,6 +53,7 @@ PLAN = {
     "extract.demo": "extract.datasets extract.images extract.models featurestore.errors featurestore.staging",
     "extract.images": "extract.datasets featurestore.errors featurestore.lake featurestore.machine featurestore.names",
     "extract.job": "extract.datasets extract.images extract.models extract.models.files extract.models.sources extract.subsets featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.ray_cluster featurestore.storage",
+    "extract.judging": "extract.datasets extract.datasets.formats extract.images extract.models extract.models.sources featurestore.errors featurestore.layout featurestore.partitions",
     "extract.models": "extract.images extract.models.files extract.models.sources featurestore.errors featurestore.layout featurestore.names featurestore.refusals",
     "extract.models.files": "featurestore.errors",
     "extract.models.sources": "extract.images extract.models.files featurestore.errors featurestore.names",
@@ -64,6 +68,7 @@ PLAN = {
     "featurestore.cli": "analysis.charts analysis.detectors analysis.lineage analysis.report analysis.scoring analysis.status extract.datasets extract.demo extract.subsets extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.packages featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.transfer featurestore.verbs featurestore.version",
     "featurestore.edit": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",
     "featurestore.errors": "",
+    "featurestore.judge": "analysis.judging extract.judging extract.models featurestore.progress",
     "featurestore.lake": "featurestore.errors featurestore.layout featurestore.names featurestore.overview featurestore.partitions featurestore.query featurestore.settings featurestore.storage",
     "featurestore.layout": "featurestore.errors featurestore.names featurestore.version",
     "featurestore.machine": "",
@@ -80,7 +85,7 @@ PLAN = {
     "featurestore.staging": "",
     "featurestore.storage": "featurestore.errors featurestore.settings featurestore.staging",
     "featurestore.transfer": "featurestore.edit featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.settings featurestore.storage",
-    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets featurestore.care featurestore.errors featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities",
+    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.judging analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets featurestore.care featurestore.errors featurestore.judge featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities",
     "featurestore.version": "",
 }
 LARGE = {
@@ -139,7 +144,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 def test_extract_and_analysis_do_not_know_each_other_and_only_the_roof_knows_both() -> None:
     for room, targets in floor_plan.arrows().items():
         others = {target.partition(".")[0] for target in targets} - {room.partition(".")[0]}
-        assert others <= {"featurestore"} or room in {ROOF, VERBS}, room
+        assert others <= {"featurestore"} or room in {ROOF, VERBS, JUDGE}, room
         assert ROOF not in targets or room == "featurestore.__main__"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.detectors.in_memory import refitted
 from analysis.detectors.registry import get
+from analysis.judging.thresholded import check_tpr
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.lineage.ingredients import check_same_model, score_target
@@ -77,8 +78,9 @@ def read_judge(
     Raises:
         MissingError: There is nothing of such a name, or it was not scored yet.
         ConflictError: What the lake holds is stale.
-        InputError: The model is in several benchmarks, or the detector cannot learn from it.
+        InputError: `tpr` is no share, the model is in several benchmarks, or the detector cannot learn from it.
     """
+    check_tpr(tpr)
     lake.check_exists()
     chosen = get(detector)
     extracted = read_extracted(lake, model=model)

@@ -95,7 +95,7 @@ def from_bytes(file: Path) -> SavedDetector:
         ConflictError: The detector gives other numbers in this version, or the file is of a later version.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         text = json.loads(str(arrays.pop(_TEXT)[()]))
         if text["format"] != _FORMAT:

@@ -46,8 +46,7 @@ class ThresholdedDetector:
     class_names: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.tpr < 1:
-            raise InputError(f"--tpr is the share of ID images to accept, between 0 and 1, as 0.95; got {self.tpr}.")
+        check_tpr(self.tpr)
 
     @property
     def threshold(self) -> float:
@@ -129,3 +128,13 @@ class ThresholdedDetector:
             id_dataset=told["id_dataset"],
             class_names=names,
         )
+
+
+def check_tpr(tpr: float) -> None:
+    """Raise if a number is no share of images that a threshold could accept.
+
+    Raises:
+        InputError: It is not between 0 and 1.
+    """
+    if not 0 < tpr < 1:
+        raise InputError(f"--tpr is the share of ID images to accept, between 0 and 1, as 0.95; got {tpr}.")

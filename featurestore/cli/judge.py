@@ -40,8 +40,9 @@ def judge(
 ) -> None:
     """Judge images by a model and a detector of the lake: a row per image, in-distribution or not."""
     check_format(format_)
+    notes: list[str] = []  # on standard error once there is an answer that they are about
     judged = VerbLake(lake).judge(
-        model, detector, tpr=tpr, benchmark=benchmark, plugin=plugin, in_memory=False, say=say_aside
+        model, detector, tpr=tpr, benchmark=benchmark, plugin=plugin, in_memory=False, say=notes.append
     )
     rows = judged.images(
         images,
@@ -54,6 +55,8 @@ def judge(
         progress=progress,
     )
     low, high = judged.threshold_interval
+    for note in notes:
+        say_aside(note)
     say_aside(
         f"{model} and {detector} accept scores of at least {judged.threshold:.6g}, as {tpr:.4g} of {len(judged.id_scores):,} images of "
         f"{judged.id_dataset} (benchmark {judged.benchmark}) have; of all ID images, that threshold lies between {low:.6g} and "
