@@ -67,7 +67,7 @@ def read_judge(
         kind: What is made: `ThresholdedDetector`, or what adds to it.
         lake: The lake.
         model: A model with activations.
-        detector: The detector's name.
+        detector: The detector's name, or `knn:k=50` for one with other constants.
         tpr: Share of the ID test images that the threshold accepts.
         benchmark: The benchmark; by default `main`, or the only one in which the model was extracted.
         say: Is told what the user should know of the fit.
@@ -127,7 +127,7 @@ def _benchmark(lake: Lake, name: str | None, model: str, activations: Mapping[st
 def _check_current(benchmark: Benchmark, model: str, detector: Detector[Any], extracted: Extracted) -> None:
     """Raise if activations that count are missing, of other samples than their dataset has, or of several networks."""
     activations, outdated = extracted.current[model], extracted.outdated.get(model, frozenset())
-    kinds = {one.source for one in detector.needs} | ({FIT} if detector.compare else set())
+    kinds = {one.source for one in detector.statistics} | ({FIT} if detector.compare else set())
     learnt_from = [benchmark.fit if kind == FIT else benchmark.val or benchmark.id for kind in kinds]
     for dataset in (benchmark.id, *(name for name in learnt_from if name)):
         if dataset in outdated:
@@ -171,7 +171,7 @@ def _fitted(place: _Place, say: Callable[[str], None]) -> FittedDetector:
         dim = int(lake.read("models", model=model)["feature_dim"][0].as_py())
         context = SweepContext(fits.classes, dim, 0, "float64", fits.head)
     normalizes = fits.head is not None and fits.head.normalizes
-    wanted = {need.of(normalizes=normalizes).name for need in detector.needs}
+    wanted = {need.of(normalizes=normalizes).name for need in detector.statistics}
     statistics = {name: arrays for name, arrays in fits.needed([detector]).items() if name in wanted}
     bank = fits.rows(learning_set) if detector.compare and learning_set else None
     fitted = refitted(detector, statistics, context, bank)

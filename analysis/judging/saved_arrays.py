@@ -122,10 +122,11 @@ def from_bytes(file: Path) -> SavedDetector:
     return SavedDetector(refitted(detector, statistics, context, bank), arrays, told)
 
 
-def _versions(detector: Detector[Any], *, normalizes: bool) -> dict[str, int]:
-    """Versions of a detector and of what it learns from: with others, numbers differ."""
-    needs = [need.of(normalizes=normalizes) for need in detector.needs]
-    return {detector.name: detector.version, **{f"statistics/{need.name}": need.version for need in needs}}
+def _versions(detector: Detector[Any], *, normalizes: bool) -> dict[str, int | float | None]:
+    """Constants and versions of a detector, and versions of what it learns from: with others, numbers differ."""
+    needs = [need.of(normalizes=normalizes) for need in detector.statistics]
+    constants = {f"constants/{name}": value for name, value in detector.values.items()}
+    return {detector.name: detector.version, **constants, **{f"statistics/{need.name}": need.version for need in needs}}
 
 
 def _head(arrays: dict[str, NDArray[Any]], *, normalizes: bool) -> Head | None:

@@ -16,7 +16,7 @@ from featurestore.verbs import VerbLake
 def judge(
     images: Annotated[list[str], typer.Argument(help="Image files, folders that hold some, or quoted globs.")],
     model: Annotated[str, typer.Option(help="Model of the lake.", autocompletion=complete_models)],
-    detector: Annotated[str, typer.Option(help="Detector that it was scored with.")],
+    detector: Annotated[str, typer.Option(help="Detector that it was scored with, as knn or knn:k=50.")],
     tpr: Annotated[float, typer.Option(help="Share of the ID test images that the threshold accepts.")] = 0.95,
     benchmark: Annotated[
         str | None, typer.Option(help="Benchmark whose ID test images these are. [default: main, or the only one]")
@@ -58,7 +58,7 @@ def judge(
     for note in notes:
         say_aside(note)
     say_aside(
-        f"{model} and {detector} accept scores of at least {judged.threshold:.6g}, as {tpr:.4g} of {len(judged.id_scores):,} images of "
+        f"{model} and {judged.fitted.detector.name} accept scores of at least {judged.threshold:.6g}, as {tpr:.4g} of {len(judged.id_scores):,} images of "
         f"{judged.id_dataset} (benchmark {judged.benchmark}) have; of all ID images, that threshold lies between {low:.6g} and "
         f"{high:.6g} (95 % interval)"
     )

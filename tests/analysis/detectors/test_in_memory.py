@@ -52,7 +52,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(folder)
     write_datasets(lake, ROLES)
     write_model(lake, "m", ROLES, rows_per_fragment=FRAGMENT)
-    score(lake, ScoringSelection(detectors=("all",)), lambda _: None)
+    score(lake, ScoringSelection(detectors=("all", "knn:k=7")), lambda _: None)
     return lake
 
 
@@ -66,7 +66,7 @@ def rows(lake: Lake) -> Mapping[str, tuple[NDArray[Any], ...]]:
     return held
 
 
-@pytest.mark.parametrize("name", detectors())
+@pytest.mark.parametrize("name", [*detectors(), "knn@k=7"])
 def test_scores_are_those_of_the_lake_to_the_last_bit(lake: Lake, rows: Any, name: str) -> None:
     """Every detector, those that compare with all fit rows and those that learn from validation rows among them."""
     features, labels, logits = rows["train"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROLES = {"train": ("fit", 300), "test": ("id", 120), "far": ("ood", 40)}
-NAMES = ("msp", "mahalanobis", "vim", "knn.openood", "relation", "nnguide.openood", "react.openood", "gmm")
+NAMES = ("msp", "mahalanobis", "vim", "knn.openood", "knn@k=7", "relation", "nnguide.openood", "react.openood", "gmm")
 
 
 @pytest.fixture(scope="module")
@@ -236,4 +236,4 @@ def test_files_of_other_versions_are_refused(
 def test_every_detector_that_learns_says_what_it_learned_from(scored: Lake) -> None:
     """The file holds the statistics that the detector needs, and no others."""
     judge = judge_of(scored, "vim")
-    assert set(judge.fitted.statistics) == {need.name for need in detectors()["vim"].needs}
+    assert set(judge.fitted.statistics) == {need.name for need in detectors()["vim"].statistics}
