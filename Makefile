@@ -1,6 +1,8 @@
 # Every target makes what it needs, in .venv; `make` alone lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+# Two tests at a time, each with one thread of linear algebra: small matrices on many threads take twice the time of the cores.
+TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-browser test-s3 test-ray test-real test-lowest kills check fmt bench clean
@@ -12,7 +14,7 @@ demo: .venv/demo.stamp ## the whole product on real images: train, extract, scor
 	$(BIN)/featurestore demo
 
 test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, a Ray cluster or real weights
-	$(BIN)/pytest -n 2 -m "not browser and not s3 and not ray and not real"
+	$(TWO_AT_A_TIME) -m "not browser and not s3 and not ray and not real"
 
 test-lowest: .venv/lowest.stamp ## the tests of the lake and of SQL, without torch, on the lowest versions that pyproject.toml allows
 	.venv/lowest/bin/python -m pytest -n 2 -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow" tests/featurestore tests/sql
@@ -22,7 +24,7 @@ test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which 
 	$(BIN)/pytest -m browser
 
 test-s3: .venv/dev.stamp ## the tests against a real S3 server (Ceph), which is installed, started and stopped
-	bash tests/s3/server.sh with $(BIN)/pytest -n 2 -m s3
+	bash tests/s3/server.sh with env $(TWO_AT_A_TIME) -m s3
 
 test-ray: .venv/dev.stamp ## extraction and fitting on a Ray cluster of two nodes, of which one is killed
 	$(BIN)/pytest -m ray

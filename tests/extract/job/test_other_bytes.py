@@ -86,10 +86,13 @@ def test_what_a_killed_job_left_is_read_once_more_for_its_digests(
     assert digests(val) == wanted(images, val)
 
 
-@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
-@pytest.mark.parametrize("hidden", [False, True], ids=["by its time", "by its bytes"])
+@pytest.mark.parametrize(
+    ("hidden", "device"),
+    [(False, "cpu"), (True, "cpu"), (True, "cpu,cpu")],
+    ids=["by its time", "by its bytes", "by its bytes, on two devices"],
+)
 def test_another_model_on_other_bytes_is_a_conflict_and_nothing_is_committed(
-    val: Lake, images: Path, spec: ModelSpec, device: str, *, hidden: bool
+    val: Lake, images: Path, spec: ModelSpec, *, hidden: bool, device: str
 ) -> None:
     run(val, spec)
     overwrite(images / "bee" / "003.png", hidden=hidden)
@@ -98,7 +101,7 @@ def test_another_model_on_other_bytes_is_a_conflict_and_nothing_is_committed(
         run(val, other, device=device, fragment_rows=3)
     assert not val.partitions("activations", model="other")
     overwrite(images / "bee" / "003.png", hidden=hidden)  # the old bytes again: no fragment of the others is taken
-    run(val, other, device=device, fragment_rows=3)
+    run(val, other, fragment_rows=3)
     assert_same_rows(read(val), read(val, "other"))
 
 

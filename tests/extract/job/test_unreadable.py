@@ -82,7 +82,7 @@ def test_several_devices_end_with_one_sentence(val: Lake, images: Path, spec: Mo
     with pytest.raises(UnreadableError, match=r"of the \d+ images"):
         run(val, spec, device="cpu,cpu", fragment_rows=3, bars=leaving(images))
     images.with_name("images-away").rename(images)
-    assert run(val, spec, device="cpu,cpu", fragment_rows=3).failed == 0
+    assert run(val, spec, fragment_rows=3).failed == 0
 
 
 @pytest.mark.usefixtures("at_once")
