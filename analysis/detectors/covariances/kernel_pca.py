@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from analysis.rows.activations import Activations, Block
 
+ROUNDING = (1024 * np.finfo(np.float64).eps) ** 2
+"""Mean square of what rounding leaves of unit rows that are all equal: no row was seen to be off by as much as 1024 ulps."""
+
 _SEED = 0
-# Mean square of what rounding leaves of unit rows that are all equal: no row was seen to be off by as much as 1024 ulps.
-_ROUNDING = (1024 * np.finfo(np.float64).eps) ** 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +36,25 @@ class LeftOver:
     Attributes:
         mean: Mean of the mapped fit features, float64, shape [M].
         space: The span of the axes beyond the principal ones.
-        frequencies: Of the waves, float64, shape [M, D]; None where there are none.
-        phases: Of the waves, float64, shape [M]; None likewise.
     """
 
     mean: NDArray[np.float64]
     space: Subspace
-    frequencies: NDArray[np.float64] | None = None
-    phases: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WavesFit:
+    """What principal axes leave of waves.
+
+    Attributes:
+        left: What they leave.
+        frequencies: Of the waves, float64, shape [M, D].
+        phases: Of the waves, float64, shape [M].
+    """
+
+    left: LeftOver
+    frequencies: NDArray[np.float64]
+    phases: NDArray[np.float64]
 
 
 class _Waves:
@@ -103,7 +115,7 @@ def fit(inputs: FitInputs, *, variance: float) -> LeftOver:
         InputError: The statistics hold no samples.
         NumericalError: The unit features do not vary.
     """
-    return _left_over(inputs.class_statistics(UNIT_CLASS_STATISTICS), variance)
+    return left_over(inputs.class_statistics(UNIT_CLASS_STATISTICS), variance)
 
 
 def needs_waves(*, features: int, gamma: float) -> tuple[Statistic, ...]:
@@ -111,42 +123,67 @@ def needs_waves(*, features: int, gamma: float) -> tuple[Statistic, ...]:
     return (wave_statistic(features, gamma),)
 
 
-def fit_waves(inputs: FitInputs, *, features: int, gamma: float, variance: float) -> LeftOver:
+def fit_waves(inputs: FitInputs, *, features: int, gamma: float, variance: float) -> WavesFit:
     """Take the axes that the principal ones of the waves leave; errors as for `fit`."""
     statistic = wave_statistic(features, gamma)
-    found = _left_over(inputs.class_statistics(statistic), variance)
-    frequencies, phases = drawn(len(found.mean), int(inputs.need(statistic)["dim"]), gamma)
-    return LeftOver(found.mean, found.space, frequencies, phases)
+    found = left_over(inputs.class_statistics(statistic), variance)
+    return WavesFit(found, *drawn(features, int(inputs.need(statistic)["dim"]), gamma))
 
 
-def _left_over(statistics: ClassStatistics, variance: float) -> LeftOver:
-    """The axes beyond the fewest that hold a share of the variance, the last one at least."""
+def left_over(statistics: ClassStatistics, variance: float, rounding: float = ROUNDING) -> LeftOver:
+    """The axes beyond the fewest that hold a share of the variance, the last one at least.
+
+    Args:
+        statistics: Class statistics of mapped features.
+        variance: The share, in [0, 1].
+        rounding: Mean squared distance of a row from the mean that is no variation.
+
+    Raises:
+        InputError: The statistics hold no samples.
+        NumericalError: The mapped features do not vary.
+    """
     require_samples(statistics)
     values, vectors = linalg.eigh(statistics.total, driver="evd")
     total = values.sum()
-    if total <= _ROUNDING * statistics.num_samples:
+    if total <= rounding * statistics.num_samples:
         raise NumericalError("The directions of the fit features do not vary, so that they have no principal axes.")
     share = np.cumsum(values[::-1]) / total
     principal = min(int(np.searchsorted(share, variance)) + 1, len(values) - 1)
     return LeftOver(statistics.mean, subspace(vectors, 0, len(values) - principal))
 
 
+def norms_left(fit: LeftOver, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Norms ||R'(f - mean f)||_2 of mapped features f, [n, M] to [n].
+
+    Raises:
+        InputError: They have other dimensions than the fit.
+    """
+    same_dimensions(rows, len(fit.mean))
+    away = rows - fit.mean
+    return norms_inside(fit.space, away, np.einsum("nm,nm->n", away, away))
+
+
 def score(fit: LeftOver, activations: Activations) -> NDArray[np.float64]:
-    """Return -||R'(f(u) - mean f)||_2, f(u) = u or its waves, u = h / ||h||_2, shape [n].
+    """Return -||R'(u - mean u)||_2, u = h / ||h||_2, shape [n].
 
     Raises:
         InputError: The features have other dimensions than the fit.
     """
-    rows = activations.normalised64
-    if fit.frequencies is not None and fit.phases is not None:
-        same_dimensions(rows, fit.frequencies.shape[1])
-        rows = waves(rows, fit.frequencies, fit.phases)
-    same_dimensions(rows, len(fit.mean))
-    rows = rows - fit.mean
-    return -norms_inside(fit.space, rows, np.einsum("nm,nm->n", rows, rows))
+    return -norms_left(fit, activations.normalised64)
 
 
-def _variance(default: float) -> tuple[Hyperparameter]:
+def score_waves(fit: WavesFit, activations: Activations) -> NDArray[np.float64]:
+    """Return -||R'(f - mean f)||_2, f the waves of u = h / ||h||_2, shape [n].
+
+    Raises:
+        InputError: The features have other dimensions than the fit.
+    """
+    same_dimensions(activations.feature, fit.frequencies.shape[1])
+    return -norms_left(fit.left, waves(activations.normalised64, fit.frequencies, fit.phases))
+
+
+def share_of_variance(default: float) -> tuple[Hyperparameter]:
+    """The constant that says how many axes are principal."""
     return (Hyperparameter("variance", default, 0.0, 1.0, "share of the variance that the principal axes hold"),)
 
 
@@ -159,7 +196,7 @@ COP = Detector(
     fit=fit,
     fitted_on="fit features and labels",
     needs=(UNIT_CLASS_STATISTICS,),
-    hyperparameters=_variance(0.99),
+    hyperparameters=share_of_variance(0.99),
 )
 
 CORP = Detector(
@@ -170,7 +207,7 @@ CORP = Detector(
         "R: the axes of f beyond the fewest with a share of its variance"
     ),
     source="Fang et al. 2024, arXiv 2402.02949, with the constants of Fang et al. 2025, arXiv 2505.15284, for a ViT",
-    score=score,
+    score=score_waves,
     fit=fit_waves,
     fitted_on="fit features",
     needs=needs_waves,
@@ -179,7 +216,7 @@ CORP = Detector(
         Hyperparameter(
             "gamma", 0.1, 1e-6, 1e6, "g: the Gaussian kernel that the waves approach is exp(-g ||u - v||^2)"
         ),
-        *_variance(0.9),
+        *share_of_variance(0.9),
     ),
     on_request=True,
 )

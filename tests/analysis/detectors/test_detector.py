@@ -48,7 +48,7 @@ def test_absent_statistics_are_named() -> None:
 
 
 LEARNING = [name for name, detector in detectors().items() if detector.learns]
-LIGHT = {"corp": "corp@features=48", "weiper": "weiper@repeats=3"}
+LIGHT = {"corp": "corp@features=48", "kpca-nystrom": "kpca-nystrom@landmarks=40", "weiper": "weiper@repeats=3"}
 """What stands here for those that take seconds a fit."""
 SAMPLING = {"cfood", "knn.sampled", "nnguide", "nnguide.openood"}
 

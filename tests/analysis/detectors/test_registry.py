@@ -14,7 +14,8 @@ DETECTORS = [
     "msp", "max-logit", "energy", "entropy", "gen", "temp-scaling", "mcm", "kl-matching", "openmax", "mahalanobis",
     "relative-mahalanobis", "mahalanobis-pp", "relative-mahalanobis-pp", "knn", "vim", "residual", "react", "vra",
     "ash-b", "ash-s", "scale", "dice", "gradnorm", "she", "fdbd", "nci", "nnguide", "relation", "cfood", "cosine",
-    "rcos", "ssc", "neco", "nan-ratio", "gmm", "weiper", "pnml", "caref", "cadref", "cop", "corp", "radial-mahalanobis",
+    "rcos", "ssc", "neco", "nan-ratio", "gmm", "weiper", "pnml", "caref", "cadref", "cop", "corp", "kpca-nystrom",
+    "radial-mahalanobis",
 ]  # fmt: skip
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
