@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
+from analysis.detectors.comparison import at_once, compare
+from analysis.detectors.detector import Detector, FitInputs, score_checked
 from analysis.detectors.registry import get, is_known
 from analysis.rows.activations import Activations
 from analysis.rows.array_rows import array_rows, block_slices, check_finite
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from analysis.rows.array_rows import ArrayRows
     from analysis.statistics.statistic import Arrays
     from analysis.statistics.sweep import Blocks
-
-_QUERY_BYTES = 64
-"""Bytes that a comparison holds of a query for each of its dimensions and classes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,15 +88,11 @@ class FittedDetector:
             raise InputError(f"Detector {self.detector.name} compares with fit rows, and has none.")
         if self.detector.needs_logits and rows.logits is None:
             raise InputError(f"Detector {self.detector.name} needs logits: give them beside the features.")
-        context = self.context
-        step = max(1, context.memory // (_QUERY_BYTES * max(context.dim + context.classes, 1)))
-        scores = [np.empty(0)]
-        for start in range(0, len(rows), step):
-            queries = _part(rows, slice(start, start + step))
-            statistic = self.detector.compare_with_all(queries)
-            found = gather(self.bank, [statistic], context)[statistic.name]["score"]
-            scores.append(finite_scores(self.detector.name, np.asarray(found), len(queries)))
-        return np.concatenate(scores)
+        context = replace(self.context, results=self.statistics)
+        step = at_once([self.detector], context)
+        parts = [_part(rows, slice(start, start + step)) for start in range(0, len(rows), step)]
+        scores = [compare(self.bank, [self.detector], part, context)[self.detector.name] for part in parts]
+        return np.concatenate([np.empty(0), *scores])
 
 
 def fit_in_memory(

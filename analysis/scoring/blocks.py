@@ -1,4 +1,4 @@
-"""Scores of a dataset's samples: block by block, or against every sample of the fit dataset."""
+"""Scores of a dataset's samples, block by block."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.detectors.detector import finite_scores, score_checked
-from analysis.rows.activations import Activations
-from analysis.statistics.sweep import gather
+from analysis.detectors.detector import score_checked
 from featurestore.errors import LakeError, NumericalError
 from featurestore.machine import ahead, cores
 from featurestore.progress import no_bar
@@ -23,10 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.detectors import Detector
-    from analysis.lineage.learning_set import LearningSet
     from analysis.rows.activations import Block
     from analysis.rows.lake_rows import Read, Rows
-    from analysis.scoring.fits import ModelFits
     from featurestore.progress import Bars
 
     Scores = dict[str, NDArray[np.float64]]
@@ -52,7 +48,7 @@ def score_rows(
         NumericalError: An activation is NaN or infinite.
     """
     # Without a detector to score, the samples are still wanted.
-    reads = rows.read(_columns(detectors))
+    reads = rows.read(columns_of(detectors))
     threads = cores()
     # One block alone has all cores for its linear algebra; many blocks share them out.
     limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
@@ -74,35 +70,7 @@ def score_rows(
     return samples, whole, failed
 
 
-def compare_rows(rows: Rows, detectors: Sequence[Detector[Any]], fits: ModelFits, learning_set: LearningSet) -> Scores:
-    """Score a dataset against every sample of the fit dataset; as many samples at once as memory allows.
-
-    Args:
-        rows: Which activations.
-        detectors: Detectors that compare.
-        fits: The model's fits.
-        learning_set: The fit dataset.
-
-    Returns:
-        Scores by detector, float64, shape [n], in row order.
-
-    Raises:
-        NumericalError: A score is NaN or infinite.
-    """
-    context = fits.context(learning_set)
-    blocks = [read() for read in rows.read(_columns(detectors))]
-    at_once = max(1, context.memory // (8 * 8 * max(context.dim + context.classes, 1)))
-    parts: list[Scores] = []
-    for queries in _chunks(blocks, at_once):
-        statistics = {detector.name: detector.compare_with_all(queries) for detector in detectors}
-        bar = partial(fits.means.bars, f"{rows.model}: {rows.dataset} against {learning_set.dataset}", context.rows)
-        done = gather(fits.rows(learning_set), statistics.values(), context, bar, run=fits.means.run)
-        found = {name: np.asarray(done[statistic.name]["score"]) for name, statistic in statistics.items()}
-        parts.append({name: finite_scores(name, scores, len(queries)) for name, scores in found.items()})
-    return {d.name: np.concatenate([np.empty(0), *(part[d.name] for part in parts)]) for d in detectors}
-
-
-def _columns(detectors: Sequence[Detector[Any]]) -> list[str]:
+def columns_of(detectors: Sequence[Detector[Any]]) -> list[str]:
     """What detectors read of the rows that they score."""
     return ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
 
@@ -127,15 +95,3 @@ def _checked(detector: Detector[Any], fit: Any, block: Block, rows: Rows) -> NDA
         return score_checked(detector, fit, block.activations)
     except LakeError as error:
         raise type(error)(f"Scoring {rows.model} on {rows.dataset} with {detector.name}: {error}") from error
-
-
-def _chunks(blocks: Sequence[Block], rows: int) -> list[Activations]:
-    """All samples of some blocks as activations of at most so many rows each."""
-    feature = np.concatenate([block.activations.feature for block in blocks])
-    logits = [block.activations.logits for block in blocks]
-    whole = None if any(one is None for one in logits) else np.concatenate([one for one in logits if one is not None])
-    head = blocks[0].activations.head
-    starts = range(0, len(feature), rows)
-    return [
-        Activations(feature[at : at + rows], None if whole is None else whole[at : at + rows], head) for at in starts
-    ]

@@ -138,7 +138,7 @@ class ModelFits:
         return SweepContext(self.classes, dim, part.rows, dtype, self.head, self.means.memory, results or {})
 
     def needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
-        """All statistics that detectors need, by name."""
+        """All statistics that detectors need, by name: from the lake, else gathered now and stored."""
         normalizes = self.head is not None and self.head.normalizes
         needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.statistics}
         needs |= {need for need in self.also if any(other.source == need.source for other in needs)}

@@ -15,13 +15,14 @@ from analysis.lineage.learning_set import learning_set_of, learning_sets_of, lea
 from analysis.metrics import accuracy, id_rank, write_metrics
 from analysis.rows.head import is_headless, read_head, tells_classes
 from analysis.rows.lake_rows import Rows, in_tenth
-from analysis.scoring.blocks import compare_rows, score_rows
+from analysis.scoring.blocks import score_rows
+from analysis.scoring.comparing import Comparison
 from analysis.scoring.fits import ModelFits, commit_statistics
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
 from analysis.scoring.withdrawal import drop_superseded_fits, withdraw_scores
 from analysis.statistics.statistic import FIT
-from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.errors import InputError, LakeError
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
@@ -111,9 +112,10 @@ class ModelScorer:
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
         self._drop_detector_fits()
         # ID first, whatever was asked for: ranks of OOD scores refer to it.
-        for dataset in wanted:
-            if not datasets or dataset in datasets or dataset == benchmark.id:
-                self._score_dataset(dataset, usable)
+        asked = [name for name in wanted if not datasets or name in datasets or name == benchmark.id]
+        for dataset in asked:
+            self._score_dataset(dataset, [detector for detector in usable if detector.score])
+        self._compare_datasets(asked, [detector for detector in usable if detector.compare])
         self._write_geometry(usable, [name for name in wanted if name not in benchmark.csids])
         for dataset in (benchmark.id, *(name for name in benchmark.csids if name in wanted)):
             self._write_accuracy(dataset)
@@ -199,18 +201,48 @@ class ModelScorer:
         return ""
 
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
-        chosen = [detector for detector in chosen if detector.name not in self.failed]
-        where = (self.benchmark, self.model, dataset)
-        targets = {detector.name: score_target(*where, detector, self.activations) for detector in chosen}
+        stale = self._stale(dataset, chosen)
+        if stale:
+            samples, scores = self._scores(dataset, stale)
+            self._store(dataset, stale, samples, scores)
+
+    def _compare_datasets(self, datasets: Sequence[str], chosen: Sequence[Detector[Any]]) -> None:
+        """Score the datasets that lack the same detectors in the same sweeps of the fit dataset, and store each once it is done."""
+        learning_set = learning_set_of(self.benchmark, FIT, self.activations)
+        together: dict[tuple[Detector[Any], ...], list[str]] = {}
+        for dataset in datasets:
+            together.setdefault(tuple(self._stale(dataset, chosen)), []).append(dataset)
+        for stale, lacking in together.items():
+            able = [detector for detector in stale if detector.name not in self.failed]
+            if able and learning_set:
+                comparison = Comparison(self.fits, learning_set, able)
+                for dataset, samples, scores in comparison.scores(lacking):
+                    self._store(dataset, able, samples, scores)
+                self._leave_out(comparison.failed)
+
+    def _stale(self, dataset: str, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
+        """The detectors whose scores of a dataset are missing or stale; the others are counted."""
+        able = [detector for detector in chosen if detector.name not in self.failed]
         held = self._held(dataset)
-        stale = [d for d in chosen if held.get(d.name) != targets[d.name].fingerprint]
-        self.reused += len(chosen) - len(stale)
+        stale = [d for d in able if held.get(d.name) != self._target(dataset, d).fingerprint]
+        self.reused += len(able) - len(stale)
+        return stale
+
+    def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
+        return score_target(self.benchmark, self.model, dataset, detector, self.activations)
+
+    def _store(
+        self,
+        dataset: str,
+        chosen: Sequence[Detector[Any]],
+        samples: NDArray[np.int64],
+        scores: Mapping[str, NDArray[np.float64]],
+    ) -> None:
+        """Commit the scores that there are."""
+        stale = [detector for detector in chosen if detector.name in scores]
         if not stale:
             return
-        samples, scores = self._scores(dataset, stale)
-        stale = [detector for detector in stale if detector.name in scores]
-        if not stale:
-            return
+        targets = {detector.name: self._target(dataset, detector) for detector in stale}
         is_id, tenth, kept = dataset == self.benchmark.id, in_tenth(samples), self._judging(dataset, samples)
         parts = []
         for detector in stale:
@@ -262,19 +294,11 @@ class ModelScorer:
         """Scores of a dataset's samples, in their order."""
         self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
         rows = Rows(self.lake, self.model, dataset, head=self.fits.head)
-        by_block = [detector for detector in chosen if detector.score and detector.name in self.fitted]
+        by_block = [detector for detector in chosen if detector.name in self.fitted]
         samples, scores, failed = score_rows(
             rows, by_block, self.fitted, self.activations[dataset].rows, self.means.bars
         )
-        comparing = [detector for detector in chosen if detector.compare]
-        learning_set = learning_set_of(self.benchmark, FIT, self.activations)
-        unable: dict[str, LakeError] = {**self.fits.failed, **failed}
-        for detector in comparing:
-            try:
-                scores |= compare_rows(rows, [detector], self.fits, learning_set) if learning_set else {}
-            except (InputError, NumericalError) as error:
-                unable[detector.name] = error
-        self._leave_out(unable)
+        self._leave_out({**self.fits.failed, **failed})
         return samples, scores
 
     def _leave_out(self, failed: Mapping[str, LakeError]) -> None:

@@ -74,6 +74,8 @@ class Statistic:
             found. For what does not fit in memory at once.
         for_unit_features: What takes its place for a model whose head is fed the feature at unit length.
         version: Raised whenever its numbers change, so that stored fits become stale.
+        held: Of one that compares queries with every row: bytes that all its accumulators together hold of each query, beside
+            its stored feature and logits. None stands for 56 for each dimension and each class.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Statistic:
     again: Callable[[Arrays], Statistic | None] | None = field(default=None, compare=False)
     for_unit_features: Statistic | None = None
     version: int = 1
+    held: int | None = None
 
     def of(self, *, normalizes: bool) -> Statistic:
         """This statistic, or what takes its place for a model whose head normalises."""

@@ -21,6 +21,7 @@ from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import finite_rows, same_dimensions
 from analysis.statistics.class_statistics import CLASS_STATISTICS
 from analysis.statistics.statistic import Statistic, SweepContext
+from analysis.statistics.sweep import LANES
 from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 JITTERS = (0.0, *(10.0**exponent for exponent in range(-15, 0)))
 _ROWS_AT_ONCE = 2048
 _CONDENSED_FROM = 1 << 20
+# A score in each of the lanes.
+_HELD = 8 * LANES
 
 
 def class_densities(queries: Activations, *, jitter: float) -> Statistic:
@@ -54,7 +57,9 @@ def _continued(queries: Activations, jitter: float, found: Arrays) -> Statistic:
     def start(context: SweepContext) -> _Densities:
         return _Densities(queries, context, found, jitter)
 
-    return Statistic(f"class-densities-{jitter}", start, after=(CLASS_STATISTICS,), labelled=True, again=again)
+    return Statistic(
+        f"class-densities-{jitter}", start, after=(CLASS_STATISTICS,), labelled=True, again=again, held=_HELD
+    )
 
 
 @dataclass(slots=True)
@@ -157,10 +162,10 @@ class _Densities:
         covariance = self._along(self._along(statistics.within).T) / (statistics.num_samples - 1)
         lower = _factor(covariance, number, self._jitter)
         log_volume = np.log(np.diag(lower)).sum() + len(lower) / 2 * np.log(2 * np.pi)
-        features = self._queries.feature64
+        features = self._queries.feature
         for start in range(0, len(features), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            away = self._along(features[part] - statistics.means[0]).T
+            away = self._along(features[part].astype(np.float64) - statistics.means[0]).T
             white = linalg.solve_triangular(lower, away, lower=True, check_finite=False, overwrite_b=True)
             density = -np.einsum("dn,dn->n", white, white) / 2 - log_volume
             self._scores[part] = np.maximum(self._scores[part], density)
@@ -194,6 +199,7 @@ GMM: Detector[None] = Detector(
     source="Mukhoti et al. 2021, arXiv 2102.11582",
     compare=class_densities,
     fitted_on="fit features and labels",
+    needs=(CLASS_STATISTICS,),
     hyperparameters=(
         Hyperparameter(
             *("jitter", JITTERS[-1], 0.0, JITTERS[-1], "the largest e that may be added to a covariance's diagonal"),

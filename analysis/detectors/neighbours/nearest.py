@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.rows.activations import normalise
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.statistic import Statistic, SweepContext
 from featurestore.errors import InputError
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
     Float32 = NDArray[np.float32]
 
 _SPARE = 64
-_PRODUCTS_AT_ONCE = 1 << 21
+_QUERIES_AT_ONCE = 512
 _PAIRS_AT_ONCE = 4096
+# Of each query: how far its list is filled, its smallest cosine, and the pairs whose distance is measured.
+_HELD = 512
+_MAKING = Lock()
 
 
 def check_size(neighbours: int, bank: int, name: str) -> None:
@@ -47,61 +53,70 @@ def nearest(queries: Activations, *, k: int, name: str) -> Statistic:
         k: K.
         name: Name of the detector without constants.
     """
-    unit = queries.normalised64
-    # Shared by all accumulators of this process: what one of them cannot use, none can.
-    smallest = np.full(len(queries), -np.inf, np.float32)
+    lists = _Lists(queries, k)
 
     def candidates(context: SweepContext) -> _Candidates:
         check_size(k, context.rows, name)
-        return _Candidates(queries, k, smallest)
+        return _Candidates(lists.of(context))
+
+    def measured(context: SweepContext) -> _Measured:
+        return _Measured(queries.feature, context.results[first.name])
 
     first = Statistic(f"nearest-{k}-candidates", candidates)
-    return Statistic(
-        f"nearest-{k}-distances", lambda context: _Measured(unit, context.results[first.name]), after=(first,)
-    )
+    held = 4 * queries.feature.shape[1] + 12 * _width(k) + _HELD
+    return Statistic(f"nearest-{k}-distances", measured, after=(first,), held=held)
 
 
-class _Candidates:
+class _Lists:
+    """The list that all lanes of a sweep in this process fill together."""
+
+    __slots__ = ("_context", "_found", "_neighbours", "_queries")
+
+    def __init__(self, queries: Activations, neighbours: int) -> None:
+        self._queries, self._neighbours = queries, neighbours
+        self._context: SweepContext | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Lists, (self._queries, self._neighbours)
+
+    def of(self, context: SweepContext) -> _Nearest:
+        with _MAKING:
+            if self._context is not context:
+                self._context, self._found = context, _Nearest(self._queries, self._neighbours)
+            return self._found
+
+
+class _Nearest:
     """The K + 64 largest cosines of each query so far, the samples that they are of, and room for a few more.
 
-    Only what exceeds the smallest of as many that anyone holds is looked at, and a query's list is sorted out when its room is used up.
+    Only what exceeds the smallest that is kept is looked at, and a query's list is sorted out when its room is used up.
     """
 
-    __slots__ = ("_cosines", "_filled", "_kept", "_neighbours", "_queries", "_sample", "_smallest")
+    __slots__ = ("_cosines", "_filled", "_kept", "_locks", "_neighbours", "_queries", "_sample", "_smallest", "_unit")
 
-    def __init__(self, queries: Activations, neighbours: int, smallest: Float32) -> None:
-        self._queries = queries
-        self._neighbours = neighbours
-        self._kept = neighbours + _SPARE
-        shape = (len(queries), self._kept + self._kept // 4)
+    def __init__(self, queries: Activations, neighbours: int) -> None:
+        self._queries, self._neighbours, self._kept = queries, neighbours, neighbours + _SPARE
+        self._unit = queries.memo.get("unit32", lambda: _unit32(queries))
+        shape = (len(queries), _width(neighbours))
         self._cosines = np.full(shape, -np.inf, np.float32)
         self._sample = np.full(shape, -1, np.int64)
         self._filled = np.full(len(queries), self._kept)
-        self._smallest = smallest
+        self._smallest = np.full(len(queries), -np.inf, np.float32)
+        self._locks = [Lock() for _ in range(0, len(queries), _QUERIES_AT_ONCE)]
 
-    def update(self, block: Block) -> None:
-        if not len(block):
-            return
-        same_dimensions(self._queries.feature, block.activations.feature.shape[1])
-        queries, rows = _unit32(self._queries), _unit32(block.activations)
-        at_once = max(1, _PRODUCTS_AT_ONCE // len(rows))
-        for start in range(0, len(queries), at_once):
-            self._take(start, queries[start : start + at_once] @ rows.T, block.sample)
+    def add(self, rows: Activations, sample: NDArray[np.int64]) -> None:
+        """Compare some rows of the fit set with all queries."""
+        same_dimensions(self._queries.feature, rows.feature.shape[1])
+        fitted = rows.memo.get("unit32", lambda: rows.normalised64.astype(np.float32))
+        for number, lock in enumerate(self._locks):
+            start = number * _QUERIES_AT_ONCE
+            products = self._unit[start : start + _QUERIES_AT_ONCE] @ fitted.T
+            with lock:
+                self._take(start, products, sample)
 
-    def merge(self, other: _Candidates) -> None:
-        at_once = max(1, _PRODUCTS_AT_ONCE // self._cosines.shape[1])
-        for start in range(0, len(self._filled), at_once):
-            part = np.arange(start, min(start + at_once, len(self._filled)))
-            self._sort_out(part, other._cosines[part], other._sample[part])
-
-    def finish(self) -> dict[str, NDArray[Any]]:
-        # Rounding: unit vectors to float32, products of D terms; twice, for the K-th and for the one beside it.
-        margin = np.float32(2 * (self._queries.feature.shape[1] + 3) * 2.0**-24)
-        width = self._cosines.shape[1]
-        kth = np.partition(self._cosines, width - self._neighbours, axis=1)[:, width - self._neighbours, None]
-        query, column = np.nonzero((self._cosines >= kth - margin) & (self._cosines <= kth + margin))
-        nearer = np.count_nonzero(self._cosines > kth + margin, axis=1)
-        return {"query": query, "sample": self._sample[query, column], "rank": self._neighbours - nearer}
+    def found(self) -> _Found:
+        """The lists as they are."""
+        return _Found(self._neighbours, self._unit.shape[1], self._cosines, self._sample)
 
     def _take(self, start: int, products: Float32, sample: NDArray[np.int64]) -> None:
         stop = start + len(products)
@@ -125,25 +140,94 @@ class _Candidates:
 
     def _sort_out(self, rows: NDArray[np.int64], cosines: Float32, sample: NDArray[np.int64]) -> None:
         """Keep the largest of what some queries have and of what comes to it."""
-        together = np.concatenate([self._cosines[rows], cosines], axis=1)
-        samples = np.concatenate([self._sample[rows], sample], axis=1)
-        largest = np.argpartition(together, together.shape[1] - self._kept, axis=1)[:, -self._kept :]
-        kept = np.take_along_axis(together, largest, axis=1)
+        kept, samples = _largest(self._kept, (self._cosines[rows], cosines), (self._sample[rows], sample))
         self._cosines[rows, : self._kept] = kept
         self._cosines[rows, self._kept :] = -np.inf
-        self._sample[rows, : self._kept] = np.take_along_axis(samples, largest, axis=1)
+        self._sample[rows, : self._kept] = samples
         self._filled[rows] = self._kept
-        self._smallest[rows] = np.maximum(self._smallest[rows], kept.min(axis=1))
+        self._smallest[rows] = kept.min(axis=1)
+
+
+class _Candidates:
+    """What the rows of one lane add to the lists."""
+
+    __slots__ = ("_nearest",)
+
+    def __init__(self, nearest: _Nearest) -> None:
+        self._nearest = nearest
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Out of another process come lists of its own, without the queries.
+        return _Found, tuple(
+            getattr(self._nearest.found(), name) for name in ("neighbours", "dim", "cosines", "sample")
+        )
+
+    def update(self, block: Block) -> None:
+        if len(block):
+            self._nearest.add(block.activations, block.sample)
+
+    def merge(self, other: _Candidates) -> None:
+        """All lanes have filled the same lists."""
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        return self._nearest.found().finish()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Lists of cosines, -inf where there is none, and of the samples that they are of, shape [n, more than K + 64]."""
+
+    neighbours: int
+    dim: int
+    cosines: Float32
+    sample: NDArray[np.int64]
+
+    def update(self, block: Block) -> None:
+        """What has been found is not added to."""
+        raise NotImplementedError
+
+    def merge(self, other: _Found) -> None:
+        width = self.cosines.shape[1]
+        for start in range(0, len(self.cosines), _QUERIES_AT_ONCE):
+            part = slice(start, start + _QUERIES_AT_ONCE)
+            both = (self.cosines[part], other.cosines[part]), (self.sample[part], other.sample[part])
+            self.cosines[part], self.sample[part] = _largest(width, *both)
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        """The samples that may be the K-th nearest of a query, and the rank of that among them."""
+        # Rounding: unit vectors to float32, products of D terms; twice, for the K-th and for the one beside it.
+        margin = np.float32(2 * (self.dim + 3) * 2.0**-24)
+        place = self.cosines.shape[1] - self.neighbours
+        none = np.empty(0, np.int64)
+        pairs = [(none, none, none)]
+        for start in range(0, len(self.cosines), _QUERIES_AT_ONCE):
+            cosines = self.cosines[start : start + _QUERIES_AT_ONCE]
+            kth = np.partition(cosines, place, axis=1)[:, place, None]
+            query, column = np.nonzero((cosines >= kth - margin) & (cosines <= kth + margin))
+            nearer = np.count_nonzero(cosines > kth + margin, axis=1)
+            pairs.append((start + query, self.sample[start + query, column], self.neighbours - nearer))
+        query, sample, rank = map(np.concatenate, zip(*pairs, strict=True))
+        return {"query": query, "sample": sample, "rank": rank}
+
+
+def _largest(
+    count: int, cosines: tuple[Float32, ...], samples: tuple[NDArray[np.int64], ...]
+) -> tuple[Float32, NDArray[np.int64]]:
+    """The largest cosines of each query, and the samples that they are of."""
+    together = np.concatenate(cosines, axis=1)
+    places = np.argpartition(together, together.shape[1] - count, axis=1)[:, -count:]
+    sample = np.take_along_axis(np.concatenate(samples, axis=1), places, axis=1)
+    return np.take_along_axis(together, places, axis=1), sample
 
 
 class _Measured:
     """Squared distances of pairs of a query and a fit sample, in float64."""
 
-    __slots__ = ("_distances", "_query", "_rank", "_sample", "_unit")
+    __slots__ = ("_distances", "_queries", "_query", "_rank", "_sample")
 
-    def __init__(self, unit: NDArray[np.float64], found: Any) -> None:
+    def __init__(self, queries: NDArray[Any], found: Any) -> None:
         order = np.argsort(found["sample"], kind="stable")
-        self._unit = unit
+        self._queries = queries
         self._query, self._sample, self._rank = found["query"][order], found["sample"][order], found["rank"]
         self._distances = np.full(len(order), np.nan)
 
@@ -157,7 +241,7 @@ class _Measured:
             place = np.searchsorted(samples, self._sample[pairs])
             here = samples[place] == self._sample[pairs]
             pairs, rows = pairs[here], order[place[here]]
-            apart = self._unit[self._query[pairs]] - block.activations.normalised64[rows]
+            apart = normalise(self._queries[self._query[pairs]]) - block.activations.normalised64[rows]
             self._distances[pairs] = np.einsum("pd,pd->p", apart, apart)
 
     def merge(self, other: _Measured) -> None:
@@ -165,9 +249,18 @@ class _Measured:
 
     def finish(self) -> dict[str, NDArray[Any]]:
         order = np.lexsort((self._distances, self._query))
-        first = np.searchsorted(self._query[order], np.arange(len(self._unit)))
+        first = np.searchsorted(self._query[order], np.arange(len(self._rank)))
         return {"score": -self._distances[order][first + self._rank - 1]}
 
 
 def _unit32(activations: Activations) -> Float32:
-    return activations.memo.get("unit32", lambda: activations.normalised64.astype(np.float32))
+    """Unit features, rounded: a few rows at a time, so that few are in float64 at once."""
+    unit = np.empty(activations.feature.shape, np.float32)
+    for start in range(0, len(unit), _PAIRS_AT_ONCE):
+        unit[start : start + _PAIRS_AT_ONCE] = normalise(activations.feature[start : start + _PAIRS_AT_ONCE])
+    return unit
+
+
+def _width(neighbours: int) -> int:
+    """Cosines in a list."""
+    return (neighbours + _SPARE) + (neighbours + _SPARE) // 4
