@@ -38,7 +38,7 @@ def at_once(detectors: Sequence[Detector[Any]], context: SweepContext) -> int:
     nobody = Activations(
         np.empty((0, context.dim), np.float32), np.empty((0, max(context.classes, 1)), np.float32), context.head
     )
-    width = context.dim + context.classes
+    width = context.dim + (context.classes if any(detector.needs_logits for detector in detectors) else 0)
     held = [_DERIVED * width if one.held is None else one.held for one in _statistics(detectors, nobody).values()]
     return max(1, int(_SHARE_OF_QUERIES * context.memory) // (_STORED * width + sum(held)))
 

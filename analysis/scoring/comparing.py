@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.detectors.comparison import at_once, compare
 from analysis.rows.activations import Activations
+from analysis.rows.checks import same_dimensions
 from analysis.rows.lake_rows import Rows
 from analysis.scoring.blocks import columns_of
 from featurestore.errors import InputError, NumericalError
@@ -69,7 +70,7 @@ class Comparison:
         context = self._context()
         able = self._able()
         done: list[tuple[_Part, Scores]] = []
-        for chunk in _chunks(_parts(datasets, able, self.fits), at_once(able, context)) if able else ():
+        for chunk in _chunks(self._parts(datasets, context.dim), at_once(able, context)) if able else ():
             scores = self._of_chunk(chunk, self._able(), context)
             ends = np.cumsum([len(part.sample) for part in chunk])
             for part, end in zip(chunk, ends.tolist(), strict=True):
@@ -91,6 +92,19 @@ class Comparison:
             except (InputError, NumericalError) as error:
                 self.failed[detector.name] = error
         return self.fits.context(self.learning_set, known)
+
+    def _parts(self, datasets: Sequence[str], dim: int) -> Iterator[_Part]:
+        for dataset in datasets:
+            rows = Rows(self.fits.lake, self.fits.model, dataset, head=self.fits.head)
+            reads = rows.read(columns_of(self._able()))
+            for number, read in enumerate(reads, 1):
+                block = read()
+                rows.check_finite(block)
+                try:
+                    same_dimensions(block.activations.feature, dim)
+                except InputError as error:
+                    raise InputError(f"Scoring {rows.model} on {dataset}: {error}") from error
+                yield _Part(dataset, block.sample, block.activations, number == len(reads))
 
     def _of_chunk(self, chunk: Sequence[_Part], detectors: Sequence[Detector[Any]], context: SweepContext) -> Scores:
         """The scores of a chunk; where one detector fails, each is tried by itself."""
@@ -115,16 +129,6 @@ class Comparison:
         samples = np.concatenate([part.sample for part, _ in done])
         names = [detector.name for detector in self._able()]
         return samples, {name: np.concatenate([scores[name] for _, scores in done]) for name in names}
-
-
-def _parts(datasets: Sequence[str], detectors: Sequence[Detector[Any]], fits: ModelFits) -> Iterator[_Part]:
-    for dataset in datasets:
-        rows = Rows(fits.lake, fits.model, dataset, head=fits.head)
-        reads = rows.read(columns_of(detectors))
-        for number, read in enumerate(reads, 1):
-            block = read()
-            rows.check_finite(block)
-            yield _Part(dataset, block.sample, block.activations, number == len(reads))
 
 
 def _chunks(parts: Iterator[_Part], rows: int) -> Iterator[list[_Part]]:

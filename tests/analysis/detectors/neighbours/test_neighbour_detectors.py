@@ -1,21 +1,32 @@
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp, softmax
 
+from analysis.detectors import get
+from analysis.detectors.comparison import compare
 from analysis.rows.activations import Activations
 from analysis.rows.lake_rows import hashed
+from analysis.statistics.statistic import SweepContext
+from analysis.statistics.sweep import columns_of, gather_lane
 from featurestore.errors import InputError
 from tests.analysis.conftest import clustered
-from tests.analysis.gathered import fitted, fitted_and_warned, scored
+from tests.analysis.gathered import Held, fitted, fitted_and_warned, scored
 from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from numpy.typing import NDArray
+
+    from analysis.statistics.statistic import Accumulator, Statistic
+    from analysis.statistics.sweep import Blocks
 
     Float64 = NDArray[Any]
 
@@ -48,6 +59,26 @@ def test_knn_equals_sorted_distances(name: str, dtype: type) -> None:
     slow = naive_knn(rows.feature, queries.feature, SHAPES[name])
     assert_allclose(scored(name, rows, model.labels, queries, rows_per_block=500), slow, rtol=1e-12)
     assert_allclose(scored(name, rows, model.labels, queries, rows_per_block=77, shards=3), slow, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["knn", "knn.openood"])
+def test_lanes_of_other_processes_are_merged(name: str) -> None:
+    """Each with lists of its own, which come back without the queries; the answer is that of lanes that share theirs."""
+    model = modelled(clustered(0, 3000, 24, 5))
+
+    def elsewhere(
+        rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Callable[[int], None]
+    ) -> Iterator[list[Accumulator]]:
+        assert isinstance(rows, Held)
+        for lane in rows.lanes(columns_of(statistics)):
+            gathered = pickle.dumps(gather_lane(rows, lane, statistics, replace(context), advance))
+            assert len(gathered) < 13 * len(model.queries) * 1.25 * (SHAPES[name] + 64) + 100_000
+            yield pickle.loads(gathered)
+
+    context = SweepContext(5, 24, 3000, "float64")
+    rows = Held(model.rows, model.labels, rows_per_block=300, shards=4)
+    found = compare(rows, [get(name)], model.queries, context, run=elsewhere)[name]
+    assert_array_equal(found, scored(name, model.rows, model.labels, model.queries, shards=2))
 
 
 def test_knn_is_exact_where_float32_is_not() -> None:
