@@ -134,13 +134,13 @@ def test_a_detector_that_is_new_is_all_that_is_compared(filled: Lake, reads: Cou
 
 
 def test_one_that_cannot_compare_takes_nobody_along(filled: Lake) -> None:
-    """K beyond the fit set: the others are scored, and what is lacking is said; asked for by name, it fails after them."""
+    """K beyond the fit set: the others are scored, and what is lacking is said; asked for alone, it fails."""
     said: list[str] = []
     run(filled, "all", said=said)
     assert [line for line in said if line.startswith("m: without knn: ") and "K = 1000" in line]
     check_scores(filled)
     with pytest.raises(InputError, match="K = 1000"):
-        run(filled, "knn", "gmm")
+        run(filled, "knn")
 
 
 def test_more_memory_more_samples_at_once() -> None:
