@@ -104,6 +104,7 @@ class Detector(Generic[Fit]):
             a statistic of the fit dataset whose only array is `score`, float64, shape [n].
         needs_logits: Whether `score` reads logits.
         needs_head: Whether `fit` or `score` reads the head: its weights, or whether there is one and it normalises.
+        needs_negatives: Whether `score` reads the head's embeddings of negative labels, which few heads have.
         hyperparameters: Constants of the formula.
         convention: Whose fit data and constants these are: `ninco` or `openood`.
         on_request: Whether it is left out unless it is asked for by name: the cost is far above that of the others.
@@ -123,6 +124,7 @@ class Detector(Generic[Fit]):
     compare: Callable[..., Statistic] | None = None
     needs_logits: bool = False
     needs_head: bool = False
+    needs_negatives: bool = field(default=False, kw_only=True)
     hyperparameters: tuple[Hyperparameter, ...] = ()
     convention: str = NINCO
     on_request: bool = False

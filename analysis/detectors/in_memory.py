@@ -211,6 +211,10 @@ def _check_given(detector: Detector[Any], rows: Mapping[str, ArrayRows]) -> None
             raise InputError(f"Detector {detector.name} learns from logits: {rows[need.source]} have none.")
     if detector.needs_head and fit.head is None:
         raise InputError(f"Detector {detector.name} needs the model's final linear layer: give head=(weight, bias).")
+    if detector.needs_negatives and (fit.head is None or fit.head.negatives is None):
+        raise InputError(
+            f"Detector {detector.name} needs embeddings of negative labels: give head=Head(weight, bias, normalizes, negatives)."
+        )
     if detector.compare and detector.needs_logits and fit.logits is None:
         raise InputError(f"Detector {detector.name} compares logits: {rows[FIT]} have none.")
 

@@ -65,6 +65,9 @@ def to_bytes(fitted: FittedDetector, arrays: Mapping[str, NDArray[Any]], told: M
         held |= {f"statistics/{name}/{array}": values for array, values in statistic.items()}
     if context.head is not None:
         held |= {"head/weight": context.head.weight, "head/bias": context.head.bias}
+        # Few detectors read them, and they may be larger than all else.
+        if detector.needs_negatives and context.head.negatives is not None:
+            held["head/negatives"] = context.head.negatives
     if isinstance(fitted.bank, ArrayRows):
         rows = fitted.bank
         held |= {"bank/feature": rows.activations.feature, "bank/sample": rows.sample, "bank/label": rows.label}
@@ -130,9 +133,8 @@ def _versions(detector: Detector[Any], *, normalizes: bool) -> dict[str, int | f
 
 
 def _head(arrays: dict[str, NDArray[Any]], *, normalizes: bool) -> Head | None:
-    if "head/weight" not in arrays:
-        return None
-    return Head(arrays.pop("head/weight"), arrays.pop("head/bias"), normalizes)
+    weight, bias, negatives = (arrays.pop(f"head/{name}", None) for name in ("weight", "bias", "negatives"))
+    return None if weight is None or bias is None else Head(weight, bias, normalizes, negatives)
 
 
 def _bank(arrays: dict[str, NDArray[Any]], head: Head | None) -> ArrayRows | None:

@@ -11,7 +11,7 @@ from analysis.rows.memo import Memo
 from featurestore.errors import InputError, MissingError
 from featurestore.layout import head_input
 from featurestore.partitions import derived_logits
-from featurestore.partitions.encoding import to_numpy
+from featurestore.partitions.encoding import dealt_back, to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,12 +30,14 @@ class Head:
         weight: W, float64, shape [C, D].
         bias: b, float64, shape [C].
         normalizes: Whether it is fed the feature at unit length: logits = weight @ (feature / ||feature||) + bias.
+        negatives: Embeddings of texts that name no class, float64, shape [M, D]; None where the head was given none.
         memo: What detectors derive from the weights; larger than these, it stays behind when the head is pickled.
     """
 
     weight: NDArray[np.float64]
     bias: NDArray[np.float64]
     normalizes: bool = False
+    negatives: NDArray[np.float64] | None = None
     memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -44,9 +46,15 @@ class Head:
                 "A head needs weight [classes, dimensions] and bias [classes]; "
                 f"got {list(self.weight.shape)} and {list(self.bias.shape)}."
             )
+        negatives = self.negatives
+        if negatives is not None and (negatives.ndim != 2 or negatives.shape[1] != self.weight.shape[1]):
+            raise InputError(
+                f"Embeddings of negative labels need the shape [labels, dimensions], with the head's {self.weight.shape[1]} "
+                f"dimensions; got {list(negatives.shape)}."
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Head, (self.weight, self.bias, self.normalizes)
+        return Head, (self.weight, self.bias, self.normalizes, self.negatives)
 
 
 def read_head(lake: Lake, model: str, activations: Mapping[str, Part]) -> Head | None:
@@ -64,7 +72,7 @@ def read_head(lake: Lake, model: str, activations: Mapping[str, Part]) -> Head |
     except MissingError:
         return None
     weight, bias = (to_numpy(rows.column(name)).astype(np.float64) for name in ("weight", "bias"))
-    return Head(weight, bias, normalizes(activations))
+    return Head(weight, bias, normalizes(activations), dealt_back(rows.column("negatives"), weight.shape[1]))
 
 
 def is_headless(activations: Mapping[str, Part]) -> bool:

@@ -79,6 +79,11 @@ class ModelScorer:
         return self._has_logits and bool(self.lake.partitions("heads", model=self.model))
 
     @cached_property
+    def _has_negatives(self) -> bool:
+        head = read_head(self.lake, self.model, self.activations)
+        return head is not None and head.negatives is not None
+
+    @cached_property
     def _has_logits(self) -> bool:
         return not is_headless(self.activations)
 
@@ -189,7 +194,11 @@ class ModelScorer:
         """What a detector needs of a network that this one does not have; empty if nothing."""
         if self._lacks_head and detector.reads_head:
             return self._lacks_head
-        return "a linear head, and the model has none" if detector.needs_head and not self.has_head else ""
+        if detector.needs_head and not self.has_head:
+            return "a linear head, and the model has none"
+        if detector.needs_negatives and not self._has_negatives:
+            return "embeddings of negative labels, and the model's head has none"
+        return ""
 
     def _lacks(self, detector: Detector[Any]) -> str:
         if for_good := self._lacks_for_good(detector):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.layout.tables import TABLES
-from featurestore.partitions.encoding import vector_array
+from featurestore.partitions.encoding import dealt_out, vector_array
 from featurestore.partitions.writing import Target, commit, find, write_fragment
 
 if TYPE_CHECKING:
@@ -86,10 +86,11 @@ def put_dataset(
     put(lake, "samples", {"dataset": name}, columns)
 
 
-def put_head(lake: Lake, model: str, weight: np.ndarray, bias: np.ndarray) -> None:
-    """Write the final linear layer of a model: weight [classes, width] and bias [classes]."""
+def put_head(lake: Lake, model: str, weight: np.ndarray, bias: np.ndarray, negatives: np.ndarray | None = None) -> None:
+    """Write the final linear layer of a model: weight [classes, width], bias [classes] and perhaps negatives [labels, width]."""
     classes = np.arange(len(bias))
     columns = {"class": classes, "weight": vector_array("weight", weight, "float32", classes), "bias": bias}
+    columns["negatives"] = dealt_out(negatives, len(classes))
     put(lake, "heads", {"model": model}, pa.table(columns))
 
 

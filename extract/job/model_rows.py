@@ -14,7 +14,7 @@ from extract.models import Head
 from extract.models.sources import as_json
 from featurestore.layout.tables import RECIPE_COLUMNS, TABLES
 from featurestore.partitions import snapshot, writing
-from featurestore.partitions.encoding import vector_array
+from featurestore.partitions.encoding import dealt_out, vector_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +71,7 @@ def _head_rows(head: Head) -> pa.Table:
             "class": pa.array(classes),
             "weight": vector_array("head's weight", head.weight, "float32", classes),
             "bias": pa.array(head.bias),
+            "negatives": dealt_out(head.negatives, len(classes)),
         }
     )
 

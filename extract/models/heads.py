@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_ARRAYS = {"weight", "bias", "normalize"}
+_ARRAYS = {"weight", "bias", "normalize", "temperature", "negatives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,13 @@ class Head:
         weight: Float32, shape [classes, width].
         bias: Float32, shape [classes].
         normalize: Whether x = feature / ||feature||.
+        negatives: Embeddings of texts that name no class, float32, shape [M, width]; None where there are none.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     normalize: bool = False
+    negatives: NDArray[np.float32] | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -44,7 +46,11 @@ class Head:
 
 
 def read_head(path: Path) -> Head:
-    """Read a head file: an `.npz` with `weight` [C, D], and if there are any `bias` [C] and `normalize` (a boolean).
+    """Read a head file.
+
+    Args:
+        path: An `.npz` with `weight` [C, D], and if there are any `bias` [C], `normalize` (a boolean), `temperature`, by which
+            weight and bias are divided (0.01 gives logits of CLIP's size from embeddings of texts), and `negatives` [M, D].
 
     Raises:
         InputError: The file cannot be read, holds Python objects, or its arrays are no head.
@@ -54,7 +60,8 @@ def read_head(path: Path) -> Head:
         arrays = {name: file[name] for name in file.files}
     if "weight" not in arrays or set(arrays) - _ARRAYS:
         raise InputError(
-            f"{path} is no head: expected the arrays weight [C, D], bias [C] and normalize; it has {', '.join(sorted(arrays))}."
+            f"{path} is no head: expected the arrays weight [C, D], bias [C], normalize, temperature and negatives [M, D]; "
+            f"it has {', '.join(sorted(arrays))}."
         )
     weight = arrays["weight"]
     bias = arrays.get("bias", np.zeros(len(weight) if weight.ndim else 0, np.float32))
@@ -66,10 +73,27 @@ def read_head(path: Path) -> Head:
         )
     if normalize.dtype != bool and not (normalize.dtype.kind in "iu" and normalize.reshape(-1)[0] in {0, 1}):
         raise InputError(f"{path} is no head: normalize is true or false, not {normalize.reshape(-1)[0]!r}.")
-    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+    temperature = _temperature(path, arrays.get("temperature", np.array(1.0)))
+    weight, bias = ((array / temperature).astype(np.float32) for array in (weight, bias))
+    negatives = _negatives(path, arrays.get("negatives"), weight.shape[1])
+    if not all(np.isfinite(array).all() for array in (weight, bias, negatives) if array is not None):
         raise NumericalError(f"The head {path} has NaN or infinite weights.")
-    return Head(weight, bias, bool(normalize.reshape(-1)[0]))
+    return Head(weight, bias, bool(normalize.reshape(-1)[0]), negatives)
+
+
+def _temperature(path: Path, array: NDArray[Any]) -> float:
+    if array.shape not in {(), (1,)} or array.dtype.kind not in "fiu" or not 0 < array.reshape(-1)[0] < np.inf:
+        raise InputError(f"{path} is no head: temperature is one positive number, not {array.tolist()}.")
+    return float(array.reshape(-1)[0])
+
+
+def _negatives(path: Path, array: NDArray[Any] | None, width: int) -> NDArray[np.float32] | None:
+    if array is not None and (array.ndim != 2 or array.shape[1] != width or not len(array)):
+        raise InputError(
+            f"{path} is no head: negatives are embeddings of one text or more, of the {width} numbers that weight has; "
+            f"got {list(array.shape)}."
+        )
+    return None if array is None else array.astype(np.float32)
 
 
 def own_heads(module: Any, width: int, architecture: str) -> list[tuple[Tensor, Tensor]]:

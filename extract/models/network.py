@@ -147,7 +147,8 @@ class LoadedModel:
         if self._head is None:
             return None
         weight, bias = self._head
-        return Head(weight.cpu().numpy(), bias.cpu().numpy(), self.spec.normalizes)
+        negatives = self.spec.given_head.negatives if self.spec.given_head else None
+        return Head(weight.cpu().numpy(), bias.cpu().numpy(), self.spec.normalizes, negatives)
 
     @property
     def classes(self) -> int:

@@ -45,7 +45,9 @@ def extract(
     ] = None,
     head: Annotated[
         Path | None,
-        typer.Option(help="NPZ file with weight, bias and normalize: a head in the place of the network's own."),
+        typer.Option(
+            help="NPZ file with weight, bias, normalize, temperature and negatives: a head in the place of the network's own."
+        ),
     ] = None,
     input_size: Annotated[
         str | None, typer.Option(help="Preprocessing: pixels of the input, as 224, or height and width as 224x288.")

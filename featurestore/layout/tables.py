@@ -95,7 +95,7 @@ TABLES = {
         _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),
         _table("contents", "dataset", "sample integer, digest text"),
         _table("activations", "model dataset", "sample integer, label integer, feature vector, logits vector"),
-        _table("heads", "model", "class integer, weight vector, bias single"),
+        _table("heads", "model", "class integer, weight vector, bias single", added="negatives numbers"),
         _table("failures", "model dataset", "sample integer, path text, error text"),
         _table("fits", "model dataset", "array text, row integer, values numbers", "fit"),
         _table("scores", "benchmark model dataset", "sample integer, score number, id_rank number", "detector"),

@@ -102,6 +102,26 @@ def to_numpy(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
+def dealt_out(matrix: NDArray[Any] | None, rows: int) -> pa.ListArray:
+    """Deal the rows of a matrix out to the rows of a table, as nearly as many to each, in order.
+
+    Args:
+        matrix: Any float dtype, shape [m, width]; None gives nulls.
+        rows: Of the table, 1 or more.
+
+    Returns:
+        Lists of double, each of the rows dealt to it, one after the other.
+    """
+    parts = [None] * rows if matrix is None else [part.ravel() for part in np.array_split(matrix, rows)]
+    return pa.array(parts, pa.list_(pa.float64()))
+
+
+def dealt_back(column: pa.ChunkedArray, width: int) -> NDArray[np.float64] | None:
+    """The matrix of so many columns whose rows were dealt out, float64, shape [m, width]; None where all are null."""
+    array = column.combine_chunks()
+    return None if array.null_count == len(array) else array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
 def _finite(values: NDArray[Any]) -> bool:
     if values.dtype == np.float16:
         # All exponent bits set: infinity or NaN. As integers, since arithmetic on float16 is slow on CPUs.

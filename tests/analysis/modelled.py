@@ -42,6 +42,11 @@ def activations_of(features: NDArray[Any], head: Head, dtype: str = "float64") -
     return Activations(features, (fed @ head.weight.T + head.bias).astype(dtype), head)
 
 
+def negative_labels(dim: int) -> NDArray[np.float64]:
+    """Embeddings of eleven texts that name no class."""
+    return np.random.default_rng(99).normal(size=(11, dim))
+
+
 def headed(
     seed: int = 0,
     rows: int = 400,
@@ -56,7 +61,7 @@ def headed(
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(classes, dim))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    head = Head(2 * directions, rng.normal(size=classes) / 4, normalizes)
+    head = Head(2 * directions, rng.normal(size=classes) / 4, normalizes, negative_labels(dim))
     labels, asked = rng.integers(0, classes, rows), rng.integers(0, classes, 60)
     centres = 3 * directions
 
@@ -74,7 +79,12 @@ def modelled(case: Labelled, *, seed: int = 0, queries: int = 30, normalizes: bo
     rng = np.random.default_rng(seed)
     features = case.features.astype(np.float64)
     dim, scale = features.shape[1], 1.0 if normalizes else np.abs(features).max()
-    head = Head(rng.normal(size=(case.num_classes, dim)) / scale, rng.normal(size=case.num_classes), normalizes)
+    head = Head(
+        rng.normal(size=(case.num_classes, dim)) / scale,
+        rng.normal(size=case.num_classes),
+        normalizes,
+        negative_labels(dim),
+    )
     near = features[rng.integers(0, len(features), queries)] * rng.uniform(0.9, 1.1, (queries, dim))
     near[: queries // 2] += features.std() * rng.normal(size=(queries // 2, dim))
     rows = activations_of(case.features, head)

@@ -48,7 +48,7 @@ def write_model(
     row = {"architecture": "none", "feature_dim": DIM, "num_classes": CLASSES}
     put_rows(lake, "models", {"model": model}, row)
     if head:
-        put_head(lake, model, weight, bias)
+        put_head(lake, model, weight, bias, np.random.default_rng(0).normal(size=(7, DIM)).astype(np.float32))
     for name, (role, count) in roles.items():
         sample = np.arange(count)
         dim = (dims or {}).get(name, DIM)

@@ -171,8 +171,8 @@ def test_all_that_was_added_is_frozen_too() -> None:
 def test_logits_that_are_not_stored_are_computed() -> None:
     """In the way that the page documents: from the features and the head."""
     tables = LAKES["lake_v1_additions"]
-    weight = np.array([row["weight"] for row in tables["heads"]])
-    bias = np.array([row["bias"] for row in tables["heads"]])
+    head = [row for row in tables["heads"] if row["model"] == "vit-b16"]
+    weight, bias = (np.array([row[name] for row in head]) for name in ("weight", "bias"))
     rows = [row for row in tables["activations"] if (row["model"], row["dataset"]) == ("vit-b16", "train")]
     ((feature, logits),) = Lake(COMPAT / "lake_v1_additions").batches(
         model="vit-b16", dataset="train", columns=("feature", "logits")

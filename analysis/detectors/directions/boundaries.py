@@ -1,4 +1,4 @@
-"""The feature beside the mean feature and the head's weights: distances to decision boundaries (fDBD), and NCI."""
+"""The feature beside the mean feature and the head's weights: distances (fDBD) and angles (ORA) to decision boundaries, and NCI."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from analysis.algebra.class_scatter import require_samples
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
@@ -41,6 +42,11 @@ def fit_boundaries(inputs: FitInputs) -> MeanFit:
     Raises:
         NumericalError: Two classes have the same weights.
     """
+    _require_boundaries(inputs)
+    return fit_mean(inputs)
+
+
+def _require_boundaries(inputs: FitInputs) -> None:
     weight = inputs.need_head().weight
     _, first = np.unique(weight, axis=0, return_index=True)
     if len(first) < len(weight):
@@ -48,9 +54,8 @@ def fit_boundaries(inputs: FitInputs) -> MeanFit:
         other = int(np.flatnonzero((weight == weight[twin]).all(axis=1))[0])
         raise NumericalError(
             f"Classes {other} and {twin} have the same weights, so that no decision boundary lies between them; "
-            "check the head, or leave fdbd out."
+            "check the head, or leave this detector out."
         )
-    return fit_mean(inputs)
 
 
 def to_boundaries(fit: MeanFit, activations: Activations) -> NDArray[np.float64]:
@@ -59,6 +64,38 @@ def to_boundaries(fit: MeanFit, activations: Activations) -> NDArray[np.float64]
     below = activations.max_logit[:, None] - activations.logits64
     far = np.einsum("nc,nc->n", below, _inverse_distances(head, activations.predicted))
     return np.asarray(far / np.linalg.norm(activations.head_input64 - fit.mean, axis=1))
+
+
+def fit_angles(inputs: FitInputs) -> MeanFit:
+    """Take the mean of the class means, and check that any two classes have a boundary.
+
+    Raises:
+        InputError: The statistics hold no samples.
+        NumericalError: Two classes have the same weights.
+    """
+    _require_boundaries(inputs)
+    statistics = inputs.class_statistics(HEAD_CLASS_STATISTICS)
+    require_samples(statistics)
+    return MeanFit(statistics.means[statistics.counts > 0].mean(axis=0))
+
+
+def to_projections(fit: MeanFit, activations: Activations) -> NDArray[np.float64]:
+    """Return max_c angle(h - mu, h_c - mu) / pi, h_c = h projected onto the boundary of c and the predicted class y, shape [n].
+
+    With a = h - mu, v = w_y - w_c and t = (z_y - z_c) / ||v||^2 it is h_c - mu = a - t v, and so the angle's cotangent is
+    (||a||^2 - t <a, v>) / (t (||a||^2 ||v||^2 - <a, v>^2)^(1/2)).
+    """
+    head = activations.need_head()
+    away = activations.head_input64 - fit.mean
+    square = np.einsum("nd,nd->n", away, away)[:, None]
+    along = away @ head.weight.T
+    along = along[np.arange(len(along)), activations.predicted][:, None] - along
+    inverse = _inverse_distances(head, activations.predicted)
+    steps = -activations.shifted_logits * inverse
+    along *= inverse
+    across = np.sqrt(np.maximum(square - along**2, 0.0))
+    angles = np.arctan2(steps * across, square - steps * along)
+    return np.asarray(angles.max(axis=1) / np.pi)
 
 
 def _inverse_distances(head: Head, classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -94,6 +131,18 @@ FDBD = Detector(
     needs=(HEAD_CLASS_STATISTICS,),
     needs_logits=True,
     needs_head=True,
+)
+
+ORA = replace(
+    FDBD,
+    name="ora",
+    title="ORA",
+    formula=(
+        "max_c angle(h - mu, h_c - mu) / pi, h_c = h projected onto the boundary of c and y, y = argmax z, mu = mean of class means"
+    ),
+    source="Demirel et al. 2025, arXiv 2410.04525",
+    score=to_projections,
+    fit=fit_angles,
 )
 
 NCI = replace(

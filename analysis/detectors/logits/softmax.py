@@ -1,9 +1,8 @@
-"""What follows from a sample's logits alone: MaxLogit, energy, MSP, MCM, entropy and GEN."""
+"""What follows from a sample's logits alone: MaxLogit, energy, MSP, entropy, GEN, Doctor and LogitGap."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +60,29 @@ def generalised_entropy(_fit: None, activations: Activations, *, gamma: float, l
     return np.asarray(-(products**gamma).sum(axis=1))
 
 
+def doctor(_fit: None, activations: Activations, *, temperature: float) -> NDArray[np.float64]:
+    """Return -(1 - g) / g, g = sum_c p_c^2, p = softmax(z / T), shape [n].
+
+    With s and q as the sums of e^((z_c - max z) / T) and of its square over all classes but the largest, that is
+    -(2 s + s^2 - q) / (1 + q), which keeps digits that 1 - g has not.
+    """
+    scaled = activations.exponentials if temperature == 1 else np.exp(activations.shifted_logits / temperature)
+    exponentials = scaled.copy()
+    exponentials[np.arange(len(exponentials)), activations.predicted] = 0.0
+    others = exponentials.sum(axis=1)
+    squares = np.einsum("nc,nc->n", exponentials, exponentials)
+    return np.asarray(-(2.0 * others + (others**2 - squares)) / (1.0 + squares))
+
+
+def logit_gap(_fit: None, activations: Activations, *, others: int) -> NDArray[np.float64]:
+    """Return the mean of max z - z_c over the N classes of the next largest logits, shape [n]; 0 where there is one class."""
+    below = -activations.shifted_logits
+    count = min(others, below.shape[1] - 1)
+    # The smallest of all is the 0 of the largest logit itself.
+    nearest = np.partition(below, count, axis=1)[:, : count + 1]
+    return np.asarray(nearest.sum(axis=1) / max(count, 1))
+
+
 MAX_LOGIT: Detector[None] = Detector(
     "max-logit", "MaxLogit", "max_c z_c", "Hendrycks et al. 2022, arXiv 1911.11132", max_logit, needs_logits=True
 )
@@ -76,14 +98,6 @@ ENERGY: Detector[None] = Detector(
 
 MSP: Detector[None] = Detector(
     "msp", "MSP", "max_c softmax(z)_c", "Hendrycks & Gimpel 2017, arXiv 1610.02136", msp, needs_logits=True
-)
-
-MCM = replace(
-    MSP,
-    name="mcm",
-    title="MCM",
-    formula="max_c softmax(z / t)_c; at t = 1 the same as msp",
-    source="Ming et al. 2022, arXiv 2211.13445",
 )
 
 ENTROPY: Detector[None] = Detector(
@@ -105,5 +119,27 @@ GEN: Detector[None] = Detector(
     hyperparameters=(
         Hyperparameter("gamma", 0.1, 0.0, 1.0, "g: the exponent"),
         Hyperparameter("largest", 100, 1, math.inf, "M: how many of the largest p count; all of fewer classes"),
+    ),
+)
+
+DOCTOR: Detector[None] = Detector(
+    name="doctor",
+    title="Doctor",
+    formula="-(1 - g) / g, g = sum_c p_c^2, p = softmax(z / T)",
+    source="Granese et al. 2021, arXiv 2106.02395, the rule D_alpha without perturbed images",
+    score=doctor,
+    needs_logits=True,
+    hyperparameters=(Hyperparameter("temperature", 1.0, 1e-3, 1e3, "T: what logits are divided by"),),
+)
+
+LOGIT_GAP: Detector[None] = Detector(
+    name="logit-gap",
+    title="LogitGap",
+    formula="max z - mean of the N next largest logits",
+    source="Liang et al. 2025, arXiv 2510.20134, with the N of its authors' code for ImageNet",
+    score=logit_gap,
+    needs_logits=True,
+    hyperparameters=(
+        Hyperparameter("others", 88, 1, math.inf, "N: how many of the next largest logits; all of fewer classes"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Detectors that reshape features, or the head, before they compute the energy.
+"""Detectors that reshape or scale features, logits or the head before they compute the energy.
 
-They presume features after a ReLU, which are not negative; those of ViTs are signed.
+Most presume features after a ReLU, which are not negative, while those of ViTs are signed; LTS and OptFS do not.
 """

@@ -68,7 +68,7 @@ def test_order_and_shards_of_the_fit_rows_do_not_matter(name: str) -> None:
 
 
 MOVED = {"max-logit", "energy", "vim", "vim.openood"}
-SEEING_LOGITS = {"openmax", "cadref", "neco", "nnguide", "nnguide.openood"}
+SEEING_LOGITS = {"openmax", "cadref", "neco", "nnguide", "nnguide.openood", "lts", "excel"}
 
 
 @pytest.mark.parametrize("name", lighter({*detectors()} - SEEING_LOGITS))

@@ -15,11 +15,23 @@ DETECTORS = [
     "relative-mahalanobis", "mahalanobis-pp", "relative-mahalanobis-pp", "knn", "vim", "residual", "react", "vra",
     "ash-b", "ash-s", "scale", "dice", "gradnorm", "she", "fdbd", "nci", "nnguide", "relation", "cfood", "cosine",
     "rcos", "ssc", "neco", "nan-ratio", "gmm", "weiper", "pnml", "caref", "cadref", "cop", "corp", "kpca-nystrom",
-    "radial-mahalanobis",
+    "radial-mahalanobis", "lts", "doctor", "logit-gap", "excel", "sirc", "sirc-residual", "ctm", "ora", "optfs",
+    "neglabel",
 ]  # fmt: skip
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
-HELPERS = {"comparison", "detector", "hyperparameter", "in_memory", "nearest", "registry", "shaped_energy"}
+HELPERS = {
+    "comparison",
+    "detector",
+    "hyperparameter",
+    "in_memory",
+    "nearest",
+    "norm_spread",
+    "rank_counts",
+    "registry",
+    "shaped_energy",
+    "value_impact",
+}
 
 
 def test_every_file_is_found_and_none_hides_another() -> None:

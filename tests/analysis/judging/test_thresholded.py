@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROLES = {"train": ("fit", 300), "test": ("id", 120), "far": ("ood", 40)}
-NAMES = ("msp", "mahalanobis", "vim", "knn.openood", "knn@k=7", "relation", "nnguide.openood", "react.openood", "gmm")
+NAMES = (
+    "msp",
+    "mahalanobis",
+    "vim",
+    "knn.openood",
+    "knn@k=7",
+    "relation",
+    "nnguide.openood",
+    "react.openood",
+    "gmm",
+    "neglabel",
+)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.rows import read_head
 from tests.extract import clip_names
 from tests.extract.conftest import network
 
@@ -68,6 +69,26 @@ def test_a_head_from_a_file(clip: Commands, tmp_path: Path) -> None:
     assert clip.lake.sql("select num_classes, feature_dim from models").fetchall() == [(3, clip_names.WIDTH)]
     assert clip.ok("verify", "--deep").endswith("no fault\n")
     assert "head_sha256" in clip.refused("extract", *_models(0), *CLIP, "--dataset", "val")
+
+
+def test_negative_labels_of_a_head_reach_the_detector_that_needs_them(clip: Commands, tmp_path: Path) -> None:
+    """The lake holds them beside the classes; a model whose head has none is scored without that detector."""
+    negatives = np.random.default_rng(0).normal(size=(8, clip_names.WIDTH)).astype(np.float32)
+    np.savez(
+        tmp_path / "text.npz", weight=np.eye(3, clip_names.WIDTH), normalize=True, temperature=0.01, negatives=negatives
+    )
+    clip.ok("extract", *_models(0), *CLIP, "--head", tmp_path / "text.npz", "--dataset", "val")
+    clip.ok("extract", *_models(1), *CLIP, "--dataset", "val")
+    lake = clip.lake
+    head = read_head(lake, "model_0", {"val": lake.part("activations", model="model_0", dataset="val")[1]})
+    assert head is not None
+    np.testing.assert_array_equal(head.negatives, negatives)
+    np.testing.assert_allclose(head.weight, 100 * np.eye(3, clip_names.WIDTH), rtol=1e-6)
+    said = clip.ok("score", "--detector", "neglabel", "--detector", "msp")
+    assert "model_1: without neglabel, which need embeddings of negative labels, and the model's head has none" in said
+    scored = "select model, list(distinct detector order by detector) from scores group by 1 order by 1"
+    assert lake.sql(scored).fetchall() == [("model_0", ["msp", "neglabel"]), ("model_1", ["msp"])]
+    assert clip.ok("verify", "--deep").endswith("no fault\n")
 
 
 def test_shards_of_a_pool_together_are_the_pool(clip: Commands, tmp_path: Path) -> None:

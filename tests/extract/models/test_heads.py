@@ -98,12 +98,33 @@ def test_a_head_as_wide_as_the_classifier_is_not_put_behind_it(tmp_path: Path) -
         ({"weight": np.full((2, 3), np.nan)}, "NaN"),
         ({"weight": np.ones((2, 3)), "normalize": "false"}, "normalize is true or false, not .*'false'"),
         ({"weight": np.ones((2, 3)), "normalize": 2}, "normalize is true or false, not .*2"),
+        ({"weight": np.ones((2, 3)), "temperature": 0}, "temperature is one positive number, not 0"),
+        (
+            {"weight": np.ones((2, 3)), "temperature": [1.0, 2.0]},
+            r"temperature is one positive number, not \[1.0, 2.0\]",
+        ),
+        ({"weight": np.ones((2, 3)), "temperature": "cold"}, "temperature is one positive number, not cold"),
+        ({"weight": np.ones((2, 3)), "negatives": np.ones((4, 2))}, r"of the 3 numbers that weight has; got \[4, 2\]"),
+        ({"weight": np.ones((2, 3)), "negatives": np.ones((0, 3))}, r"one text or more.* got \[0, 3\]"),
+        ({"weight": np.ones((2, 3)), "negatives": np.full((4, 3), np.inf)}, "NaN or infinite"),
     ],
 )
 def test_a_broken_head_is_a_sentence(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     np.savez(tmp_path / "h.npz", **arrays)
     with pytest.raises((InputError, NumericalError), match=message):
         read_head(tmp_path / "h.npz")
+
+
+def test_a_temperature_divides_weight_and_bias_and_not_negatives(tmp_path: Path) -> None:
+    """Logits are those of embeddings of texts at that temperature."""
+    arrays = {
+        name: np.random.default_rng(0).normal(size=shape) for name, shape in (("weight", (2, 3)), ("negatives", (5, 3)))
+    }
+    np.savez(tmp_path / "h.npz", **arrays, bias=[1.0, 2.0], temperature=np.float32(0.01), normalize=True)
+    head = read_head(tmp_path / "h.npz")
+    np.testing.assert_allclose(head.weight, 100 * arrays["weight"], rtol=1e-6)
+    np.testing.assert_allclose(head.bias, [100, 200], rtol=1e-6)
+    np.testing.assert_allclose(head.negatives, arrays["negatives"], rtol=1e-6)
 
 
 def test_published_weights_do_not_get_an_untrained_head() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from featurestore.errors import NumericalError
-from featurestore.partitions.encoding import ROW_GROUP_ROWS, encode, to_numpy, vector_array
+from featurestore.partitions.encoding import ROW_GROUP_ROWS, dealt_back, dealt_out, encode, to_numpy, vector_array
 from tests.conftest import random_activations
 
 if TYPE_CHECKING:
@@ -153,3 +153,13 @@ def test_a_missing_label_is_minus_one() -> None:
 def test_texts_and_numbers_read_as_they_are() -> None:
     assert to_numpy(pa.array(["a", None])).tolist() == ["a", None]
     np.testing.assert_array_equal(to_numpy(pa.array([1.5, None])), [1.5, np.nan])
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 11])
+def test_rows_that_are_dealt_out_come_back_in_order(tmp_path: Path, count: int) -> None:
+    """To fewer rows than there are, as many, or more; through a file; and where there are none, none come back."""
+    matrix = np.random.default_rng(count).normal(size=(count, 3))
+    (tmp_path / "f.parquet").write_bytes(encode(pa.table({"rows": dealt_out(matrix, 4), "none": dealt_out(None, 4)})))
+    table = pq.read_table(tmp_path / "f.parquet")
+    np.testing.assert_array_equal(dealt_back(table.column("rows"), 3), matrix)
+    assert dealt_back(table.column("none"), 3) is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax, logsumexp, softmax
 
@@ -47,16 +47,28 @@ def gen(row: Float64, _feature: Float64, gamma: float = 0.1, count: int = 100) -
     return -math.fsum((p[c] * rest[c]) ** gamma for c in largest)
 
 
+def doctor(row: Float64, _feature: Float64) -> float:
+    p = probabilities(row)
+    unsure = math.fsum(p[c] * math.fsum(p[:c] + p[c + 1 :]) for c in range(len(p)))
+    return -unsure / math.fsum(one**2 for one in p)
+
+
+def logit_gap(row: Float64, _feature: Float64) -> float:
+    first, *others = sorted(row, reverse=True)
+    return math.fsum(first - z for z in others[:88]) / len(others[:88])
+
+
 def gradnorm(row: Float64, feature: Float64) -> float:
     return sum(abs(len(row) * p - 1) for p in probabilities(row)) * sum(abs(h) for h in feature)
 
 
 ORACLES: dict[str, Callable[[Float64, Float64], float]] = {
+    "doctor": doctor,
     "entropy": entropy,
     "gen": gen,
     "gen@gamma=0.5,largest=3": lambda row, feature: gen(row, feature, 0.5, 3),
     "gradnorm": gradnorm,
-    "mcm": lambda row, _feature: max(probabilities(row)),
+    "logit-gap": logit_gap,
     "msp": lambda row, _feature: softmax(row).max(),
     "max-logit": lambda row, _feature: max(row),
     "energy": lambda row, _feature: logsumexp(row),
@@ -82,16 +94,41 @@ def test_gen_takes_the_hundred_largest() -> None:
     assert_allclose(scores_of("gen", lower), [gen(row, row) for row in lower], rtol=1e-12)
 
 
-def test_gen_tells_confident_samples_apart() -> None:
+def test_logit_gap_takes_the_next_largest() -> None:
+    """Of 150 classes the largest and the 88 after it count, and of one class nothing does."""
+    logits = np.random.default_rng(1).normal(size=(20, 150)) * 3
+    assert_allclose(scores_of("logit-gap", logits), [logit_gap(row, row) for row in logits], rtol=1e-12)
+    lower = np.where(logits < np.sort(logits)[:, [-89]], -1e4, logits)
+    assert_array_equal(scores_of("logit-gap", lower), scores_of("logit-gap", logits))
+    assert scores_of("logit-gap", np.array([[3.0]])) == 0
+
+
+@pytest.mark.parametrize(("name", "expected"), [("gen", -2 * math.exp(-60) ** 0.1), ("doctor", -2 * math.exp(-60))])
+def test_confident_samples_are_told_apart(name: str, expected: float) -> None:
     """1 - p of the largest is the sum of the others: at a gap of 60 it is 1e-26, which 1 - p would round to 0."""
-    scores = scores_of("gen", np.array([[gap, 0.0] for gap in (20.0, 40.0, 60.0, 80.0)]))
+    scores = scores_of(name, np.array([[gap, 0.0] for gap in (20.0, 40.0, 60.0, 80.0)]))
     assert (np.diff(scores) > 0).all()
-    assert_allclose(scores[2], -2 * (math.exp(-60)) ** 0.1, rtol=1e-12)
+    assert_allclose(scores[2], expected, rtol=1e-12)
+
+
+def test_the_temperature_of_doctor_divides_the_logits() -> None:
+    """Scores at T are those of z / T at 1."""
+    logits = np.random.default_rng(2).normal(size=(20, 7)) * 9
+    rows = Activations(np.ones((20, 3)), logits)
+    assert_allclose(
+        score_checked(get("doctor").with_values(temperature=3), None, rows), scores_of("doctor", logits / 3)
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("entropy", (0, -math.log(3))), ("gen", (0, -3 * (2 / 9) ** 0.1)), ("mcm", (1, 1 / 3)), ("gradnorm", (12, 0))],
+    [
+        ("entropy", (0, -math.log(3))),
+        ("gen", (0, -3 * (2 / 9) ** 0.1)),
+        ("doctor", (0, -2)),
+        ("logit-gap", (15_000, 0)),
+        ("gradnorm", (12, 0)),
+    ],
 )
 def test_extreme_logits_stay_finite(name: str, expected: tuple[float, float]) -> None:
     """A certain sample and a wholly uncertain one have the limits of the formula."""
