@@ -9,10 +9,10 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
 
 from extract.datasets.buckets import is_url
 from extract.datasets.formats import NO_OPTIONS, FormatOptions, read_imglist, read_text
+from featurestore.dataset_format import parsed, text_of
 from featurestore.errors import FormatError, InputError
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class Origin:
     @property
     def text(self) -> str:
         """The format with its options, as the lake keeps it: `ninco?part=ood-classes&subset=46`."""
-        query = urlencode({option_name(name): str(value) for name, value in self.options.given.items()}, safe="/:")
-        return f"{self.format}?{query}" if query else self.format
+        return text_of(self.format, {option_name(name): str(value) for name, value in self.options.given.items()})
 
     @classmethod
     def parse(cls, text: str, location: str) -> Origin:
@@ -61,8 +60,8 @@ class Origin:
         Raises:
             FormatError: It has an option that this version does not know.
         """
-        format_, _, query = text.partition("?")
-        pairs = {name.replace("-", "_"): value for name, value in parse_qsl(query, keep_blank_values=True)}
+        format_, said = parsed(text)
+        pairs = {name.replace("-", "_"): value for name, value in said.items()}
         unknown = sorted(pairs.keys() - {field.name for field in fields(FormatOptions)})
         if unknown:
             raise FormatError(

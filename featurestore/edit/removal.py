@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from featurestore.dataset_format import parent_of, with_parent
 from featurestore.edit.inventory import benchmarks_of, is_view_of, named, rank, texts
 from featurestore.edit.steps import Copy, Edit, Step, changed_row
 from featurestore.layout import basis
@@ -51,6 +52,12 @@ def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[s
     plan.take(lambda manifest, part: not names.isdisjoint(named(kind, manifest, part)))
     if kind == "detector":
         plan.take(lambda manifest, part: manifest.table == "fits" and part.key["fit"] in {name, *statistics})
+    if kind == "dataset":
+        rows = {row.key["dataset"]: row for row in inventory.table("datasets") if parent_of(_format(row)) == name}
+        plan.say_of("parts of it stay", set(rows))
+        return plan.edit(
+            [changed_row(inventory.storage, row, {"format": with_parent(_format(row), None)}) for row in rows.values()]
+        )
     return plan.edit(_without_benchmark(inventory, name) if kind == "benchmark" else ())
 
 
@@ -224,6 +231,10 @@ class _Plan:
 def _names(part: Part, fingerprints: Collection[str]) -> bool:
     """Whether a part was made from one of those."""
     return any(text in fingerprints for value in part.ingredients.values() for text in texts(value))
+
+
+def _format(dataset: Manifest) -> str:
+    return str(dataset.parts[0].ingredients.get("format", ""))
 
 
 def _without_benchmark(inventory: Inventory, benchmark: str) -> Iterator[Step]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from featurestore.dataset_format import parent_of, with_parent
 from featurestore.edit.inventory import KINDS, is_view_of, texts
 from featurestore.layout import basis
 from featurestore.layout.judged_scores import SHIFTED, ingredient_name, judged_dataset, scores_digest
@@ -122,6 +123,10 @@ class Substitution:
             held = set(texts(stored.get("benchmarks", [])))
             joined: list[Ingredient] = [*sorted(held | {self.new})]
             return {**stored, "benchmarks": joined} if self.old in held else stored
+        if manifest.table == "datasets" and self.kind == "dataset":
+            format_ = str(stored.get("format", ""))
+            parent = parent_of(format_)
+            return {**stored, "format": with_parent(format_, self.name("dataset", parent))} if parent else stored
         if "ensemble_of" not in stored:
             return stored
         changed: dict[str, Ingredient] = {"ensemble_of": self._members(stored["ensemble_of"])}

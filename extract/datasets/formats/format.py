@@ -32,8 +32,8 @@ class FormatOptions:
         per_class: Images to choose of each class.
         seed: Seed of that choice.
         stamp: Names, sizes and times of the files when the dataset was added; equal means unchanged.
-        parent: The dataset of the lake that this one is a part of.
-        chosen: Which of its images they are, in words.
+        parent: The dataset of the lake that this one is a part of; None if it is none, or that one was removed.
+        chosen: Which of its images they are, in words; of a part alone.
     """
 
     labels: Path | None = None
@@ -59,7 +59,7 @@ class FormatOptions:
     @property
     def is_part(self) -> bool:
         """Whether just some of the images that lie there are meant."""
-        return self.per_class is not None or self.parent is not None
+        return self.per_class is not None or self.chosen is not None
 
     @property
     def adding(self) -> bool:
