@@ -87,6 +87,7 @@ def copy(
     model: Annotated[list[str] | None, typer.Option(help="Only these models; * stands for any characters.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets, likewise.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="Only these tables, and those that they name.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what the target holds otherwise.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and copy nothing.")] = False,
 ) -> None:
     """Copy a lake, or a part of it, to another folder or bucket; each file is checked on the way."""
@@ -97,7 +98,7 @@ def copy(
     opened.check_exists()
     restriction = transfer.Restriction(model or (), dataset or (), table or ())
     bar = partial(progress, "copy")
-    transfer.copy(opened.storage, other.storage, restriction, say=say, dry_run=dry_run, bar=bar)
+    transfer.copy(opened.storage, other.storage, restriction, say=say, replacing=replace, dry_run=dry_run, bar=bar)
 
 
 def merge(

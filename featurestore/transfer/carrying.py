@@ -49,6 +49,8 @@ def carry(
     loads: Sequence[Load],
     held: Mapping[str, int],
     advance: Callable[[int], None] = lambda _: None,
+    *,
+    replacing: bool = False,
 ) -> None:
     """Carry the loads of one table; each partition is committed once its fragments are there.
 
@@ -58,6 +60,7 @@ def carry(
         loads: Parts that the target lacks.
         held: Sizes of what the target has, by key.
         advance: Is told the number of fragments just done.
+        replacing: Whether they take the place of other parts of the same key.
 
     Raises:
         CorruptionError: A fragment is not what its manifest says.
@@ -78,13 +81,13 @@ def carry(
                     fragments.append(next(brought))
                     advance(1)
                 parts.append(replace(part, fragments=tuple(fragments)))
-            commits.append(committers.submit(_commit, target, load.manifest, parts))
+            commits.append(committers.submit(_commit, target, load.manifest, parts, replacing))
         for commit in commits:
             commit.result()
 
 
-def _commit(target: Storage, manifest: Manifest, parts: Sequence[Part]) -> None:
-    writing.commit(target, TABLES[manifest.table], manifest.key, parts, replacing=False)
+def _commit(target: Storage, manifest: Manifest, parts: Sequence[Part], replacing: bool) -> None:
+    writing.commit(target, TABLES[manifest.table], manifest.key, parts, replacing=replacing)
 
 
 def _bring(source: Storage, target: Storage, held: Mapping[str, int], path: str, fragment: Fragment) -> Fragment:

@@ -91,7 +91,9 @@ class Comparison:
         yield f"{where}: {amount(self.loads)} {done}; {amount(self.same)} there already"
 
 
-def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there: str) -> Comparison:
+def compare(
+    partitions: Sequence[Manifest], other: Holding, *, here: str, there: str, replacing: bool = False
+) -> Comparison:
     """Lay partitions beside what another lake holds of the same keys.
 
     Args:
@@ -99,6 +101,7 @@ def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there:
         other: What the other lake holds.
         here: What messages call the other lake.
         there: What messages call that of the partitions.
+        replacing: Whether parts that disagree are loads, too.
 
     Raises:
         CorruptionError: The other lake names a fragment that is not there, and that these partitions cannot give.
@@ -110,6 +113,7 @@ def compare(partitions: Sequence[Manifest], other: Holding, *, here: str, there:
         for part in manifest.parts:
             existing = held.part(part.key) if held else None
             if existing and existing.fingerprint != part.fingerprint:
+                lacking += [part] if replacing else []
                 what = manifests.title(manifest.table, {**manifest.key, **part.key})
                 how = differences(existing.ingredients, part.ingredients, here=here, there=there)
                 how_said = "; ".join(how) or "the format of the fingerprint"
@@ -154,15 +158,17 @@ def refuse(disagreements: Sequence[Disagreement], sentence: str, say: Callable[[
     Raises:
         ConflictError: There are some.
     """
-    if not disagreements:
-        return
+    if disagreements:
+        raise ConflictError(sentence.format(count=listed(disagreements, say)))
+
+
+def listed(disagreements: Sequence[Disagreement], say: Callable[[str], None]) -> str:
+    """Say each disagreement in a line, and of many the first; returns how many things these are, in words."""
     for found in disagreements[:_LISTED]:
         say(str(found))
     if len(disagreements) > _LISTED:
         say(f"and {len(disagreements) - _LISTED:,} more")
-    raise ConflictError(
-        sentence.format(count="1 thing" if len(disagreements) == 1 else f"{len(disagreements):,} things")
-    )
+    return "1 thing" if len(disagreements) == 1 else f"{len(disagreements):,} things"
 
 
 def amount(loads: Iterable[Load]) -> str:

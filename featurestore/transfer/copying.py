@@ -8,7 +8,7 @@ from featurestore.errors import InputError
 from featurestore.partitions import reading
 from featurestore.progress import silent_bar
 from featurestore.transfer.carrying import carry
-from featurestore.transfer.comparison import Holding, compare, refuse
+from featurestore.transfer.comparison import Holding, compare, listed, refuse
 from featurestore.transfer.loose_files import differing_files, loose_files, put_files, strangers
 from featurestore.transfer.restriction import EVERYTHING, Restriction
 
@@ -26,6 +26,7 @@ def copy(
     restriction: Restriction = EVERYTHING,
     *,
     say: Callable[[str], None],
+    replacing: bool = False,
     dry_run: bool = False,
     bar: Bar | None = None,
 ) -> None:
@@ -33,14 +34,15 @@ def copy(
 
     Args:
         source: The lake.
-        target: Where it is to be: nothing, a part of it, or a lake that agrees with it.
+        target: Where it is to be: nothing, a part of it, or a lake that agrees with it; any lake, if that is replaced.
         restriction: What to copy.
         say: Is told in lines what is copied, left out, and in conflict.
+        replacing: Let what is copied take the place of what the target holds otherwise; what it holds besides stays.
         dry_run: Copy nothing.
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
 
     Raises:
-        ConflictError: The target holds something else under the same key; nothing is copied.
+        ConflictError: The target holds something else under the same key, and that is not to be replaced; nothing is copied.
         CorruptionError: A fragment is not what its manifest says; what was copied before it stays, and is whole.
         MissingError: The restriction names what the lake does not hold.
     """
@@ -50,21 +52,28 @@ def copy(
     held, there = Holding.of(source, tables), Holding.of(target, tables)
     by_table = {name: [m for m in held.partitions.values() if m.table == name] for name in tables}
     chosen, broad = restriction.of(by_table)
-    found = compare(chosen, there, here=f"in {target.location}", there=f"in {source.location}")
-    files, other_files = differing_files(loose_files(source, settings=True), target)
+    found = compare(chosen, there, here=f"in {target.location}", there=f"in {source.location}", replacing=replacing)
+    files, other_files = differing_files(loose_files(source, settings=True), target, replacing=replacing)
     for line in _notes(source, restriction, held, chosen, broad):
         say(line)
-    refuse(
-        [*found.disagreements, *other_files],
-        f"{{count}} in {target.location} differ from those of {source.location} (listed above): nothing was copied. "
-        "Copy to another place, or remove them there.",
-        say,
-    )
+    others = [*found.disagreements, *other_files]
+    if replacing and others:
+        done = "would be replaced" if dry_run else "are replaced"
+        say(
+            f"{listed(others, say)} in {target.location} differ from those of {source.location} (listed above) and {done}"
+        )
+    else:
+        refuse(
+            others,
+            f"{{count}} in {target.location} differ from those of {source.location} (listed above): nothing was copied. "
+            "Copy to another place, remove them there, or give --replace.",
+            say,
+        )
     if not dry_run:
         with (bar or silent_bar)(found.fragments) as advance:
             for table in tables:
-                carry(source, target, found.of(table), there.sizes, advance)
-        put_files(files, target)
+                carry(source, target, found.of(table), there.sizes, advance, replacing=replacing)
+        put_files(files, target, replacing=replacing)
     done = "would be copied" if dry_run else "copied"
     for key in files:
         say(f"{key} {done}")

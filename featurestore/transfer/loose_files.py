@@ -23,18 +23,20 @@ def loose_files(storage: Storage, *, settings: bool) -> dict[str, bytes]:
     return {key: storage.get(key) for key in keys}
 
 
-def differing_files(files: dict[str, bytes], other: Storage) -> tuple[dict[str, bytes], list[Disagreement]]:
-    """Those of the files that another lake lacks, and those that it has with other content."""
+def differing_files(
+    files: dict[str, bytes], other: Storage, *, replacing: bool = False
+) -> tuple[dict[str, bytes], list[Disagreement]]:
+    """Those of the files that another lake lacks, and those that it has with other content, which are among the first if replaced."""
     held = {key: other.get(key) if other.size(key) is not None else None for key in files}
-    lacking = {key: data for key, data in files.items() if held[key] is None}
+    lacking = {key: data for key, data in files.items() if held[key] is None or (replacing and held[key] != data)}
     other_content = [key for key, data in files.items() if held[key] not in (None, data)]
     return lacking, [Disagreement(key, "the two files differ", "question", key) for key in other_content]
 
 
-def put_files(files: dict[str, bytes], target: Storage) -> None:
-    """Write files that the target lacks; one that came meanwhile stays."""
+def put_files(files: dict[str, bytes], target: Storage, *, replacing: bool = False) -> None:
+    """Write files that the target lacks; one that came meanwhile stays, unless it is to be replaced."""
     for key, data in files.items():
-        target.create(key, data)
+        (target.put if replacing else target.create)(key, data)
 
 
 def strangers(storage: Storage) -> Sequence[str]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -12,18 +11,16 @@ from featurestore.errors import CorruptionError
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions.encoding import encode
 from featurestore.transfer import EVERYTHING, Restriction, copy
-from tests.featurestore.transfer.conftest import faults, files, parts
-from tests.featurestore.transfer.killing import CopyJob, killed_until_done
+from tests.featurestore.transfer.conftest import files, parts
+from tests.featurestore.transfer.verb_jobs import faults
 from tests.s3.server import environment, new_lake, real_lake, use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from featurestore.storage import Storage
     from tests.conftest import Run
 
-KILLS = 20
+FAR = {"benchmark": "main", "model": "vit-b16", "dataset": "far"}
 SCORES = "scores/benchmark=main/model=vit-b16/dataset=far"
 
 
@@ -156,6 +153,33 @@ def test_tables_come_with_those_that_they_name(source: Lake, target: Lake) -> No
     assert len(target.sql("from results").fetchall()) == len(source.sql("from results").fetchall()) > 0
 
 
+def test_what_differs_is_replaced_on_request_and_the_rest_stays(source: Lake, target: Lake, run: Run) -> None:
+    """In partitions and among files; it is said, and once it is done there is nothing to replace."""
+    copied(source, target)
+    msp = target.part("scores", **FAR, detector="msp")[1]
+    accuracy = {"model": "vit-b16", "dataset": "test"}
+    put_rows(source, "accuracy", accuracy, {"n": 3, "top1": 0.5}, ingredients={"seed": 1}, replacing=True)
+    put_rows(target, "scores", {**FAR, "detector": "own"}, {"sample": 0, "score": 1.0, "id_rank": 0.5})
+    for lake, text in ((source, b"new"), (target, b"old")):
+        lake.storage.put("questions/mine.sql", text)
+    code, _, err = run("copy", source.location, target.location)
+    assert (code, "or give --replace" in err) == (1, True)
+    code, out, _ = run("copy", source.location, target.location, "--replace")
+    said = out.splitlines()
+    assert (code, said[0].partition(": ")[0]) == (0, "accuracy (model vit-b16, dataset test)")
+    assert said[1:3] == [
+        "questions/mine.sql: the two files differ",
+        f"2 things in {target.location} differ from those of {source.location} (listed above) and are replaced",
+    ]
+    assert target.read("accuracy", **accuracy)["n"].to_pylist() == [3]
+    assert target.storage.get("questions/mine.sql") == b"new"
+    held = {part.key["detector"]: part for part in target.partitions("scores", **FAR)[0].parts}
+    assert "own" in held
+    assert held["msp"] == msp
+    assert "0 partitions, 0 fragments, 0 B copied" in run("copy", source.location, target.location, "--replace")[1]
+    assert faults(target.storage) == []
+
+
 def test_models_and_datasets_are_chosen_by_patterns(source: Lake, target: Lake) -> None:
     """Metrics that rest on more datasets are left out, and a benchmark without what judges it is told."""
     said = copied(source, target, Restriction(models=["vit*"], datasets=["far", "te?t"]))
@@ -228,48 +252,6 @@ def _there_and_back(run: Run, source: Lake, bucket: str, target: Lake) -> None:
     code, out, err = run("copy", f"{bucket}/nowhere", target.location)
     assert (code, err.count("\n")) == (1, 1)
     assert "There is no lake at" in err
-
-
-@pytest.mark.slow
-def test_a_killed_copy_leaves_a_lake_and_ends_when_begun_again(source: Lake, tmp_path: Path) -> None:
-    """After each kill all that is there is whole, and nothing names what is not there."""
-    _kill_many(source, lambda number: str(tmp_path / f"target-{number}"), KILLS)
-
-
-@pytest.mark.s3
-def test_a_killed_copy_to_a_real_bucket_ends_when_begun_again(source: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = real_lake(monkeypatch)
-    _kill_many(source, lambda number: f"{bucket}/{number}", KILLS)
-
-
-def _kill_many(source: Lake, place: Callable[[int], str], kills: int) -> None:
-    expected, seen = parts(source.storage), []
-    numbers = count()
-
-    def look(storage: Storage) -> int:
-        held = parts(storage)
-        assert held.items() <= expected.items()
-        assert faults(storage, deep=False) == []
-        _check_named(held)
-        seen.append(len(held))
-        return len(held)
-
-    killed_until_done(lambda: place(next(numbers)), CopyJob(source.location), kills, look)
-    assert seen[-1] == len(expected)
-    assert len(set(seen)) > 5, "the kills hit at few moments"
-
-
-def _check_named(held: dict[str, object]) -> None:
-    """Whatever has a model or a dataset in its key is of one that is there."""
-    for folder in held:
-        key = dict(segment.split("=") for segment in folder.split("/")[1:])
-        table = folder.partition("/")[0]
-        if "dataset" in key and table not in {"samples", "contents"}:
-            assert f"samples/dataset={key['dataset']}" in held
-        if "dataset" in key and table not in {"samples", "contents", "datasets"}:
-            assert f"datasets/dataset={key['dataset']}" in held
-        if "model" in key and table not in {"heads", "models"}:
-            assert f"models/model={key['model']}" in held
 
 
 def test_each_table_comes_after_those_that_it_names() -> None:
