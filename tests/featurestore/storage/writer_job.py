@@ -28,9 +28,9 @@ KEY = {"model": "m", "dataset": "d"}
 FRAGMENTS, ROWS = 12, 40
 WIDTHS = (8, 3)
 
-# Children are forked from a server that has imported this module and done nothing else: each begins within milliseconds.
+# Children are forked from a server that has imported these modules and done nothing else: each begins within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
+PROCESSES.set_forkserver_preload([__name__, "tests.featurestore.transfer.verb_jobs"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,27 @@ class Job:
         before_commit()
         commit(storage, target.table, KEY, [target.part(fragments)], replacing=self.replacing)
         return len(made)
+
+    def prepare(self, location: str) -> None:
+        """It begins where nothing is."""
+
+    def state(self, storage: Storage) -> Any:
+        """What a reader sees, or the error that it gets."""
+        try:
+            return state(storage)
+        except LakeError as error:
+            return repr(error)
+
+    def problems(self, storage: Storage, whole: Any) -> list[str]:
+        """A partition that is neither away nor whole, and fragments that are not, byte by byte, those of the whole one."""
+        seen = self.state(storage)
+        sizes = {fragment.path: fragment.bytes for fragment in whole[1][0].fragments}
+        broken = [f"{name} is not whole" for name, size in _fragments(storage).items() if sizes.get(name) != size]
+        return [*broken, *([f"half-done: {seen}"] if seen not in (None, whole) else [])]
+
+    def progress(self, storage: Storage) -> int:
+        """How many fragments there are."""
+        return len(_fragments(storage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +165,11 @@ def _enter(variables: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(variables)
+
+
+def _fragments(storage: Storage) -> dict[str, int]:
+    entries = storage.list("")
+    return {entry.key.rpartition("/")[2]: entry.bytes for entry in entries if entry.key.endswith(".parquet")}
 
 
 def state(storage: Storage) -> Any:

@@ -1,40 +1,27 @@
-"""A lake to transfer: the frozen one, which has every kind of partition but those that were added since, and these."""
+"""Lakes to transfer, and what is in them."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pytest
 
-from benchmarks.lakes import put, put_rows
 from featurestore import Lake
-from featurestore.care import verify
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 from featurestore.transfer import EVERYTHING, Restriction, copy
+from tests.featurestore.transfer.verb_jobs import whole_lake
 
 if TYPE_CHECKING:
-    from featurestore.storage import Storage
+    from pathlib import Path
 
-FROZEN = Path(__file__).parents[2] / "compat" / "lake_v1"
+    from featurestore.storage import Storage
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Lake:
     """A whole lake, which the test may change."""
-    shutil.copytree(FROZEN, tmp_path / "source")
-    lake = Lake(tmp_path / "source")
-    digest = lake.part("samples", dataset="far")[1].ingredients["digest"]
-    count = lake.part("samples", dataset="far")[1].rows
-    rows = [{"sample": number, "digest": f"{number:032x}"} for number in range(count)]
-    put_rows(lake, "contents", {"dataset": "far"}, *rows, ingredients={"dataset_digest": digest, "contents": "c"})
-    put_rows(lake, "benchmarks", {"benchmark": "main"}, {"without_overlaps": False})
-    path = {"model": "vit-b16", "dataset": "far", "fit_dataset": "train"}
-    put_rows(lake, "geometry", path, {"role": "ood", "rows": 1})
-    return lake
+    return whole_lake(tmp_path / "source")
 
 
 def parts(storage: Storage) -> dict[str, object]:
@@ -44,13 +31,6 @@ def parts(storage: Storage) -> dict[str, object]:
         for table in TABLES.values()
         for manifest in snapshot.current(storage, table)
     }
-
-
-def faults(storage: Storage, *, deep: bool = True) -> list[str]:
-    """What `verify` finds wrong."""
-    found: list[str] = []
-    verify.verify(storage, lambda fault: found.append(str(fault)), deep=deep)
-    return found
 
 
 def part_of(source: Lake, place: Path, restriction: Restriction) -> Lake:
@@ -74,11 +54,3 @@ def theirs(source: Lake, tmp_path: Path) -> Lake:
 def files(lake: Lake) -> dict[str, bytes]:
     """All that lies there, by key."""
     return {key: lake.storage.get(key) for key in lake.storage.names("")}
-
-
-def change_row(lake: Lake, name: str, **values: Any) -> None:
-    """Change what the row of a dataset says."""
-    (row,) = lake.read("datasets", dataset=name).to_pylist()
-    row |= values
-    rows = pa.Table.from_pylist([row], TABLES["datasets"].columns)
-    put(lake, "datasets", {"dataset": name}, rows, row, replacing=True)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,17 +12,13 @@ from featurestore.layout.judged_scores import scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.transfer import copy, merge
-from tests.featurestore.transfer.conftest import change_row, faults, files, parts
-from tests.featurestore.transfer.killing import MergeJob, killed_until_done
+from tests.featurestore.transfer.conftest import files, parts
+from tests.featurestore.transfer.verb_jobs import change_row, faults
 from tests.s3.server import environment, new_lake, real_lake, use
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from featurestore.storage import Storage
     from tests.conftest import Run
 
-KILLS = 20
 FAR = {"model": "vit-b16", "dataset": "far"}
 
 
@@ -278,30 +272,3 @@ def _there_and_back(source: Lake, ours: Lake, theirs: Lake, run: Run, bucket: st
     assert (code, err) == (0, "")
     assert parts(ours.storage) == parts(source.storage)
     assert faults(ours.storage) == []
-
-
-@pytest.mark.slow
-def test_a_killed_merge_leaves_a_lake_and_ends_when_begun_again(
-    source: Lake, ours: Lake, theirs: Lake, tmp_path: Path
-) -> None:
-    """After each kill what was there is there, and all is whole."""
-    change_row(ours, "far", benchmarks=["hard"])
-    expected = parts(source.storage) | {"datasets/dataset=far": None}
-    before, seen, numbers = parts(ours.storage), [], count()
-
-    def new_target() -> str:
-        return shutil.copytree(ours.storage.folder, tmp_path / f"target-{next(numbers)}")
-
-    def look(storage: Storage) -> int:
-        held = parts(storage) | {"datasets/dataset=far": None}
-        assert before.keys() <= held.keys()
-        assert held.items() <= expected.items()
-        assert faults(storage, deep=False) == []
-        seen.append(len(held))
-        return len(held)
-
-    killed_until_done(lambda: str(new_target()), MergeJob(theirs.location), KILLS, look)
-    assert seen[-1] == len(expected)
-    assert len(set(seen)) > 3, "the kills hit at few moments"
-    done = Lake(tmp_path / "target-1")
-    assert done.scan("datasets", dataset="far").collect()["benchmarks"].to_list() == [["hard", "main"]]

@@ -14,7 +14,8 @@ from featurestore import ConflictError, Lake
 from featurestore.layout.tables import TABLES
 from featurestore.transfer import Aside, merge
 from tests.featurestore.edit.conftest import dangling, faults, fingerprints
-from tests.featurestore.transfer.conftest import change_row, files, parts
+from tests.featurestore.transfer.conftest import files, parts
+from tests.featurestore.transfer.verb_jobs import change_row
 from tests.pipeline import Commands
 from tests.tiny import write_images
 
