@@ -26,7 +26,7 @@ from featurestore.errors import InputError, LakeError
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
-from featurestore.partitions.stored_accuracy import Accuracy, accuracy_target
+from featurestore.partitions.stored_accuracy import Accuracy, accuracy_details, accuracy_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -346,7 +346,8 @@ class ModelScorer:
         total = Accuracy()
         for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):
             total += accuracy(logits[label >= 0], label[label >= 0])
-        writing.write_part(self.lake.storage, target, total.rows, replacing=True)
+        details = accuracy_details(self.model, dataset, self.activations[dataset])
+        writing.write_part(self.lake.storage, target, total.rows, replacing=True, details=details)
 
     def _summarise(self, wanted: Sequence[str]) -> None:
         absent = sorted(set(self.benchmark.scored) - set(wanted))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from extract.job.class_maps import Predictions, doubt
 from featurestore.partitions import derived_logits, snapshot, writing
-from featurestore.partitions.stored_accuracy import accuracy_target
+from featurestore.partitions.stored_accuracy import accuracy_details, accuracy_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +18,18 @@ _WARNING = "warning"
 
 
 def judge(
-    lake: Lake, key: Mapping[str, str], fingerprint: str, predictions: Predictions, say: Callable[[str], None]
+    lake: Lake, key: Mapping[str, str], activations: Part, predictions: Predictions, say: Callable[[str], None]
 ) -> None:
     """Say and store a model's accuracy on a dataset, with a warning where its labels or weights are in doubt.
 
     Args:
         lake: The lake.
         key: Model and dataset.
-        fingerprint: That of the activations.
+        activations: The activations.
         predictions: Of all samples that could be read; without labels there is nothing to do.
         say: Is told a line, or two.
     """
-    accuracy, target = predictions.accuracy, accuracy_target(key["model"], key["dataset"], fingerprint)
+    accuracy, target = predictions.accuracy, accuracy_target(key["model"], key["dataset"], activations.fingerprint)
     if not accuracy.n:
         # That of a head, or of labels, which were there before goes.
         if snapshot.latest(lake.storage, target.table, target.key):
@@ -37,7 +37,7 @@ def judge(
         return
     names = _class_names(lake, key["dataset"])
     warning = doubt(predictions, names)
-    details = {_WARNING: warning} if warning else {}
+    details = accuracy_details(key["model"], key["dataset"], activations) | ({_WARNING: warning} if warning else {})
     writing.write_part(lake.storage, target, accuracy.rows, replacing=True, details=details)
     say(f"{_pair(key)}: top-1 {accuracy.top1:.2%}, top-5 {accuracy.top5:.2%} of {accuracy.n:,} labelled samples")
     _warn(key, warning, say)
@@ -64,7 +64,7 @@ def judge_hits(
             continue
         target, stored = accuracy_target(*pair, activations[pair].fingerprint), held.get(pair)
         if stored is None or stored.fingerprint != target.fingerprint:
-            judge(lake, key, activations[pair].fingerprint, read_predictions(lake, key), say)
+            judge(lake, key, activations[pair], read_predictions(lake, key), say)
             continue
         for share in lake.read("accuracy", model=pair[0], dataset=pair[1]).column("top1").to_pylist():
             known[pair] = share

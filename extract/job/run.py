@@ -295,7 +295,7 @@ def _extract(
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
     for task, made in zip(tasks, committed, strict=True):
-        judge(lake, task.target.key, made.part.fingerprint, predictions_of(lake, task, written, made), say)
+        judge(lake, task.target.key, made.part, predictions_of(lake, task, written, made), say)
     for task, made in zip(tasks, committed, strict=True):
         if made.said:
             say(f"{task.spec.name} on {dataset.dataset}: {made.said}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.storage import Storage
 
-AGEING = ("scores", "metrics", "geometry")
+AGEING = ("scores", "metrics", "geometry", "accuracy")
 """The tables whose rows are made of activations, and whose age is told."""
 OF_SAMPLES = frozenset({"scores", "activations"})
 """The tables whose rows are of one sample each: joined by its number with rows of other samples, they say nonsense."""

@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import InputError
+from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from featurestore.layout.manifest import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ def accuracy_of(logits: NDArray[Any], labels: NDArray[np.int64]) -> Accuracy:
     lower_index = np.arange(logits.shape[1]) < labels[:, None]
     rank = np.count_nonzero((logits > own) | ((logits == own) & lower_index), axis=1)
     return Accuracy(len(labels), int(np.count_nonzero(rank < 1)), int(np.count_nonzero(rank < 5)))
+
+
+def accuracy_details(model: str, dataset: str, activations: Part) -> dict[str, Any]:
+    """What is noted beside a model's accuracy: the activations that it rests on, so that answers know its age."""
+    return {basis.NAME: basis.basis_of(model, {dataset: activations})}
 
 
 def accuracy_target(model: str, dataset: str, activations: str) -> Target:

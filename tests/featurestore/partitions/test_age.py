@@ -52,6 +52,7 @@ def test_what_was_replaced_is_told_with_what_to_run(scored: Commands, older: boo
     again = "run `featurestore extract --replace --dataset far`, then `featurestore score`."
     models = "2 of 2 models have"
     assert told(scored, "metrics") == [f"{models} metrics of other samples than far has now (a, b): {again}"]
+    assert told(scored, "accuracy") == []
     assert told(scored, "scores") == [
         f"{models} scores of other samples than far has now (a, b), and are left out of the scores: {again}"
     ]
@@ -78,6 +79,8 @@ def test_other_weights_are_told_of(scored: Commands, older: bool) -> None:
         forget(scored)
     scored.extract({"a": 5}, "test", options=("--replace",))
     (said,) = told(scored, "metrics")
+    assert told(scored, "accuracy") == [said.replace("metrics", "accuracy")], "that on train is of the other network"
+    assert scored("sql", "from accuracy", "--format", "csv").err == f"Note: {said.replace('metrics', 'accuracy')}\n"
     assert said == (
         "1 of 2 models have metrics from older activations (a): "
         "run `featurestore extract --replace` on all their datasets, then `featurestore score`."
@@ -85,6 +88,7 @@ def test_other_weights_are_told_of(scored: Commands, older: bool) -> None:
     scored.extract({"a": 5}, "train", "far", options=("--replace",))
     (said,) = told(scored, "metrics")
     assert said == "1 of 2 models have metrics from older activations (a): run `featurestore score`."
+    assert told(scored, "accuracy") == []
     with pytest.warns(StaleWarning, match="1 of 2 models have metrics from older"):
         scored.lake.sql("from metrics")
     with pytest.warns(StaleWarning, match="left out of the scores"):

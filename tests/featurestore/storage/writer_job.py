@@ -30,7 +30,7 @@ WIDTHS = (8, 3)
 
 # Children are forked from a server that has imported these modules and done nothing else: each begins within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__, "tests.featurestore.transfer.verb_jobs"])
+PROCESSES.set_forkserver_preload([__name__, "tests.featurestore.transfer.verb_jobs", "tests.s3.server"])
 
 
 @dataclass(frozen=True, slots=True)
