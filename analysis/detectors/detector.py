@@ -107,7 +107,8 @@ class Detector(Generic[Fit]):
         needs_negatives: Whether `score` reads the head's embeddings of negative labels, which few heads have.
         hyperparameters: Constants of the formula.
         convention: Whose fit data and constants these are: `ninco` or `openood`.
-        on_request: Whether it is left out unless it is asked for by name: the cost is far above that of the others.
+        on_request: Whether it is left out unless it is asked for by name: the cost is far above that of the others,
+            or it needs what few models have.
         version: Raised whenever its numbers change, so that stored scores become stale.
         chosen: What a variant has in place of defaults; `with_values` makes variants.
     """

@@ -50,7 +50,11 @@ def default_detectors() -> list[Detector[Any]]:
 
 def costly_detectors() -> list[Detector[Any]]:
     """Return the detectors that their cost alone keeps out of the default ones."""
-    return [detector for detector in detectors().values() if _is_plain(detector) and detector.on_request]
+    return [
+        detector
+        for detector in detectors().values()
+        if _is_plain(detector) and detector.on_request and not detector.needs_negatives
+    ]
 
 
 def choose(names: Sequence[str]) -> list[Detector[Any]]:

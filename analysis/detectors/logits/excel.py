@@ -39,10 +39,13 @@ def needs(*, ranks: int | None) -> tuple[Statistic, ...]:
 def fit(inputs: FitInputs, *, ranks: int | None, upper: float) -> RankFit:
     """Compare the frequency of each class at each rank with 1 / C, and with u / C."""
     counts = inputs.need(rank_counts(ranks))["counts"]
-    samples = counts.sum(axis=2, keepdims=True)
     levels = (counts > 0).astype(np.int8)
-    levels += counts * counts.shape[2] > samples
-    levels[counts * counts.shape[2] > upper * samples] = 3
+    for seen, level in zip(counts, levels, strict=True):
+        # As shares of whole numbers, compared without rounding; one class at a time, in integers that hold the products.
+        samples = seen.sum(axis=1, keepdims=True, dtype=np.int64)
+        multiples = seen.astype(np.int64) * len(counts)
+        level[multiples > samples] = 2
+        level[multiples > upper * samples] = 3
     return RankFit(levels)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from analysis.detectors import FitInputs, get
 from analysis.detectors.logits.rank_counts import rank_counts
 from analysis.rows.activations import Activations
 from featurestore.errors import InputError
@@ -79,6 +80,13 @@ def test_counts_are_of_all_rows_whatever_the_shards() -> None:
     )
     assert_array_equal(counts, again)
     assert_array_equal(counts.sum(axis=2), np.bincount(case.rows.predicted, minlength=5)[:, None].repeat(4, axis=1))
+
+
+def test_counts_of_billions_are_compared_as_they_are() -> None:
+    """Products with the number of classes do not fit in the integers that count."""
+    counts = np.array([[[0, 2_000_000_000, 0]], [[3, 0, 1]], [[0, 0, 0]]], np.int32)
+    fit = get("excel").with_values(upper=2).fit_to(FitInputs({"rank-counts-all": {"counts": counts}}))
+    assert fit.levels[:, 0].tolist() == [[0, 3, 0], [3, 0, 1], [0, 0, 0]]
 
 
 def test_too_many_classes_for_the_memory_are_refused() -> None:
