@@ -58,7 +58,8 @@ class Pair:
     Attributes:
         ours: Its name here, with the peer's constants.
         make: Makes the peer's, given its head.
-        kind: What the peer's is fed: `features`, `logits`, or `maps`, which are features of one pixel here.
+        kind: What the peer's is fed: `features`, `logits`, or `maps`, which are features of one pixel here; `inputs` where it
+            calls the head itself.
         why: Why scores are not ordered alike, where they are not.
     """
 
@@ -91,6 +92,8 @@ PAIRS = (
     Pair("energy", lambda _: peers.EnergyBased(None), "logits"),
     Pair("entropy", lambda _: peers.Entropy(None), "logits", "float32: entropies near 0 tie"),
     Pair("gen", lambda _: peers.GEN(None, gamma=0.1, M=100), "logits", "float32: 1 - p of the largest is 0"),
+    Pair("mcm", lambda head: peers.MCM(None, head.weight.detach())),
+    Pair("gradnorm", lambda head: peers.GradNorm(head, lambda name: name == "weight").to("cpu"), "inputs"),
     Pair("temp-scaling", lambda _: peers.TemperatureScaling(None), "logits", "L-BFGS stops before the optimum"),
     Pair("kl-matching", lambda _: peers.KLMatching(None), "logits", "templates by true class, and that of y alone"),
     Pair(
@@ -160,14 +163,14 @@ def theirs(pair: Pair, arrays: Arrays) -> tuple[float, float, NDArray[np.float64
     )
     if pair.kind == "maps":
         fit_on, queries = fit_on[:, :, None, None], queries[:, :, None, None]
-    name = {"features": "features", "logits": "logits", "maps": "feature_maps"}[pair.kind]
+    suffix = {"features": "_features", "logits": "_logits", "maps": "_feature_maps", "inputs": ""}[pair.kind]
     start = time.perf_counter()
     made = pair.make(arrays.linear())
-    fit = getattr(made, f"fit_{name}", None)
-    if fit and getattr(made, "requires_fit", True):
+    fit = getattr(made, f"fit{suffix}", None)
+    if fit and pair.kind != "inputs" and getattr(made, "requires_fit", True):
         fit(fit_on, torch.from_numpy(arrays.labels))
     between = time.perf_counter()
-    score = getattr(made, f"predict_{name}")
+    score = getattr(made, f"predict{suffix}")
     scores = torch.cat([score(part).double() for part in queries.split(BATCH)])
     return between - start, time.perf_counter() - between, -scores.numpy()
 
