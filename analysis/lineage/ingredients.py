@@ -91,6 +91,15 @@ def score_target(
     return Target(TABLES["scores"], key, ingredients, {"detector": detector.name})
 
 
+def detector_target(detector: Detector[Any]) -> Target:
+    """The part that says what a detector is; two lakes agree on it where they agree on its scores."""
+    ingredients: Ingredients = {
+        "detector_version": detector.version,
+        "hyperparameters": _hyperparameters(detector),
+    }
+    return Target(TABLES["detectors"], {"detector": detector.name}, ingredients, {})
+
+
 def detector_ingredients(
     benchmark: Benchmark, model: str, detector: Detector[Any], activations: Mapping[str, Part]
 ) -> Ingredients:

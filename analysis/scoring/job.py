@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.detectors import registry
 from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
 from analysis.lineage.benchmark import datasets, overlaps_said, read_benchmarks
+from analysis.lineage.descriptions import describe
 from analysis.lineage.extracted import extract_again, partial_said, read_extracted
 from analysis.scoring.fits import Means
 from analysis.scoring.model_scorer import ModelScorer
@@ -21,6 +22,7 @@ from featurestore.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from analysis.detectors import Detector
     from analysis.ensembles.ensemble import Ensemble
     from analysis.lineage.benchmark import Benchmark
     from analysis.lineage.extracted import Extracted
@@ -88,6 +90,7 @@ def score(
     named = [pick("model with activations", name, [*extracted.current, *ensembles]) for name in selection.models]
     names = [name for name in named if name in extracted.current] if named else sorted(extracted.current)
     refusals = Refusals(whole=len(names) == 1)
+    scored: dict[str, Detector[Any]] = {}
     for dataset in selection.datasets:
         pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
     counts = np.zeros(3, int)
@@ -106,9 +109,11 @@ def score(
                 scorer = ModelScorer(*which, means=means or Means(), asked=asked)
                 counts += scorer.run(chosen, selection.datasets)
                 refusals.reasons.update(scorer.refused)
+                scored |= scorer.scored
         refusals.reasons.update(_left_out(benchmark, names, extracted))
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)
+    describe(lake, scored.values())
     refusals.check_left(int(counts[:2].sum()))
     if not counts[:2].any() and selection.detectors and counts[2]:
         raise InputError("Nothing was scored: the lines above say what the detectors that were asked for lack.")

@@ -59,6 +59,7 @@ class ModelScorer:
         self.fitted: dict[str, Any] = {}
         self.asked = asked
         self.refused: dict[str, str] = {}
+        self.scored: dict[str, Detector[Any]] = {}
         self.failed: set[str] = set()
         self.made = self.reused = self.skipped = 0
 
@@ -126,8 +127,9 @@ class ModelScorer:
             self._write_accuracy(dataset)
         self._withdraw()
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
-        known = registry.known_by(self._scored())
-        current = current_scores(benchmark, self.model, self.activations, held, known.values())
+        names = {part.key["detector"] for manifest in held for part in manifest.parts}
+        self.scored = {name: one for name, one in registry.known_by(names).items() if name in names}
+        current = current_scores(benchmark, self.model, self.activations, held, self.scored.values())
         rests_on = {
             name: self.activations[name] for name in {*learnt_from, *(name for name, of in current.items() if of)}
         }

@@ -89,7 +89,7 @@ class Manifest:
     @property
     def folder(self) -> str:
         """The partition's folder, by the manifest's own words."""
-        return "/".join([self.table, *(f"{name}={value}" for name, value in self.key.items())])
+        return "/".join([self.table, *(f"{name}={paths.encoded(value)}" for name, value in self.key.items())])
 
     @property
     def path(self) -> str:

@@ -81,6 +81,15 @@ def partition_of(table: Table, path: str) -> str | None:
         return None
 
 
+def encoded(value: str) -> str:
+    """The value of a key's column as it stands in its folder's name.
+
+    >>> encoded("knn@k=50")
+    'knn@k%3D50'
+    """
+    return value.replace(_EQUALS, _ENCODED)
+
+
 def decoded(value: str) -> str:
     """The value of a key's column from its folder's name.
 
@@ -91,4 +100,4 @@ def decoded(value: str) -> str:
 
 
 def _segments(names: tuple[str, ...], key: Mapping[str, str]) -> list[str]:
-    return [f"{name}={check_key(name, key[name]).replace(_EQUALS, _ENCODED)}" for name in names]
+    return [f"{name}={encoded(check_key(name, key[name]))}" for name in names]

@@ -98,6 +98,7 @@ TABLES = {
         _table("heads", "model", "class integer, weight vector, bias single", added="negatives numbers"),
         _table("failures", "model dataset", "sample integer, path text, error text"),
         _table("fits", "model dataset", "array text, row integer, values numbers", "fit"),
+        _table("detectors", "detector", "title text, formula text, source text, hyperparameters text, convention text"),
         _table("scores", "benchmark model dataset", "sample integer, score number, id_rank number", "detector"),
         _table(
             "metrics",
@@ -127,7 +128,7 @@ TABLES = {
 
 ORDER = (
     "samples", "contents", "benchmarks", "datasets", "models", "heads", "failures", "activations", "accuracy", "fits",
-    "geometry", "scores", "metrics",
+    "geometry", "detectors", "scores", "metrics",
 )  # fmt: skip
 """All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""
 

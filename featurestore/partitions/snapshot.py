@@ -73,7 +73,7 @@ def newest(storage: Storage, table: Table, **key: str) -> dict[str, str]:
     for name in table.keys:
         if name not in key:
             break
-        prefix += f"/{name}={key[name]}"
+        prefix += f"/{name}={paths.encoded(key[name])}"
     found = {}
     for folder, path in sorted(_newest_below(storage, prefix).items()):
         own = paths.partition_key(table, folder)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
 _LISTED = 20
+_DESCRIBING = "detectors"
+"""Says what others are, and never disagrees: where it matters, the scores do."""
 _OF_THE_DETECTOR = ("detector_version", "hyperparameters")
 
 
@@ -114,6 +116,8 @@ def compare(
             existing = held.part(part.key) if held else None
             if existing and existing.fingerprint != part.fingerprint:
                 lacking += [part] if replacing else []
+                if manifest.table == _DESCRIBING:
+                    continue
                 what = manifests.title(manifest.table, {**manifest.key, **part.key})
                 how = differences(existing.ingredients, part.ingredients, here=here, there=there)
                 how_said = "; ".join(how) or "the format of the fingerprint"
@@ -135,7 +139,8 @@ def _subject(manifest: Manifest, ours: Part, theirs: Part) -> tuple[str, str]:
         kind = "benchmark" if operator.eq(*own) else "detector"
     else:
         kind = next(kind for kind in ("model", "benchmark", "dataset") if kind in key)
-    return kind, key[kind].partition("@")[0]
+    # A layer of a model has another name with it; a variant of a detector stands for itself.
+    return kind, key[kind] if kind == "detector" else key[kind].partition("@")[0]
 
 
 def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from featurestore.edit import rename
 from featurestore.errors import ConflictError
-from featurestore.names import check_slug
+from featurestore.names import check_slug, suggest_slug
 from featurestore.storage import Overlay
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Aside:
     def name(self, kind: str, old: str) -> str:
         """What something is called."""
         if kind != "question":
-            return f"{old}-{self.suffix}"
+            # The constants of a variant are no more in what has another name.
+            return f"{suggest_slug(old) if kind == 'detector' else old}-{self.suffix}"
         path, suffix = PurePosixPath(old), self.suffix.replace("-", "_").replace(".", "_")
         return str(path.with_name(f"{path.stem}_{suffix}{path.suffix}"))
 

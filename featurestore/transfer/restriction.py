@@ -20,7 +20,8 @@ _NAMED_BY_KEY = {"dataset": ("samples", "datasets"), "model": ("models",), "benc
 _NAMED_BY_TABLE = {
     "datasets": ("samples",),
     "activations": ("heads", "failures"),
-    "metrics": ("samples", "datasets"),
+    "metrics": ("samples", "datasets", "detectors"),
+    "scores": ("detectors",),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from featurestore.query import published
-from tests.sql.conftest import ALIKE, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
+from tests.sql.conftest import ALIKE, CONSTANTS, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,6 +98,27 @@ def full_spectrum(pool: Pool, aggregation: str = "pooled", **chosen: Any) -> lis
     return picked(
         sorted(answer, key=lambda r: (r["ood_dataset"], -round(r["auroc_full"], 9), r["detector"], r["model"])), names
     )
+
+
+def hyperparameters(pool: Pool, constant: str = "all", base: str = "all", **chosen: Any) -> list[Row]:
+    series: dict[tuple[str, ...], dict[float, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in selected(pool, **chosen):
+        name, values = row["detector"].partition("@")[0], CONSTANTS.get(row["detector"], {})
+        for key, value in values.items():
+            if isinstance(value, str) or constant not in {"all", key} or base not in {"all", name}:
+                continue
+            others = json.dumps({k: v for k, v in values.items() if k != key}, separators=(",", ":"))
+            series[row["ood_dataset"], name, key, others][value][row["model"]] = row
+    answer = []
+    for (ood, name, key, others), by_value in series.items():
+        common = set.intersection(*(set(of) for of in by_value.values()))
+        for value, of in by_value.items() if len(by_value) > 1 else ():
+            best = [m for m in common if of[m]["fpr95"] == min(other[m]["fpr95"] for other in by_value.values())]
+            told = {"ood_dataset": ood, "detector": name, "constant": key, "others": others, "value": float(value)}
+            counts = {"models": len(common), "left_out": len(of) - len(common), "best": len(best)}
+            means = {f"mean_{what}": mean(of[m][what] for m in common) for what in ("fpr95", "auroc")}
+            answer.append(told | counts | means)
+    return answer
 
 
 def groups(

@@ -122,9 +122,12 @@ def test_variants_of_a_plugin_are_scored_asked_for_and_combined(commands: Comman
     )
     commands.ok("detector", "rename", "scaled@t=4", "four")
     assert "four" in commands.ok("detector", "list")
+    described = "select detector, hyperparameters from detectors where title = 'Scaled' order by 1"
+    assert commands.lake.sql(described).fetchall() == [("four", '{"t": 4.0}'), ("scaled", '{"t": 1.0}')]
     assert "scaled@t=4" in commands.refused("detector", "rename", "msp", "scaled@t=4")
     commands.ok("detector", "remove", "scaled")
     assert commands.lake.sql(named).fetchall() == []
+    assert commands.lake.sql(described).fetchall() == [("four", '{"t": 4.0}')]
 
 
 def test_what_costs_much_waits_to_be_asked_for(commands: Commands, tmp_path: Path) -> None:

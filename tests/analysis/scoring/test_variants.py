@@ -76,6 +76,9 @@ def test_every_reader_finds_a_variant_by_its_name(scored: Lake) -> None:
     folders = {part for path in scored.storage.names("scores") for part in path.split("/") if "detector" in part}
     assert "detector=vra@low%3D0.2,high%3D0.8" in folders
     assert {folder.count("=") for folder in folders} == {1}
+    described = scored.sql("select base, title, hyperparameters, convention from detectors where detector = 'knn@k=5'")
+    assert described.fetchall() == [("knn", "KNN", '{"k": 5}', "ninco")]
+    assert {name for (name,) in scored.sql("select detector from detectors").fetchall()} == held(scored)
     assert not verify.verify(scored.storage, print, deep=True).faults
 
 

@@ -22,6 +22,7 @@ from analysis.studies import (
     ensemble_transfer,
     geometry,
     geometry_vs_fpr,
+    hyperparameters,
     recipe_effects,
     score_distributions,
     soups,
@@ -30,7 +31,7 @@ from analysis.studies import (
 )
 from analysis.studies.command import run
 from analysis.studies.results import ModelScores
-from benchmarks.lakes import put
+from benchmarks.lakes import put, put_rows
 from benchmarks.lakes.random_scores import Shape, make
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ STUDIES = [
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return make(tmp_path_factory.mktemp("studies") / "lake", Shape(models=8, soup=True))
+    shape = Shape(models=8, soup=True, detectors=("mahalanobis", "msp", "msp@t=30"))
+    lake = make(tmp_path_factory.mktemp("studies") / "lake", shape)
+    for detector, t in (("msp", 1), ("msp@t=30", 30)):
+        put_rows(lake, "detectors", {"detector": detector}, {"hyperparameters": json.dumps({"t": t})})
+    return lake
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.__name__.rpartition(".")[2])
@@ -63,7 +68,7 @@ def test_every_study_writes_its_table_and_its_chart(lake: Lake, study: ModuleTyp
 
 
 def test_studies_are_found() -> None:
-    assert len(STUDIES) >= 11
+    assert len(STUDIES) >= 12
 
 
 def test_a_study_runs_as_a_module(lake: Lake) -> None:
@@ -76,7 +81,9 @@ def test_a_study_runs_as_a_module(lake: Lake) -> None:
     assert failed.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("study", [soups, recipe_effects, accuracy_vs_fpr, ensemble_transfer, combining_models])
+@pytest.mark.parametrize(
+    "study", [soups, recipe_effects, hyperparameters, accuracy_vs_fpr, ensemble_transfer, combining_models]
+)
 def test_a_study_of_a_lake_without_what_it_shows_says_so(study: ModuleType, tmp_path: Path) -> None:
     """An empty table can be printed and written; there is no chart of it."""
     lake = make(tmp_path / "lake", Shape(models=1, recipes=False, accuracy=False))
@@ -122,6 +129,18 @@ def test_the_detector_heatmap_is_the_mean_over_models(lake: Lake) -> None:
     results = accuracy_vs_fpr.data(lake)
     expected = results.group_by("ood_dataset", "pretraining", "detector").agg(mean_fpr95=pl.col("fpr95").mean())
     assert_frame_equal(frame.select(expected.columns), expected, check_row_order=False)
+
+
+def test_constants_are_drawn_against_the_mean_over_models(lake: Lake) -> None:
+    """Values of which one is thirty times another on a logarithmic axis."""
+    frame = hyperparameters.data(lake)
+    results = accuracy_vs_fpr.data(lake).filter(pl.col("detector") != "mahalanobis")
+    wanted = results.group_by("ood_dataset", "detector").agg(pl.col("fpr95").mean()).sort("ood_dataset", "detector")
+    assert frame["mean_fpr95"].to_list() == pytest.approx(wanted["fpr95"].to_list())
+    assert frame["value"].to_list() == [1, 30] * 2
+    (panel,) = hyperparameters.chart(frame).to_dict()["concat"]
+    assert panel["encoding"]["x"]["scale"]["type"] == "log"
+    assert hyperparameters.data(lake, base="mahalanobis").is_empty()
 
 
 def test_the_unit_test_heatmap_marks_failures(lake: Lake) -> None:

@@ -272,3 +272,15 @@ def _there_and_back(source: Lake, ours: Lake, theirs: Lake, run: Run, bucket: st
     assert (code, err) == (0, "")
     assert parts(ours.storage) == parts(source.storage)
     assert faults(ours.storage) == []
+
+
+def test_what_detectors_are_said_to_be_never_disagrees(ours: Lake, theirs: Lake) -> None:
+    """One's own description stays, and those of other detectors come; a folder's `=` is that of the column alone."""
+    for lake, version in ((ours, 1), (theirs, 2)):
+        made = {"detector_version": version, "hyperparameters": []}
+        put_rows(lake, "detectors", {"detector": "msp"}, {"title": f"of version {version}"}, ingredients=made)
+    put_rows(theirs, "detectors", {"detector": "knn@k=5"}, {"title": "KNN"})
+    merged(theirs, ours)
+    rows = ours.sql("select detector, title from detectors order by detector").fetchall()
+    assert rows == [("knn@k=5", "KNN"), ("msp", "of version 1")]
+    assert faults(ours.storage) == []
