@@ -53,12 +53,16 @@ def read_as_documented(lake: Path, table: str) -> list[dict[str, Any]]:
     rows = []
     for folder, version in newest.items():
         document = json.loads((folder / f"_manifest.{version}.json").read_bytes())
-        place = "/".join([document["table"], *(f"{name}={value}" for name, value in document["key"].items())])
+        place = "/".join(
+            [document["table"], *(f"{name}={value.replace('=', '%3D')}" for name, value in document["key"].items())]
+        )
         assert document["format"] == 1
         assert (place, document["version"]) == (folder.relative_to(lake).as_posix(), version)
         for part in document["parts"]:
             for fragment in part["fragments"]:
-                assert all(re.fullmatch(r"(?=.*[^.])[a-z0-9._=-]+", name) for name in fragment["path"].split("/"))
+                assert all(
+                    re.fullmatch(r"(?=.*[^.])([a-z0-9._=@,-]|%3D)+", name) for name in fragment["path"].split("/")
+                )
                 data = (folder / fragment["path"]).read_bytes()
                 assert (len(data), hashlib.sha256(data).hexdigest()) == (fragment["bytes"], fragment["sha256"])
                 found = pq.ParquetFile(io.BytesIO(data)).read().to_pylist()
@@ -164,6 +168,7 @@ def test_all_that_was_added_is_frozen_too() -> None:
         for column in table.added:
             assert any(row.get(column) is not None for row in second[table.name]), column
     assert any("@" in row["model"] for row in second["activations"])
+    assert any("=" in row["detector"] for row in second["detectors"])
     removed = json.loads((COMPAT / "lake_v1_additions" / "models" / "model=gone" / "_manifest.2.json").read_text())
     assert removed["parts"] == []
 
