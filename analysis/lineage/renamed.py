@@ -10,18 +10,19 @@ from analysis.lineage.extracted import extracted_of
 from analysis.lineage.ingredients import detector_ingredients
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from analysis.lineage.benchmark import Benchmark
     from featurestore.layout.fingerprint import Ingredients
     from featurestore.layout.manifest import Manifest, Part
 
 
-def learned_anew(pairs: Sequence[tuple[Manifest, Manifest]]) -> dict[str, str]:
+def learned_anew(pairs: Sequence[tuple[Manifest, Manifest]], scored: Collection[str]) -> dict[str, str]:
     """Fingerprints of what detectors learned, with what they become.
 
     Args:
         pairs: The partitions of datasets and activations, before and after.
+        scored: Names of the detectors that there are scores of.
     """
     before, after = ([pair[side] for pair in pairs] for side in (0, 1))
     old_benchmarks, old = _benchmarks(before), _activations(before)
@@ -30,7 +31,7 @@ def learned_anew(pairs: Sequence[tuple[Manifest, Manifest]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in old_benchmarks.keys() & new_benchmarks.keys():
         for was, will in models.items():
-            for detector in registry.detectors().values():
+            for detector in registry.known_by(scored).values():
                 learned = detector_ingredients(old_benchmarks[name], was, detector, old[was])["fits"]
                 anew = detector_ingredients(new_benchmarks[name], will, detector, new[will])["fits"]
                 if isinstance(learned, list) and isinstance(anew, list):

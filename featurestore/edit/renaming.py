@@ -17,7 +17,7 @@ from featurestore.errors import ConflictError, InputError
 from featurestore.names import check_slug
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from featurestore.edit.inventory import Inventory
     from featurestore.layout.fingerprint import Ingredient
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
     Pairs: TypeAlias = Sequence[tuple[Manifest, Manifest]]
-    Learned: TypeAlias = Callable[[Pairs], dict[str, str]]
-    """From partitions of datasets and activations, before and after: old and new fingerprints that scores name, of what is not stored."""
+    Learned: TypeAlias = Callable[[Pairs, Collection[str]], dict[str, str]]
+    """From partitions of datasets and activations, before and after, and the names of the detectors that there are scores of: old
+    and new fingerprints that scores name, of what is not stored."""
 
 _JOINS = "joins"
 """The detail of a renamed dataset's row: benchmarks that it will take part in."""
@@ -118,7 +119,8 @@ class _Renaming:
         known = False
         for manifest in held:
             if manifest.table == "scores" and not known:
-                names.prints |= self.learned(pairs)
+                scored = {part.key["detector"] for of in held if of.table == "scores" for part in of.parts}
+                names.prints |= self.learned(pairs, scored)
                 known = True
             found = [self._becoming(manifest, part) for part in manifest.parts if not names.is_new(manifest, part)]
             for one in found:

@@ -9,10 +9,12 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from analysis.detectors.registry import default_detectors, known_by
+from analysis.lineage.renamed import learned_anew
 from analysis.scoring import Means, ScoringSelection, score
 from analysis.statistics.sweep import gather_lane
 from analysis.status import read_lake_index, status_rows
 from featurestore.care import verify
+from featurestore.edit import rename
 from featurestore.errors import InputError
 from tests.analysis.synthetic import ROLES, write_datasets, write_model
 
@@ -121,3 +123,10 @@ def test_a_k_that_the_bank_has_not_is_said_and_the_others_go_on(scored: Lake) ->
         run(scored, "knn:k=241")
     with pytest.raises(InputError, match=r"m by knn@k=241: .*\nm by knn@k=242: "):
         run(scored, "knn:k=241,242")
+
+
+def test_variants_follow_their_model_to_another_name(scored: Lake) -> None:
+    """Nothing is stale then, also of those that learn."""
+    rename(scored.storage, "model", "m", "n", learned=learned_anew)
+    assert states(scored, "scores") == states(scored, "metrics") == {"fresh"}
+    assert run(scored, *held(scored))[0].scored == 0
