@@ -46,6 +46,8 @@ class _GroupMeans:
     def update(self, block: Block) -> None:
         groups, values = self._groups(block), getattr(block.activations, self._values)
         rows = np.flatnonzero(groups >= 0)
+        if not len(rows):
+            return
         present, number = np.unique(groups[rows], return_inverse=True)
         one_hot = sparse.csr_array((np.ones(len(rows)), (number, rows)), shape=(len(present), len(block)))
         self._sums[present] += np.asarray(one_hot @ values.reshape(len(block), -1))

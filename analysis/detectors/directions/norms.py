@@ -20,6 +20,8 @@ def gradient_norm(_fit: None, activations: Activations) -> NDArray[np.float64]:
     It is the 1-norm of the gradient by the head's weights W of the sum over classes of -log p_c, with h what the head is fed:
     of the head it needs that there is one, with a W to derive by, and whether it normalises; the weights do not enter.
     """
+    if activations.head is not None:
+        activations.need_head()
     uneven = activations.probabilities * activations.probabilities.shape[1]
     uneven -= 1.0
     sizes = np.abs(activations.head_input64).sum(axis=1)
