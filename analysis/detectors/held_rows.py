@@ -74,6 +74,7 @@ def in_shards(
     rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Callable[[int], None]
 ) -> Iterator[list[Accumulator]]:
     """The shards as lanes, one after the other in this thread."""
-    assert isinstance(rows, HeldRows)
+    if not isinstance(rows, HeldRows):
+        raise InputError(f"Only rows that are held in memory come in shards; {rows} do not.")
     for lane in rows.lanes(columns_of(statistics)):
         yield gather_lane(rows, lane, statistics, context, advance)

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.detectors import FitInputs, get, score_checked
-from analysis.rows.activations import Activations, Block
+from analysis.detectors.held_rows import HeldRows as Held
+from analysis.detectors.held_rows import in_shards
 from analysis.statistics.statistic import SweepContext
-from analysis.statistics.sweep import columns_of, gather, gather_lane
+from analysis.statistics.sweep import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from analysis.statistics.statistic import Accumulator, Arrays, Statistic
-    from analysis.statistics.sweep import Blocks
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Labelled rows in memory, in blocks, and in so many shards that a sweep merges in order."""
-
-    rows: Activations
-    labels: NDArray[Any]
-    rows_per_block: int = 64
-    shards: int = 1
-
-    def read(self, columns: Sequence[str]) -> list[Callable[[], Block]]:
-        return [read for lane in self.lanes(columns) for read in lane]
-
-    def lanes(self, columns: Sequence[str]) -> list[list[Callable[[], Block]]]:
-        every = np.array_split(np.arange(len(self.rows)), self.shards)
-        cuts = [np.split(rows, range(self.rows_per_block, len(rows), self.rows_per_block)) for rows in every]
-        return [[partial(self._block, part, columns) for part in lane] for lane in cuts]
-
-    def _block(self, part: NDArray[np.int64], columns: Sequence[str]) -> Block:
-        """What a statistic has not said that it reads is not there, as in blocks of a lake."""
-        feature = self.rows.feature[part] if "feature" in columns else np.empty((len(part), 0))
-        logits = self.rows.logits[part] if self.rows.logits is not None and "logits" in columns else None
-        return Block(part, self.labels[part], Activations(feature, logits, self.rows.head))
-
-    def check_labels(self, block: Block) -> None:
-        assert (block.label >= 0).all()
-
-    def explain(self, _block: Block, error: Exception) -> Any:
-        return type(error)(*error.args)
-
-
-def in_shards(
-    rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Callable[[int], None]
-) -> Iterator[list[Accumulator]]:
-    """The shards as lanes, one after the other in this thread."""
-    assert isinstance(rows, Held)
-    for lane in rows.lanes(columns_of(statistics)):
-        yield gather_lane(rows, lane, statistics, context, advance)
+    from analysis.rows.activations import Activations
+    from analysis.statistics.statistic import Arrays, Statistic
 
 
 def gathered(
@@ -73,7 +33,7 @@ def gathered(
     """Statistics of some rows; what else is given goes to `Held`."""
     c = classes or int(labels.max()) + 1
     context = SweepContext(c, rows.feature.shape[1], len(rows), str(rows.feature.dtype), rows.head, memory)
-    return gather(Held(rows, labels, **how), statistics, context, run=in_shards)
+    return gather(Held(rows, labels, **{"rows_per_block": 64, **how}), statistics, context, run=in_shards)
 
 
 def fitted(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> Any:

@@ -109,6 +109,7 @@ CAREF = Detector(
     fitted_on="fit features and logits",
     needs=(PREDICTED_FEATURES,),
     needs_logits=True,
+    needs_head=True,
 )
 
 CADREF = Detector(

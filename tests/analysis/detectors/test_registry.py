@@ -23,6 +23,7 @@ EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
 HELPERS = {
     "comparison",
     "detector",
+    "held_rows",
     "hyperparameter",
     "in_memory",
     "nearest",
@@ -30,6 +31,7 @@ HELPERS = {
     "rank_counts",
     "registry",
     "shaped_energy",
+    "testing",
     "value_impact",
 }
 
