@@ -6,8 +6,6 @@ from math import factorial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import KroghInterpolator
-from scipy.optimize import brentq
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +28,9 @@ def guess_inverse_temperature(grid: Arrays) -> float:
     Args:
         grid: `values` and `slopes` at `INVERSE_TEMPERATURES`, and the number of `rows` they are sums over.
     """
+    from scipy.interpolate import KroghInterpolator  # slow to import, and every detector is
+    from scipy.optimize import brentq
+
     rising = np.flatnonzero(grid["slopes"] > 0)
     if len(rising) == 0:
         return 1 / LOWEST
@@ -56,6 +57,8 @@ def best_inverse_temperature(taylor: Arrays) -> tuple[float, float]:
     Returns:
         The inverse temperature, and the relative error that the series may leave in it.
     """
+    from scipy.optimize import brentq
+
     guess, derivatives = float(taylor["inverse_temperature"]), taylor["derivatives"] / float(taylor["rows"])
     terms = np.array([derivative / factorial(order) for order, derivative in enumerate(derivatives)])
     slope = np.polynomial.Polynomial(terms)

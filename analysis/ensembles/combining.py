@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import optimize
 
 from analysis.rows.lake_rows import hashed
 from featurestore.errors import InputError, NumericalError
@@ -88,6 +87,8 @@ def fitted_weights(id_z: NDArray[np.float64], ood_z: NDArray[np.float64]) -> NDA
         slopes = shares * 0.5 * (1 + np.tanh(margins / 2))
         gradient = np.append(rows.T @ slopes + _PENALTY * at[:-1], signs @ slopes)
         return float(shares @ np.logaddexp(0, margins) + _PENALTY / 2 * at[:-1] @ at[:-1]), gradient
+
+    from scipy import optimize  # slow to import, and all scoring is behind this file
 
     members = id_z.shape[1]
     bounds = optimize.Bounds(np.append(np.zeros(members), -np.inf), np.full(members + 1, np.inf))

@@ -22,7 +22,7 @@ from featurestore.layout.fingerprint import differences
 from featurestore.layout.recorded_network import RecordedNetwork
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
-from featurestore.partitions import reading, snapshot
+from featurestore.partitions import reading, snapshot, to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,7 +94,7 @@ def read_judge(
     rows = lake.read("scores", benchmark=where.name, model=model, dataset=where.id, detector=chosen.name)
     return kind(
         fitted=_fitted(place, say),
-        id_scores=np.sort(rows.column("score").to_numpy()),
+        id_scores=np.sort(to_numpy(rows.column("score"))),
         tpr=tpr,
         network=_network(place),
         benchmark=where.name,
@@ -187,14 +187,16 @@ def _network(place: _Place) -> RecordedNetwork:
 
 
 def _class_names(lake: Lake, benchmark: Benchmark) -> dict[int, str]:
-    """The name of each class that has one alone, as the ID test set and the fit dataset say."""
-    names: dict[int, set[str]] = {}
+    """The name of each class that has one alone, as the ID test set says, or the fit dataset where that names none."""
     for dataset in filter(None, (benchmark.id, benchmark.fit)):
         manifest = snapshot.latest(lake.storage, TABLES["samples"], {"dataset": dataset})
         if manifest is None:
             continue
         rows = reading.read(lake.storage, manifest, manifest.parts[0], ["label", "class_name"])
-        for pair in rows.group_by(["label", "class_name"]).aggregate([]).to_pylist():
-            if pair["label"] is not None and pair["class_name"]:
-                names.setdefault(pair["label"], set()).add(pair["class_name"])
-    return {label: of.pop() for label, of in sorted(names.items()) if len(of) == 1}
+        names: dict[int, set[str]] = {}
+        for label, name in set(zip(*(rows.column(column).to_pylist() for column in rows.column_names), strict=True)):
+            if label is not None and name:
+                names.setdefault(label, set()).add(name)
+        if names:
+            return {label: of.pop() for label, of in sorted(names.items()) if len(of) == 1}
+    return {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore.partitions import writing
+from featurestore.partitions import to_numpy, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,7 @@ def read_statistic(lake: Lake, model: str, dataset: str, name: str) -> dict[str,
     _, part = lake.part("fits", model=model, dataset=dataset, fit=name)
     rows = lake.read("fits", model=model, dataset=dataset, fit=name)
     values = rows.column("values").combine_chunks()
-    offsets = values.offsets.to_numpy()
-    flat = values.values.to_numpy(zero_copy_only=False)
+    offsets, flat = to_numpy(values.offsets), to_numpy(values.values)
     integers = set(part.details.get("integers", ()))
     arrays: dict[str, NDArray[Any]] = {}
     row = 0

@@ -96,10 +96,17 @@ def to_numpy(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_fixed_size_list(array.type):
-        return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), array.type.list_size)  # type: ignore[no-any-return]
+        return _values(array.flatten()).reshape(len(array), array.type.list_size)
     if array.null_count and pa.types.is_integer(array.type):
         array = array.fill_null(-1)
-    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return _values(array)
+
+
+def _values(array: pa.Array) -> NDArray[Any]:
+    """An array as numpy: numbers as they lie in memory, since Arrow's own way imports pandas where that is installed."""
+    if array.null_count or not len(array) or not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return np.from_dlpack(array)
 
 
 def dealt_out(matrix: NDArray[Any] | None, rows: int) -> pa.ListArray:

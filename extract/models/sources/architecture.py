@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import timm
+import torch
 
 from featurestore.errors import InputError
 from featurestore.names import nearest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from extract.models.sources.source import Weights
 
 
+_REGISTERED = ("_parameters", "_buffers", "_modules")
 _TEST_TIME = ("test_input_size", "test_crop_pct")
 
 
@@ -69,6 +71,25 @@ def create(
         )
     except (TypeError, AssertionError, ValueError) as error:
         raise InputError(f"timm cannot build {weights.architecture} with {as_json(arguments)}: {error}.") from error
+
+
+def create_bare(weights: Weights) -> nn.Module:
+    """The network of weights that will all be loaded: on torch's meta device where weights are all that it holds.
+
+    Drawing random weights takes longer than reading the real ones. A network that computes arrays of its own is built whole.
+    """
+    with torch.device("meta"):
+        module = create(weights)
+    return module if _holds_weights_alone(module) else create(weights)
+
+
+def _holds_weights_alone(module: nn.Module) -> bool:
+    """Whether all tensors of a network are in its state dict."""
+    if not {name for name, _ in module.named_buffers()} <= module.state_dict().keys():
+        return False
+    own = (value for part in module.modules() for name, value in vars(part).items() if name not in _REGISTERED)
+    held = (inner for value in own for inner in (value if isinstance(value, list | tuple) else [value]))
+    return not any(isinstance(value, torch.Tensor) for value in held)
 
 
 def check_known(name: str) -> None:

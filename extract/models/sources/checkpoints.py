@@ -24,7 +24,7 @@ _NPZ_ERRORS = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pic
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, architecture: str) -> None:
-    """Load a state dict into a model, every parameter of it.
+    """Load a state dict into a model, every parameter of it; one on the meta device gets copies in the place of its own.
 
     Raises:
         InputError: Parameters are missing, unexpected, or of another shape; the message names the first of each.
@@ -44,7 +44,15 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, archit
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {'; '.join(filter(None, faults))}."
             f"{_remedy(model, missing, shapes, own)}"
         )
-    model.load_state_dict(state, strict=True)
+    bare = any(parameter.is_meta for parameter in model.parameters())
+    if bare:
+        kinds = {name: value.dtype for name, value in model.state_dict().items()}
+        # Copies in one layout, as a network has that was built whole, and that a file cannot change any more.
+        state = {
+            name: value.detach().to(kinds[name], memory_format=torch.contiguous_format, copy=True)
+            for name, value in state.items()
+        }
+    model.load_state_dict(state, strict=True, assign=bare)
 
 
 def _remedy(

@@ -19,7 +19,7 @@ from extract.models.files import (
     read_shapes,
     read_state_dict,
 )
-from extract.models.sources.architecture import create, is_known
+from extract.models.sources.architecture import create, create_bare, is_known
 from extract.models.sources.checkpoints import load_state
 from extract.models.sources.conversion import TRUNK, convert
 from extract.models.sources.source import Facts, Weights, WeightsSource
@@ -44,7 +44,7 @@ def _load(weights: Weights) -> nn.Module:
         converted = convert(weights, state, path, len(faults))
         if converted is not None:
             return converted
-    module = create(weights)
+    module = create_bare(weights)
     load_state(module, state, path, weights.architecture)
     return module
 

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
 from extract.models.network import LoadedModel
+from extract.models.spec import ModelSpec
 from featurestore import InputError
 from tests.extract.conftest import tiny_spec
 from tests.extract.jax_arrays import augreg_arrays
-from tests.tiny import KWARGS, tiny_vit
+from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,3 +77,44 @@ def test_the_usual_faults_come_with_their_remedy(tmp_path: Path) -> None:
     save_file(own, tmp_path / "own.safetensors")
     with pytest.raises(InputError, match=r"Most of those that are missing are there behind 'backbone\.'"):
         tiny_spec(tmp_path / "own.safetensors").load_module()
+
+
+SWIN = {"embed_dim": 16, "depths": (1, 1), "num_heads": (1, 2), "num_classes": 3}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kwargs", "bare"),
+    [(ARCHITECTURE, KWARGS, True), ("swin_tiny_patch4_window7_224", SWIN, False)],
+)
+def test_no_random_weights_are_drawn_where_the_file_has_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, kwargs: dict[str, Any], bare: bool
+) -> None:
+    """The parameters are those of a network built whole, in its layout and precision; arrays that it computes itself are kept."""
+    module = timm.create_model(architecture, **kwargs)
+    state = {name: value.half() for name, value in module.state_dict().items()}
+    state["head.bias" if bare else "head.fc.bias"][:] = 1
+    torch.save(
+        {name: value.t().contiguous().t() if value.ndim == 2 else value for name, value in state.items()},
+        tmp_path / "m.pth",
+    )
+    built: list[str] = []
+    create = timm.create_model
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        made = create(*arguments, **named)
+        built.append(next(made.parameters()).device.type)
+        return made
+
+    monkeypatch.setattr(timm, "create_model", counted)
+    spec = ModelSpec("m", architecture, tmp_path / "m.pth", kwargs)
+    loaded = spec.load_module()
+    assert ("cpu" not in built) is bare
+    assert not loaded.training
+    kept, expected = dict(loaded.named_parameters()), dict(module.named_parameters())
+    assert kept.keys() == expected.keys()
+    for name, parameter in kept.items():
+        assert (parameter.dtype, parameter.stride()) == (torch.float32, expected[name].stride())
+        assert parameter.requires_grad
+        assert torch.equal(parameter, state[name].float())
+    for name, buffer in loaded.named_buffers():
+        assert torch.equal(buffer, dict(module.named_buffers())[name])
