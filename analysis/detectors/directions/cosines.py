@@ -126,18 +126,8 @@ SSC = replace(
     CTM,
     name="ssc",
     title="SSC",
-    formula="max_c softmax(cos(h, w))_c",
+    formula="max_c softmax(cos(h, w) / T)_c; of text embeddings w, MCM",
     source="Techapanurak, Suganuma & Okatani 2020, arXiv 1905.10628, at temperature 1",
-    score=partial(relative_weight_cosine, temperature=1.0),
-)
-
-MCM = replace(
-    SSC,
-    name="mcm",
-    title="MCM",
-    formula="max_c softmax(cos(h, w) / T)_c; of text embeddings w for what it is made",
-    source="Ming et al. 2022, arXiv 2211.13445",
     score=relative_weight_cosine,
-    hyperparameters=(Hyperparameter("temperature", 1.0, 1e-3, 1e3, "T: what cosines are divided by"),),
-    version=2,
+    hyperparameters=(Hyperparameter("temperature", 1.0, 1e-3, 1e3, "T: what cosines are divided by", unstated=True),),
 )

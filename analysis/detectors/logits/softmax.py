@@ -1,4 +1,4 @@
-"""What follows from a sample's logits alone: MaxLogit, energy, MSP, entropy, GEN, Doctor and LogitGap."""
+"""What follows from a sample's logits alone: MaxLogit, energy, MSP, MCM, entropy, GEN, Doctor and LogitGap."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def energy(_fit: None, activations: Activations) -> NDArray[np.float64]:
 def msp(_fit: None, activations: Activations) -> NDArray[np.float64]:
     """Return max_c softmax(z)_c = 1 / sum_c exp(z_c - max z), shape [n]."""
     return 1.0 / activations.softmax_normaliser
+
+
+def tempered_msp(_fit: None, activations: Activations, *, temperature: float) -> NDArray[np.float64]:
+    """Return max_c softmax(z / T)_c = 1 / sum_c exp((z_c - max z) / T), shape [n]."""
+    if temperature == 1:
+        return msp(None, activations)
+    return np.asarray(1.0 / np.exp(activations.shifted_logits / temperature).sum(axis=1))
 
 
 def negative_entropy(_fit: None, activations: Activations) -> NDArray[np.float64]:
@@ -98,6 +105,16 @@ ENERGY: Detector[None] = Detector(
 
 MSP: Detector[None] = Detector(
     "msp", "MSP", "max_c softmax(z)_c", "Hendrycks & Gimpel 2017, arXiv 1610.02136", msp, needs_logits=True
+)
+
+MCM: Detector[None] = Detector(
+    name="mcm",
+    title="MCM",
+    formula="max_c softmax(z / T)_c; at T = 1 the same as msp",
+    source="Ming et al. 2022, arXiv 2211.13445",
+    score=tempered_msp,
+    needs_logits=True,
+    hyperparameters=(Hyperparameter("temperature", 1.0, 1e-3, 1e3, "T: what logits are divided by", unstated=True),),
 )
 
 ENTROPY: Detector[None] = Detector(

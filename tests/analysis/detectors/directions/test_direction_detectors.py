@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Float64 = NDArray[Any]
 
-NAMES = ["cosine", "rcos", "ctm", "ssc", "mcm", "fdbd", "ora", "nci", "nan-ratio"]
-VARIANTS = ["mcm@temperature=0.01", "nci@alpha=0.5"]
+NAMES = ["cosine", "rcos", "ctm", "ssc", "fdbd", "ora", "nci", "nan-ratio"]
+VARIANTS = ["ssc@temperature=0.01", "nci@alpha=0.5"]
 
 
 def cosine(first: Float64, second: Float64) -> float:
@@ -71,8 +71,7 @@ def naive_scores(name: str, model: Modelled) -> Float64:
             "rcos": lambda row=row: softmax([cosine(row, m) for m in means]).max(),
             "ctm": lambda row=row: max(cosine(row, c) for c in w),
             "ssc": lambda row=row: softmax([cosine(row, c) for c in w]).max(),
-            "mcm": lambda row=row: softmax([cosine(row, c) for c in w]).max(),
-            "mcm@temperature=0.01": lambda row=row: softmax([cosine(row, c) / 0.01 for c in w]).max(),
+            "ssc@temperature=0.01": lambda row=row: softmax([cosine(row, c) / 0.01 for c in w]).max(),
             "fdbd": lambda h=h, z=z, y=y: to_boundaries(z, w, y) / np.linalg.norm(h - mean),
             "ora": lambda h=h, z=z, y=y: max(angle(h, on_boundary(h, z, w, y, c), fed_mean) for c in range(len(w))),
             "nci": lambda h=h, y=y: along(h - mean, w[y]) + 1e-4 * np.abs(h).sum(),
@@ -124,7 +123,7 @@ def test_directions_need_means_and_weights_that_are_not_zero() -> None:
     rows = Activations(features, rng.normal(size=(10, 2)), head)
     with pytest.raises(NumericalError, match="mean feature of class 1 is zero"):
         scored("cosine", rows, np.arange(10) % 2, rows)
-    for name in ("ctm", "ssc", "mcm"):
+    for name in ("ctm", "ssc"):
         with pytest.raises(NumericalError, match="weight vector of class 1 is zero"):
             scored(name, rows, np.arange(10) % 2, rows)
 

@@ -69,6 +69,7 @@ ORACLES: dict[str, Callable[[Float64, Float64], float]] = {
     "gen@gamma=0.5,largest=3": lambda row, feature: gen(row, feature, 0.5, 3),
     "gradnorm": gradnorm,
     "logit-gap": logit_gap,
+    "mcm": lambda row, _feature: max(probabilities(row)),
     "msp": lambda row, _feature: softmax(row).max(),
     "max-logit": lambda row, _feature: max(row),
     "energy": lambda row, _feature: logsumexp(row),
@@ -111,13 +112,12 @@ def test_confident_samples_are_told_apart(name: str, expected: float) -> None:
     assert_allclose(scores[2], expected, rtol=1e-12)
 
 
-def test_the_temperature_of_doctor_divides_the_logits() -> None:
+@pytest.mark.parametrize("name", ["doctor", "mcm"])
+def test_a_temperature_divides_the_logits(name: str) -> None:
     """Scores at T are those of z / T at 1."""
     logits = np.random.default_rng(2).normal(size=(20, 7)) * 9
     rows = Activations(np.ones((20, 3)), logits)
-    assert_allclose(
-        score_checked(get("doctor").with_values(temperature=3), None, rows), scores_of("doctor", logits / 3)
-    )
+    assert_allclose(score_checked(get(name).with_values(temperature=3), None, rows), scores_of(name, logits / 3))
 
 
 @pytest.mark.parametrize(
