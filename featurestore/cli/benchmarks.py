@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import edits
 from featurestore.cli.options import SOME_FAILED, DryRunOption, FormatOption, LakeOption, ReplaceOption, say
-from featurestore.errors import InputError
 from featurestore.lake import Lake
+from featurestore.verbs import VerbLake
 
 
 def benchmark_add(
@@ -27,9 +26,7 @@ def benchmark_add(
     lake: LakeOption = None,
 ) -> None:
     """Add a whole suite: each of its sets as a dataset, with its role and group."""
-    from extract.suites import add_suite
-
-    summary = add_suite(Lake(lake), name, suite, root, replacing=replace, say=say)
+    summary = VerbLake(lake).add_benchmark(name, suite, root, replace=replace, say=say)
     say(f"{name}: {len(summary.added)} sets added, {len(summary.kept)} there already, {len(summary.missing)} missing")
     if summary.remark:
         say(
@@ -50,7 +47,7 @@ def benchmark_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a benchmark wherever it is named; nothing is extracted or scored again."""
-    edits.rename(Lake(lake), "benchmark", old, new, dry_run=dry_run)
+    VerbLake(lake).rename("benchmark", old, new, dry_run=dry_run, say=say)
 
 
 def benchmark_remove(
@@ -59,7 +56,7 @@ def benchmark_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a benchmark with its scores and metrics; its datasets stay, and so do their activations."""
-    edits.remove(Lake(lake), "benchmark", name, dry_run=dry_run)
+    VerbLake(lake).remove("benchmark", name, dry_run=dry_run, say=say)
 
 
 def benchmark_set(
@@ -74,13 +71,7 @@ def benchmark_set(
     lake: LakeOption = None,
 ) -> None:
     """Set how a benchmark is judged; `score` then judges again what that changes."""
-    from analysis.lineage import BenchmarkSettings, set_benchmark
-
-    if without_overlaps is None:
-        raise InputError("Say what to set: --without-overlaps or --with-overlaps.")
-    changed = set_benchmark(Lake(lake), name, BenchmarkSettings(without_overlaps))
-    how = f"judged {'without' if without_overlaps else 'with'} overlaps"
-    say(f"{name} is {how} from the next `featurestore score` on" if changed else f"{name} is {how} already")
+    VerbLake(lake).set_benchmark(name, without_overlaps=without_overlaps, say=say)
 
 
 def benchmark_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:

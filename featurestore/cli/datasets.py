@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import edits
+from featurestore.cli.lists import list_rows
 from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, say
 from featurestore.lake import Lake
+from featurestore.verbs import VerbLake
 
 
 def dataset_add(
@@ -149,7 +150,7 @@ def dataset_add(
 def dataset_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the datasets with their roles and benchmarks."""
     columns = "dataset, role, ood_group, benchmarks, samples, classes, location"
-    edits.list_rows(Lake(lake), f"select {columns} from datasets order by dataset", format_)  # noqa: S608 # names of columns
+    list_rows(Lake(lake), f"select {columns} from datasets order by dataset", format_)  # noqa: S608 # names of columns
 
 
 def dataset_set(
@@ -164,23 +165,7 @@ def dataset_set(
     lake: LakeOption = None,
 ) -> None:
     """Change a dataset's role, group and benchmarks; nothing is extracted again."""
-    from dataclasses import asdict
-
-    from extract.datasets import with_part
-    from featurestore.edit import read_inventory, row_change
-
-    opened = Lake(lake)
-    before, after = with_part(opened, name, role=role, group=group, joining=benchmark or (), leaving=leave or ())
-    held = asdict(before)
-    columns = {column: value for column, value in asdict(after).items() if value != held[column]}
-    if "benchmarks" in columns:
-        columns["benchmarks"] = list(after.benchmarks)
-    edits.apply(opened, row_change(read_inventory(opened.storage), name, columns), name, dry_run=dry_run)
-    would = "would have the role" if dry_run else "role"
-    benchmarks = ", ".join(after.benchmarks) or "no benchmark"
-    say(f"{name}: {would} {after.role}{f', group {after.ood_group}' if after.ood_group else ''}, in {benchmarks}")
-    if "role" in columns or "benchmarks" in columns:
-        say("Run `featurestore score` to judge what it is part of now.")
+    VerbLake(lake).set_dataset(name, role=role, benchmark=benchmark, leave=leave, group=group, dry_run=dry_run, say=say)
 
 
 def dataset_rename(
@@ -190,7 +175,7 @@ def dataset_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a dataset wherever it is named; its images stay where they are; nothing is extracted or scored again."""
-    edits.rename(Lake(lake), "dataset", old, new, dry_run=dry_run)
+    VerbLake(lake).rename("dataset", old, new, dry_run=dry_run, say=say)
 
 
 def dataset_remove(
@@ -199,7 +184,7 @@ def dataset_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a dataset, and all that was made from it; its images stay where they are."""
-    edits.remove(Lake(lake), "dataset", name, dry_run=dry_run)
+    VerbLake(lake).remove("dataset", name, dry_run=dry_run, say=say)
 
 
 def unit_tests(
@@ -210,17 +195,5 @@ def unit_tests(
     seed: Annotated[int, typer.Option(help="Seed of the pixels.")] = 0,
 ) -> None:
     """Make the synthetic unit-test images."""
-    from extract.unit_tests import KINDS, write_unit_tests
-    from featurestore.progress import progress
-
-    chosen = kinds.split(",") if kinds else None
-    with progress("unit-tests", (len(chosen) if chosen else len(KINDS)) * per_kind) as advance:
-        done = 0
-
-        def moved(now: int, _total: int) -> None:
-            nonlocal done
-            advance(now - done)
-            done = now
-
-        summary = write_unit_tests(out, images, kinds=chosen, per_kind=per_kind, seed=seed, progress=moved)
+    summary = VerbLake.unit_tests(out, images=images, kinds=kinds, per_kind=per_kind, seed=seed)
     say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")

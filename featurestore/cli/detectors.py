@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, FormatOption, LakeOption
-from featurestore.errors import InputError
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, say
 from featurestore.lake import Lake
+from featurestore.verbs import VerbLake
 
 
 def detector_rename(
@@ -19,11 +18,7 @@ def detector_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a detector's scores and its rows of metrics; nothing is extracted or scored again."""
-    from analysis.detectors.registry import known_by
-
-    if new in known_by([new]):
-        raise InputError(f"{new} is a detector of its own: scores of {old} cannot have its name.")
-    edits.rename(Lake(lake), "detector", old, new, dry_run=dry_run)
+    VerbLake(lake).rename("detector", old, new, dry_run=dry_run, say=say)
 
 
 def detector_remove(
@@ -32,11 +27,7 @@ def detector_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a detector's scores, its rows of metrics, and the statistics that no other detector with scores needs."""
-    from analysis.scoring.own_statistics import own_statistics
-
-    opened = Lake(lake)
-    opened.check_exists()
-    edits.remove(opened, "detector", name, dry_run=dry_run, statistics=own_statistics(opened, name))
+    VerbLake(lake).remove("detector", name, dry_run=dry_run, say=say)
 
 
 def detector_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:

@@ -13,7 +13,7 @@ import typer
 from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, StrictOption, say, tell_age
 from featurestore.cli.render import show_frame
 from featurestore.lake import Lake
-from featurestore.verbs import image_opener_of
+from featurestore.verbs import VerbLake, image_opener_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,13 +55,7 @@ def gc(
     lake: LakeOption = None,
 ) -> None:
     """Delete what no manifest names any more, and what killed jobs left."""
-    from featurestore.care import garbage
-    from featurestore.quantities import parse_duration
-
-    grace, opened = parse_duration(older_than), Lake(lake)
-    opened.check_exists()
-    for line in garbage.summary(garbage.collect(opened.storage, grace, dry_run=dry_run), dry_run=dry_run):
-        say(line)
+    VerbLake(lake).gc(older_than=older_than, dry_run=dry_run, say=say)
 
 
 def verify(
@@ -91,14 +85,7 @@ def copy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and copy nothing.")] = False,
 ) -> None:
     """Copy a lake, or a part of it, to another folder or bucket; each file is checked on the way."""
-    from featurestore import transfer
-    from featurestore.progress import progress
-
-    opened, other = Lake(lake), Lake(target)
-    opened.check_exists()
-    restriction = transfer.Restriction(model or (), dataset or (), table or ())
-    bar = partial(progress, "copy")
-    transfer.copy(opened.storage, other.storage, restriction, say=say, replacing=replace, dry_run=dry_run, bar=bar)
+    VerbLake(lake).copy(target, model=model, dataset=dataset, table=table, replace=replace, dry_run=dry_run, say=say)
 
 
 def merge(
@@ -110,16 +97,7 @@ def merge(
     lake: LakeOption = None,
 ) -> None:
     """Take all that another lake holds into the lake; where the two disagree, nothing is written, or --as renames."""
-    from analysis.lineage.renamed import learned_anew
-    from featurestore import transfer
-    from featurestore.progress import progress
-
-    aside = None if suffix is None else transfer.Aside(suffix, learned_anew)
-    source, target = Lake(other), Lake(lake)
-    source.check_exists()
-    target.check_exists()
-    bar = partial(progress, "merge")
-    transfer.merge(source.storage, target.storage, say=say, aside=aside, dry_run=dry_run, bar=bar)
+    VerbLake(lake).merge(other, as_=suffix, dry_run=dry_run, say=say)
 
 
 def report(
@@ -151,11 +129,9 @@ def catalog(
     lake: LakeOption = None,
 ) -> None:
     """Write a DuckDB file with every view and question, for any DuckDB client."""
-    from featurestore.query.duckdb_file import NEEDS, write_catalog
+    from featurestore.query.duckdb_file import NEEDS
 
-    opened = Lake(lake)
-    opened.check_exists()
-    write_catalog(opened.storage, out)
+    VerbLake(lake).catalog(out)
     say(f"{out}: open it with any DuckDB client from {NEEDS} on; make it again to see what is added to the lake later")
 
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import edits
-from featurestore.cli.options import DryRunOption, FormatOption, LakeOption
+from featurestore.cli.lists import list_rows
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, say
 from featurestore.lake import Lake
 from featurestore.layout.tables import RECIPE_COLUMNS
+from featurestore.verbs import VerbLake
 
 
 def model_rename(
@@ -19,7 +20,7 @@ def model_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a model, and its layers, wherever it is named; nothing is extracted or scored again."""
-    edits.rename(Lake(lake), "model", old, new, dry_run=dry_run)
+    VerbLake(lake).rename("model", old, new, dry_run=dry_run, say=say)
 
 
 def model_remove(
@@ -28,14 +29,14 @@ def model_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a model, its layers, and all that was made from them."""
-    edits.remove(Lake(lake), "model", name, dry_run=dry_run)
+    VerbLake(lake).remove("model", name, dry_run=dry_run, say=say)
 
 
 def model_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the models with their recipes."""
     columns = ", ".join(RECIPE_COLUMNS)
     query = f"select model, base_model, architecture, params, source, {columns} from models order by model"  # noqa: S608 # names of columns
-    edits.list_rows(Lake(lake), query, format_)
+    list_rows(Lake(lake), query, format_)
 
 
 def model_set(
@@ -48,8 +49,4 @@ def model_set(
     lake: LakeOption = None,
 ) -> None:
     """Correct what the lake says of a model's training, and of its layers'; nothing is extracted or scored again."""
-    from featurestore.edit import correction, read_inventory
-
-    opened = Lake(lake)
-    opened.check_exists()
-    edits.apply(opened, correction(read_inventory(opened.storage), name, values), name, dry_run=dry_run)
+    VerbLake(lake).set_model(name, values, dry_run=dry_run, say=say)

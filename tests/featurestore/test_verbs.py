@@ -6,9 +6,12 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import featurestore as fs
+from benchmarks.lakes import put_dataset, put_rows, put_scores
+from featurestore.cli import benchmarks, datasets, lake_commands, models
 from featurestore.cli.datasets import dataset_add
 from featurestore.cli.extract import extract
 from featurestore.cli.score import score
@@ -28,11 +31,28 @@ def _defaults(function: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("verb", "command"), [(fs.Lake.extract, extract), (fs.Lake.score, score)])
+@pytest.mark.parametrize(
+    ("verb", "command"),
+    [
+        (fs.Lake.extract, extract),
+        (fs.Lake.score, score),
+        (fs.Lake.set_dataset, datasets.dataset_set),
+        (fs.Lake.set_model, models.model_set),
+        (fs.Lake.set_benchmark, benchmarks.benchmark_set),
+        (fs.Lake.add_benchmark, benchmarks.benchmark_add),
+        (fs.Lake.copy, lake_commands.copy),
+        (fs.Lake.merge, lake_commands.merge),
+        (fs.Lake.gc, lake_commands.gc),
+        (fs.Lake.catalog, lake_commands.catalog),
+        (fs.Lake.unit_tests, datasets.unit_tests),
+    ],
+)
 def test_verbs_have_the_commands_words_and_defaults(verb: Any, command: Any) -> None:
     ours, theirs = _defaults(verb), _defaults(command)
     if "compiling" in theirs:
         theirs["compile"] = theirs.pop("compiling")
+    if "suffix" in theirs:
+        theirs["as"] = theirs.pop("suffix")
     assert ours.keys() - {"self", "say", "progress"} == theirs.keys() - {"lake"}
     assert {name: ours[name] for name in theirs if name != "lake"} == {n: v for n, v in theirs.items() if n != "lake"}
 
@@ -97,3 +117,63 @@ def test_a_name_for_many_models_is_a_sentence(tmp_path: Path) -> None:
     lake.add_dataset("val", write_images(tmp_path / "val", {"ant": 2, "bee": 2}), role="id", say=None)
     with pytest.raises(fs.InputError, match="names one model"):
         lake.extract(["resnet18", "resnet34"], name="mine", **QUIET)
+
+
+def test_corrections_copies_and_merges_from_python(tmp_path: Path) -> None:
+    """They do what the commands do, say it, and give it back; a dry run does nothing."""
+    lake, said = fs.Lake(tmp_path / "lake"), list[str]()
+    how: dict[str, Any] = {"say": said.append, "progress": None}
+    put_dataset(lake, "far", "ood", ["ant"] * 3, [None] * 3)
+    for model in ("a", "b"):
+        put_rows(lake, "models", {"model": model}, {"architecture": "vit", "weight_decay": 0.3})
+        put_scores(lake, model, "far", {"knn": (np.zeros(3), np.zeros(3)), "msp": (np.ones(3), np.zeros(3))})
+    planned = lake.remove("model", "b", dry_run=True, **how)
+    assert [step.manifest.table for step in planned.steps] == ["scores", "models"]
+    assert held(lake, "models") == ["a", "b"]
+    lake.remove("model", "b", **how)
+    lake.remove("detector", "knn", **how)
+    lake.rename("model", "a", "c", **how)
+    lake.rename("dataset", "far", "near", **how)
+    lake.set_model("c", {"weight_decay": 0.1, "augmentation": "light1", "dropout": None}, **how)
+    lake.set_dataset("near", group="near", benchmark="other", **how)
+    assert said[-2:] == [
+        "near: role ood, group near, in main, other",
+        "Run `featurestore score` to judge what it is part of now.",
+    ]
+    assert "a is called c now" in said
+    row = lake.sql("select model, weight_decay, augmentation, dropout from models").fetchall()
+    assert row == [("c", 0.1, "light1", None)]
+    assert lake.sql("select dataset, ood_group, benchmarks from datasets").fetchall() == [
+        ("near", "near", ["main", "other"])
+    ]
+    assert [part.key["detector"] for scores in lake.partitions("scores") for part in scores.parts] == ["msp"]
+    collected = lake.gc(older_than="0s", dry_run=True, say=None)
+    assert collected.deleted
+    assert lake.gc(older_than="0s", say=said.append) == collected
+    lake.copy(tmp_path / "copy", model="c*", **how)
+    copied = fs.Lake(tmp_path / "copy")
+    assert copied.scan("scores").collect().equals(lake.scan("scores").collect())
+    copied.set_model("c", ["weight_decay=0.2"], **how)
+    with pytest.raises(fs.ConflictError, match="disagree"):
+        lake.merge(copied, **how)
+    lake.merge(copied, as_="anna", **how)
+    assert held(lake, "models") == ["c", "c-anna"]
+    assert lake.catalog(tmp_path / "lake.duckdb").is_file()
+
+
+def test_what_is_misspelt_is_named_with_the_nearest(tmp_path: Path) -> None:
+    lake = fs.Lake(tmp_path / "lake")
+    put_rows(lake, "models", {"model": "vit"}, {"architecture": "vit"})
+    for wrong, near in (
+        (lambda: lake.remove("modle", "vit"), "model"),
+        (lambda: lake.rename("model", "vti", "b"), "vit"),
+    ):
+        with pytest.raises(fs.MissingError, match=f"did you mean '?{near}"):
+            wrong()
+    with pytest.raises(fs.InputError, match="is a detector of its own"):
+        lake.rename("detector", "mine", "knn")
+    assert held(lake, "models") == ["vit"]
+
+
+def held(lake: fs.Lake, table: str) -> list[str]:
+    return [manifest.key["model"] for manifest in lake.partitions(table)]
