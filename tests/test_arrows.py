@@ -65,7 +65,7 @@ PLAN = {
     "featurestore": "featurestore.errors featurestore.layout featurestore.partitions featurestore.query featurestore.verbs featurestore.version",
     "featurestore.__main__": "featurestore.cli featurestore.packages",
     "featurestore.care": "featurestore.errors featurestore.layout featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",
-    "featurestore.cli": "analysis.charts analysis.detectors analysis.lineage analysis.report analysis.scoring analysis.status extract.datasets extract.demo extract.subsets extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.packages featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.transfer featurestore.verbs featurestore.version",
+    "featurestore.cli": "analysis.charts analysis.detectors analysis.lineage analysis.report analysis.status extract.datasets extract.demo extract.subsets featurestore.care featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.packages featurestore.partitions featurestore.progress featurestore.query featurestore.verbs featurestore.version",
     "featurestore.dataset_format": "",
     "featurestore.edit": "featurestore.dataset_format featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",
     "featurestore.errors": "",
@@ -86,7 +86,7 @@ PLAN = {
     "featurestore.staging": "",
     "featurestore.storage": "featurestore.errors featurestore.settings featurestore.staging",
     "featurestore.transfer": "featurestore.edit featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.settings featurestore.storage",
-    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.judging analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets featurestore.care featurestore.errors featurestore.judge featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities",
+    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.judging analysis.lineage analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.judge featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities featurestore.query featurestore.transfer",
     "featurestore.version": "",
 }
 LARGE = {
