@@ -105,6 +105,7 @@ class Detector(Generic[Fit]):
         needs_logits: Whether `score` reads logits.
         needs_head: Whether `fit` or `score` reads the head: its weights, or whether there is one and it normalises.
         needs_negatives: Whether `score` reads the head's embeddings of negative labels, which few heads have.
+        stands_in: Whether it is scored by default in the place of the one whose name it carries, which costs too much for that.
         hyperparameters: Constants of the formula.
         convention: Whose fit data and constants these are: `ninco` or `openood`.
         on_request: Whether it is left out unless it is asked for by name: the cost is far above that of the others,
@@ -126,6 +127,7 @@ class Detector(Generic[Fit]):
     needs_logits: bool = False
     needs_head: bool = False
     needs_negatives: bool = field(default=False, kw_only=True)
+    stands_in: bool = field(default=False, kw_only=True)
     hyperparameters: tuple[Hyperparameter, ...] = ()
     convention: str = NINCO
     on_request: bool = False

@@ -44,8 +44,12 @@ def detectors() -> Mapping[str, Detector[Any]]:
 
 
 def default_detectors() -> list[Detector[Any]]:
-    """Return the detectors that are scored unless some are named: one convention, and none of extraordinary cost."""
-    return [detector for detector in detectors().values() if _is_plain(detector) and not detector.on_request]
+    """Return the detectors that are scored unless some are named: one convention, and none of extraordinary cost.
+
+    What stands in for one of extraordinary cost is among them.
+    """
+    usual = (detector for detector in detectors().values() if _is_plain(detector) or detector.stands_in)
+    return [detector for detector in usual if not detector.on_request]
 
 
 def costly_detectors() -> list[Detector[Any]]:

@@ -115,4 +115,5 @@ SAMPLED = Detector(
     fitted_on="a seeded 1 % of the fit features",
     needs=sampled,
     hyperparameters=(share_of_bank(0.01), neighbours(10, "K: which of the nearest neighbours is measured")),
+    stands_in=True,
 )

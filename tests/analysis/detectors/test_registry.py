@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 import analysis.detectors
-from analysis.detectors import Detector, detectors, get
+from analysis.detectors import Detector, default_detectors, detectors, get
 from featurestore.errors import MissingError
 
 DETECTORS = [
@@ -70,3 +70,11 @@ def test_a_misspelt_name_gets_a_suggestion() -> None:
         get("mahalonobis")
     with pytest.raises(MissingError, match=r"there are .*energy"):
         get("zzz")
+
+
+def test_what_costs_too_much_by_default_has_a_stand_in() -> None:
+    """KNN is a baseline that nobody leaves out: a share of the fit set is scored in the place of all of it."""
+    usual = {detector.name for detector in default_detectors()}
+    assert "knn.sampled" in usual
+    assert not usual & {"knn", "knn.openood", "vra.authors"}
+    assert {detector.name for detector in detectors().values() if detector.stands_in} == {"knn.sampled"}
