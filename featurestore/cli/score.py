@@ -15,7 +15,10 @@ def score(
     model: ModelsOption = None,
     detector: Annotated[
         list[str] | None,
-        typer.Option("--detector", help="Only these detectors; all for every one there is, in both conventions."),
+        typer.Option(
+            "--detector",
+            help="Only these detectors, or with other constants: knn:k=50, knn:k=10,50,200, vra:low=0.2,high=0.8; all for every one there is, in both conventions.",
+        ),
     ] = None,
     dataset: DatasetsOption = None,
     benchmark: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,

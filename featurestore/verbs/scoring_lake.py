@@ -48,7 +48,7 @@ class ScoringLake(Lake):
 
         Args:
             model: Only these models.
-            detector: Only these detectors; `all` for every one there is.
+            detector: Only these detectors, or with other constants, as `knn:k=10,50`; `all` for every one there is.
             dataset: Only these datasets.
             benchmark: Only this benchmark.
             plugin: Modules, or `.py` files, with detectors of one's own.

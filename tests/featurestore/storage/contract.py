@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
 KEYS = (
+    "scores/model=vit-b@blocks.6/detector=vra@low%3D0.2,high%3D0.8/_manifest.1.json",
     "a",
     "a.b/c-d/e_f",
     "scores/model=vit-b.16/detector=mahalanobis-pp/0123456789ab-00000.parquet",
