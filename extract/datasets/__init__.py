@@ -1,5 +1,6 @@
 """Datasets: ordered lists of samples, from how images lie on disk to rows of the lake."""
 
+from extract.datasets.adding import add_dataset, add_listed
 from extract.datasets.contents import (
     Contents,
     Digests,
@@ -10,18 +11,9 @@ from extract.datasets.contents import (
     unread,
     write_contents,
 )
-from extract.datasets.dataset import (
-    DatasetRow,
-    add_dataset,
-    add_listed,
-    check_cached,
-    check_contents,
-    check_unchanged,
-    dataset_names,
-    read_dataset,
-    read_listing,
-)
+from extract.datasets.dataset import DatasetRow, dataset_names, read_dataset, read_listing
 from extract.datasets.formats import FileReader, FormatOptions, Reader, is_unreachable
+from extract.datasets.freshness import check_cached, check_contents, check_unchanged
 from extract.datasets.listing import Listing, choose
 from extract.datasets.membership import with_part
 from extract.datasets.origin import Origin, place

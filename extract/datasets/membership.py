@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from extract.datasets.dataset import ROLES, check_agrees, check_group, datasets, read_dataset, read_listing
+from extract.datasets.dataset import ROLES, datasets, read_dataset, read_listing
+from extract.datasets.labelling import are_nested, check_other_images, check_same_classes
 from featurestore.errors import InputError
 from featurestore.names import check_slug, pick
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from extract.datasets.dataset import DatasetRow
+    from extract.datasets.listing import Listing
     from featurestore.lake import Lake
+_ALONE_IN_BENCHMARK = ("fit", "id")
 
 
 def with_part(
@@ -67,3 +70,40 @@ def _check(lake: Lake, before: DatasetRow, after: DatasetRow) -> None:
         met = bool(set(before.benchmarks) & set(other.benchmarks))
         if other.dataset != after.dataset and not (met and before.role == after.role):
             check_agrees(lake, after, listing, other, stated=met)
+
+
+def check_group(group: str | None, role: str) -> None:
+    """Raise if a dataset of that role cannot be in the group."""
+    if group is None:
+        return
+    check_slug("group", group)
+    if role != "ood":
+        raise InputError(f"--group {group} is for OOD datasets: a dataset with the role {role} has none.")
+
+
+def check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRow, *, stated: bool) -> None:
+    """Within a benchmark there is one fit and one id dataset, and a class has one label.
+
+    Args:
+        lake: The lake.
+        row: A dataset.
+        listing: Its samples.
+        other: Another one.
+        stated: Whether a file said the labels of its classes; then names may differ.
+
+    Raises:
+        InputError: The two cannot be in one benchmark, and are.
+    """
+    shared = sorted(set(row.benchmarks) & set(other.benchmarks))
+    if not shared:
+        return
+    if row.role != other.role and are_nested(row.location, other.location):
+        name = f"dataset {other.dataset!r} (role {other.role})"
+        check_other_images(row.location, listing, other.location, read_listing(lake, other.dataset), name)
+    if "ood" in {row.role, other.role}:
+        return
+    if row.role == other.role and row.role in _ALONE_IN_BENCHMARK:
+        raise InputError(
+            f"Benchmark {shared[0]!r} already has the {row.role} dataset {other.dataset!r}: name another one with --benchmark."
+        )
+    check_same_classes(listing, read_listing(lake, other.dataset), other.dataset, stated=stated)

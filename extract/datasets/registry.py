@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from extract.datasets.buckets import bucket_format, is_url
 from extract.datasets.formats import FileReader, Format, file_sizes
-from extract.datasets.labels import label_classes
+from extract.datasets.labelling import label_classes
 from extract.datasets.listing import Listing, check_paths
 from extract.datasets.origin import option_name
 from featurestore.errors import InputError

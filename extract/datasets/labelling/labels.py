@@ -6,8 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from extract.datasets.class_order import INTEGER, ClassLabels, integer_labels, order_classes
 from extract.datasets.formats import WNID, imagenet_indices, read_text
+from extract.datasets.labelling.class_order import INTEGER, ClassLabels, integer_labels, order_classes
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:

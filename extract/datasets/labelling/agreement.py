@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extract.datasets.class_order import spelling
+from extract.datasets.labelling.class_order import spelling
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
