@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from extract.datasets import Contents, check_equal, read_contents, read_digests, read_listing, unread, write_contents
-from extract.job.accuracy_stage import read_predictions
-from extract.job.class_maps import Predictions
 from extract.job.plan import UNSETTLED, fragment_ranges, held_part, is_same
+from extract.predictions import Predictions, read_predictions
 from featurestore.layout.reading_state import without
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing

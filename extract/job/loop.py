@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from extract.datasets import check_equal, unread
 from extract.images.loader import check_reachable, image_batches
-from extract.job.class_maps import Predictions
 from extract.job.plan import Failure, batches_of, fragment_ranges, fragment_target
+from extract.predictions import Predictions
 from featurestore.partitions import derived_logits, writing
 from featurestore.partitions.encoding import as_stored, vector_array
 from featurestore.partitions.writing import FragmentWriter

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import timm
-import torch
-
 from extract.datasets import check_cached, check_contents, check_unchanged, read_dataset, read_listing
-from extract.job.accuracy_stage import judge, judge_hits
 from extract.job.commits import commit_task, predictions_of, settle_contents
 from extract.job.loop import Times
 from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import Probe, activations_target, fragment_ranges, passes, plan
 from extract.job.runners import on_devices, on_ray, run_here
+from extract.job.summary import ExtractionSummary, cut_down, job_details
 from extract.job.unit import Unit, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
+from extract.predictions import judge, judge_hits
 from extract.subsets import fill
 from featurestore.errors import ConflictError, InputError
 from featurestore.layout.recorded_network import NOTE
@@ -34,45 +31,10 @@ if TYPE_CHECKING:
     from extract.datasets import DatasetRow
     from extract.job.plan import Options, Task
     from extract.job.runners import Runner
-    from extract.job.unit import Written
     from extract.models import ModelSpec
     from featurestore.lake import Lake
 
 _FRAGMENTS_PER_UNIT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractionSummary:
-    """What a job did.
-
-    Attributes:
-        extracted: Pairs of model and dataset that were made.
-        reused: Pairs that the lake held.
-        samples: Samples of the pairs that were made.
-        failed: Samples that could not be read.
-        seconds: Wall time.
-        times: Where it went.
-        refused: Why models or datasets were left out, by `NAME` or `NAME on DATASET`.
-    """
-
-    extracted: int
-    reused: int
-    samples: int
-    failed: int
-    seconds: float
-    times: Times
-    refused: Mapping[str, str]
-
-    def __add__(self, later: ExtractionSummary) -> ExtractionSummary:
-        return ExtractionSummary(
-            self.extracted + later.extracted,
-            self.reused + later.reused,
-            self.samples + later.samples,
-            self.failed + later.failed,
-            self.seconds + later.seconds,
-            self.times + later.times,
-            {**self.refused, **later.refused},
-        )
 
 
 def run_job(
@@ -281,9 +243,9 @@ def _extract(
         written = list(runner(_place(lake), units, advance))
     seconds = time.monotonic() - start
     times = sum((result.times for result in written), Times())
-    details = _details(options, seconds, times, {result.device for result in written})
+    details = job_details(options, seconds, times, {result.device for result in written})
     settle_contents(lake, dataset, options.fragment_rows, written, looked_at)
-    cut, committed = _cut_down(written), []
+    cut, committed = cut_down(written), []
     for task in tasks:
         own: dict[str, Any] = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
         own[NOTE] = task.spec.places
@@ -302,14 +264,6 @@ def _extract(
     for name, size in cut.items():
         say(f"{name}: batches of {options.batch_size} did not fit in memory, and ran {size} images at a time")
     return times, {name: remark for unit in written for name, remark in unit.remarks.items()}
-
-
-def _cut_down(written: Sequence[Written]) -> dict[str, int]:
-    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
-    sizes: dict[str, int] = {}
-    for name, size in (pair for unit in written for pair in unit.batches.items()):
-        sizes[name] = min(size, sizes.get(name, size))
-    return sizes
 
 
 def _place(lake: Lake) -> str:
@@ -336,18 +290,3 @@ def _check_names(specs: Sequence[ModelSpec]) -> None:
         if spec.name in seen:
             raise InputError(f"Two models are called {spec.name!r}: give each a name of its own in a --pool file.")
         seen.add(spec.name)
-
-
-def _details(options: Options, seconds: float, times: Times, devices: set[str]) -> dict[str, Any]:
-    return {
-        "seconds": round(seconds, 3),
-        "stages": asdict(times),
-        "devices": ", ".join(sorted(devices)),
-        "batch_size": options.batch_size,
-        "workers": options.workers,
-        "amp": options.amp,
-        "compile": options.compiling,
-        "torch": str(torch.__version__),
-        "timm": timm.__version__,
-        "machine": platform.machine(),
-    }

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extract.datasets import DatasetRow, Digests, Listing
-    from extract.job.class_maps import Predictions
     from extract.job.plan import Failure, Options, Task
     from extract.models import ModelSpec
+    from extract.predictions import Predictions
     from featurestore.layout.manifest import Fragment
 
 _MODELS_KEPT = 8

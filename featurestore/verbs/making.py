@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from extract.datasets import DatasetRow
-    from extract.job.run import ExtractionSummary
+    from extract.job.summary import ExtractionSummary
     from extract.suites import SuiteSummary
     from extract.unit_tests import UnitTestSummary
     from featurestore.progress import Bars

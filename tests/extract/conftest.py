@@ -24,7 +24,7 @@ from tests.tiny import ARCHITECTURE, KWARGS, tiny_vit, write_images
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from extract.job.run import ExtractionSummary
+    from extract.job.summary import ExtractionSummary
     from tests.pipeline import Commands
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extract.job.class_maps import Predictions, doubt
+from extract.predictions.class_maps import doubt
+from extract.predictions.predictions import Predictions
 from featurestore.partitions import derived_logits, snapshot, writing
 from featurestore.partitions.stored_accuracy import accuracy_details, accuracy_target
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from extract.job.class_maps import Predictions, doubt
+from extract.predictions import Predictions
+from extract.predictions.class_maps import doubt
 from featurestore.partitions.stored_accuracy import Accuracy, accuracy_of
 
 if TYPE_CHECKING:

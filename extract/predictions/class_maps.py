@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, eye_array, hstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.stats import binom
 
-from featurestore.partitions.stored_accuracy import Accuracy, accuracy_of
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from extract.predictions.predictions import Predictions
 
 _FEWEST = 30
 """Samples below which nothing is said to be at chance level."""
@@ -34,53 +34,6 @@ _AGAIN = " (`featurestore dataset add` with --replace, then `extract` with --rep
 _LABELS = "give the head's index of each class with --labels FILE" + _AGAIN
 # Devkit ids, from 1, and indices of the same classes: the first images of ImageNet's validation set.
 _DEVKIT = {490: 65, 361: 970, 171: 230, 822: 809, 297: 516}
-
-
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Labelled samples with their predicted classes; they add up over blocks.
-
-    Attributes:
-        classes: Outputs of the head.
-        label: Class indices, int64 [n].
-        predicted: The class of the largest logit, int64 [n].
-        accuracy: Their top-1 and top-5 hits.
-    """
-
-    classes: int
-    label: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    accuracy: Accuracy
-
-    @classmethod
-    def of(cls, logits: NDArray[Any], labels: NDArray[np.int64]) -> Predictions:
-        """The predictions of a block.
-
-        Args:
-            logits: Any float dtype, shape [n, C]; of a model without a head, C is 0 and nothing is predicted.
-            labels: Class indices below C, shape [n]; samples of label -1 are left out.
-        """
-        if not logits.shape[1]:
-            return cls.joined([])
-        known = labels >= 0
-        return cls(
-            logits.shape[1], labels[known], np.argmax(logits[known], axis=1), accuracy_of(logits[known], labels[known])
-        )
-
-    @classmethod
-    def joined(cls, blocks: Iterable[Predictions]) -> Predictions:
-        """The predictions of several blocks, in their order."""
-        found = list(blocks)
-        none = np.empty(0, np.int64)
-        return cls(
-            max((block.classes for block in found), default=0),
-            np.concatenate([none, *(block.label for block in found)]),
-            np.concatenate([none, *(block.predicted for block in found)]),
-            sum((block.accuracy for block in found), Accuracy()),
-        )
-
-    def __len__(self) -> int:
-        return len(self.label)
 
 
 @dataclass(frozen=True, slots=True)
