@@ -8,7 +8,7 @@ import pexpect
 import polars as pl
 import pytest
 
-from featurestore.cli.render import text_table
+from featurestore.cli.text_table import text_table
 from tests.featurestore.conftest import python
 
 
