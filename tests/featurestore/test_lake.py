@@ -12,8 +12,8 @@ import pytest
 import featurestore as fs
 from benchmarks.lakes import put, put_head, put_scores
 from featurestore import CorruptionError, InputError, Lake, LakeError, MissingError
-from featurestore.lake import DEFAULT_LOCATION
 from featurestore.layout.tables import TABLES
+from featurestore.stored_lake import DEFAULT_LOCATION
 from tests.conftest import random_activations
 
 if TYPE_CHECKING:
