@@ -1,6 +1,7 @@
 """What `make test-lowest` installs: the oldest versions that `pyproject.toml` allows, and the tools that tests need, as CI has them.
 
-`python -m tests.lowest FOLDER` writes them there for pip. What only the GPU stage needs is left out: `tests/without_torch.py` skips its tests.
+`python -m tests.lowest FOLDER` writes them there for pip; `python -m tests.lowest` names the tests that are run on them. What only the GPU
+stage needs is left out: `tests/without_torch.py` skips its tests.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ("boto3", "hypothesis", "moto[server]", "pexpect", "pyte", "pytest", "pytest-randomly", "pytest-xdist")
+TESTS = (
+    *("tests/featurestore/test_lake.py", "tests/featurestore/test_compat.py", "tests/featurestore/partitions"),
+    *("tests/featurestore/storage/test_local.py", "tests/featurestore/storage/test_remote.py", "tests/featurestore/query"),
+    *("tests/featurestore/cli", "tests/featurestore/care", "tests/featurestore/transfer/test_copying.py"),
+    *("tests/sql/test_questions.py", "tests/analysis/algebra", "tests/analysis/metrics", "tests/analysis/charts"),
+)
+"""Those that another version of a library could fail; the others say the same of these, or nothing of libraries."""
 _FREE = {
-    "click": "the oldest typer wants an older one than CI has",
     "polars-runtime-32": "each polars has its own",
 }
 """Packages that are not ours to name, and for which pip finds what fits the others."""
@@ -54,6 +61,9 @@ def _lower_bound(requirement: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        print(*TESTS)
+        sys.exit()
     folder = Path(sys.argv[1])
     (folder / "requirements.txt").write_text("\n".join(requirements()), encoding="utf-8")
     (folder / "constraints.txt").write_text("\n".join(constraints()), encoding="utf-8")

@@ -45,8 +45,21 @@ def open_catalog(file: Path) -> duckdb.DuckDBPyConnection:
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Lake:
-    (tmp_path / "study").mkdir()
-    lake = Lake(tmp_path / "study" / "lake")
+    return fill(tmp_path / "study")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Path]:
+    """A lake that no test changes, and its catalog."""
+    folder = tmp_path_factory.mktemp("written")
+    lake = fill(folder / "study")
+    write_catalog(lake.storage, folder / "lake.duckdb")
+    return lake, folder / "lake.duckdb"
+
+
+def fill(folder: Path) -> Lake:
+    folder.mkdir()
+    lake = Lake(folder / "lake")
     for model, top1 in (("a", 0.5), ("b", 0.75)):
         put(lake, "accuracy", {"model": model, "dataset": "test"}, {"n": [4], "top1": [top1], "top5": [1.0]})
         rows = random_activations(5, width=3 if model == "a" else 4)
@@ -170,14 +183,14 @@ def test_the_file_holds_what_a_connection_holds(filled: Lake, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", sorted(catalog.questions()))
-def test_every_question_is_a_macro(filled: Lake, tmp_path: Path, name: str) -> None:
+def test_every_question_is_a_macro(written: tuple[Lake, Path], name: str) -> None:
     """A question can be asked from any client, with its documented columns and the same defaults."""
-    write_catalog(filled.storage, tmp_path / "lake.duckdb")
+    lake, catalog_file = written
     question = catalog.questions()[name]
-    with open_catalog(tmp_path / "lake.duckdb") as file:
+    with open_catalog(catalog_file) as file:
         assert [row[0] for row in file.execute(f"describe from {name}()").fetchall()] == list(question.columns)
         # DuckDB's threads add in any order: equal but for the last digits.
-        assert _rounded(file.execute(f"from {name}()").fetchall()) == _rounded(filled.ask(name).fetchall())
+        assert _rounded(file.execute(f"from {name}()").fetchall()) == _rounded(lake.ask(name).fetchall())
 
 
 def test_a_macro_takes_parameters(filled: Lake, tmp_path: Path) -> None:
