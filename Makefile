@@ -17,7 +17,7 @@ test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, 
 	$(TWO_AT_A_TIME) -m "not browser and not s3 and not ray and not real"
 
 test-lowest: .venv/lowest.stamp ## the core without torch on the lowest versions that pyproject.toml allows, in three minutes
-	.venv/lowest/bin/python -m pytest -n 2 -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow" $$(.venv/lowest/bin/python -m tests.lowest)
+	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest -n 2 -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow" $$(.venv/lowest/bin/python -m tests.lowest)
 
 test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which is installed where it is missing
 	bash tests/browser/chromium.sh
