@@ -62,7 +62,7 @@ def _lower_bound(requirement: str) -> tuple[str, str]:
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        print(*TESTS)
+        sys.stdout.write(" ".join(TESTS))
         sys.exit()
     folder = Path(sys.argv[1])
     (folder / "requirements.txt").write_text("\n".join(requirements()), encoding="utf-8")
