@@ -156,18 +156,27 @@ def test_views_never_mix_two_id_sets_of_a_benchmark(lake: Lake) -> None:
 
 
 def test_the_look_reads_the_manifests_of_few_tables(scored: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all is fresh, those of datasets and models, and of what the answer reads; not of activations."""
+    """Where all is fresh, those of datasets and models, and of what the answer reads; of activations, those of stale datasets."""
     read: set[str] = set()
+    activations: set[str] = set()
     held = Held(scored.lake.storage)
     get = type(held.storage).get
 
     def noting(self: object, key: str) -> bytes:
         read.add(key.partition("/")[0])
+        activations.update({key.split("/")[2]} if key.startswith("activations/") else ())
         return get(self, key)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(held.storage), "get", noting)
     assert complaints(held, {"metrics", "models"}) == []
     assert read == {"datasets", "metrics", "models"}
+    lake, other = scored.lake, {"digest": "0" * 64}
+    row, told_before = lake.read("datasets", dataset="far").to_pylist()[0], lake.part("datasets", dataset="far")[1]
+    ingredients = {**told_before.ingredients, **other}
+    put_rows(lake, "datasets", {"dataset": "far"}, row | other, ingredients=ingredients, replacing=True)
+    (said,) = complaints(Held(lake.storage), {"metrics", "scores"})
+    assert said.startswith("2 of 2 models have scores and metrics of other samples than far has now")
+    assert activations == {"dataset=far"}
 
 
 def test_a_study_notes_what_it_leaves_out(scored: Commands, capsys: pytest.CaptureFixture[str]) -> None:
