@@ -1,14 +1,15 @@
-"""Labelled rows in memory as a sweep over a lake would meet them: in any blocks and shards, with nothing that was not asked for."""
+"""Labelled rows in memory as a sweep over a lake would meet them, in any blocks and shards, and a plain task made of such rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.rows.activations import Activations, Block
+from analysis.rows.head import Head
 from analysis.statistics.sweep import columns_of, gather_lane
 from featurestore.errors import InputError
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from analysis.statistics.statistic import Accumulator, Statistic, SweepContext
     from analysis.statistics.sweep import Blocks
     from featurestore.errors import LakeError
+
+
+ROWS, CLASSES, DIM, _QUERIES = 1200, 5, 24, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +82,57 @@ def in_shards(
         raise InputError(f"Only rows that are held in memory come in shards; {rows} do not.")
     for lane in rows.lanes(columns_of(statistics)):
         yield gather_lane(rows, lane, statistics, context, advance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """A plain task: a fit set, and samples of which the first half are in-distribution and the others are not.
+
+    Attributes:
+        rows: Activations of the fit set, with the head; validation rows are the same.
+        labels: Their classes, int64, shape [n].
+        queries: The samples to score.
+        head: The model's final linear layer, which activations come with unless a rule takes it away.
+    """
+
+    rows: Activations
+    labels: NDArray[np.int64]
+    queries: Activations
+    head: Head
+
+    def with_head(self, head: Head | None, *, logits: bool = True) -> Task:
+        """The same features and logits beside another head, or none; queries without logits if these are not wanted."""
+        rows = Activations(self.rows.feature, self.rows.logits, head)
+        return replace(
+            self, rows=rows, queries=Activations(self.queries.feature, self.queries.logits if logits else None, head)
+        )
+
+
+@lru_cache(maxsize=4)
+def plain_task(rows: int = ROWS) -> Task:
+    """Classes along directions of their own, told apart by the head, one label of ten wrong; what is OOD is shorter, and points nowhere.
+
+    Args:
+        rows: How many the fit set has.
+    """
+    rng = np.random.default_rng(0)
+    each = DIM // (CLASSES + 1)
+    directions = np.repeat(np.eye(CLASSES, CLASSES + 1), each, axis=1) / np.sqrt(each)
+    weight = directions + rng.normal(size=(CLASSES, DIM)) / 20
+    head = Head(weight, rng.normal(size=CLASSES) / 10, negatives=1 + rng.normal(size=(60, DIM)) / 2)
+
+    def seen(features: NDArray[np.float64]) -> Activations:
+        stored = np.maximum(features, 0).astype(np.float32)
+        return Activations(stored, (stored.astype(np.float64) @ weight.T + head.bias).astype(np.float32), head)
+
+    labels, asked = (rng.integers(0, CLASSES, count) for count in (rows, _QUERIES // 2))
+    known, new = (6 * directions[of] + 0.4 * rng.normal(size=(len(of), DIM)) + 0.2 for of in (labels, asked))
+    strange = 0.7 * rng.normal(size=(_QUERIES // 2, DIM)) + 0.3
+    wrong = rng.random(rows) < 0.1
+    labels[wrong] = rng.integers(0, CLASSES, np.count_nonzero(wrong))
+    return Task(seen(known), labels, seen(np.concatenate([new, strange])), head)
+
+
+def part_of(rows: Activations, which: slice | NDArray[np.int64]) -> Activations:
+    """Some of the rows, as activations that share nothing derived with them."""
+    return Activations(rows.feature[which], None if rows.logits is None else rows.logits[which], rows.head)

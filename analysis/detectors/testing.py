@@ -5,17 +5,15 @@ Each rule is checked on made-up activations of a small model, in a fraction of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
-from analysis.detectors.held_rows import HeldRows, in_shards
+from analysis.detectors.held_rows import CLASSES, DIM, HeldRows, Task, in_shards, part_of, plain_task
 from analysis.detectors.registry import get
 from analysis.rows.activations import Activations
-from analysis.rows.head import Head
 from analysis.statistics.statistic import SweepContext, with_earlier
 from analysis.statistics.sweep import gather
 from featurestore.errors import InputError, LakeError
@@ -26,64 +24,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.detectors.hyperparameter import Constant, Hyperparameter
+    from analysis.rows.head import Head
 
     Scores = NDArray[np.float64]
 
-_ROWS, _CLASSES, _DIM, _QUERIES = 1200, 5, 24, 80
 _DERIVED = ("feature64", "normalised64", "logits64", "shifted_logits", "exponentials", "probabilities")
 
 
 class BrokenRuleError(AssertionError):
     """A detector breaks a rule; the message names both, and says how."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
-    """A plain task: a fit set, and samples of which the first half are in-distribution and the others are not.
-
-    Attributes:
-        rows: Activations of the fit set, with the head; validation rows are the same.
-        labels: Their classes, int64, shape [n].
-        queries: The samples to score.
-        head: The model's final linear layer, which activations come with unless a rule takes it away.
-    """
-
-    rows: Activations
-    labels: NDArray[np.int64]
-    queries: Activations
-    head: Head
-
-    def with_head(self, head: Head | None, *, logits: bool = True) -> Task:
-        """The same features and logits beside another head, or none; queries without logits if these are not wanted."""
-        rows = Activations(self.rows.feature, self.rows.logits, head)
-        return replace(
-            self, rows=rows, queries=Activations(self.queries.feature, self.queries.logits if logits else None, head)
-        )
-
-
-@lru_cache(maxsize=4)
-def plain_task(rows: int = _ROWS) -> Task:
-    """Classes along directions of their own, told apart by the head, one label of ten wrong; what is OOD is shorter, and points nowhere.
-
-    Args:
-        rows: How many the fit set has.
-    """
-    rng = np.random.default_rng(0)
-    each = _DIM // (_CLASSES + 1)
-    directions = np.repeat(np.eye(_CLASSES, _CLASSES + 1), each, axis=1) / np.sqrt(each)
-    weight = directions + rng.normal(size=(_CLASSES, _DIM)) / 20
-    head = Head(weight, rng.normal(size=_CLASSES) / 10, negatives=1 + rng.normal(size=(60, _DIM)) / 2)
-
-    def seen(features: NDArray[np.float64]) -> Activations:
-        stored = np.maximum(features, 0).astype(np.float32)
-        return Activations(stored, (stored.astype(np.float64) @ weight.T + head.bias).astype(np.float32), head)
-
-    labels, asked = (rng.integers(0, _CLASSES, count) for count in (rows, _QUERIES // 2))
-    known, new = (6 * directions[of] + 0.4 * rng.normal(size=(len(of), _DIM)) + 0.2 for of in (labels, asked))
-    strange = 0.7 * rng.normal(size=(_QUERIES // 2, _DIM)) + 0.3
-    wrong = rng.random(rows) < 0.1
-    labels[wrong] = rng.integers(0, _CLASSES, np.count_nonzero(wrong))
-    return Task(seen(known), labels, seen(np.concatenate([new, strange])), head)
 
 
 def scores_of(detector: Detector[Any], task: Task, **how: Any) -> Scores:
@@ -96,10 +45,10 @@ def scores_of(detector: Detector[Any], task: Task, **how: Any) -> Scores:
     """
     rows = HeldRows(task.rows, task.labels, **how)
     # Of one's own, so that whoever writes into them spoils no other check.
-    queries = _part(task.queries, np.arange(len(task.queries)))
+    queries = part_of(task.queries, np.arange(len(task.queries)))
     queries = rows.watch(queries) if rows.watch else queries
     context = SweepContext(
-        _CLASSES, task.rows.feature.shape[1], len(task.rows), str(task.rows.feature.dtype), task.rows.head
+        CLASSES, task.rows.feature.shape[1], len(task.rows), str(task.rows.feature.dtype), task.rows.head
     )
     normalizes = task.rows.head is not None and task.rows.head.normalizes
     needs = [need.of(normalizes=normalizes) for need in detector.statistics]
@@ -115,7 +64,7 @@ def scores_of(detector: Detector[Any], task: Task, **how: Any) -> Scores:
 
 def _gives_finite_float64(detector: Detector[Any]) -> None:
     task = plain_task()
-    for queries in (task.queries, _part(task.queries, slice(0, 1)), _part(task.queries, slice(0, 0))):
+    for queries in (task.queries, part_of(task.queries, slice(0, 1)), part_of(task.queries, slice(0, 0))):
         scores = scores_of(detector, replace(task, queries=queries))
         if scores.dtype != np.float64:
             raise BrokenRuleError(f"scores are {scores.dtype}, not float64")
@@ -126,7 +75,7 @@ def _ignores_order_and_shards_of_fit_rows(detector: Detector[Any]) -> None:
         return
     task = plain_task()
     order = np.random.default_rng(1).permutation(len(task.labels))
-    shuffled = replace(task, rows=_part(task.rows, order), labels=task.labels[order])
+    shuffled = replace(task, rows=part_of(task.rows, order), labels=task.labels[order])
     once = scores_of(detector, task)
     for how in ({"rows_per_block": 97}, {"rows_per_block": 300, "shards": 3}):
         _check_equal(
@@ -139,7 +88,7 @@ def _ignores_the_other_samples(detector: Detector[Any]) -> None:
     order = np.random.default_rng(2).permutation(len(task.queries))
     once = scores_of(detector, task)
     parts = np.split(order, [1, 30])
-    each = [scores_of(detector, replace(task, queries=_part(task.queries, part))) for part in parts]
+    each = [scores_of(detector, replace(task, queries=part_of(task.queries, part))) for part in parts]
     _check_equal(np.concatenate(each), once[order], "samples that are scored in other company")
 
 
@@ -264,8 +213,8 @@ def _refuses_other_dimensions(detector: Detector[Any]) -> None:
     if not (detector.compare or detector.needs_head or "feature" in reads):
         return
     task = plain_task()
-    wide = np.ones((4, _DIM + 1), np.float32)
-    queries = Activations(wide, np.ones((4, _CLASSES), np.float32), task.rows.head)
+    wide = np.ones((4, DIM + 1), np.float32)
+    queries = Activations(wide, np.ones((4, CLASSES), np.float32), task.rows.head)
     try:
         scores_of(detector, replace(task, queries=queries))
     except InputError:
@@ -316,10 +265,6 @@ def check_detector(detector: str | Detector[Any], *rules: str) -> None:
 
 def _said(error: Exception) -> str:
     return str(error) if isinstance(error, BrokenRuleError | LakeError) else f"{type(error).__name__}: {error}"
-
-
-def _part(rows: Activations, which: slice | NDArray[np.int64]) -> Activations:
-    return Activations(rows.feature[which], None if rows.logits is None else rows.logits[which], rows.head)
 
 
 def _same(found: Scores, expected: Scores) -> bool:
