@@ -119,6 +119,7 @@ def _questions() -> str:
             "",
             question.question,
             *([f"Published finding: {question.finding}"] * bool(question.finding)),
+            *([f"Asked because: {question.asked_because}"] * bool(question.asked_because)),
             "",
         ]
         parts += [*_table(("parameter", "type", "default", "meaning"), rows), "", f"Columns: {answer}.", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from featurestore.cli.render import check_format, is_typed, show, show_frame
 from featurestore.errors import InputError
 from featurestore.lake import Lake
 from featurestore.machine import collector_paused
+from featurestore.names import pick
 from featurestore.partitions.age import Held
 from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library, statements
 
@@ -60,6 +62,9 @@ def ask(
         Path | None,
         typer.Option(help="Draw the answer into a file: .html, .png or .svg; without a name, QUESTION.html."),
     ] = None,
+    color: Annotated[
+        str | None, typer.Option(help="With --plot: the column of the answer that colours it, e.g. weight_decay.")
+    ] = None,
     strict: StrictOption = False,
     format_: FormatOption = "table",
     lake: LakeOption = None,
@@ -86,6 +91,8 @@ def ask(
         found = read_library(asked.storage if asked else None, questions).pick(question)
         if draw and found.plot is None:
             raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
+        if color is not None:
+            found = _coloured(found, color, is_drawn=bool(draw))
         frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_), strict=strict)
         if draw:
             draw(frame, found)
@@ -175,6 +182,18 @@ def _fetch(
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
     return frame
+
+
+def _coloured(question: SqlFile, column: str, *, is_drawn: bool) -> SqlFile:
+    """A question whose points are coloured by another column."""
+    if not is_drawn or question.plot is None:
+        raise InputError("--color is for a drawing: give --plot, too.")
+    if question.plot.kind == "heatmap":
+        raise InputError(
+            f"{question.name} is drawn as a heatmap, whose cells are coloured by their value: leave out --color."
+        )
+    pick("column of the answer", column, question.columns)
+    return replace(question, plot=replace(question.plot, channels={**question.plot.channels, "color": column}))
 
 
 def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | None:

@@ -50,6 +50,8 @@ def explanation(question: SqlFile) -> str:
     lines = [question.title, "", question.question]
     if question.finding:
         lines += [f"Published finding: {question.finding}"]
+    if question.asked_because:
+        lines += [f"Asked because: {question.asked_because}"]
     lines += ["", "Parameters", *(parameters or ["  none"]), "", "Columns", *columns]
     if question.plot:
         channels = " ".join(f"{channel}={column}" for channel, column in question.plot.channels.items())

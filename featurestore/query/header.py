@@ -22,8 +22,13 @@ _PLOTS: Mapping[str, Sequence[str]] = {"scatter": ("x", "y"), "heatmap": ("x", "
 
 _CHANNELS = ("x", "y", "color", "shape")
 PARAMETER_USE = re.compile(r"\$([a-z_][a-z0-9_]*)")
-_HEADER = re.compile(r"--\s?(?P<tag>[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)")
-_SINGLE = ("title", "question", "finding", "topic", "plot")
+_HEADER = re.compile(
+    r"--\s?(?P<tag>asked because|[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)"
+)
+_SINGLE = ("title", "question", "finding", "asked because", "topic", "plot")
+_CITED = re.compile(r"\(arXiv \d{4}\.\d{4,5}, [^()]*\w[^()]*\)")
+"""A paper's number and the place in it."""
+
 _TAGS = (*_SINGLE, "param", "argument", "column", "columns")
 _NAMED = {"argument", "column", "columns"}
 _WRITTEN = re.compile(r"(?P<default>.*?)\s*(?:\{(?P<choices>[^{}]*)\}|\[(?P<range>[^\[\],]*,[^\[\],]*)\])?")
@@ -136,7 +141,8 @@ class SqlFile:
         name: The file's name without its ending.
         title: A few words.
         question: What it answers, in a sentence.
-        finding: The published finding that it tests; empty if none.
+        finding: The published finding that it tests, with paper and place; empty if none.
+        asked_because: Why it is asked, where no published finding answers it; empty if not said.
         topic: The group that it is listed under.
         parameters: By name, in the order of the header.
         columns: Description of each result column, in order.
@@ -150,6 +156,7 @@ class SqlFile:
     title: str
     question: str
     finding: str
+    asked_because: str
     topic: str
     parameters: Mapping[str, Parameter]
     columns: Mapping[str, str]
@@ -221,9 +228,10 @@ def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping
         elif tag in single:
             single[tag] = match["text"]
     shown = _plot(single["plot"], columns, places["plot", ""]) if single["plot"] else None
+    _check_cited(single["finding"], places.get(("finding", ""), origin))
     _check(text, origin, single, parameters)
-    title, question, finding, topic = (single[tag] for tag in ("title", "question", "finding", "topic"))
-    return SqlFile(name, title, question, finding, topic, parameters, columns, arguments, shown, text, origin)
+    title, question, finding, because, topic = (single[tag] for tag in _SINGLE[:-1])
+    return SqlFile(name, title, question, finding, because, topic, parameters, columns, arguments, shown, text, origin)
 
 
 def _header_lines(text: str) -> Iterable[tuple[int, str]]:
@@ -304,6 +312,14 @@ def _plot(written: str, columns: Mapping[str, str], place: str) -> Plot:
     except LakeError as error:
         raise InputError(f"{place}: {error}") from error
     return Plot(kind, channels)
+
+
+def _check_cited(finding: str, place: str) -> None:
+    if finding and not _CITED.search(finding):
+        raise InputError(
+            f"{place}: a finding names its paper and the place in it, as `(arXiv 2405.17447, abstract)`; "
+            f"what is not published is written as `-- asked because: …`. Got {finding!r}."
+        )
 
 
 def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:

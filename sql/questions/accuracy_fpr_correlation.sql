@@ -1,6 +1,7 @@
 -- title: Correlation of accuracy and FPR
 -- question: How closely does ID accuracy go with the false positive rate on each OOD set, per detector and pretraining?
--- finding: The correlation is clear for CNN-like pools, and weak for CLIP models with feature-based detectors.
+-- asked because: Mueller & Hein 2024 (ViTs alone) report that more accurate models do better on NINCO, and that on unit-tests
+--   accuracy and FPR do not go together with Mahalanobis-based detectors.
 -- topic: accuracy
 -- plot: heatmap x=detector y=pretraining color=spearman
 -- param benchmark text = main: The benchmark

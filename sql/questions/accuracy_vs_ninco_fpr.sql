@@ -1,14 +1,14 @@
 -- title: Accuracy against NINCO FPR
 -- question: Do more accurate models reject more of the natural images of other classes?
--- finding: On NINCO, FPR falls with accuracy for most detectors; CLIP models with feature-based detectors are the exception.
+-- asked because: Mueller & Hein 2024 report that more accurate ViTs do better on NINCO.
 -- topic: accuracy
 -- plot: x=accuracy y=fpr95 color=pretraining shape=detector
 -- param ood text = ninco: The OOD set
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- param detector text = all: One detector, or all
--- columns results: model, pretraining, detector, accuracy, fpr95, auroc, n_ood
-select model, pretraining, detector, accuracy, fpr95, auroc, n_ood
+-- columns results: model, pretraining, detector, accuracy, fpr95, auroc, n_ood, weight_decay, finetune_lr, augmentation
+select model, pretraining, detector, accuracy, fpr95, auroc, n_ood, weight_decay, finetune_lr, augmentation
 from results
 where ood_dataset = $ood and aggregation = $aggregation and benchmark = $benchmark and $detector in ('all', detector)
 order by round(fpr95, 9), model, detector

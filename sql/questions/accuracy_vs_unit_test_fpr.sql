@@ -1,6 +1,7 @@
 -- title: Accuracy against unit-test FPR
 -- question: Do more accurate models reject synthetic images that any model should reject?
--- finding: Accurate models may still fail unit-tests; which of them fail depends on pretraining and detector.
+-- asked because: Mueller & Hein 2024 report that some of the most accurate ViTs accept more than half of the unit-tests'
+--   images, and that accuracy and FPR do not go together there with Mahalanobis-based detectors.
 -- topic: accuracy
 -- plot: x=accuracy y=mean_fpr95 color=pretraining shape=detector
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
@@ -10,6 +11,7 @@
 -- column mean_fpr95: Mean over the unit-tests of the share accepted as ID when 95 % of ID is accepted
 -- column failed: Unit-tests with fpr95 above 0.1
 -- column unit_tests: Unit-tests in the dataset
+-- columns results: weight_decay, finetune_lr, augmentation
 select
     model,
     any_value(pretraining) as pretraining,
@@ -17,7 +19,10 @@ select
     any_value(accuracy) as accuracy,
     avg(fpr95) as mean_fpr95,
     count(*) filter (where fpr95 > 0.1) as failed,
-    count(*) as unit_tests
+    count(*) as unit_tests,
+    any_value(weight_decay) as weight_decay,
+    any_value(finetune_lr) as finetune_lr,
+    any_value(augmentation) as augmentation
 from results
 where ood_dataset = $unit_tests and aggregation = 'class' and benchmark = $benchmark and $detector in ('all', detector)
 group by model, detector

@@ -1,6 +1,7 @@
 -- title: Effect of augmentation, on matched pairs
 -- question: What does another augmentation of the training images do to FPR and AUROC, all else equal?
--- finding: Augmentation moves accuracy and OOD detection by less than the pretraining data, and not always in the same direction.
+-- asked because: The AugReg checkpoints come in seven augmentations, chosen for accuracy; what they do to OOD detection is another
+--   matter.
 -- topic: recipes
 -- plot: x=mean_difference y=detector color=to_value
 -- param benchmark text = main: The benchmark

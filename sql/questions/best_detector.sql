@@ -1,6 +1,6 @@
 -- title: Best detector per OOD set
 -- question: Which detector has the lowest false positive rate, on average over models, and how often is it the best of its model?
--- finding: Mahalanobis variants lead for models pretrained on ImageNet-21k, and lose their lead for CLIP models.
+-- finding: The exact type of pretraining has a strong impact on which method works well (arXiv 2405.17447, abstract).
 -- topic: detectors
 -- plot: heatmap x=detector y=pretraining color=mean_fpr95
 -- param benchmark text = main: The benchmark

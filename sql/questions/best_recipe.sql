@@ -1,6 +1,7 @@
 -- title: Best recipes, ranked
 -- question: Which training recipes have the lowest false positive rate with a detector on an OOD set?
--- finding: ImageNet-21k pretraining with moderate augmentation leads; more regularisation does not make up for less data.
+-- asked because: Mueller & Hein 2024 advise ImageNet-21k pretraining with more weight decay and a small finetuning rate
+--   (see best_practice); a ranking of all recipes shows what else leads.
 -- topic: recipes
 -- param ood text = ninco: The OOD set
 -- param detector text = mahalanobis: The detector

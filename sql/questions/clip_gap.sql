@@ -1,6 +1,6 @@
 -- title: Feature-based against logit-based detectors, by pretraining
 -- question: For which pretraining does a detector that looks at features beat one that looks at logits?
--- finding: Mahalanobis beats MaxLogit for models pretrained on ImageNet-21k, and falls behind it for CLIP models.
+-- finding: The exact type of pretraining has a strong impact on which method works well (arXiv 2405.17447, abstract).
 -- topic: detectors
 -- plot: x=gap y=pretraining color=ood_dataset
 -- param feature_based text = mahalanobis: The detector that looks at features

@@ -1,6 +1,6 @@
 -- title: ID classes that accepted OOD samples are taken for
 -- question: Where a model accepts samples of an OOD class, as which ID classes does it see them?
--- finding: Accepted NINCO samples mostly look like one or two ID classes; accepted unit-tests have a favourite class per model.
+-- asked because: The ID class that an accepted sample is taken for tells why it is accepted.
 -- topic: samples
 -- param model text = all: One model, or all: with all, every model's activations on the set are read
 -- param detector text = mahalanobis: The detector that accepts

@@ -1,6 +1,6 @@
 -- title: Agreement of detectors
 -- question: Do two detectors put the samples of an OOD set in the same order?
--- finding: Logit-based detectors agree with each other far more than with Mahalanobis, so that combining across kinds can gain.
+-- asked because: Combining two detectors can gain where they do not err on the same samples.
 -- topic: detectors
 -- plot: heatmap x=second y=first color=mean_spearman
 -- param ood text = all: One OOD set, or all

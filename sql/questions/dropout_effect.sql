@@ -1,6 +1,7 @@
 -- title: Effect of dropout, on matched pairs
 -- question: What does dropout do to FPR and AUROC, all else equal, alone or together with stochastic depth?
--- finding: Dropout and stochastic depth matter less than the pretraining data.
+-- asked because: The AugReg checkpoints come with and without dropout and stochastic depth, chosen for accuracy; what they do to
+--   OOD detection is another matter.
 -- topic: recipes
 -- plot: x=mean_difference y=detector color=to_value
 -- param benchmark text = main: The benchmark

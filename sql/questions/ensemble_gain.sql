@@ -1,6 +1,6 @@
 -- title: Ensembles against their best member
 -- question: How much does a combination of models and detectors reject beyond the best of its members?
--- finding: How to combine models that fail on different unit-tests is an open question of the paper.
+-- asked because: Models that fail on different unit-tests may make up for one another.
 -- topic: detectors
 -- plot: x=best_fpr95 y=fpr95 color=ood_dataset shape=combination
 -- param benchmark text = main: The benchmark

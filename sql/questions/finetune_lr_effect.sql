@@ -1,6 +1,7 @@
 -- title: Effect of the finetuning learning rate, on matched pairs
 -- question: What does a larger finetuning learning rate do to FPR and AUROC, all else equal?
--- finding: A larger learning rate forgets more of the pretraining.
+-- asked because: Mueller & Hein 2024 advise a small finetuning learning rate; their hypothesis is that it preserves the structure
+--   that pretraining gave the features.
 -- topic: recipes
 -- plot: x=mean_difference y=detector color=to_value
 -- param benchmark text = main: The benchmark

@@ -1,6 +1,7 @@
 -- title: Measures of geometry, ranked by how well they predict FPR
 -- question: Which measure of a model's feature space goes most closely with its false positive rate?
--- finding: An open question of the paper: what it is about the features of CLIP models that makes feature-based detectors fail.
+-- asked because: Mueller & Hein 2024 report that CLIP models do not lend themselves to feature-based detectors, and guess at the
+--   reason; geometry of the features may show it.
 -- topic: detectors
 -- plot: x=spearman y=measure color=ood_dataset
 -- param ood text = all: One OOD set, or all

@@ -1,6 +1,6 @@
 -- title: Samples that most models accept
 -- question: Which OOD images pass for in-distribution with the most models and detectors?
--- finding: What nearly all models accept is worth a look: it is hard, or not OOD at all.
+-- asked because: What nearly all models accept is worth a look: it is hard, or not OOD at all.
 -- topic: samples
 -- param ood text = ninco: The OOD set
 -- param detector text = all: One detector, or all

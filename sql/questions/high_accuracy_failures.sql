@@ -1,6 +1,7 @@
 -- title: Accurate models that fail unit-tests
 -- question: Which of the most accurate models accept synthetic images as in-distribution, and which ones?
--- finding: Failing a unit-test (FPR above 10 %) is not a privilege of weak models.
+-- asked because: Mueller & Hein 2024 report that a high ID accuracy does not guarantee OOD detection, not even of synthetic
+--   images.
 -- topic: unit-tests
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param benchmark text = main: The benchmark

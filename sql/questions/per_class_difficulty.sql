@@ -1,6 +1,6 @@
 -- title: OOD classes that no model catches
 -- question: Which OOD classes are accepted as in-distribution, whatever the model and detector?
--- finding: A few NINCO classes are hard for every model, and each unit-test is failed by some.
+-- asked because: A mean over classes hides those that every model accepts.
 -- topic: samples
 -- plot: x=mean_fpr95 y=ood_class color=ood_dataset
 -- param ood text = all: One OOD set, or all

@@ -1,6 +1,7 @@
 -- title: Effect of pretraining, on matched pairs
 -- question: What does another pretraining do to FPR and AUROC, all else equal?
--- finding: Pretraining on more data improves OOD detection more than any other ingredient.
+-- finding: The exact type of pretraining has a strong impact on OOD detection performance in general (arXiv 2405.17447,
+--   abstract).
 -- topic: recipes
 -- plot: x=mean_difference y=detector color=to_value
 -- param benchmark text = main: The benchmark

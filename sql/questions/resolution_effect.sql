@@ -1,6 +1,7 @@
 -- title: Effect of the image size, on matched pairs
 -- question: What do larger images do to FPR and AUROC, all else equal?
--- finding: Finetuning at 384 pixels raises accuracy; what it does to unit-tests depends on detector and pretraining.
+-- asked because: The AugReg checkpoints are finetuned at 224 and 384 pixels, the larger for accuracy; what it does to OOD detection
+--   is another matter.
 -- topic: recipes
 -- plot: x=mean_difference y=detector color=to_value
 -- param benchmark text = main: The benchmark

@@ -1,6 +1,7 @@
 -- title: Soups against their ingredients
 -- question: Does a model whose weights are the average of several reject more OOD samples than these do?
--- finding: Soups gain accuracy over their ingredients; OOD detection need not follow.
+-- asked because: Soups are made for accuracy (Wortsman et al. 2022); Mueller & Hein 2024 report no consistent advantage of them in
+--   OOD detection.
 -- topic: recipes
 -- plot: x=mean_fpr95 y=fpr95 color=detector
 -- param benchmark text = main: The benchmark

@@ -1,6 +1,7 @@
 -- title: FPR of each unit-test
 -- question: Which unit-tests does each model accept as in-distribution?
--- finding: A unit-test fails a model if its FPR at 95 % TPR is above 10 %.
+-- asked because: Each unit-test is easy, and fails a model for itself: with an FPR above 10 % at 95 % TPR, as counted in
+--   arXiv 2505.18032, table 5.
 -- topic: unit-tests
 -- plot: heatmap x=unit_test y=model color=fpr95
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests

@@ -1,6 +1,6 @@
 -- title: Effect of weight decay, on matched pairs
 -- question: What does more weight decay do to FPR and AUROC, all else equal?
--- finding: Weight decay changes feature norms, and with them what Mahalanobis sees.
+-- asked because: Mueller & Hein 2024 advise more weight decay in pretraining; their hypothesis is that it structures the features.
 -- topic: recipes
 -- plot: x=mean_difference y=detector color=to_value
 -- param benchmark text = main: The benchmark

@@ -23,6 +23,7 @@ RECIPE = (
     "architecture", "pretraining", "augmentation", "weight_decay", "dropout", "stochastic_depth", "finetune_lr",
     "input_size",
 )  # fmt: skip
+COLOURS = "weight_decay finetune_lr augmentation"
 # The pairs of the pool that differ in one ingredient alone, by hand.
 PAIRS = {
     "weight_decay": [("base", "wd"), ("drop", "wd-drop"), ("lr", "lr-wd"), ("strong", "strong-wd")],
@@ -153,12 +154,89 @@ def accuracy_vs_unit_test_fpr(pool: Pool, unit_tests: str = "unit-tests", **chos
             "pretraining",
             "detector",
             "accuracy",
+            *COLOURS.split(),
         )
     ]
 
 
 def accuracy_vs_ninco_fpr(pool: Pool, ood: str = "ninco", **chosen: Any) -> list[Row]:
-    return picked(selected(pool, ood=ood, **chosen), "model pretraining detector accuracy fpr95 auroc n_ood")
+    return picked(selected(pool, ood=ood, **chosen), "model pretraining detector accuracy fpr95 auroc n_ood " + COLOURS)
+
+
+def ninco_vs_unit_test_fpr(
+    pool: Pool, ood: str = "ninco", unit_tests: str = "unit-tests", aggregation: str = "class_mean", **chosen: Any
+) -> list[Row]:
+    natural = selected(pool, ood=ood, aggregation=aggregation, **chosen)
+    of_tests = {(r["model"], r["detector"]): r for r in accuracy_vs_unit_test_fpr(pool, unit_tests, **chosen)}
+    answer = []
+    for row in natural:
+        if tests := of_tests.get((row["model"], row["detector"])):
+            more = {
+                "unit_test_fpr95": tests["mean_fpr95"],
+                "failed": tests["failed"],
+                "unit_tests": tests["unit_tests"],
+            }
+            answer += picked([row | more], f"model pretraining {COLOURS} detector accuracy fpr95 {' '.join(more)}")
+    return answer
+
+
+def best_practice(
+    pool: Pool,
+    detector: str = "mahalanobis",
+    pretraining: str = "in21k",
+    weight_decay: float = 0.1,
+    finetune_lr: float = 0.01,
+    **chosen: Any,
+) -> list[Row]:
+    answer = []
+    for key, rows in grouped(selected(pool, detector=detector, **chosen), "ood_dataset", "detector"):
+        follows = defaultdict(list)
+        for row in rows:
+            if row["source"] == "ensemble":
+                continue
+            each = [
+                row["pretraining"] and row["pretraining"] == pretraining,
+                None if row["weight_decay"] is None else row["weight_decay"] >= weight_decay,
+                None if row["finetune_lr"] is None else row["finetune_lr"] <= finetune_lr,
+            ]
+            for advice, told in zip(("pretraining", "weight decay", "finetuning rate"), each, strict=True):
+                follows[advice].append((told, row))
+            follows["all three"].append((False if False in each else None if None in each else True, row))
+        answer += [key | {"advice": advice} | followed(told) for advice, told in follows.items()]
+    return answer
+
+
+def followed(told: list[tuple[bool | None, Row]]) -> Row:
+    """Welch's interval from scipy's t, one value per checkpoint: the models alike but for size of image and finetuning."""
+    sides = []
+    for side in (True, False):
+        by_checkpoint = defaultdict(list)
+        for follows, row in told:
+            if follows is side:
+                architecture = (row["architecture"] or "").removesuffix(f"_{row['input_size']}")
+                names = ("pretraining", "pretrain_lr", "weight_decay", "dropout", "stochastic_depth", "augmentation")
+                by_checkpoint[(architecture, *(row.get(name) for name in names))].append(row["fpr95"])
+        sides.append([mean(values) for values in by_checkpoint.values()])
+    (first, second), (following, others) = sides, ([side for f, _ in told if f is side] for side in (True, False))
+    difference = np.mean(first) - np.mean(second) if first and second else None
+    half = None
+    if min(len(first), len(second)) > 1:
+        a, b = (np.var(side, ddof=1) / len(side) for side in sides)
+        if a + b:
+            freedom = np.floor((a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1)) + 1e-6)
+            half = stats.t.ppf(0.975, freedom) * np.sqrt(a + b)
+    return {
+        "following": len(following),
+        "following_checkpoints": len(first),
+        "others": len(others),
+        "other_checkpoints": len(second),
+        "following_fpr95": mean(first),
+        "other_fpr95": mean(second),
+        "difference": difference,
+        "low": None if half is None else difference - half,
+        "high": None if half is None else difference + half,
+        "left_out": sum(f is None for f, _ in told),
+    }
 
 
 def accuracy_fpr_correlation(pool: Pool, **chosen: Any) -> list[Row]:

@@ -92,6 +92,8 @@ def command(run: Command, tmp_path: Path) -> Command:
     columns = "-- param detector text = vim: The detector\n-- column accuracy: A\n-- column fpr95: F\n"
     query = f"{columns}select accuracy, fpr95 from published where detector = $detector\n"
     (tmp_path / "mine" / "drawn.sql").write_text(f"-- title: Published\n-- plot: x=accuracy y=fpr95\n{query}")
+    cells = "-- title: Published\n-- plot: heatmap x=accuracy y=fpr95 color=fpr95\n"
+    (tmp_path / "mine" / "cells.sql").write_text(cells + query)
     (tmp_path / "mine" / "plain.sql").write_text(f"-- title: Published\n{query}")
     return partial(run, "ask", "--published", "--questions", "mine")
 
@@ -103,9 +105,11 @@ def test_the_command_draws_by_suffix(command: Command) -> None:
         (["--plot", "x.svg", "drawn"], "x.svg", b"<svg"),
         (["drawn", "--plot"], "drawn.html", b"<!DOCTYPE html>"),
         (["drawn", "--plot", "--param", "detector=msp"], "drawn.html", b"<!DOCTYPE html>"),
+        (["drawn", "--plot", "x.svg", "--color", "fpr95"], "x.svg", b"<svg"),
     ):
         assert command(*arguments) == (0, f"{file}: 44 rows drawn\n", "")
         data = Path(file).read_bytes()
+        assert (b"fpr95</text>" in data) is ("--color" in arguments) or not file.endswith(".svg")
         assert data.lstrip().startswith(start)
         Path(file).unlink()
         if file.endswith(".html"):
@@ -120,6 +124,12 @@ def test_the_command_draws_by_suffix(command: Command) -> None:
         (["drawn", "--plot", "x"], "There is no picture format ''"),
         (["drawn", "--plot", "no/x.png"], "make it, or draw elsewhere."),
         (["plain", "--plot", "x.png"], "plain has no plot: its header names none; ask for its rows without --plot."),
+        (
+            ["drawn", "--plot", "x.png", "--color", "acuracy"],
+            "no column of the answer 'acuracy': did you mean 'accuracy'?",
+        ),
+        (["drawn", "--color", "accuracy"], "--color is for a drawing: give --plot, too."),
+        (["cells", "--plot", "x.png", "--color", "accuracy"], "cells are coloured by their value: leave out --color."),
         (["drawn", "--plot", "x.png", "--param", "detector=no"], "has no rows: there is nothing to draw."),
     ],
 )

@@ -15,7 +15,14 @@ def test_ask_explains_each_question(run: Run, lake: Lake) -> None:
     for name, question in lake.questions().items():
         code, out, _ = run("ask", name, "--explain")
         assert code == 0
-        texts = [question.title, question.question, question.finding, *question.columns, *question.columns.values()]
+        texts = [
+            question.title,
+            question.question,
+            question.finding,
+            question.asked_because,
+            *question.columns,
+            *question.columns.values(),
+        ]
         assert all(text in out for text in texts)
         assert all(f"--param {p.name}={p.default}" in out for p in question.parameters.values())
         assert "from " in out
@@ -34,6 +41,9 @@ def test_ask_answers(run: Run, one_metric: Lake) -> None:
             "mean_fpr95": "0.125",
             "failed": "1",
             "unit_tests": "2",
+            "weight_decay": "",
+            "finetune_lr": "",
+            "augmentation": "",
         }
     ]
     asked = ("ask", "accuracy_vs_unit_test_fpr", "--format", "json", "--lake", one_metric.location)

@@ -19,8 +19,9 @@ GOOD = """\
 -- title: Best: a title
 -- question: Which one
 --   is the best?
--- finding: It depends,
---     says the paper.
+-- finding: It depends
+--     (arXiv 2405.17447, section 4).
+-- asked because: Nobody knows: not yet.
 -- topic: tests
 -- param benchmark text = main: The benchmark
 -- param top integer = 5: How many,
@@ -45,7 +46,8 @@ def test_a_good_header_is_read() -> None:
     file = good()
     assert (file.name, file.origin, file.sql) == ("best", "sql/questions/best.sql", GOOD)
     assert (file.title, file.question, file.topic) == ("Best: a title", "Which one is the best?", "tests")
-    assert file.finding == "It depends, says the paper."
+    assert file.finding == "It depends (arXiv 2405.17447, section 4)."
+    assert file.asked_because == "Nobody knows: not yet."
     assert file.columns == {"model": "The model's name", "score": "Its score: higher is better"}
     assert [(p.name, p.type, p.default, p.description) for p in file.parameters.values()] == [
         ("benchmark", "text", "main", "The benchmark"),
@@ -56,6 +58,10 @@ def test_a_good_header_is_read() -> None:
 
 
 BROKEN_KEYS = [
+    ("-- finding: It depends, says the paper.", "a finding names its paper and the place in it"),
+    ("-- finding: It depends (arXiv 2405.17447).", "a finding names its paper and the place in it"),
+    ("-- finding: It depends (arXiv 2405.17447, ).", "written as `-- asked because: …`"),
+    ("-- asked why: a", "expected `-- tag: text`"),
     ("-- plot: heatmap x=dataset y=model", "A heatmap needs color=COLUMN"),
     ("-- plot: x=dataset", "A scatter needs y=COLUMN"),
     ("-- plot: x=dataset y=modle", "no column of the answer 'modle': did you mean 'model'"),
@@ -89,6 +95,7 @@ BROKEN_KEYS = [
         ("-- title: x\n-- title: y", 2, "the title is there already"),
         ("-- title: x\n-- column a: y\n-- column a: z", 3, "the column a is there already"),
         ("-- title: x\n-- param a text = 1: y\n-- param a text = 2: z", 3, "the param a is there already"),
+        ("-- title: x\n-- asked because: a\n-- asked because: b", 3, "the asked because is there already"),
         ("-- title: x\n-- column: y", 2, "a column takes its name"),
         ("-- title: x\n-- column a b: y", 2, "a column takes its name"),
         ("-- title: x\n-- column a = 3: y", 2, "a column takes its name"),

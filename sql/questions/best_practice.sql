@@ -1,0 +1,93 @@
+-- title: The paper's best practice, among these models
+-- question: Do models that follow the advice (ImageNet-21k pretraining, more weight decay, a small finetuning rate) accept
+--   less OOD than the others?
+-- finding: There is a best-practice training recipe for OOD detection with ViTs (arXiv 2405.17447, abstract).
+-- asked because: Mueller & Hein 2024 advise ImageNet-21k pretraining with more weight decay, and finetuning at a small rate.
+-- topic: recipes
+-- plot: x=difference y=advice color=ood_dataset
+-- param ood text = all: One OOD set, or all
+-- param detector text = mahalanobis: The detector
+-- param pretraining text = in21k: The pretraining that is advised
+-- param weight_decay number = 0.1 [0, ]: A weight decay counts as larger from this on
+-- param finetune_lr number = 0.01 [0, ]: A finetuning learning rate counts as small up to this
+-- param benchmark text = main: The benchmark
+-- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
+-- columns results: ood_dataset, detector
+-- column advice: Which of pretraining, weight decay and finetuning rate the two groups are told apart by; or all three
+-- column following: Models that follow it
+-- column following_checkpoints: The pretrained checkpoints that these come from: finetunes of one count once, by their mean;
+--   models with equal columns on architecture and pretraining are taken for such
+-- column others: Models that do not follow it
+-- column other_checkpoints: The checkpoints that these come from
+-- column following_fpr95: Mean over checkpoints of the fpr95 of those that follow
+-- column other_fpr95: Mean over checkpoints of that of the others
+-- column difference: The first minus the second; below zero, the advice holds. All else is not equal: the *_effect questions
+--   compare matched pairs
+-- column low: Lower end of its 95 % interval (Welch, over checkpoints); null with a single checkpoint on a side
+-- column high: Its upper end
+-- column left_out: Models of which it is not known whether they follow
+with asked as (
+    select
+        results.ood_dataset, results.detector, results.fpr95,
+        results.pretraining = $pretraining as is_pretrained,
+        results.weight_decay >= $weight_decay as is_decayed,
+        results.finetune_lr <= $finetune_lr as is_gentle,
+        (
+            regexp_replace(models.architecture, '_' || coalesce(models.input_size, 0) || '(\.|$)', '\1'),
+            models.pretraining, models.pretrain_epochs, models.pretrain_lr, models.weight_decay, models.dropout,
+            models.stochastic_depth, models.augmentation, models.feature
+        ) as checkpoint
+    from results
+    inner join models on models.model = results.model and models.source is distinct from 'ensemble'
+    where
+        results.benchmark = $benchmark and results.aggregation = $aggregation and results.detector = $detector
+        and $ood in ('all', results.ood_dataset)
+),
+
+advised as (
+    select asked.*, unnest([
+        {'advice': 'all three', 'follows': is_pretrained and is_decayed and is_gentle},
+        {'advice': 'pretraining', 'follows': is_pretrained},
+        {'advice': 'weight decay', 'follows': is_decayed},
+        {'advice': 'finetuning rate', 'follows': is_gentle}
+    ], recursive := true)
+    from asked
+),
+
+checkpoints as (
+    select ood_dataset, detector, advice, follows, checkpoint, count(*) as models, avg(fpr95) as fpr95
+    from advised
+    group by all
+),
+
+compared as (
+    select
+        ood_dataset, detector, advice,
+        coalesce(sum(models) filter (where follows), 0)::bigint as following,
+        count(*) filter (where follows) as following_checkpoints,
+        coalesce(sum(models) filter (where not follows), 0)::bigint as others,
+        count(*) filter (where not follows) as other_checkpoints,
+        avg(fpr95) filter (where follows) as following_fpr95,
+        avg(fpr95) filter (where not follows) as other_fpr95,
+        following_fpr95 - other_fpr95 as difference,
+        var_samp(fpr95) filter (where follows) / following_checkpoints as first_variance,
+        var_samp(fpr95) filter (where not follows) / other_checkpoints as second_variance,
+        coalesce(sum(models) filter (where follows is null), 0)::bigint as left_out
+    from checkpoints
+    group by ood_dataset, detector, advice
+),
+
+reaching as (
+    -- Welch's degrees of freedom, rounded down to the whole number that is tabled.
+    select *, sqrt(first_variance + second_variance) * student_t(floor(round(
+        (first_variance + second_variance) ** 2
+        / nullif(first_variance ** 2 / (following_checkpoints - 1) + second_variance ** 2 / (other_checkpoints - 1), 0), 6
+    ))::bigint) as half
+    from compared
+)
+
+select
+    ood_dataset, detector, advice, following, following_checkpoints, others, other_checkpoints, following_fpr95, other_fpr95,
+    difference, difference - half as low, difference + half as high, left_out
+from reaching
+order by ood_dataset, detector, advice
