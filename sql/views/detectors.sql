@@ -1,4 +1,4 @@
--- title: Detectors: what the scores of the lake are by, one row per detector or variant; `featurestore score` writes them
+-- title: Detectors: what those are that the lake has, or had, scores of, one row per detector or variant
 -- column detector: The detector's name; a variant's says which constants differ from the defaults, e.g. knn@k=50
 -- column base: The name without constants
 -- column title: Name as a paper would print it
