@@ -46,11 +46,11 @@ def test_a_copy_is_the_lake_and_is_made_once(source: Lake, target: Lake) -> None
     assert parts(target.storage) == parts(source.storage)
     assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == set(TABLES)
     assert faults(target.storage) == faults(source.storage) == []
-    assert said[-1].startswith(f"{target.location}: 43 partitions, 6")
+    assert said[-1].startswith(f"{target.location}: 44 partitions, 6")
     assert said[-1].endswith("; 0 partitions, 0 fragments, 0 B there already")
     before = files(target)
     (line,) = copied(source, target)
-    assert "0 partitions, 0 fragments, 0 B copied; 43 partitions" in line
+    assert "0 partitions, 0 fragments, 0 B copied; 44 partitions" in line
     assert files(target) == before
 
 
@@ -145,9 +145,9 @@ def test_equal_rows_in_another_writers_bytes_are_taken(source: Lake, target: Lak
 
 def test_tables_come_with_those_that_they_name(source: Lake, target: Lake) -> None:
     said = copied(source, target, Restriction(tables=["scores", "metr*"]))
-    assert said[0] == "samples, benchmarks, datasets, models come too: the others name them"
+    assert said[0] == "samples, benchmarks, datasets, models, detectors come too: the others name them"
     assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == {
-        "samples", "datasets", "benchmarks", "models", "scores", "metrics",
+        "samples", "datasets", "benchmarks", "models", "detectors", "scores", "metrics",
     }  # fmt: skip
     assert faults(target.storage) == []
     assert len(target.sql("from results").fetchall()) == len(source.sql("from results").fetchall()) > 0
@@ -216,7 +216,7 @@ def test_questions_and_settings_come_and_other_files_stay(source: Lake, target: 
 
 def test_a_dry_run_says_it_all_and_does_nothing(source: Lake, target: Lake) -> None:
     said = copied(source, target, dry_run=True)
-    assert said[-1].startswith(f"{target.location}: 43 partitions")
+    assert said[-1].startswith(f"{target.location}: 44 partitions")
     assert not target.storage.exists()
     assert [line.replace("would be copied", "copied") for line in said] == copied(source, target)
 
@@ -244,7 +244,7 @@ def test_the_command_copies_to_a_real_bucket_and_back(
 def _there_and_back(run: Run, source: Lake, bucket: str, target: Lake) -> None:
     code, out, err = run("copy", source.location, bucket)
     assert (code, err) == (0, "")
-    assert "43 partitions" in out.splitlines()[-1]
+    assert "44 partitions" in out.splitlines()[-1]
     assert faults(Lake(bucket).storage) == []
     assert run("copy", bucket, target.location)[0] == 0
     assert parts(target.storage) == parts(source.storage)

@@ -45,7 +45,7 @@ def test_the_parts_of_a_lake_make_the_whole(source: Lake, ours: Lake, theirs: La
     assert faults(ours.storage) == []
     assert said[-1].startswith(f"{ours.location}: 16 partitions")
     before = files(ours)
-    assert merged(theirs, ours)[-1].startswith(f"{ours.location}: 0 partitions, 0 fragments, 0 B merged; 43 partitions")
+    assert merged(theirs, ours)[-1].startswith(f"{ours.location}: 0 partitions, 0 fragments, 0 B merged; 44 partitions")
     assert files(ours) == before
 
 
@@ -278,9 +278,9 @@ def test_what_detectors_are_said_to_be_never_disagrees(ours: Lake, theirs: Lake)
     """One's own description stays, and those of other detectors come; a folder's `=` is that of the column alone."""
     for lake, version in ((ours, 1), (theirs, 2)):
         made = {"detector_version": version, "hyperparameters": []}
-        put_rows(lake, "detectors", {"detector": "msp"}, {"title": f"of version {version}"}, ingredients=made)
+        put_rows(lake, "detectors", {"detector": "vim"}, {"title": f"of version {version}"}, ingredients=made)
     put_rows(theirs, "detectors", {"detector": "knn@k=5"}, {"title": "KNN"})
     merged(theirs, ours)
     rows = ours.sql("select detector, title from detectors order by detector").fetchall()
-    assert rows == [("knn@k=5", "KNN"), ("msp", "of version 1")]
+    assert rows == [("knn@k=5", "KNN"), ("msp", "MSP"), ("vim", "of version 1")]
     assert faults(ours.storage) == []

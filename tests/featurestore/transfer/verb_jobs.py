@@ -37,6 +37,7 @@ def whole_lake(folder: Path) -> Lake:
     rows = [{"sample": number, "digest": f"{number:032x}"} for number in range(count)]
     put_rows(lake, "contents", {"dataset": "far"}, *rows, ingredients={"dataset_digest": digest, "contents": "c"})
     put_rows(lake, "benchmarks", {"benchmark": "main"}, {"without_overlaps": False})
+    put_rows(lake, "detectors", {"detector": "msp"}, {"title": "MSP"})
     path = {"model": "vit-b16", "dataset": "far", "fit_dataset": "train"}
     put_rows(lake, "geometry", path, {"role": "ood", "rows": 1})
     return lake
