@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 _KEYS = ("ingredient", "from_value", "to_value", "ood_dataset", "detector")
-_MEASURES = ("pairs", "mean_difference", "low", "high", "improved", "worsened", "p")
+_MEASURES = ("pairs", "clusters", "mean_difference", "low", "high", "improved", "worsened", "p")
 _BETTER, _WORSE, _UNCLEAR = "lower FPR", "higher FPR", "interval includes 0"
 
 
@@ -30,9 +30,9 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         benchmark: The benchmark.
 
     Returns:
-        Columns ingredient, from_value, to_value, ood_dataset, detector, pairs, mean_difference (of fpr95, to minus from),
-        low and high (95 % interval of the mean difference; null for a single pair), improved, worsened (pairs), p (of the
-        sign test), from_fpr95 and to_fpr95 (means over the pairs), change (as text) and effect.
+        Columns ingredient, from_value, to_value, ood_dataset, detector, pairs, clusters, mean_difference (of fpr95, to minus from),
+        low and high (95 % interval of the mean difference; null for a single cluster), improved, worsened (pairs), p (of the
+        sign test on clusters), from_fpr95 and to_fpr95 (means over clusters of pairs), change (as text) and effect.
     """
     return (
         effects(lake, benchmark)
@@ -55,16 +55,16 @@ def effects(lake: Lake, benchmark: str) -> pl.DataFrame:
 
 
 def _levels(lake: Lake, benchmark: str) -> pl.DataFrame:
-    """The mean FPR with the first value of each change."""
-    columns = "ingredient, first_value, second_value, ood_dataset, detector, first as model, benchmark, aggregation"
-    pairs: pl.DataFrame = lake.sql(f"select {columns} from paired_differences where aggregation = 'class_mean'").pl()  # noqa: S608 # a constant
-    metrics: pl.DataFrame = lake.sql("from metrics where aggregation = 'class_mean'").pl()
+    """The mean FPR with the first value of each change; each cluster of pairs counts once."""
+    pairs: pl.DataFrame = lake.sql("from paired_differences where aggregation = 'class_mean'").pl()
     return (
         pairs.filter(pl.col("benchmark") == benchmark)
-        .join(metrics, on=["benchmark", "aggregation", "ood_dataset", "detector", "model"])
-        .group_by(pl.col("ingredient"), pl.col("first_value").alias("from_value"), pl.col("second_value").alias("to_value"), "ood_dataset", "detector")
-        .agg(from_fpr95=pl.col("fpr95").mean())
-    )  # fmt: skip
+        .rename({"first_value": "from_value", "second_value": "to_value"})
+        .group_by(*_KEYS, "cluster")
+        .agg(from_fpr95=pl.col("first_fpr95").mean())
+        .group_by(_KEYS)
+        .agg(pl.col("from_fpr95").mean())
+    )
 
 
 def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
@@ -82,7 +82,11 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
     )  # fmt: skip
     numbers = {"from_fpr95": ".3f", "to_fpr95": ".3f", "mean_difference": "+.3f", "low": "+.3f", "high": "+.3f"}
     p = alt.Tooltip("p", format=".2g", title="p of the sign test")
-    tooltip = [*tooltips(("change", "detector", "pairs", "improved", "worsened"), {}), p, *tooltips(numbers, numbers)]
+    tooltip = [
+        *tooltips(("change", "detector", "pairs", "clusters", "improved", "worsened"), {}),
+        p,
+        *tooltips(numbers, numbers),
+    ]
     ends = {"left": "max(0, datum.from_fpr95 + datum.low)", "right": "min(1, datum.from_fpr95 + datum.high)"}
     band = base.transform_calculate(**ends).mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q")
     x = alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))

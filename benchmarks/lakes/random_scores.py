@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEASURES = [name for name in TABLES["geometry"].columns.names if name not in {"role", "rows"}]
+_ALIKE = {
+    "pretrain_epochs": 300.0,
+    "pretrain_lr": 0.001,
+    "stochastic_depth": 0.0,
+    "augmentation": "light1",
+    "finetune_dataset": "in1k",
+    "finetune_steps": 20_000,
+}
 RECIPES = [
-    {"weight_decay": decay, "finetune_lr": rate, "dropout": dropout, "pretraining": pretraining}
+    _ALIKE | {"weight_decay": decay, "finetune_lr": rate, "dropout": dropout, "pretraining": pretraining}
     for decay, rate, dropout, pretraining in product(
         (0.03, 0.1), (0.01, 0.03), (0.0, 0.1), ("in21k", "in1k", "clip-openai")
     )

@@ -69,7 +69,8 @@ _RECIPE = """
     stochastic_depth number, augmentation text, finetune_dataset text, finetune_lr number, finetune_steps integer,
     finetune_epochs number, soup_of texts
 """
-RECIPE_COLUMNS = _types(_RECIPE)
+_RECIPE_ADDED = "pretrain_weight_decay number, checkpoint_id text"
+RECIPE_COLUMNS = _types(f"{_RECIPE}, {_RECIPE_ADDED}")
 
 TABLES = {
     table.name: table
@@ -81,8 +82,9 @@ TABLES = {
             architecture text, params integer, feature_dim integer, num_classes integer, input_size integer, source text,
             weights_sha256 text, {_RECIPE}, recipe text, model_kwargs text, preprocessing text
             """,
-            added="""
-            base_model text, feature text, crop_pct number, crop_mode text, interpolation text, mean numbers, std numbers
+            added=f"""
+            base_model text, feature text, crop_pct number, crop_mode text, interpolation text, mean numbers, std numbers,
+            {_RECIPE_ADDED}
             """,
         ),
         _table(

@@ -1,24 +1,25 @@
--- title: Effects: what changing one ingredient of the recipe does, all else equal, over matched pairs of models
+-- title: Effects: what changing one ingredient of the recipe does, all else equal, over matched pairs of recipes
 -- column ingredient: What differs between the two models of each pair: weight_decay, dropout, pretraining, …
 -- column benchmark: The benchmark
 -- column aggregation: class_mean or pooled
 -- columns metrics: ood_dataset, detector
 -- column from_value: Value of the ingredient in the first model of each pair; null in a row that only counts models left out
 -- column to_value: Its value in the second
--- column pairs: Pairs of models that differ in this ingredient alone
--- column mean_difference: Mean of fpr95 with to_value minus fpr95 with from_value; below zero, to_value is better
--- column low: Lower end of the 95 % interval of the mean (Student's t); null for a single pair
+-- column pairs: Pairs of recipes that differ in this ingredient alone; repeats of a recipe are averaged first
+-- column mean_difference: Mean of fpr95 with to_value minus fpr95 with from_value; below zero, to_value is better. Each cluster
+--   of pairs counts once, by its mean
+-- column low: Lower end of the 95 % interval of the mean (Student's t over the clusters' means); null for a single cluster
 -- column high: Its upper end
 -- column improved: Pairs in which to_value has the lower fpr95
 -- column worsened: Pairs in which it has the higher
--- column p: Two-sided p of the sign test on improved and worsened; pairs without a difference do not count
+-- column p: Two-sided p of the sign test on the clusters' means; those without a difference do not count
 -- column mean_auroc_difference: The same difference for auroc
--- column left_out: Models with these metrics in no pair because their value of the ingredient is not known (null)
+-- column left_out: Models with these metrics in no pair because a part of their recipe is not known (null)
+-- column clusters: Clusters of these pairs: those of the same pretrained checkpoints, which are not independent, are one
 
 -- Every file is read once: pairs and paired_differences would read those of the models and of the metrics twice each.
 with recipes as materialized (
-    select model, ingredient, parts, others
-    from ingredients
+    select * from ingredients
 ),
 
 aggregates as materialized (
@@ -27,49 +28,77 @@ aggregates as materialized (
     where ood_class is null
 ),
 
+runs as materialized (
+    select distinct model, recipe_of, complete from recipes
+),
+
+of_recipes as materialized (
+    select
+        runs.recipe_of as model, a.benchmark, a.aggregation, a.ood_dataset, a.detector,
+        avg(a.fpr95) as fpr95, avg(a.auroc) as auroc
+    from aggregates as a
+    inner join runs on runs.model = a.model and runs.complete
+    group by all
+),
+
 -- The pairs come first: whoever joins the metrics of all models with one another has thousands of rows for each that is left.
 of_first as materialized (
     select
         first.ingredient, second.model as second,
         array_to_string(first.parts, '+') as from_value, array_to_string(second.parts, '+') as to_value,
+        concat_ws(' → ', first.checkpoint, second.checkpoint) as cluster,
         a.benchmark, a.aggregation, a.ood_dataset, a.detector, a.fpr95, a.auroc
     from recipes as first
     inner join recipes as second
-        on second.ingredient = first.ingredient and second.others is not distinct from first.others
-        and precedes(first.parts, second.parts)
-    inner join aggregates as a on a.model = first.model
+        on second.ingredient = first.ingredient and second.others = first.others
+        and precedes(first.parts, second.parts) and not (first.for_untrained and second.for_untrained)
+    inner join of_recipes as a on a.model = first.model
+    where first.complete and first.model = first.recipe_of and second.complete and second.model = second.recipe_of
 ),
 
 differences as (
     select
-        a.ingredient, a.from_value, a.to_value, a.benchmark, a.aggregation, a.ood_dataset, a.detector,
+        a.ingredient, a.from_value, a.to_value, a.cluster, a.benchmark, a.aggregation, a.ood_dataset, a.detector,
         b.fpr95 - a.fpr95 as fpr95_difference, b.auroc - a.auroc as auroc_difference
     from of_first as a
-    inner join aggregates as b
+    inner join of_recipes as b
         on b.model = a.second and b.benchmark = a.benchmark and b.aggregation = a.aggregation
         and b.ood_dataset = a.ood_dataset and b.detector = a.detector
+),
+
+by_cluster as (
+    select
+        ingredient, benchmark, aggregation, ood_dataset, detector, from_value, to_value, cluster, count(*) as pairs,
+        avg(fpr95_difference) as fpr95_difference, avg(auroc_difference) as auroc_difference,
+        -- Means of repeats that are equal but for their last digits are no difference.
+        count(*) filter (where round(fpr95_difference, 12) < 0) as improved,
+        count(*) filter (where round(fpr95_difference, 12) > 0) as worsened
+    from differences
+    group by all
 ),
 
 found as (
     select
         ingredient, split_part(ingredient, '+', 1) as alone, benchmark, aggregation, ood_dataset, detector,
-        from_value, to_value, count(*) as pairs,
+        from_value, to_value, sum(pairs)::bigint as pairs, count(*) as clusters,
         avg(fpr95_difference) as mean_difference,
         student_t(count(*) - 1) * stddev_samp(fpr95_difference) / sqrt(count(*)) as half,
-        count(*) filter (where fpr95_difference < 0) as improved,
-        count(*) filter (where fpr95_difference > 0) as worsened,
+        sum(improved)::bigint as improved, sum(worsened)::bigint as worsened,
+        sign_test(
+            count(*) filter (where round(fpr95_difference, 12) < 0), count(*) filter (where round(fpr95_difference, 12) > 0)
+        ) as p,
         avg(auroc_difference) as mean_auroc_difference
-    from differences
+    from by_cluster
     group by all
 ),
 
 unknown as (
     select
-        recipes.ingredient as alone, aggregates.benchmark, aggregates.aggregation, aggregates.ood_dataset,
-        aggregates.detector, count(*) as left_out
-    from aggregates
-    inner join recipes on recipes.model = aggregates.model
-    where recipes.parts[1] is null and recipes.ingredient not in ('dropout+stochastic_depth', 'soup_of', 'recipe')
+        names.ingredient as alone, a.benchmark, a.aggregation, a.ood_dataset, a.detector, count(*) as left_out
+    from aggregates as a
+    inner join runs on runs.model = a.model and not runs.complete
+    cross join (select distinct ingredient from recipes) as names
+    where names.ingredient not in ('dropout+stochastic_depth', 'soup_of', 'recipe')
     group by all
 )
 
@@ -77,8 +106,7 @@ select
     coalesce(found.ingredient, alone) as ingredient, benchmark, aggregation, ood_dataset, detector,
     found.from_value, found.to_value, coalesce(found.pairs, 0) as pairs,
     found.mean_difference, found.mean_difference - found.half as low, found.mean_difference + found.half as high,
-    coalesce(found.improved, 0) as improved, coalesce(found.worsened, 0) as worsened,
-    sign_test(coalesce(found.improved, 0), coalesce(found.worsened, 0)) as p,
-    found.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out
+    coalesce(found.improved, 0) as improved, coalesce(found.worsened, 0) as worsened, coalesce(found.p, 1) as p,
+    found.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out, coalesce(found.clusters, 0) as clusters
 from found
 full join unknown using (alone, benchmark, aggregation, ood_dataset, detector)

@@ -10,7 +10,7 @@
 -- column pretraining: Pretraining data: in1k, in21k, in12k, clip-openai, clip-laion2b, …; null if unknown
 -- column pretrain_epochs: Epochs of pretraining
 -- column pretrain_lr: Peak learning rate of pretraining
--- column weight_decay: Weight decay
+-- column weight_decay: Weight decay, of whichever training the recipe tells; of the finetuning where pretrain_weight_decay is known
 -- column dropout: Dropout rate
 -- column stochastic_depth: Stochastic depth rate
 -- column augmentation: Augmentation of training images
@@ -29,4 +29,7 @@
 -- column interpolation: Interpolation of the resizing
 -- column mean: Mean of red, green and blue that is subtracted from pixels between 0 and 1
 -- column std: What the difference is divided by
+-- column pretrain_weight_decay: Weight decay of pretraining, where it is told apart; null if it is not, and in older lakes
+-- column checkpoint_id: The pretrained checkpoint that it was finetuned from, by any name: models that share it are not
+--   independent; null where the rest of the recipe tells it
 from stored.models

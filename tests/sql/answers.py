@@ -24,16 +24,19 @@ RECIPE = (
     "input_size",
 )  # fmt: skip
 COLOURS = "weight_decay finetune_lr augmentation"
-# The pairs of the pool that differ in one ingredient alone, by hand.
+# The pairs of the pool that differ in one ingredient alone, by hand; those of the same two checkpoints stand together.
 PAIRS = {
-    "weight_decay": [("base", "wd"), ("drop", "wd-drop"), ("lr", "lr-wd"), ("strong", "strong-wd")],
-    "dropout": [("base", "drop"), ("wd", "wd-drop")],
-    "dropout+stochastic_depth": [("no-depth", "drop-depth")],
-    "finetune_lr": [("base", "lr"), ("wd", "lr-wd")],
-    "pretraining": [("scratch", "base"), ("base", "published"), ("scratch", "published")],
-    "augmentation": [("base", "strong"), ("wd", "strong-wd"), ("large", "large-strong")],
-    "input_size": [("base", "large"), ("strong", "large-strong"), ("b-224", "b-384")],
+    "weight_decay": [[("base", "wd"), ("lr", "lr-wd")], [("drop", "wd-drop")], [("strong", "strong-wd")]],
+    "dropout": [[("base", "drop")], [("wd", "wd-drop")]],
+    "dropout+stochastic_depth": [[("no-depth", "drop-depth")], [("no-depth", "drop")], [("base", "drop-depth")]],
+    "finetune_lr": [[("base", "lr")], [("wd", "lr-wd")]],
+    "pretraining": [[("scratch", "base")], [("base", "published")], [("scratch", "published")]],
+    "augmentation": [[("base", "strong"), ("large", "large-strong")], [("wd", "strong-wd")]],
+    "input_size": [[("base", "large")], [("strong", "large-strong")], [("b-224", "b-384")]],
 }
+# Models of one recipe by the first of them, and those of which a part is not known.
+REPEATS = {"wd": ("wd", "wd-again")}
+INCOMPLETE = {"unknown", "soup", "poor-soup", "dark", "dark-wd"}
 
 
 def of_model(pool: Pool, name: str) -> Row:
@@ -298,32 +301,38 @@ def known(pool: Pool, name: str, ingredient: str) -> str | None:
 def effect(*ingredients: str) -> Callable[..., list[Row]]:
     def answer(pool: Pool, **chosen: Any) -> list[Row]:
         of = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
+        cells = {key[1:] for key in of}
         groups = defaultdict(list)
-        for ingredient, (first, second) in ((name, pair) for name in ingredients for pair in PAIRS[name]):
-            for (model, *cell), a in of.items():
-                if model == first and (second, *cell) in of:
-                    values = known(pool, first, ingredient), known(pool, second, ingredient)
-                    groups[*cell, *values].append((a, of[second, *cell]))
-        left_out = Counter(
-            (ood, detector)
-            for model, ood, detector in of
-            if known(pool, model, ingredients[0]) is None and model != "all-in-one"
-        )
+        for ingredient, cluster, cell in ((i, c, cell) for i in ingredients for c in PAIRS[i] for cell in cells):
+            pairs = defaultdict(list)
+            for first, second in cluster:
+                a, b = (
+                    [of[m, *cell] for m in REPEATS.get(name, (name,)) if (m, *cell) in of] for name in (first, second)
+                )
+                if a and b:
+                    values = known(pool, a[0]["model"], ingredient), known(pool, b[0]["model"], ingredient)
+                    pairs[values].append([mean(r[n] for r in b) - mean(r[n] for r in a) for n in ("fpr95", "auroc")])
+            for values, differences in pairs.items():
+                groups[*cell, *values].append(np.array(differences))
+        left_out = Counter((ood, detector) for model, ood, detector in of if model in INCOMPLETE)
         for cell in set(left_out) - {key[:2] for key in groups}:
             groups[*cell, None, None] = []
         names = "ood_dataset", "detector", "from_value", "to_value"
         return [
-            dict(zip(names, key, strict=True)) | summary(group) | {"left_out": left_out[key[:2]]}
-            for key, group in groups.items()
+            dict(zip(names, key, strict=True)) | summary(clusters) | {"left_out": left_out[key[:2]]}
+            for key, clusters in groups.items()
         ]
 
     return answer
 
 
-def summary(pairs: list[tuple[Row, Row]]) -> Row:
-    fpr, auroc = (np.array([b[name] - a[name] for a, b in pairs]) for name in ("fpr95", "auroc"))
-    row = {"pairs": len(pairs), "mean_difference": mean(fpr), "mean_auroc_difference": mean(auroc)}
-    return row | spread(fpr, "improved", "worsened")
+def summary(clusters: list[Any]) -> Row:
+    """Each cluster of pairs counts once, by its mean; the signs are counted of all pairs, and tested of clusters."""
+    pairs = np.concatenate([*clusters, np.empty((0, 2))]).round(12)
+    fpr, auroc = np.array([cluster.mean(0) for cluster in clusters]).reshape(-1, 2).T
+    row = {"pairs": len(pairs), "clusters": len(clusters), "mean_difference": mean(fpr)}
+    signs = {"improved": int((pairs[:, 0] < 0).sum()), "worsened": int((pairs[:, 0] > 0).sum())}
+    return row | spread(fpr.round(12), "improved", "worsened") | signs | {"mean_auroc_difference": mean(auroc)}
 
 
 def clip_gap(

@@ -23,6 +23,8 @@ MEASURES = [name for name in TABLES["geometry"].columns.names if name not in {"r
 ALIKE = {
     "architecture": "vit_small_patch16_224",
     "input_size": 32,
+    "pretrain_epochs": 300.0,
+    "stochastic_depth": 0.2,
     "augmentation": "light",
     "finetune_dataset": "digits",
     "finetune_steps": 500,
@@ -71,6 +73,11 @@ MORE_MODELS = [
     {"model": "soup", "soup_of": ["base", "wd", "gone"], "weight_decay": None},
     {"model": "poor-soup", "soup_of": ["gone"], "weight_decay": None},
     {"model": "published", "pretraining": "published", "source": "timm:resnet50.tv2_in1k"},
+    # Once more as `wd`, with another seed; finetuned from a checkpoint of another rate; and what is not known of a pair alike.
+    {"model": "wd-again", "weight_decay": 0.1, "recipe": '{"run": 2, "seed": 7}'},
+    {"model": "slow", "pretraining": "in1k", "pretrain_lr": 0.0003},
+    {"model": "dark", "dropout": None},
+    {"model": "dark-wd", "dropout": None, "weight_decay": 0.1},
     {
         "model": "all-in-one",
         "source": "ensemble",
@@ -79,7 +86,7 @@ MORE_MODELS = [
 ]
 NO_RECIPE = dict.fromkeys(
     ("architecture", "input_size", "augmentation", "finetune_dataset", "finetune_steps", "model_kwargs", "pretraining"
-     , "weight_decay", "dropout", "finetune_lr", "pretrain_lr", "stochastic_depth")
+     , "pretrain_epochs", "weight_decay", "dropout", "finetune_lr", "pretrain_lr", "stochastic_depth")
 )  # fmt: skip
 DATASETS = {"fit": ("fit", 4), "id": ("id", 30), "ninco": ("ood", 12), "unit-tests": ("ood", 8)}
 # By dataset: the class of each sample; fog is a class of one sample.

@@ -190,10 +190,12 @@ def test_the_paper_s_pool_makes_the_pairs_that_its_design_has(connection: duckdb
         if e.name.startswith("b_16")
     ]
     insert(connection, "models", rows)
-    found = dict(connection.execute("select ingredient, count(*) from pairs group by 1").fetchall())
+    query = "select ingredient, count(*), count(distinct cluster) from pairs group by 1"
+    found = {name: (pairs, clusters) for name, pairs, clusters in connection.execute(query).fetchall()}
     assert found == {
-        **dict.fromkeys(("pretraining", "weight_decay", "dropout+stochastic_depth", "finetune_lr", "resolution"), 112),
-        "augmentation": 21 * 32,
+        **dict.fromkeys(("pretraining", "weight_decay", "dropout+stochastic_depth"), (112, 28)),
+        **dict.fromkeys(("finetune_lr", "resolution"), (112, 56)),
+        "augmentation": (21 * 32, 21 * 8),
     }
 
 

@@ -29,7 +29,8 @@ def build(context: Context) -> SectionBody:
         recipe_effects,
         "Effect of each ingredient, all else equal",
         "From the open to the filled dot: the mean FPR of models that differ in this ingredient alone, before and after the "
-        "change. The band is the 95 % interval of the difference, as far as shares go; where it reaches the open dot, the effect "
+        "change. Pairs of the same two pretrained checkpoints are one cluster, which counts once. The band is the 95 % interval of "
+        "the difference over clusters, as far as shares go; where it reaches the open dot, the effect "
         "may be nil. It is for each change alone: of twenty changes without any effect, one is expected to have one without zero.",
         frame,
         filters=(),
@@ -38,12 +39,12 @@ def build(context: Context) -> SectionBody:
 
 
 def _left_out(context: Context) -> list[str]:
-    """Ingredients that are unknown for some models, which are then in no pair."""
-    effects = recipe_effects.effects(context.lake, context.benchmark)
-    most = effects.group_by("ingredient").agg(pl.col("left_out").max())
-    counts = most.filter(pl.col("left_out") > 0).sort("ingredient")
-    said = [f"{name.replace('_', ' ')}, {count} model{'' if count == 1 else 's'}" for name, count in counts.iter_rows()]
-    return [f"Effects of ingredients on models whose value of them is unknown: {'; '.join(said)}."] if said else []
+    """How many models are in no pair, since a part of their recipe is unknown."""
+    left = recipe_effects.effects(context.lake, context.benchmark)["left_out"]
+    count = int(left.to_numpy().max()) if len(left) else 0
+    models = "one model" if count == 1 else f"{count} models"
+    why = "a part of whose recipe is unknown; what is unknown of two models does not make them equal"
+    return [f"Effects of ingredients on {models}, {why}."] if count else []
 
 
 def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
@@ -56,7 +57,7 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
 
 
 def _finding(row: dict[str, Any]) -> Markup:
-    low, high, pairs = row["low"], row["high"], row["pairs"]
+    low, high, pairs, clusters = row["low"], row["high"], row["pairs"], row["clusters"]
     clear = low is not None and high is not None and (low > 0 or high < 0)
     verdict = (
         "changes the FPR on {ood} by {difference} points"
@@ -64,7 +65,7 @@ def _finding(row: dict[str, Any]) -> Markup:
         else "has no clear effect on {ood}: {difference} points of FPR"
     )
     return sentence(
-        "{ingredient} from {before} to {after} " + verdict + " ({interval}, {pairs} matched pairs, by {detector})." + hedge(pairs, "pairs"),
+        "{ingredient} from {before} to {after} " + verdict + " ({interval}, {pairs} matched pairs in {clusters} clusters, by {detector})." + hedge(clusters, "clusters of pairs"),
         ingredient=Text(row["ingredient"].replace("_", " ").capitalize()),
         before=row["from_value"],
         after=row["to_value"],
@@ -72,6 +73,7 @@ def _finding(row: dict[str, Any]) -> Markup:
         difference=points(row["mean_difference"], "effects.mean_difference"),
         interval=Text(span(low, high)),
         pairs=pairs,
+        clusters=clusters,
         detector=row["detector"],
     )  # fmt: skip
 
