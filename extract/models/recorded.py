@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.models.files import AUTO, StoredWeights
+from extract.models.files.candidates import RAW
 from extract.models.sources import source_of_file
 from extract.models.spec import ModelSpec, parameters_sha256
 from featurestore.errors import ConflictError, InputError
@@ -56,14 +57,17 @@ def recorded_spec(network: RecordedNetwork, places: Places | None = None) -> tup
     checkpoint = None if network.published else _file(network, "checkpoint", places.checkpoint, "--checkpoint")
     head = _file(network, "head", places.head, "--head") if "head_sha256" in stored else None
     key_map = _file(network, "key_map", places.key_map, "--key-map") if "key_map_sha256" in stored else None
-    which = network.places.get("which") or stored.get("weights") or AUTO
+    which = str(network.places.get("which") or stored.get("weights") or AUTO)
+    if not network.places and "weights" not in stored and checkpoint is not None:
+        # The usual ones were taken, which need not be those that are taken unless something is said.
+        which = RAW if "weights" in StoredWeights(checkpoint, which, key_map).ingredients() else which
     preprocess = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in json.loads(str(stored["preprocessing"])).items()
     }
     source = network.places.get("source")
     if source is None and checkpoint is not None:
-        source = source_of_file(StoredWeights(checkpoint, str(which), key_map)).name
+        source = source_of_file(StoredWeights(checkpoint, which, key_map)).name
     spec = ModelSpec(
         name=network.base or network.model,
         architecture=str(stored["architecture"]),
@@ -72,7 +76,7 @@ def recorded_spec(network: RecordedNetwork, places: Places | None = None) -> tup
         source=source,
         preprocess=preprocess,
         preprocess_origins=dict.fromkeys(preprocess, "as the lake says"),
-        which=str(which),
+        which=which,
         key_map=key_map,
         head_file=head,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,8 +46,8 @@ def extract(lake: Lake, home: Path) -> subprocess.CompletedProcess[str]:
     return run_command(*command, "--lake", lake.location, HF_HOME=str(home), HF_HUB_OFFLINE="1")
 
 
-def test_without_a_network_weights_come_from_the_hub_s_cache(lake: Lake, tmp_path: Path) -> None:
-    add_dataset(lake, "val", write_images(tmp_path / "images", {"ant": 2}), role="ood")
+def test_without_a_network_weights_come_from_the_hub_s_cache_also_to_judge_by(lake: Lake, tmp_path: Path) -> None:
+    add_dataset(lake, "val", write_images(tmp_path / "images", {"ant": 2}), role="id")
     refused = extract(lake, tmp_path / "empty")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert f"Cannot get timm's weights of {NAME}" in refused.stderr
@@ -63,8 +65,16 @@ def test_without_a_network_weights_come_from_the_hub_s_cache(lake: Lake, tmp_pat
 
     (block,) = lake.batches(model=NAME, dataset="val", columns=("logits",))
     local = LoadedModel(ModelSpec("local", NAME, weights), torch.device("cpu"))
-    reader, transform = add_dataset(lake, "val", tmp_path / "images", role="ood").reader, local.spec.transform()
+    reader, transform = add_dataset(lake, "val", tmp_path / "images", role="id").reader, local.spec.transform()
     with reader.open("ant/000.png") as image:
         expected = local(transform(read_rgb(image))[None])[1]
     np.testing.assert_allclose(block[0][:1], expected, rtol=1e-4, atol=1e-5)
     assert lake.read("models", model=NAME).column("source")[0].as_py() == f"timm:{NAME}"
+
+    lake.score(detector="msp", say=None, progress=None)
+    command = ("judge", str(tmp_path / "images" / "ant"), "--model", NAME, "--detector", "msp", "--format", "csv")
+    judged = run_command(*command, "--lake", lake.location, HF_HOME=str(tmp_path / "home"), HF_HUB_OFFLINE="1")
+    assert judged.returncode == 0, judged.stderr
+    scores = [float(row["score"]) for row in csv.DictReader(io.StringIO(judged.stdout))]
+    held = lake.read("scores", benchmark="main", model=NAME, dataset="val", detector="msp")
+    np.testing.assert_allclose(scores, held["score"].to_numpy(), rtol=1e-6)
