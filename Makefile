@@ -49,6 +49,7 @@ fmt: .venv/dev.stamp ## format the code and mend what can be mended
 bench: .venv/dev.stamp ## benchmarks: ratios against floors measured in the same run
 	$(BIN)/python -m benchmarks.lake
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.judge
 
 clean: ## delete the environment and the demo
 	rm -rf .venv demo
