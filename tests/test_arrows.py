@@ -36,7 +36,7 @@ PLAN = {
     "analysis.detectors.shaping": "analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.ensembles": "analysis.detectors analysis.lineage analysis.metrics analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "analysis.geometry": "analysis.algebra analysis.rows analysis.statistics featurestore.errors",
-    "analysis.judging": "analysis.detectors analysis.lineage analysis.metrics analysis.rows analysis.scoring analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions featurestore.staging",
+    "analysis.judging": "analysis.detectors analysis.ensembles analysis.lineage analysis.metrics analysis.rows analysis.scoring analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions featurestore.staging",
     "analysis.lineage": "analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "analysis.metrics": "analysis.lineage analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.partitions",
     "analysis.report": "analysis.charts analysis.report.sections analysis.rows analysis.studies featurestore.errors featurestore.lake featurestore.names featurestore.partitions featurestore.query featurestore.version",

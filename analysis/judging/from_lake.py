@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.detectors.in_memory import refitted
 from analysis.detectors.registry import get
+from analysis.ensembles.job import ensembles_of
 from analysis.judging.thresholded import check_tpr
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.extracted import extract_again, read_extracted
@@ -105,10 +106,9 @@ def read_judge(
 
 def _unknown(lake: Lake, model: str) -> Exception:
     """Why there is no network of a name."""
-    names = {manifest.key["model"] for manifest in lake.partitions("activations")}
-    if model not in names and lake.partitions("models", model=model):
-        return InputError(f"{model} has no activations of its own, as an ensemble: judge by one of its members.")
-    pick("model with activations", model, names)
+    if model in ensembles_of(lake):
+        return InputError(f"{model} is an ensemble, and has no network of its own: judge by one of its members.")
+    pick("model with activations", model, {manifest.key["model"] for manifest in lake.partitions("activations")})
     return MissingError(f"The activations of {model} are gone: run `featurestore extract`.")
 
 

@@ -22,6 +22,7 @@ from analysis.scoring import ScoringSelection, score
 from benchmarks.lakes import put_dataset
 from featurestore import Lake
 from featurestore.errors import ConflictError, InputError, LakeError, MissingError
+from featurestore.verbs import VerbLake
 from tests.analysis.synthetic import CLASSES, DIM, write_datasets, write_model
 
 if TYPE_CHECKING:
@@ -156,6 +157,13 @@ def test_what_is_not_there_is_said_with_what_to_run(lake: Lake) -> None:
         MissingError, match=r"m has no activations on train, which mahalanobis needs.*extract --dataset train"
     ):
         judge_of(lake)
+
+
+def test_an_ensemble_has_no_network(lake: Lake) -> None:
+    """Its members have."""
+    VerbLake(lake.location).score(ensemble="pair=m/msp,m/mahalanobis", say=None, progress=None)
+    with pytest.raises(InputError, match="pair is an ensemble, and has no network of its own"):
+        judge_of(lake, "msp", "pair")
 
 
 def test_stale_scores_set_no_threshold(lake: Lake) -> None:
