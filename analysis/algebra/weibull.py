@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import elementwise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +25,8 @@ def fit_weibull(
     Returns:
         Shapes and scales, float64, shape [K].
     """
+    from scipy.optimize import elementwise  # slow to import, and every detector is
+
     largest = np.where(held, values, 0.0).max(axis=1, keepdims=True)
     # Relative to the largest, powers lie in [0, 1] whatever the shape.
     logs = np.log(np.where(held, values, largest) / largest)

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
@@ -105,7 +106,7 @@ class ImageDataset(Dataset[Item]):
     ) -> None:
         self._reader = reader
         # One buffer rather than a million objects, whose counts of references would copy them into every worker.
-        self._paths = pa.array(paths, pa.large_string())
+        self._paths = _texts(paths)
         self._transform = transform
         self._patience = patience
 
@@ -220,6 +221,13 @@ def decoders(workers: int | None, samples: int, share: int | None = None) -> int
     if workers is not None:
         return workers
     return 0 if samples < _FEW else min(_MOST_DECODERS, share or cores())
+
+
+def _texts(values: Sequence[str]) -> pa.LargeStringArray:
+    """Texts as Arrow has them, of their bytes: its own conversion imports pandas where that is installed."""
+    encoded = [value.encode() for value in values]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def _opened(reader: Reader, path: str) -> IO[bytes]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from analysis.algebra.class_scatter import require_samples
 from analysis.detectors.detector import Detector, FitInputs
@@ -107,6 +106,8 @@ def _inverse_distances(head: Head, classes: NDArray[np.int64]) -> NDArray[np.flo
 
 
 def _inverse(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.spatial.distance import cdist  # slow to import, and every detector is
+
     distances = cdist(first, second)
     return np.divide(1.0, distances, out=np.zeros_like(distances), where=distances > 0)
 
