@@ -16,7 +16,7 @@ from extract.models.files import Note, sha256_of
 from extract.models.heads import read_head
 from extract.models.layers import PENULTIMATE, check_layer, is_projection, pooling_of
 from extract.models.resolved import STATED, fixed_size, resolve
-from extract.models.sources import Weights, as_json, source_of
+from extract.models.sources import Weights, as_json, source_of, without_values
 from extract.models.sources.clip_family import UNKNOWN
 from featurestore.layout import head_input
 from featurestore.names import view_name
@@ -70,7 +70,7 @@ class ModelSpec(Weights):
         """The model without memory for its weights: enough to plan with."""
         if self.base:
             return self.base.skeleton
-        with torch.device("meta"):
+        with without_values():
             return self.weights_source.build(self)
 
     @cached_property

@@ -1,7 +1,7 @@
 """Where weights come from: a registry with one module per source."""
 
 from extract.models.files import Note
-from extract.models.sources.architecture import as_json, is_known, of_json, unknown_name
+from extract.models.sources.architecture import as_json, is_known, of_json, unknown_name, without_values
 from extract.models.sources.augreg import named_facts
 from extract.models.sources.checkpoints import plain_arrays
 from extract.models.sources.hub import published_facts
@@ -22,4 +22,5 @@ __all__ = [
     "source_of",
     "source_of_file",
     "unknown_name",
+    "without_values",
 ]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
+from torch.overrides import TorchFunctionMode
 
 from featurestore.errors import InputError
 from featurestore.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor, nn
 
     from extract.models.sources.source import Weights
 
 
+_FILLING = frozenset({"normal_", "uniform_", "trunc_normal_", "erfinv_", "clamp_", "mul_", "add_", "fill_", "zero_"})
 _REGISTERED = ("_parameters", "_buffers", "_modules")
 _TEST_TIME = ("test_input_size", "test_crop_pct")
 
@@ -73,14 +76,32 @@ def create(
         raise InputError(f"timm cannot build {weights.architecture} with {as_json(arguments)}: {error}.") from error
 
 
-def create_bare(weights: Weights) -> nn.Module:
-    """The network of weights that will all be loaded: on torch's meta device where weights are all that it holds.
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Networks that are built inside have shapes alone: on torch's meta device, where nothing need be drawn at random either."""
+    with torch.device("meta"), _NothingDrawn():
+        yield
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Passes over what would fill a tensor of the meta device: it has no values, and torch takes its time for each call."""
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if args and getattr(func, "__name__", "") in _FILLING and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def to_be_loaded(skeleton: nn.Module, weights: Weights) -> nn.Module:
+    """A network for weights that will all be loaded: the one without values, where it consists of weights alone.
 
     Drawing random weights takes longer than reading the real ones. A network that computes arrays of its own is built whole.
+
+    Args:
+        skeleton: The network, built `without_values`.
+        weights: What it was built of.
     """
-    with torch.device("meta"):
-        module = create(weights)
-    return module if _holds_weights_alone(module) else create(weights)
+    return skeleton if _holds_weights_alone(skeleton) else create(weights)
 
 
 def _holds_weights_alone(module: nn.Module) -> bool:

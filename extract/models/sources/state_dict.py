@@ -19,7 +19,7 @@ from extract.models.files import (
     read_shapes,
     read_state_dict,
 )
-from extract.models.sources.architecture import create, create_bare, is_known
+from extract.models.sources.architecture import create, is_known, to_be_loaded, without_values
 from extract.models.sources.checkpoints import load_state
 from extract.models.sources.conversion import TRUNK, convert
 from extract.models.sources.source import Facts, Weights, WeightsSource
@@ -38,13 +38,14 @@ _HEAD = re.compile(r"(^|\.)(head|heads|fc|classifier|last_linear)\.")
 def _load(weights: Weights) -> nn.Module:
     path = weights.weights_file
     state = as_timm_names(read_state_dict(weights.stored))
-    with torch.device("meta"):
-        faults = state.keys() ^ create(weights).state_dict().keys()
+    with without_values():
+        skeleton = create(weights)
+    faults = state.keys() ^ skeleton.state_dict().keys()
     if faults:
         converted = convert(weights, state, path, len(faults))
         if converted is not None:
             return converted
-    module = create_bare(weights)
+    module = to_be_loaded(skeleton, weights)
     load_state(module, state, path, weights.architecture)
     return module
 
@@ -54,7 +55,7 @@ def _told(weights: Weights) -> Facts:
     file = weights.weights_file
     shapes = read_shapes(weights.stored)
     theirs, names = shapes.keys(), timm_names(shapes)
-    with torch.device("meta"):
+    with without_values():
         module: Any = create(weights)
     own = module.state_dict().keys()
     classifier = module.pretrained_cfg.get("classifier") or ()
