@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # From a dataset and a sample to a picture (of Pillow's kind, with `thumbnail` and `save`), or None if it cannot be read.
 OpenImage: TypeAlias = "Callable[[str, int], Any | None]"
 DEFAULT_BENCHMARK = "main"
+DEFAULT_METRIC = "fpr95"
+_VALUE = "mean_value"
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class Context:
         benchmark: The benchmark that the report is about.
         open_image: Opens a sample's image; None where images cannot be read at all.
         rests_on: Sentences on what of it is left out because it is stale, or is partial.
+        metric: What detectors are ranked by, and what tables of one metric show.
     """
 
     lake: Lake
     benchmark: str
     open_image: OpenImage | None = None
     rests_on: Sequence[str] = ()
+    metric: str = DEFAULT_METRIC
 
     @cached_property
     def results(self) -> pl.DataFrame:
@@ -50,12 +54,12 @@ class Context:
 
     @cached_property
     def detectors(self) -> list[str]:
-        """The detectors, those with the lowest mean FPR first."""
-        return leading(self.results)
+        """The detectors, those with the best mean of the metric first."""
+        return leading(self.results, self.metric)
 
     @property
     def best_detector(self) -> str:
-        """The detector with the lowest mean FPR."""
+        """The detector with the best mean of the metric."""
         return self.detectors[0]
 
     @property
@@ -103,7 +107,12 @@ class Context:
         self, name: str, title: str, caption: str, question: str, shares: tuple[str, ...] = (), **parameters: str
     ) -> TableView:
         """The answer to a question on this benchmark as a table; an unknown pretraining is "unknown"."""
+        if self.metric != DEFAULT_METRIC and "metric" in self.lake.questions()[question].parameters:
+            parameters = {"metric": self.metric, **parameters}
         frame: pl.DataFrame = self.lake.ask(question, benchmark=self.benchmark, **parameters).pl()
+        if _VALUE in frame.columns:
+            named = f"mean_{self.metric}"
+            frame = frame.drop(named, strict=False).rename({_VALUE: named})
         if "pretraining" in frame.columns:
             frame = frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
         words = "".join(f" --param {key}={value}" for key, value in self._given(parameters).items())

@@ -10,6 +10,7 @@ from analysis.report.figures import write_figures
 from analysis.report.rendering import bundle, rendered
 from analysis.report.section_items import Figure, SectionBody
 from analysis.report.sections import sections
+from analysis.studies.results import METRICS
 from featurestore.errors import LakeError, MissingError, StaleWarning, StorageError
 from featurestore.names import pick
 from featurestore.partitions.age import ALL, Held, complaints
@@ -29,6 +30,7 @@ def write_report(
     *,
     figures: Path | None = None,
     benchmark: str | None = None,
+    metric: str = "fpr95",
     open_image: OpenImage | None = None,
     note: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> Sequence[Path]:
@@ -39,6 +41,7 @@ def write_report(
         out: The file; its folder is made if it is not there.
         figures: Folder to write each figure to as PNG, SVG and CSV too.
         benchmark: The benchmark to report on; by default `main`, else the first that has metrics.
+        metric: What detectors are ranked by, and what tables of one metric show: `fpr95`, `auroc`, `aupr_in` or `aupr_out`.
         open_image: Opens a sample's image, for the pictures; None where that is not possible.
         note: Is told, before anything is made, what is left out because it is stale, and what is partial; may raise.
 
@@ -46,15 +49,16 @@ def write_report(
         The figures' files.
 
     Raises:
-        MissingError: The lake has no metrics yet, or none of that benchmark; or all that it has are stale.
+        MissingError: There is no such metric; or the lake has no metrics yet, or none of that benchmark; or all that it has are stale.
         StorageError: A file cannot be written.
     """
+    pick("metric", metric, METRICS)
     lake.check_exists()
     rests_on = complaints(Held(lake.storage), ALL, without=ALL)
     note(rests_on)
     with warnings.catch_warnings(action="ignore", category=StaleWarning):
         current = CachingLake(lake.current())
-        context = Context(current, _benchmark(current, benchmark, rests_on), open_image, rests_on)
+        context = Context(current, _benchmark(current, benchmark, rests_on), open_image, rests_on, metric)
         vega = bundle()
         built = [(section, _built(section, context)) for section in sections()]
     page = rendered(context, built, vega)

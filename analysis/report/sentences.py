@@ -101,12 +101,23 @@ def hedge(count: int, thing: str = "models") -> str:
     return f" With {named}, this is an observation, not a rule."
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The 95 % interval of a mean, by Student's t; nothing for fewer than two values."""
+def left_out(what: str, names: Sequence[str], most: int) -> list[str]:
+    """A line on the things beyond the first `most`, of which something is not shown; none if there are no more."""
+    return [f"{what}: of {', '.join(names[:most])}, and not of {', '.join(names[most:])}."] if names[most:] else []
+
+
+def mean_interval(values: Sequence[float], comparisons: int = 1) -> tuple[float | None, float | None]:
+    """The 95 % interval of a mean, by Student's t; nothing for fewer than two values.
+
+    Args:
+        values: At least one.
+        comparisons: Of how many means this is one; where it was chosen among them, all of their intervals must hold at once,
+            and are widened for it (Bonferroni).
+    """
     count = len(values)
     if count < 2:
         return None, None
     mean = math.fsum(values) / count
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
-    reach = float(stdtrit(count - 1, 0.975)) * spread
+    reach = float(stdtrit(count - 1, 1 - 0.025 / comparisons)) * spread
     return mean - reach, mean + reach

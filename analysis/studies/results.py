@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 UNIT_TESTS = "unit-tests"
 RECIPE = ("architecture", "pretraining", "weight_decay", "dropout", "stochastic_depth", "augmentation", "finetune_lr", "input_size")  # fmt: skip
 Aggregation: TypeAlias = Literal["class_mean", "pooled", "class"]
-_COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", "fpr95", "auroc", "accuracy")
+_COLUMNS = (
+    "model",
+    "detector",
+    "ood_dataset",
+    "ood_class",
+    "n_ood",
+    "fpr95",
+    "auroc",
+    "aupr_in",
+    "aupr_out",
+    "accuracy",
+)
+METRICS = ("fpr95", "auroc", "aupr_in", "aupr_out")
 
 
 def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean") -> pl.DataFrame:
@@ -29,7 +41,7 @@ def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean")
         aggregation: `class_mean`, `pooled` or `class`.
 
     Returns:
-        Columns model, detector, ood_dataset, ood_class, n_ood, fpr95, auroc, accuracy and the recipe; an unknown
+        Columns model, detector, ood_dataset, ood_class, n_ood, the metrics, accuracy and the recipe; an unknown
         pretraining is "unknown".
     """
     query = f"select {', '.join(_COLUMNS + RECIPE)}, benchmark from results where aggregation = '{aggregation}'"  # noqa: S608 # constants
@@ -45,15 +57,16 @@ def _some_results(lake: Lake, benchmark: str) -> pl.DataFrame:
     return frame
 
 
-def leading(frame: pl.DataFrame) -> list[str]:
-    """The detectors, those with the lowest mean FPR first, and last those that have scored less than half as many models.
+def leading(frame: pl.DataFrame, metric: str = "fpr95") -> list[str]:
+    """The detectors, those with the best mean of a metric first, and last those that have scored less than half as many models.
 
     So one combination of models, or a detector that was tried on one, does not lead.
     """
     counted = {"models": pl.col("model").n_unique()} if "model" in frame.columns else {"models": pl.col("models").max()}
-    means = frame.group_by("detector").agg(pl.col("fpr95").mean(), **counted)
+    means = frame.group_by("detector").agg(pl.col(metric).mean(), **counted)
+    sign = 1 if metric == "fpr95" else -1
     rare = pl.col("models") * 2 < pl.col("models").max()
-    return means.sort(rare, pl.col("fpr95").round(9), "detector")["detector"].to_list()
+    return means.sort(rare, pl.col(metric).round(9) * sign, "detector", nulls_last=True)["detector"].to_list()
 
 
 def by_sign(low: str, high: str, *, below: str, above: str, unclear: str) -> pl.Expr:

@@ -41,6 +41,9 @@ def ask(
         ),
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="Parameter of the question, name=value.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric that the question shows: fpr95, auroc, aupr_in or aupr_out.")
+    ] = None,
     model: ModelsOption = None,
     detector: Annotated[list[str] | None, typer.Option("--detector", help="Only these detectors.")] = None,
     where: Annotated[
@@ -91,6 +94,8 @@ def ask(
         found = read_library(asked.storage if asked else None, questions).pick(question)
         if draw and found.plot is None:
             raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
+        if metric is not None:
+            parameters["metric"] = _metric(found, metric, parameters)
         if color is not None:
             found = _coloured(found, color, is_drawn=bool(draw))
         frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_), strict=strict)
@@ -182,6 +187,17 @@ def _fetch(
     for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
     return frame
+
+
+def _metric(question: SqlFile, name: str, parameters: Mapping[str, str]) -> str:
+    """The metric to ask a question for, if it shows one that can be chosen."""
+    if "metric" in parameters:
+        raise InputError("The metric is given twice: leave out --metric or --param metric.")
+    if "metric" not in question.parameters:
+        raise InputError(
+            f"{question.name} does not show one metric that could be chosen: leave out --metric; `--explain` lists its columns."
+        )
+    return pick("metric", name, map(str, question.parameters["metric"].choices))
 
 
 def _coloured(question: SqlFile, column: str, *, is_drawn: bool) -> SqlFile:

@@ -108,6 +108,9 @@ def report(
     benchmark: Annotated[
         str | None, typer.Option(help="Benchmark to report on. [default: main, else the first with metrics]")
     ] = None,
+    metric: Annotated[
+        str, typer.Option(help="Metric that detectors are ranked by: fpr95, auroc, aupr_in or aupr_out.")
+    ] = "fpr95",
     strict: StrictOption = False,
     lake: LakeOption = None,
 ) -> None:
@@ -117,7 +120,7 @@ def report(
     opened = Lake(lake)
     note = partial(tell_age, strict=strict)
     written = write_report(
-        opened, out, figures=figures, benchmark=benchmark, open_image=image_opener_of(opened), note=note
+        opened, out, figures=figures, benchmark=benchmark, metric=metric, open_image=image_opener_of(opened), note=note
     )
     if figures:
         say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")

@@ -10,6 +10,7 @@
 -- param pretraining text = in21k: The pretraining that is advised
 -- param weight_decay number = 0.1 [0, ]: A weight decay counts as larger from this on
 -- param finetune_lr number = 0.01 [0, ]: A finetuning learning rate counts as small up to this
+-- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- columns results: ood_dataset, detector
@@ -19,16 +20,17 @@
 --   models with equal columns on architecture and pretraining are taken for such
 -- column others: Models that do not follow it
 -- column other_checkpoints: The checkpoints that these come from
--- column following_fpr95: Mean over checkpoints of the fpr95 of those that follow
--- column other_fpr95: Mean over checkpoints of that of the others
--- column difference: The first minus the second; below zero, the advice holds. All else is not equal: the *_effect questions
+-- column following_value: Mean over checkpoints of the metric of those that follow
+-- column other_value: Mean over checkpoints of that of the others
+-- column difference: The first minus the second; the advice holds below zero of fpr95, above it of the others. All else is not equal: the *_effect questions
 --   compare matched pairs
 -- column low: Lower end of its 95 % interval (Welch, over checkpoints); null with a single checkpoint on a side
 -- column high: Its upper end
 -- column left_out: Models of which it is not known whether they follow
 with asked as (
     select
-        results.ood_dataset, results.detector, results.fpr95,
+        results.ood_dataset, results.detector,
+        metric_of($metric, results.fpr95, results.auroc, results.aupr_in, results.aupr_out) as value,
         results.pretraining = $pretraining as is_pretrained,
         results.weight_decay >= $weight_decay as is_decayed,
         results.finetune_lr <= $finetune_lr as is_gentle,
@@ -55,7 +57,7 @@ advised as (
 ),
 
 checkpoints as (
-    select ood_dataset, detector, advice, follows, checkpoint, count(*) as models, avg(fpr95) as fpr95
+    select ood_dataset, detector, advice, follows, checkpoint, count(*) as models, avg(value) as value
     from advised
     group by all
 ),
@@ -67,11 +69,11 @@ compared as (
         count(*) filter (where follows) as following_checkpoints,
         coalesce(sum(models) filter (where not follows), 0)::bigint as others,
         count(*) filter (where not follows) as other_checkpoints,
-        avg(fpr95) filter (where follows) as following_fpr95,
-        avg(fpr95) filter (where not follows) as other_fpr95,
-        following_fpr95 - other_fpr95 as difference,
-        var_samp(fpr95) filter (where follows) / following_checkpoints as first_variance,
-        var_samp(fpr95) filter (where not follows) / other_checkpoints as second_variance,
+        avg(value) filter (where follows) as following_value,
+        avg(value) filter (where not follows) as other_value,
+        following_value - other_value as difference,
+        var_samp(value) filter (where follows) / following_checkpoints as first_variance,
+        var_samp(value) filter (where not follows) / other_checkpoints as second_variance,
         coalesce(sum(models) filter (where follows is null), 0)::bigint as left_out
     from checkpoints
     group by ood_dataset, detector, advice
@@ -87,7 +89,7 @@ reaching as (
 )
 
 select
-    ood_dataset, detector, advice, following, following_checkpoints, others, other_checkpoints, following_fpr95, other_fpr95,
+    ood_dataset, detector, advice, following, following_checkpoints, others, other_checkpoints, following_value, other_value,
     difference, difference - half as low, difference + half as high, left_out
 from reaching
 order by ood_dataset, detector, advice

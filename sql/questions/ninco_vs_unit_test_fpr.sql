@@ -3,15 +3,18 @@
 -- finding: Certain training schemes might only be effective for a specific type of out-distribution, but not in general
 --   (arXiv 2405.17447, abstract).
 -- topic: unit-tests
--- plot: x=fpr95 y=unit_test_fpr95 color=pretraining shape=detector
+-- plot: x=value y=unit_test_value color=pretraining shape=detector
 -- param ood text = ninco: The OOD set of natural images
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
 -- param detector text = all: One detector, or all
+-- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of the natural images are put together
 -- columns results: model, pretraining, weight_decay, finetune_lr, augmentation, detector, accuracy
 -- column fpr95: Share of the natural images accepted as ID when 95 % of ID is accepted
 -- column unit_test_fpr95: Mean over the unit-tests of that share
+-- column value: The metric on the natural images
+-- column unit_test_value: Mean over the unit-tests of the metric
 -- column failed: Unit-tests with fpr95 above 0.1
 -- column unit_tests: Unit-tests in the dataset
 select
@@ -19,6 +22,10 @@ select
     any_value(finetune_lr) as finetune_lr, any_value(augmentation) as augmentation, detector, any_value(accuracy) as accuracy,
     any_value(fpr95) filter (where ood_dataset = $ood and aggregation = $aggregation) as fpr95,
     avg(fpr95) filter (where ood_dataset = $unit_tests and aggregation = 'class') as unit_test_fpr95,
+    any_value(metric_of($metric, fpr95, auroc, aupr_in, aupr_out))
+        filter (where ood_dataset = $ood and aggregation = $aggregation) as value,
+    avg(metric_of($metric, fpr95, auroc, aupr_in, aupr_out))
+        filter (where ood_dataset = $unit_tests and aggregation = 'class') as unit_test_value,
     count(*) filter (where ood_dataset = $unit_tests and aggregation = 'class' and fpr95 > 0.1) as failed,
     count(*) filter (where ood_dataset = $unit_tests and aggregation = 'class') as unit_tests
 from results

@@ -3,12 +3,14 @@
 -- asked because: Each unit-test is easy, and fails a model for itself: with an FPR above 10 % at 95 % TPR, as counted in
 --   arXiv 2505.18032, table 5.
 -- topic: unit-tests
--- plot: heatmap x=unit_test y=model color=fpr95
+-- plot: heatmap x=unit_test y=model color=value
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests
+-- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param detector text = mahalanobis: The detector
 -- columns unit_test_failures: model, unit_test, fpr95, failed
-select model, unit_test, fpr95, failed
+-- column value: The metric
+select model, unit_test, fpr95, failed, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as value
 from unit_test_failures
 where ood_dataset = $unit_tests and benchmark = $benchmark and detector = $detector
-order by model, fpr95 desc, unit_test
+order by model, metric_sign($metric) * value desc, unit_test

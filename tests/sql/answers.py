@@ -143,11 +143,14 @@ def groups(
     return sorted(answer, key=lambda r: (r["ood_group"], -round(r["mean_auroc"], 9), r["detector"], r["model"]))
 
 
-def accuracy_vs_unit_test_fpr(pool: Pool, unit_tests: str = "unit-tests", **chosen: Any) -> list[Row]:
+def accuracy_vs_unit_test_fpr(
+    pool: Pool, unit_tests: str = "unit-tests", metric: str = "fpr95", **chosen: Any
+) -> list[Row]:
     return [
         key
         | {
             "mean_fpr95": mean(r["fpr95"] for r in group),
+            "mean_value": mean(r[metric] for r in group),
             "failed": sum(r["fpr95"] > 0.1 for r in group),
             "unit_tests": len(group),
         }
@@ -167,15 +170,22 @@ def accuracy_vs_ninco_fpr(pool: Pool, ood: str = "ninco", **chosen: Any) -> list
 
 
 def ninco_vs_unit_test_fpr(
-    pool: Pool, ood: str = "ninco", unit_tests: str = "unit-tests", aggregation: str = "class_mean", **chosen: Any
+    pool: Pool,
+    ood: str = "ninco",
+    unit_tests: str = "unit-tests",
+    aggregation: str = "class_mean",
+    metric: str = "fpr95",
+    **chosen: Any,
 ) -> list[Row]:
     natural = selected(pool, ood=ood, aggregation=aggregation, **chosen)
-    of_tests = {(r["model"], r["detector"]): r for r in accuracy_vs_unit_test_fpr(pool, unit_tests, **chosen)}
+    of_tests = {(r["model"], r["detector"]): r for r in accuracy_vs_unit_test_fpr(pool, unit_tests, metric, **chosen)}
     answer = []
     for row in natural:
         if tests := of_tests.get((row["model"], row["detector"])):
             more = {
                 "unit_test_fpr95": tests["mean_fpr95"],
+                "value": row[metric],
+                "unit_test_value": tests["mean_value"],
                 "failed": tests["failed"],
                 "unit_tests": tests["unit_tests"],
             }
@@ -189,6 +199,7 @@ def best_practice(
     pretraining: str = "in21k",
     weight_decay: float = 0.1,
     finetune_lr: float = 0.01,
+    metric: str = "fpr95",
     **chosen: Any,
 ) -> list[Row]:
     answer = []
@@ -197,6 +208,7 @@ def best_practice(
         for row in rows:
             if row["source"] == "ensemble":
                 continue
+            row["value"] = row[metric]
             each = [
                 row["pretraining"] and row["pretraining"] == pretraining,
                 None if row["weight_decay"] is None else row["weight_decay"] >= weight_decay,
@@ -218,7 +230,7 @@ def followed(told: list[tuple[bool | None, Row]]) -> Row:
             if follows is side:
                 architecture = (row["architecture"] or "").removesuffix(f"_{row['input_size']}")
                 names = ("pretraining", "pretrain_lr", "weight_decay", "dropout", "stochastic_depth", "augmentation")
-                by_checkpoint[(architecture, *(row.get(name) for name in names))].append(row["fpr95"])
+                by_checkpoint[(architecture, *(row.get(name) for name in names))].append(row["value"])
         sides.append([mean(values) for values in by_checkpoint.values()])
     (first, second), (following, others) = sides, ([side for f, _ in told if f is side] for side in (True, False))
     difference = np.mean(first) - np.mean(second) if first and second else None
@@ -233,8 +245,8 @@ def followed(told: list[tuple[bool | None, Row]]) -> Row:
         "following_checkpoints": len(first),
         "others": len(others),
         "other_checkpoints": len(second),
-        "following_fpr95": mean(first),
-        "other_fpr95": mean(second),
+        "following_value": mean(first),
+        "other_value": mean(second),
         "difference": difference,
         "low": None if half is None else difference - half,
         "high": None if half is None else difference + half,
@@ -254,16 +266,18 @@ def accuracy_fpr_correlation(pool: Pool, **chosen: Any) -> list[Row]:
     return answer
 
 
-def best_detector(pool: Pool, **chosen: Any) -> list[Row]:
+def best_detector(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
     rows = selected(pool, **chosen)
-    best = {(r["ood_dataset"], r["model"]): r["fpr95"] for r in sorted(rows, key=lambda r: -r["fpr95"])}
+    worst_first = sorted(rows, key=lambda r: r[metric], reverse=metric == "fpr95")
+    best = {(r["ood_dataset"], r["model"]): r[metric] for r in worst_first}
     return [
         key
         | {
             "models": len(group),
-            "wins": sum(r["fpr95"] == best[r["ood_dataset"], r["model"]] for r in group),
+            "wins": sum(r[metric] == best[r["ood_dataset"], r["model"]] for r in group),
             "mean_fpr95": mean(r["fpr95"] for r in group),
             "mean_auroc": mean(r["auroc"] for r in group),
+            "mean_value": mean(r[metric] for r in group),
         }
         for key, group in grouped(rows, "ood_dataset", "pretraining", "detector")
     ]
@@ -286,10 +300,12 @@ def high_accuracy_failures(
     return answer
 
 
-def unit_test_heatmap(pool: Pool, unit_tests: str = "unit-tests", detector: str = "mahalanobis") -> list[Row]:
+def unit_test_heatmap(
+    pool: Pool, unit_tests: str = "unit-tests", detector: str = "mahalanobis", metric: str = "fpr95"
+) -> list[Row]:
     rows = selected(pool, aggregation="class", ood=unit_tests, detector=detector)
-    rows = [r | {"unit_test": r["ood_class"], "failed": r["fpr95"] > 0.1} for r in rows]
-    return picked(rows, "model unit_test fpr95 failed")
+    rows = [r | {"unit_test": r["ood_class"], "failed": r["fpr95"] > 0.1, "value": r[metric]} for r in rows]
+    return picked(rows, "model unit_test fpr95 failed value")
 
 
 def known(pool: Pool, name: str, ingredient: str) -> str | None:
@@ -336,23 +352,24 @@ def summary(clusters: list[Any]) -> Row:
 
 
 def clip_gap(
-    pool: Pool, feature_based: str = "mahalanobis", logit_based: str = "max-logit", **chosen: Any
+    pool: Pool, feature_based: str = "mahalanobis", logit_based: str = "max-logit", metric: str = "fpr95", **chosen: Any
 ) -> list[Row]:
     rows = [r for r in selected(pool, **chosen) if r["detector"] in {feature_based, logit_based}]
+    wins = ("feature_wins", "logit_wins") if metric == "fpr95" else ("logit_wins", "feature_wins")
     answer = []
     for key, group in grouped(rows, "ood_dataset", "pretraining"):
-        by_model = [{r["detector"]: r["fpr95"] for r in of} for _, of in grouped(group, "model")]
+        by_model = [{r["detector"]: r[metric] for r in of} for _, of in grouped(group, "model")]
         both = [of for of in by_model if len(of) == 2]
         gaps = np.array([of[feature_based] - of[logit_based] for of in both])
         row = {"models": len(both), "left_out": len(by_model) - len(both), "gap": mean(gaps)}
-        row |= {"feature_fpr95": mean(of[feature_based] for of in both)}
-        row |= {"logit_fpr95": mean(of[logit_based] for of in both)}
-        answer.append(key | row | spread(gaps, "feature_wins", "logit_wins"))
+        row |= {"feature_value": mean(of[feature_based] for of in both)}
+        row |= {"logit_value": mean(of[logit_based] for of in both)}
+        answer.append(key | row | spread(gaps, *wins))
     return answer
 
 
 def best_recipe(
-    pool: Pool, ood: str = "ninco", detector: str = "mahalanobis", top: int = 20, **chosen: Any
+    pool: Pool, ood: str = "ninco", detector: str = "mahalanobis", top: int = 20, metric: str = "fpr95", **chosen: Any
 ) -> list[Row]:
     rows = selected(pool, ood=ood, detector=detector, **chosen)
     complete = [r for r in rows if r["pretraining"] is not None]
@@ -360,9 +377,11 @@ def best_recipe(
         recipe
         | {"models": len(group), "left_out": len(rows) - len(complete)}
         | {f"mean_{name}": mean(r[name] for r in group) for name in ("fpr95", "auroc", "accuracy")}
+        | {"mean_value": mean(r[metric] for r in group)}
         for recipe, group in grouped(complete, *RECIPE)
     ]
-    means = [round(row["mean_fpr95"], 9) for row in answer]
+    sign = 1 if metric == "fpr95" else -1
+    means = [round(sign * row["mean_value"], 9) for row in answer]
     answer = [
         row | {"place": 1 + sum(other < mine for other in means)} for row, mine in zip(answer, means, strict=True)
     ]

@@ -302,6 +302,8 @@ def pools() -> dict[str, Pool]:
     of_base = [row for row in metrics if (row["model"], row["benchmark"]) == ("base", "main")]
     metrics += drawn_metrics(of_base, [model["model"] for model in more])
     metrics += drawn_variants(of_base)
+    for row in metrics:
+        row |= {"aupr_in": row["auroc"] ** 2, "aupr_out": (1 - row["fpr95"]) * row["auroc"]}
     whole = Pool(models + more, metrics, drawn_scores(), drawn_logits(), drawn_geometry())
     return {
         "whole": whole,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import html
 import json
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from PIL import Image
 
 from analysis.lineage import BenchmarkSettings, set_benchmark
 from analysis.report import write_report
-from analysis.report.sections import geometry, sections
+from analysis.report.sections import detectors, geometry, sections
 from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
 from featurestore.errors import MissingError, StorageError
@@ -166,6 +168,45 @@ def test_benchmarks_are_chosen_by_name(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=1))
     with pytest.raises(MissingError, match="main"):
         write_report(lake, tmp_path / "out.html", benchmark="mian")
+
+
+def of_detectors(fpr95: dict[str, list[float]]) -> str:
+    """The sentence on the best detector of models with these FPRs by each detector, and AUROCs of half as much."""
+    rows = [
+        {"ood_dataset": "far", "pretraining": "in21k", "detector": name, "model": f"m{n}", "fpr95": x, "auroc": x / 2}
+        for name, values in fpr95.items()
+        for n, x in enumerate(values)
+    ]
+    results = pl.DataFrame(rows)
+    means = [pl.len().alias("models"), pl.lit(1).alias("wins"), pl.col("fpr95").mean().alias("mean_fpr95")]
+    answer = results.group_by("ood_dataset", "pretraining", "detector").agg(*means)
+    context = SimpleNamespace(metric="fpr95", results=results)
+    return said(detectors._finding(context, answer, "far"))
+
+
+def test_the_best_detector_is_compared_with_the_next() -> None:
+    """By an interval over models, widened for the choice; where it holds zero, the two cannot be told apart."""
+    near, far = [0.1, 0.2, 0.3, 0.25, 0.15], [0.4, 0.52, 0.6, 0.55, 0.47]
+    clear = of_detectors({"knn": far, "msp": near, "vim": [1.0] * 5})
+    assert "detector msp accept the least OOD: 20.0 %" in clear
+    assert "with the next, knn, it is 50.8 %, a difference of +30.8 points" in clear
+    assert "widened since the best was chosen" in clear
+    alike = of_detectors({"msp": near, "knn": [0.3, 0.2, 0.1, 0.15, 0.26]})
+    assert "it cannot be told apart from the next, knn, with 20.2 %" in alike
+    # A rival that leads by an interval which 30 choices widen beyond zero is not told apart, either.
+    tight = {"msp": near, "knn": [x + d for x, d in zip(near, [0.01, 0.04, 0.02, 0.05, 0.01], strict=True)]}
+    assert "a difference of" in of_detectors(tight)
+    many = {f"d{n:02d}": [0.9] * 5 for n in range(30)}
+    assert "cannot be told apart" in of_detectors(tight | many)
+    assert "no interval of the difference" in of_detectors({"msp": [0.1], "knn": [0.2]})
+
+
+def test_a_report_ranks_by_the_metric_that_is_asked_for(tmp_path: Path) -> None:
+    """The sentences, the table and the head of the page name it."""
+    text = said(page_of(tmp_path, Shape(models=3, detectors=("msp", "knn")), metric="auroc"))
+    assert "Detectors are ranked by auroc" in text
+    assert "have the highest auroc: " in text
+    assert "no detector is better by auroc" in text
 
 
 def test_what_fools_a_model_stands_by_ood_set_with_class_prediction_and_score(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from scipy import stats
 from analysis.report.sentences import (
     Text,
     hedge,
+    left_out,
     mean_interval,
     percent,
     points,
@@ -42,6 +43,13 @@ def test_the_interval_of_a_mean_is_students() -> None:
     expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
     assert mean_interval(values) == pytest.approx(expected)
     assert mean_interval([0.1]) == (None, None)
+    of_ten = stats.t.interval(0.995, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert mean_interval(values, comparisons=10) == pytest.approx(of_ten)
+
+
+def test_what_is_left_out_is_named() -> None:
+    assert left_out("Sentences", ["a", "b"], 2) == []
+    assert left_out("Sentences", ["a", "b", "c"], 2) == ["Sentences: of a, b, and not of c."]
 
 
 def test_spans_and_hedges() -> None:

@@ -39,6 +39,7 @@ def test_ask_answers(run: Run, one_metric: Lake) -> None:
             "detector": "msp",
             "accuracy": "0.75",
             "mean_fpr95": "0.125",
+            "mean_value": "0.125",
             "failed": "1",
             "unit_tests": "2",
             "weight_decay": "",
@@ -49,3 +50,19 @@ def test_ask_answers(run: Run, one_metric: Lake) -> None:
     asked = ("ask", "accuracy_vs_unit_test_fpr", "--format", "json", "--lake", one_metric.location)
     assert json.loads(run(*asked, "--param", "detector=gen")[1]) == []
     assert len(json.loads(run(*asked, "--param", "detector=msp", "--param", "benchmark=main")[1])) == 1
+
+
+def test_a_metric_is_chosen_by_name(run: Run, one_metric: Lake) -> None:
+    """Rows and their order are of that metric; a misspelt one, and a question without a choice, are refused in a sentence."""
+    asked = ("ask", "accuracy_vs_unit_test_fpr", "--format", "json", "--lake", one_metric.location)
+    (row,) = json.loads(run(*asked, "--metric", "auroc")[1])
+    assert (row["mean_fpr95"], row["mean_value"]) == (0.125, 0.75)
+    for arguments, message in (
+        ((*asked, "--metric", "aurok"), "There is no metric 'aurok': did you mean 'auroc'?"),
+        ((*asked, "--metric", "auroc", "--param", "metric=fpr95"), "The metric is given twice"),
+        (("ask", "coverage", "--metric", "auroc", "--lake", one_metric.location), "coverage does not show one metric"),
+        (("report", "out.html", "--metric", "aurok", "--lake", one_metric.location), "did you mean 'auroc'?"),
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out) == (1, "")
+        assert message in err
