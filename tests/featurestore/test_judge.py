@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import pickle
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,10 @@ def test_what_cannot_be_judged_by_is_one_sentence(commands: Commands, tmp_path: 
     assert "between 0 and 1" in commands.refused("judge", image, *CHOSEN, "--tpr", 95)
     (tmp_path / "bare").mkdir()
     assert "There is no image in" in commands.refused("judge", tmp_path / "bare", *CHOSEN)
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / os.fsdecode(b"\xff.png")).touch()
+    assert "is no text: rename that file" in commands.refused("judge", strange, *CHOSEN)
     assert "no format" in commands.refused("judge", image, *CHOSEN, "--format", "xml")
     assert commands("judge", *CHOSEN).code == 2
 
