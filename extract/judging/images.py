@@ -71,9 +71,9 @@ def named_images(names: Sequence[str]) -> list[str]:
         if not images:
             raise InputError(f"There is no image in {name}: name image files, folders that hold some, or quoted globs.")
         found |= dict.fromkeys(images)
-    for path in found:
-        if not path.isprintable() and path.encode(errors="replace").decode() != path:
-            raise InputError(f"The file name {path!a} is no text: rename that file in UTF-8.")
+    for image in found:
+        if not image.isprintable() and image.encode(errors="replace").decode() != image:
+            raise InputError(f"The file name {image!a} is no text: rename that file in UTF-8.")
     if not found:
         raise InputError("Name the images to judge: files, folders or quoted globs.")
     return list(found)
