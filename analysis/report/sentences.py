@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FEW = 5
+_LONG = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ def _part(value: str | float | Number) -> str | Number:
     if isinstance(value, Number | Text | Markup):
         return value
     return Markup("<b>{}</b>").format(value) if isinstance(value, str) else f"{value:,}"
+
+
+def named(name: str) -> Markup:
+    """A name, set apart; of a long one the beginning, and the whole where the mouse rests on it."""
+    if len(name) <= _LONG:
+        return Markup("<b>{}</b>").format(name)
+    return Markup('<b title="{}">{}…</b>').format(name, name[: _LONG - 1])
 
 
 def percent(value: float, source: str = "") -> Number:

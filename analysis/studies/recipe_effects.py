@@ -5,6 +5,7 @@ Run it with `python -m analysis.studies.recipe_effects --lake LAKE --out effects
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import altair as alt
@@ -41,11 +42,30 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         .join(_levels(lake, benchmark), on=_KEYS, how="left", maintain_order="left")
         .with_columns(
             to_fpr95=pl.col("from_fpr95") + pl.col("mean_difference"),
-            change=pl.format("{}  {} → {}", pl.col("ingredient").str.replace_all("_", " "), "from_value", "to_value"),
+            change=pl.format(
+                "{}  {} → {}",
+                pl.col("ingredient").str.replace_all("_", " "),
+                *(pl.col(value).map_elements(in_words, pl.String) for value in ("from_value", "to_value")),
+            ),
             effect=by_sign("low", "high", below=_BETTER, above=_WORSE, unclear=_UNCLEAR),
         )
         .sort(_KEYS)
     )
+
+
+def in_words(value: str) -> str:
+    """The value of an ingredient without JSON.
+
+    >>> in_words('vit_small_patch16{"depth":4,"num_heads":2}'), in_words("resnet50{}")
+    ('vit_small_patch16 (depth 4, num_heads 2)', 'resnet50')
+    """
+    name, brace, rest = value.partition("{")
+    try:
+        options = json.loads(brace + rest) if brace else {}
+    except ValueError:
+        return value
+    listed = ", ".join(f"{key} {option}" for key, option in options.items())
+    return f"{name} ({listed})" if name and listed else name or listed or value
 
 
 def effects(lake: Lake, benchmark: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import Text, percent, sentence
+from analysis.report.sentences import Text, left_out, percent, sentence
 from analysis.studies import combining_models, ensemble_transfer
 from analysis.studies.combining_models import GREEDY, SINGLE
 from analysis.studies.ranks import read_ranks, stored_ensembles
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from analysis.report.context import Context
+
+_MOST = 2
+_NO_GAIN = 0.001
+"""The last digit that a percentage is shown with."""
 
 
 def build(context: Context) -> SectionBody:
@@ -53,13 +57,16 @@ def build(context: Context) -> SectionBody:
     return SectionBody(
         list(_findings(gains)),
         [figure for figure in (cost, elsewhere) if not figure.frame.is_empty()],
-        [why for why, frame in missing.items() if frame.is_empty()],
+        [
+            *[why for why, frame in missing.items() if frame.is_empty()],
+            *left_out("Sentences on combining models", sorted(set(gains["ood_dataset"])), _MOST),
+        ],
     )
 
 
 def _findings(gains: pl.DataFrame) -> Iterator[Markup]:
     """For each OOD set: the greedy combination against the single best, on classes held out."""
-    for (ood,), part in list(gains.group_by("ood_dataset", maintain_order=True))[:2]:
+    for (ood,), part in list(gains.group_by("ood_dataset", maintain_order=True))[:_MOST]:
         single = part.filter(pl.col("method") == SINGLE).row(0, named=True)
         # The size is fixed beforehand: choosing it by these numbers would look at the held-out classes.
         greedy = part.filter(pl.col("method") == GREEDY, pl.col("models") <= 4).sort("models").row(-1, named=True)
@@ -67,12 +74,19 @@ def _findings(gains: pl.DataFrame) -> Iterator[Markup]:
             "Combining {models} models, chosen greedily, {verdict} the FPR on held-out classes of {ood}: {after} against {before} "
             "of the single best (by {detector}; one split, both ways, so without an interval).",
             models=greedy["models"],
-            verdict=Text("lowers" if greedy["gain"] > 0 else "does not lower"),
+            verdict=Text(_verdict(greedy["gain"])),
             ood=str(ood),
             after=percent(greedy["fpr95"]),
             before=percent(single["fpr95"]),
             detector=single["detector"],
         )
+
+
+def _verdict(gain: float) -> str:
+    """What a gain is called: none where the two shares read the same."""
+    if abs(gain) < _NO_GAIN:
+        return "does not change"
+    return "lowers" if gain > 0 else "raises"
 
 
 SECTION = Section("combining", "Combining models", 70, build)

@@ -10,6 +10,7 @@ import polars as pl
 
 from analysis.report.section_items import Gallery, Picture, SectionBody
 from analysis.report.sections.section import Section
+from analysis.report.sentences import left_out
 from featurestore.errors import LakeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def build(context: Context) -> SectionBody:
     hardest = {dataset: _hardest(context, dataset) for dataset in context.ood[:_SETS] if dataset in scored}
     if not hardest:
         return SectionBody(not_shown=[f"Hardest OOD samples: the lake holds no scores of {context.model}."])
+    sets = [*hardest, *(dataset for dataset in context.ood if dataset not in hardest)]
     shown = {dataset: _pictures(context, part) for dataset, part in hardest.items()}
     caption = "ID rank: the share of ID test samples that score lower."
     table = context.table(
@@ -43,7 +45,10 @@ def build(context: Context) -> SectionBody:
     return SectionBody(
         (),
         [*galleries, table],
-        _why_not(context, len(table.frame), sum(map(len, shown.values()))),
+        [
+            *_why_not(context, len(table.frame), sum(map(len, shown.values()))),
+            *left_out("Hardest OOD samples", sets, len(hardest)),
+        ],
         f"The OOD samples that {context.best_detector} of the most accurate model, {context.model}, takes for ID most surely.",
     )
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import Text, hedge, points, sentence, span
+from analysis.report.sentences import Text, hedge, named, points, sentence, span
 from analysis.studies import recipe_effects
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def _finding(row: dict[str, Any]) -> Markup:
     return sentence(
         "{ingredient} from {before} to {after} " + verdict + " ({interval}, {pairs} matched pairs in {clusters} clusters, by {detector})." + hedge(clusters, "clusters of pairs"),
         ingredient=Text(row["ingredient"].replace("_", " ").capitalize()),
-        before=row["from_value"],
-        after=row["to_value"],
+        before=named(recipe_effects.in_words(row["from_value"])),
+        after=named(recipe_effects.in_words(row["to_value"])),
         ood=row["ood_dataset"],
         difference=points(row["mean_difference"], "effects.mean_difference"),
         interval=Text(span(low, high)),

@@ -8,13 +8,18 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import Number, hedge, points, sentence
+from analysis.report.sentences import Number, Text, hedge, mean_interval, points, sentence, span
 from analysis.studies import soups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markupsafe import Markup
 
     from analysis.report.context import Context
+
+_NO_GAIN = 0.001
+"""The last digit that a percentage is shown with."""
 
 
 def build(context: Context) -> SectionBody:
@@ -37,16 +42,29 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
     own = frame.filter(pl.col("part") == "soup", pl.col("detector") == context.best_detector)
     return [
         sentence(
-            "On {ood}, {better} of {soups} soups accept less OOD than their ingredients do on average; the mean gain is {gain} "
-            "points (by {detector})." + hedge(len(part), "soups"),
+            "On {ood}, {better} of {soups} soups accept less OOD than their ingredients do on average; "
+            + _verdict(part["gain"].to_list())
+            + " ({interval}, by {detector})."
+            + hedge(len(part), "soups"),
             ood=str(ood),
-            better=Number(better := part.filter(pl.col("gain") > 0).height, str(better)),
+            better=Number(better := part.filter(pl.col("gain") >= _NO_GAIN).height, str(better)),
             soups=len(part),
             gain=points(float(part["gain"].to_numpy().mean())),
+            interval=Text(span(*mean_interval(part["gain"].to_list()))),
             detector=context.best_detector,
         )
         for (ood,), part in own.group_by("ood_dataset", maintain_order=True)
     ]
+
+
+def _verdict(gains: Sequence[float]) -> str:
+    """Whether the mean gain is one, by its interval over soups."""
+    low, high = mean_interval(gains)
+    if low is None or high is None:
+        return "the gain is {gain} points"
+    if low > 0 or high < 0:
+        return "the mean gain is {gain} points"
+    return "that there is a gain cannot be told: {gain} points on average"
 
 
 SECTION = Section("soups", "Soups", 60, build)

@@ -51,9 +51,12 @@ def _findings(context: Context, answer: pl.DataFrame) -> list[Markup]:
         return []
     best, worst = own.row(0, named=True), own.row(-1, named=True)
     of_best = answer.filter(pl.col("detector") == best["detector"])
-    which = (
-        "its best detector, {detector}, and {worst_failed} with its worst, {worst}." if len(own) > 1 else "{detector}."
-    )
+    if len(own) == 1:
+        which = "{detector}."
+    elif best["failed"] == worst["failed"]:
+        which = "each of its detectors."
+    else:
+        which = "its best detector, {detector}, and {worst_failed} with its worst, {worst}."
     return [
         sentence(
             "The most accurate model, {model} ({accuracy}), fails {failed} of {kinds} unit-tests with " + which,

@@ -14,7 +14,8 @@ from PIL import Image
 
 from analysis.lineage import BenchmarkSettings, set_benchmark
 from analysis.report import write_report
-from analysis.report.sections import detectors, geometry, sections
+from analysis.report.sections import combining, detectors, geometry, sections, soups
+from analysis.studies import combining_models, recipe_effects
 from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
 from featurestore.errors import MissingError, StorageError
@@ -199,6 +200,44 @@ def test_the_best_detector_is_compared_with_the_next() -> None:
     many = {f"d{n:02d}": [0.9] * 5 for n in range(30)}
     assert "cannot be told apart" in of_detectors(tight | many)
     assert "no interval of the difference" in of_detectors({"msp": [0.1], "knn": [0.2]})
+
+
+def test_a_gain_is_one_only_where_its_digits_and_its_interval_say_so() -> None:
+    """Shares that read the same are no gain; nor is a mean over soups whose interval holds zero."""
+    columns = {"ood_dataset": "far", "detector": "knn"}
+    for after, verdict in ((0.8268, "does not change"), (0.7, "lowers"), (0.9, "raises")):
+        rows = [{"method": combining_models.SINGLE, "models": 1, "fpr95": 0.8272, "gain": 0.0}]
+        rows += [{"method": combining_models.GREEDY, "models": 4, "fpr95": after, "gain": 0.8272 - after}]
+        (line,) = combining._findings(pl.DataFrame([columns | row for row in rows]))
+        assert f"chosen greedily, {verdict} the FPR" in said(line)
+    context = SimpleNamespace(best_detector="knn")
+    for gains, verdict in (
+        ([0.1, 0.12, 0.11], "the mean gain is +11.0 points"),
+        ([0.1, -0.1, 0.0004], "cannot be told"),
+    ):
+        parts = [columns | {"part": "soup", "soup": f"s{n}", "gain": gain} for n, gain in enumerate(gains)]
+        (line,) = soups._findings(context, pl.DataFrame(parts))
+        assert verdict in said(line)
+    assert "On far, 1 of 3 soups" in said(line)
+
+
+def test_ood_sets_without_sentences_are_named(tmp_path: Path) -> None:
+    sets = dict.fromkeys(("a", "b", "c", "d"), (("dog", "elk"), 8))
+    text = said(page_of(tmp_path, Shape(models=2, ood=sets)))
+    assert "Sentences on the best detector: of a, b, c, and not of d." in text
+    assert "Sentences on combining models: of a, b, and not of c, d." in text
+    assert "Hardest OOD samples: of a, b, c, and not of d." in text
+
+
+def test_ingredients_are_told_without_json() -> None:
+    assert recipe_effects.in_words('net{"depth":4,"img_size":null}') == "net (depth 4, img_size None)"
+    assert recipe_effects.in_words('{"mixup":0.2}') == "mixup 0.2"
+    assert [recipe_effects.in_words(text) for text in ("resnet50{}", "0.1", "odd{", "{}")] == [
+        "resnet50",
+        "0.1",
+        "odd{",
+        "{}",
+    ]
 
 
 def test_a_report_ranks_by_the_metric_that_is_asked_for(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from analysis.report.sentences import (
     hedge,
     left_out,
     mean_interval,
+    named,
     percent,
     points,
     sentence,
@@ -45,6 +46,12 @@ def test_the_interval_of_a_mean_is_students() -> None:
     assert mean_interval([0.1]) == (None, None)
     of_ten = stats.t.interval(0.995, 3, loc=np.mean(values), scale=stats.sem(values))
     assert mean_interval(values, comparisons=10) == pytest.approx(of_ten)
+
+
+def test_a_long_name_is_shortened_with_the_whole_on_hover() -> None:
+    assert named("<b>") == "<b>&lt;b&gt;</b>"
+    long = "x" * 59 + '"yz'
+    assert named(long) == f'<b title="{"x" * 59}&#34;yz">{"x" * 59}…</b>'
 
 
 def test_what_is_left_out_is_named() -> None:
