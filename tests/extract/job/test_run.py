@@ -60,18 +60,18 @@ def test_the_stored_head_explains_the_stored_logits_within_the_stored_precision(
 def test_what_was_inferred_is_said_once_before_the_first_image_and_kept(val: Lake, spec: ModelSpec) -> None:
     """In the row's JSON, where it makes no model differ from another in its recipe."""
     note = Note("weights", "state_dict_ema", "timm takes it, too")
-    noted = dataclasses.replace(spec, notes=(note,), recipe={"recipe": '{"seed": 1}'})
-    plain = dataclasses.replace(spec, name="plain", recipe={"recipe": '{"seed": 1}'})
+    noted = dataclasses.replace(spec, notes=(note,), recipe={"recipe": '{"layer_decay": 0.65}'})
+    plain = dataclasses.replace(spec, name="plain", recipe={"recipe": '{"layer_decay": 0.65}'})
     lines: list[str] = []
     run_job(val, [noted, plain], ["val"], FULL, lines.append)
     assert lines[0] == "tiny: weights: state_dict_ema (timm takes it, too)"
     assert noted.identity == plain.identity
     held = val.sql(
-        "select recipe->>'$.inferred.weights', recipe->>'$.seed' from models where model = 'tiny'"
+        "select recipe->>'$.inferred.weights', recipe->>'$.layer_decay' from models where model = 'tiny'"
     ).fetchall()
-    assert held == [("state_dict_ema (timm takes it, too)", "1")]
+    assert held == [("state_dict_ema (timm takes it, too)", "0.65")]
     ingredients = "select distinct parts[1] from ingredients where ingredient = 'recipe'"
-    assert val.sql(ingredients).fetchall() == [('{"seed":1}',)]
+    assert val.sql(ingredients).fetchall() == [('{"layer_decay":0.65}',)]
     lines.clear()
     run_job(val, [noted], ["val"], FULL, lines.append)
     assert not any("weights:" in line for line in lines)
