@@ -62,12 +62,17 @@ def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
         pretraining=best["pretraining"],
         detector=best["detector"],
         metric=context.metric,
-        value=percent(best[column], f"{_QUESTION}.{column}"),
+        value=percent(best[column], _source(context.metric)),
         interval=Text(share_span(*mean_interval(of_best.to_list()))),
         models=best["models"],
         wins=Text(f", the best detector for {best['wins']} of them" if len(rivals) else ""),
         rival=_rival(context, own, best, rivals, choices),
     )  # fmt: skip
+
+
+def _source(metric: str) -> str:
+    """Where the question has the mean of a metric: by its name, or, of the others, as the one that is asked for."""
+    return f"{_QUESTION}.{f'mean_{metric}' if metric in {'fpr95', 'auroc'} else 'mean_value'}"
 
 
 def _rival(
@@ -89,7 +94,7 @@ def _rival(
     return sentence(
         verdict if told else unclear,
         detector=second["detector"],
-        value=percent(second[column], f"{_QUESTION}.{column}"),
+        value=percent(second[column], _source(context.metric)),
         difference=points(math.fsum(differences) / len(differences)) if differences else "",
         interval=Text(span(low, high) + (", widened since the best was chosen" if low is not None else "")),
     )

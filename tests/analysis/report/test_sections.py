@@ -244,6 +244,11 @@ def test_a_report_ranks_by_the_metric_that_is_asked_for(tmp_path: Path) -> None:
     """The sentences, the table and the head of the page name it."""
     text = said(page_of(tmp_path, Shape(models=3, detectors=("msp", "knn")), metric="auroc"))
     assert "Detectors are ranked by auroc" in text
+    assert {"mean_auroc", "mean_value"} <= set(Lake(tmp_path / "lake").ask("best_detector", metric="auroc").columns)
+    assert [detectors._source(name) for name in ("auroc", "aupr_in")] == [
+        "best_detector.mean_auroc",
+        "best_detector.mean_value",
+    ]
     assert "have the highest auroc: " in text
     assert "no detector is better by auroc" in text
 
