@@ -29,28 +29,46 @@ def data(lake: Lake, benchmark: str = "main", detector: str = "mahalanobis") -> 
         detector: The detector, or all.
 
     Returns:
-        The question's columns, and goes: which way the measure and the FPR go together, where the interval is clear of 0.
+        The question's columns; shown, shown_low and shown_high: the correlation within pretrainings and its interval, or where
+        no pretraining is known that over all models; and goes: which way the measure and the FPR go together, where the interval is clear of 0.
     """
     answer: pl.DataFrame = lake.ask("geometry_predicts_fpr", benchmark=benchmark, detector=detector).pl()
-    goes = by_sign("spearman_low", "spearman_high", below=_AGAINST, above=_WITH, unclear=_UNCLEAR)
-    return answer.filter(pl.col("spearman").is_not_null()).with_columns(goes=goes)
+    is_within = pl.col("within").is_not_null()
+    ends = [
+        pl.when(is_within).then(f"within{end}").otherwise(f"spearman{end}").alias(f"shown{end}")
+        for end in ("", "_low", "_high")
+    ]
+    goes = by_sign("shown_low", "shown_high", below=_AGAINST, above=_WITH, unclear=_UNCLEAR)
+    return answer.filter(pl.col("spearman").is_not_null()).with_columns(*ends).with_columns(goes=goes)
 
 
 def chart(frame: pl.DataFrame) -> alt.FacetChart:
     """The rank correlation of each measure with its interval; those that go most closely with FPR stand first."""
-    mean = pl.col("spearman").abs().mean().round(9)
-    order = frame.group_by("measure").agg(mean).sort("spearman", "measure", descending=[True, False])
+    mean = pl.col("shown").abs().mean().round(9)
+    order = frame.group_by("measure").agg(mean).sort("shown", "measure", descending=[True, False])
     scale = alt.Scale(domain=[_AGAINST, _WITH, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY])
-    numbers = ("spearman", "spearman_low", "spearman_high", "pearson", "pearson_low", "pearson_high")
+    numbers = (
+        "within",
+        "within_low",
+        "within_high",
+        "p",
+        "p_holm",
+        "spearman",
+        "spearman_low",
+        "spearman_high",
+        "pearson",
+        "pearson_low",
+        "pearson_high",
+    )
     base = alt.Chart(frame)
     measured = base.encode(
         y=alt.Y("measure:N", title=None, sort=order["measure"].to_list(), axis=alt.Axis(grid=True, labelLimit=170)),
         color=alt.Color("goes:N", title="The measure", scale=scale),
     )
     ticks = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], format=".1f")
-    x = alt.X("spearman:Q", title="Spearman correlation with FPR", scale=alt.Scale(domain=[-1, 1]), axis=ticks)
+    x = alt.X("shown:Q", title="Spearman correlation with FPR", scale=alt.Scale(domain=[-1, 1]), axis=ticks)
     nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
-    intervals = measured.mark_rule(strokeWidth=5, opacity=0.3).encode(x=alt.X("spearman_low:Q"), x2="spearman_high:Q")
+    intervals = measured.mark_rule(strokeWidth=5, opacity=0.3).encode(x=alt.X("shown_low:Q"), x2="shown_high:Q")
     tooltip = tooltips(frame.columns, dict.fromkeys(numbers, ".2f"))
     points = measured.mark_point(filled=True, size=60, opacity=1).encode(x=x, tooltip=tooltip)
     layers = alt.layer(nil, intervals, points).properties(width=300, height=alt.Step(18))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 _KEYS = ("ingredient", "from_value", "to_value", "ood_dataset", "detector")
-_MEASURES = ("pairs", "clusters", "mean_difference", "low", "high", "improved", "worsened", "p")
+_MEASURES = ("pairs", "clusters", "mean_difference", "low", "high", "improved", "worsened", "p", "p_mean", "p_holm")
 _BETTER, _WORSE, _UNCLEAR = "lower FPR", "higher FPR", "interval includes 0"
 
 
@@ -33,7 +33,8 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     Returns:
         Columns ingredient, from_value, to_value, ood_dataset, detector, pairs, clusters, mean_difference (of fpr95, to minus from),
         low and high (95 % interval of the mean difference; null for a single cluster), improved, worsened (pairs), p (of the
-        sign test on clusters), from_fpr95 and to_fpr95 (means over clusters of pairs), change (as text) and effect.
+        sign test on clusters), p_mean (of the mean, by Student's t), p_holm (corrected for all changes
+        of the ingredient and all detectors), from_fpr95 and to_fpr95 (means over clusters of pairs), change (as text) and effect.
     """
     return (
         effects(lake, benchmark)
@@ -102,9 +103,11 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
     )  # fmt: skip
     numbers = {"from_fpr95": ".3f", "to_fpr95": ".3f", "mean_difference": "+.3f", "low": "+.3f", "high": "+.3f"}
     p = alt.Tooltip("p", format=".2g", title="p of the sign test")
+    holm = alt.Tooltip("p_holm", format=".2g", title="p of the mean, by Holm")
     tooltip = [
         *tooltips(("change", "detector", "pairs", "clusters", "improved", "worsened"), {}),
         p,
+        holm,
         *tooltips(numbers, numbers),
     ]
     ends = {"left": "max(0, datum.from_fpr95 + datum.low)", "right": "min(1, datum.from_fpr95 + datum.high)"}

@@ -7,30 +7,77 @@
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column ood_dataset: The OOD set
--- column pretraining: Pretraining data of the models, all for every model, null where it is unknown
+-- column pretraining: Pretraining data of the models, null where it is unknown; all for every model; pooled within for those of
+--   known pretraining, each less the mean of its own: pretrainings that differ in both make no correlation there
 -- column detector: The detector's name
 -- column models: Models with an accuracy and an FPR
--- column left_out: Models with an FPR whose accuracy is not known
+-- column left_out: Models with an FPR whose accuracy is not known, or, pooled within, their pretraining
 -- column pearson: Pearson's correlation of accuracy and fpr95; null where one of them is constant
--- column pearson_low: Lower end of its 95 % interval (Fisher's z); null up to three models
+-- column pearson_low: Lower end of its 95 % interval (Fisher's z); null of a perfect correlation, and below ten models: too few to
+--   tell. Pooled within, each pretraining but one counts as a model less
 -- column pearson_high: Its upper end
--- column spearman: Spearman's rank correlation; null where one of them is constant
--- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000)
+-- column spearman: Spearman's rank correlation; null where one of them is constant. Pooled within, that of the ranks among all,
+--   each less the mean rank of its pretraining
+-- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000), null likewise
 -- column spearman_high: Its upper end
-with correlations as (
-    select
-        ood_dataset, case when grouping(pretraining) = 1 then 'all' else pretraining end as pretraining, detector,
-        count(accuracy) as models, count(*) - count(accuracy) as left_out,
-        pearson(accuracy, fpr95) as pearson, spearman(accuracy, fpr95) as spearman
+with asked as (
+    select ood_dataset, pretraining, detector, accuracy, fpr95
     from results
     where benchmark = $benchmark and aggregation = $aggregation
+),
+
+by_pretraining as (
+    select
+        ood_dataset, case when grouping(pretraining) = 1 then 'all' else pretraining end as pretraining, detector,
+        count(accuracy) as models, count(*) - count(accuracy) as left_out, 1 as groups,
+        pearson(accuracy, fpr95) as pearson, spearman(accuracy, fpr95) as spearman
+    from asked
     group by grouping sets ((ood_dataset, detector), (ood_dataset, detector, pretraining))
+),
+
+-- Places among all, ties at their mean.
+placed as (
+    select
+        *,
+        rank() over (partition by ood_dataset, detector order by accuracy)
+        + (count(*) over (partition by ood_dataset, detector, accuracy) - 1) / 2 as x,
+        rank() over (partition by ood_dataset, detector order by fpr95)
+        + (count(*) over (partition by ood_dataset, detector, fpr95) - 1) / 2 as y
+    from asked
+    where accuracy is not null and pretraining is not null
+),
+
+-- What is left of rounding is no difference.
+centred as (
+    select
+        ood_dataset, detector, pretraining,
+        round(accuracy - avg(accuracy) over own, 14) as accuracy, round(fpr95 - avg(fpr95) over own, 14) as fpr95,
+        round(x - avg(x) over own, 9) as x, round(y - avg(y) over own, 9) as y
+    from placed
+    window own as (partition by ood_dataset, detector, pretraining)
+),
+
+pooled as (
+    select
+        ood_dataset, 'pooled within' as pretraining, detector, count(*) as models, count(distinct pretraining) as groups,
+        pearson(accuracy, fpr95) as pearson, pearson(x, y) as spearman
+    from centred
+    group by ood_dataset, detector
+),
+
+correlations as (
+    select * from by_pretraining
+    union all by name
+    select pooled.*, every.models + every.left_out - pooled.models as left_out
+    from pooled
+    inner join by_pretraining as every
+        on every.ood_dataset = pooled.ood_dataset and every.detector = pooled.detector and every.pretraining = 'all'
 ),
 
 intervals as (
     select
-        *, correlation_ci(pearson, models) as of_pearson,
-        correlation_ci(spearman, models, excess := spearman ** 2 / 2) as of_spearman
+        *, correlation_ci(pearson, models - groups + 1) as of_pearson,
+        correlation_ci(spearman, models - groups + 1, excess := spearman ** 2 / 2) as of_spearman
     from correlations
 )
 

@@ -8,7 +8,7 @@
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- columns effects: ood_dataset, detector
 -- column from_value: Value in the first model of each pair; null in a row that only counts models left out; both joined by + where stochastic depth changed, too
--- columns effects: to_value, pairs, mean_difference, low, high, improved, worsened, p, mean_auroc_difference, left_out, clusters
+-- columns effects: to_value, pairs, mean_difference, low, high, improved, worsened, p, mean_auroc_difference, left_out, clusters, p_mean, p_holm
 select * exclude (ingredient, benchmark, aggregation)
 from effects
 where ingredient in ('dropout', 'dropout+stochastic_depth') and benchmark = $benchmark and aggregation = $aggregation

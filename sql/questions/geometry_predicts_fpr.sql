@@ -14,16 +14,22 @@
 -- column models: Models with this measure and an FPR
 -- column left_out: Models with an FPR whose measure is not known; combinations of models have no features and are not counted
 -- column spearman: Spearman's rank correlation of the measure and fpr95 over models; null where one of them is constant
--- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000); null up to three models
+-- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000); null of a perfect correlation, and below ten models: too few to tell
 -- column spearman_high: Its upper end
 -- column pearson: Pearson's correlation; null where one of them is constant
 -- column pearson_low: Lower end of its 95 % interval (Fisher's z)
 -- column pearson_high: Its upper end
+-- column within: The rank correlation pooled within pretrainings: of the ranks among all models of known pretraining, each less the
+--   mean rank of its own; pretrainings that differ in both make no correlation there
+-- column within_low: Lower end of its 95 % interval, each pretraining but one counted as a model less; null likewise
+-- column within_high: Its upper end
+-- column p: Two-sided p of within, or where no pretraining is known of spearman (Student's t); null below ten models
+-- column p_holm: The same corrected by Holm for the family of all measures of one OOD set and detector
 
 -- Each interval is for its own measure: of 25 measures without any meaning, one or two have an interval without zero.
 with measured as (
     select
-        metrics.ood_dataset, metrics.detector, metrics.fpr95,
+        metrics.ood_dataset, metrics.detector, metrics.fpr95, models.pretraining,
         fit.* exclude (model, dataset, fit_dataset, role, "rows"),
         ood.energy_outside as ood_energy_outside
     from metrics
@@ -40,7 +46,7 @@ with measured as (
 
 values_of as (
     from measured
-    unpivot include nulls (value for measure in (columns(* exclude (ood_dataset, detector, fpr95))))
+    unpivot include nulls (value for measure in (columns(* exclude (ood_dataset, detector, fpr95, pretraining))))
 ),
 
 correlations as (
@@ -51,11 +57,51 @@ correlations as (
     group by ood_dataset, detector, measure
 ),
 
+-- Places among all, ties at their mean.
+placed as (
+    select
+        *,
+        rank() over (partition by ood_dataset, detector, measure order by value)
+        + (count(*) over (partition by ood_dataset, detector, measure, value) - 1) / 2 as x,
+        rank() over (partition by ood_dataset, detector, measure order by fpr95)
+        + (count(*) over (partition by ood_dataset, detector, measure, fpr95) - 1) / 2 as y
+    from values_of
+    where value is not null and pretraining is not null
+),
+
+centred as (
+    select
+        ood_dataset, detector, measure, pretraining, round(x - avg(x) over own, 9) as x, round(y - avg(y) over own, 9) as y
+    from placed
+    window own as (partition by ood_dataset, detector, measure, pretraining)
+),
+
+pooled as (
+    select
+        ood_dataset, detector, measure, count(*) - count(distinct pretraining) + 1 as effective, pearson(x, y) as within
+    from centred
+    group by ood_dataset, detector, measure
+),
+
 intervals as (
     select
-        *, correlation_ci(spearman, models, excess := spearman ** 2 / 2) as of_spearman,
-        correlation_ci(pearson, models) as of_pearson
+        correlations.*, pooled.within, correlation_ci(spearman, models, excess := spearman ** 2 / 2) as of_spearman,
+        correlation_ci(pearson, models) as of_pearson,
+        correlation_ci(within, effective, excess := within ** 2 / 2) as of_within,
+        case when within is null then correlation_p(spearman, models) else correlation_p(within, effective) end as p
     from correlations
+    left join pooled using (ood_dataset, detector, measure)
+),
+
+steps as (
+    select
+        *,
+        least(
+            1,
+            p * (count(p) over (partition by ood_dataset, detector)
+            - row_number() over (partition by ood_dataset, detector order by p nulls last) + 1)
+        ) as step
+    from intervals
 )
 
 select
@@ -65,6 +111,8 @@ select
             then rank() over (partition by ood_dataset, detector order by round(abs(spearman), 9) desc nulls last)
     end as place,
     measure, models, left_out, spearman, of_spearman.low as spearman_low, of_spearman.high as spearman_high,
-    pearson, of_pearson.low as pearson_low, of_pearson.high as pearson_high
-from intervals
+    pearson, of_pearson.low as pearson_low, of_pearson.high as pearson_high,
+    within, of_within.low as within_low, of_within.high as within_high, p,
+    case when p is not null then max(step) over (partition by ood_dataset, detector order by p nulls last) end as p_holm
+from steps
 order by ood_dataset, detector, place nulls last, measure

@@ -7,7 +7,7 @@
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- columns effects: ood_dataset, detector, from_value, to_value, pairs, mean_difference, low, high, improved, worsened,
---   p, mean_auroc_difference, left_out, clusters
+--   p, mean_auroc_difference, left_out, clusters, p_mean, p_holm
 select * exclude (ingredient, benchmark, aggregation)
 from effects
 where ingredient = 'pretraining' and benchmark = $benchmark and aggregation = $aggregation

@@ -16,6 +16,9 @@
 -- column mean_auroc_difference: The same difference for auroc
 -- column left_out: Models with these metrics in no pair because a part of their recipe is not known (null)
 -- column clusters: Clusters of these pairs: those of the same pretrained checkpoints, which are not independent, are one
+-- column p_mean: Two-sided p of the mean over clusters (Student's t); null for a single cluster, and where all are equal
+-- column p_holm: The same corrected by Holm for the family of all changes of this ingredient and all detectors on one OOD set
+--   (dropout+stochastic_depth is of the family of dropout)
 
 -- Every file is read once: pairs and paired_differences would read those of the models and of the metrics twice each.
 with recipes as materialized (
@@ -83,6 +86,10 @@ found as (
         from_value, to_value, sum(pairs)::bigint as pairs, count(*) as clusters,
         avg(fpr95_difference) as mean_difference,
         student_t(count(*) - 1) * stddev_samp(fpr95_difference) / sqrt(count(*)) as half,
+        case
+            when round(stddev_samp(fpr95_difference), 12) > 0
+                then student_p(avg(fpr95_difference) / stddev_samp(fpr95_difference) * sqrt(count(*)), count(*) - 1)
+        end as p_mean,
         sum(improved)::bigint as improved, sum(worsened)::bigint as worsened,
         sign_test(
             count(*) filter (where round(fpr95_difference, 12) < 0), count(*) filter (where round(fpr95_difference, 12) > 0)
@@ -90,6 +97,27 @@ found as (
         avg(auroc_difference) as mean_auroc_difference
     from by_cluster
     group by all
+),
+
+steps as (
+    select
+        *,
+        least(
+            1,
+            p_mean * (count(p_mean) over (partition by alone, benchmark, aggregation, ood_dataset)
+            - row_number() over (partition by alone, benchmark, aggregation, ood_dataset order by p_mean nulls last) + 1)
+        ) as step
+    from found
+),
+
+corrected as (
+    select
+        *,
+        case
+            when p_mean is not null
+                then max(step) over (partition by alone, benchmark, aggregation, ood_dataset order by p_mean nulls last)
+        end as p_holm
+    from steps
 ),
 
 unknown as (
@@ -103,10 +131,11 @@ unknown as (
 )
 
 select
-    coalesce(found.ingredient, alone) as ingredient, benchmark, aggregation, ood_dataset, detector,
-    found.from_value, found.to_value, coalesce(found.pairs, 0) as pairs,
-    found.mean_difference, found.mean_difference - found.half as low, found.mean_difference + found.half as high,
-    coalesce(found.improved, 0) as improved, coalesce(found.worsened, 0) as worsened, coalesce(found.p, 1) as p,
-    found.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out, coalesce(found.clusters, 0) as clusters
-from found
+    coalesce(corrected.ingredient, alone) as ingredient, benchmark, aggregation, ood_dataset, detector,
+    corrected.from_value, corrected.to_value, coalesce(corrected.pairs, 0) as pairs,
+    corrected.mean_difference, corrected.mean_difference - corrected.half as low, corrected.mean_difference + corrected.half as high,
+    coalesce(corrected.improved, 0) as improved, coalesce(corrected.worsened, 0) as worsened, coalesce(corrected.p, 1) as p,
+    corrected.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out, coalesce(corrected.clusters, 0) as clusters,
+    corrected.p_mean, corrected.p_holm
+from corrected
 full join unknown using (alone, benchmark, aggregation, ood_dataset, detector)

@@ -35,6 +35,7 @@ PAIRS = {
     "input_size": [[("base", "large")], [("strong", "large-strong")], [("b-224", "b-384")]],
 }
 # Models of one recipe by the first of them, and those of which a part is not known.
+NO_WITHIN = dict.fromkeys(("within", "within_low", "within_high"))
 REPEATS = {"wd": ("wd", "wd-again")}
 INCOMPLETE = {"unknown", "soup", "poor-soup", "dark", "dark-wd"}
 
@@ -78,16 +79,38 @@ def spread(differences: Any, negative: str, positive: str) -> Row:
     return {"low": low, "high": high, negative: less, positive: more, "p": p}
 
 
-def correlation(kind: str, x: Any, y: Any) -> Row:
+def correlation(kind: str, x: Any, y: Any, groups: int = 1) -> Row:
     """With Fisher's interval, by scipy's normal distribution; for ranks with the variance of Bonett and Wright."""
-    n, r = len(x), None
+    n, r = len(x) - groups + 1, None
     if len(set(x)) > 1 and len(set(y)) > 1:
         r = float(stats.spearmanr(x, y).statistic if kind == "spearman" else np.corrcoef(x, y)[0, 1])
-    if r is None or n <= 3:
+    if r is None or n < 10:
         return {kind: r, f"{kind}_low": None, f"{kind}_high": None}
-    variance = (1 + (r**2 / 2 if kind == "spearman" else 0)) / (n - 3)
+    variance = (1 + (0 if kind == "pearson" else r**2 / 2)) / (n - 3)
     low, high = np.tanh(stats.norm.interval(0.95, np.arctanh(r), np.sqrt(variance)))
     return {kind: r, f"{kind}_low": low, f"{kind}_high": high}
+
+
+def pooled_within(kind: str, x: Any, y: Any, groups: list[str]) -> Row:
+    """Of numbers, or of ranks among all, less the mean of each group."""
+    names = np.array(groups)
+    centred = []
+    for values in (x, y):
+        of = np.array(values, float) if kind == "pearson" else stats.rankdata(values)
+        for name in set(groups):
+            of[names == name] -= of[names == name].mean()
+        centred.append(of.round(9 if kind != "pearson" else 14))
+    return correlation(kind if kind == "pearson" else "within", *centred, groups=len(set(groups)))
+
+
+def holm(rows: list[Row], p: str) -> None:
+    """Put the p values of a family, corrected, into its rows."""
+    family = sorted((row for row in rows if row[p] is not None), key=lambda row: row[p])
+    for row in rows:
+        row["p_holm"] = None
+    for i, row in enumerate(family):
+        before = family[i - 1]["p_holm"] if i else 0.0
+        row["p_holm"] = max(before, min(1.0, row[p] * (len(family) - i)))
 
 
 def full_spectrum(pool: Pool, aggregation: str = "pooled", **chosen: Any) -> list[Row]:
@@ -263,6 +286,14 @@ def accuracy_fpr_correlation(pool: Pool, **chosen: Any) -> list[Row]:
         pair = [[r[name] for r in group] for name in ("accuracy", "fpr95")]
         row = key | {"models": len(group), "left_out": len(every) - len(group)}
         answer.append(row | correlation("pearson", *pair) | correlation("spearman", *pair))
+    for key, every in grouped(selected(pool, **chosen), "ood_dataset", "detector"):
+        group = [r for r in every if None not in (r["accuracy"], r["pretraining"])]
+        if group:
+            three = [[r[name] for r in group] for name in ("accuracy", "fpr95", "pretraining")]
+            row = {"pretraining": "pooled within", "models": len(group), "left_out": len(every) - len(group)}
+            ranks = pooled_within("spearman", *three)
+            ranks = {name.replace("within", "spearman"): value for name, value in ranks.items()}
+            answer.append(key | row | pooled_within("pearson", *three) | ranks)
     return answer
 
 
@@ -334,10 +365,13 @@ def effect(*ingredients: str) -> Callable[..., list[Row]]:
         for cell in set(left_out) - {key[:2] for key in groups}:
             groups[*cell, None, None] = []
         names = "ood_dataset", "detector", "from_value", "to_value"
-        return [
+        rows = [
             dict(zip(names, key, strict=True)) | summary(clusters) | {"left_out": left_out[key[:2]]}
             for key, clusters in groups.items()
         ]
+        for _, family in grouped(rows, "ood_dataset"):
+            holm(family, "p_mean")
+        return rows
 
     return answer
 
@@ -346,7 +380,9 @@ def summary(clusters: list[Any]) -> Row:
     """Each cluster of pairs counts once, by its mean; the signs are counted of all pairs, and tested of clusters."""
     pairs = np.concatenate([*clusters, np.empty((0, 2))]).round(12)
     fpr, auroc = np.array([cluster.mean(0) for cluster in clusters]).reshape(-1, 2).T
-    row = {"pairs": len(pairs), "clusters": len(clusters), "mean_difference": mean(fpr)}
+    row = {"pairs": len(pairs), "clusters": len(clusters), "mean_difference": mean(fpr), "p_mean": None}
+    if len(fpr) > 1 and np.std(fpr) > 1e-12:
+        row["p_mean"] = float(stats.ttest_1samp(fpr, 0).pvalue)
     signs = {"improved": int((pairs[:, 0] < 0).sum()), "worsened": int((pairs[:, 0] > 0).sum())}
     return row | spread(fpr.round(12), "improved", "worsened") | signs | {"mean_auroc_difference": mean(auroc)}
 
@@ -459,11 +495,24 @@ def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", **chosen: A
         for measure in [*MEASURES, "ood_energy_outside"]:
             outside = measure == "ood_energy_outside"
             of, column = (key["ood_dataset"], "energy_outside") if outside else ("fit", measure)
-            pairs = [(held.get((r["model"], of), {}).get(column), r["fpr95"]) for r in group]
+            pairs = [(held.get((r["model"], of), {}).get(column), r["fpr95"], r["pretraining"]) for r in group]
             pairs = [pair for pair in pairs if pair[0] is not None]
             row = key | {"measure": measure, "models": len(pairs), "left_out": len(group) - len(pairs)}
-            x, y = np.array(pairs, float).reshape(-1, 2).T
-            cell.append(row | correlation("spearman", x, y) | correlation("pearson", x, y))
+            x, y = np.array([pair[:2] for pair in pairs], float).reshape(-1, 2).T
+            row |= correlation("spearman", x, y) | correlation("pearson", x, y)
+            known_ones = [pair for pair in pairs if pair[2] is not None]
+            row |= pooled_within("spearman", *zip(*known_ones, strict=True)) if known_ones else NO_WITHIN
+            groups = len({pair[2] for pair in known_ones})
+            r, n = (
+                (row["within"], len(known_ones) - groups + 1)
+                if row["within"] is not None
+                else (row["spearman"], len(x))
+            )
+            row["p"] = (
+                None if r is None or n < 10 else float(2 * stats.t.sf(abs(r) * np.sqrt((n - 2) / (1 - r**2)), n - 2))
+            )
+            cell.append(row)
+        holm(cell, "p")
         sizes = [None if row["spearman"] is None else round(abs(row["spearman"]), 9) for row in cell]
         for row, size in zip(cell, sizes, strict=True):
             row["place"] = None if size is None else 1 + sum(other > size for other in sizes if other is not None)

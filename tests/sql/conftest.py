@@ -197,6 +197,9 @@ def drawn_logits() -> list[dict[str, Any]]:
     ]
 
 
+MEASURED = ("wd-drop", "lr-wd", "strong-wd", "large-strong", "slow", "published", "drop-depth")
+
+
 def drawn_geometry() -> list[dict[str, Any]]:
     """Geometry of most models, with a measure that one of them lacks, and one that is the same for all.
 
@@ -204,7 +207,7 @@ def drawn_geometry() -> list[dict[str, Any]]:
     """
     generator = np.random.default_rng(7)
     found = []
-    for model in ("base", "wd", "drop", "lr", "scratch", "strong", "large", "soup", "b-224"):
+    for model in ("base", "wd", "drop", "lr", "scratch", "strong", "large", "soup", "b-224", *MEASURED):
         for fit in ("fit", "id"):
             for dataset in DATASETS:
                 names = MEASURES if dataset == fit else ["norm_mean", "norm_sd", "energy_outside"]

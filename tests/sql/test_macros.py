@@ -149,15 +149,30 @@ def test_the_bootstrap_draws_what_its_seed_says(connection: duckdb.DuckDBPyConne
 
 
 def test_the_interval_of_a_correlation(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fisher's z; none for three pairs, and a point for a perfect correlation."""
+    """Fisher's z; none of a perfect correlation, nor below ten pairs: both would claim what nobody knows."""
     half = stats.norm.ppf(0.975) / np.sqrt(17)
     expected = {
         "low": pytest.approx(np.tanh(np.arctanh(0.5) - half)),
         "high": pytest.approx(np.tanh(np.arctanh(0.5) + half)),
     }
     assert value(connection, "correlation_ci(0.5, 20)") == expected
-    assert value(connection, "correlation_ci(1.0, 20)") == {"low": 1.0, "high": 1.0}
-    assert value(connection, "correlation_ci(0.5, 3)") is None
+    assert value(connection, "correlation_ci(1.0, 20)") is None
+    assert value(connection, "correlation_ci(1, 4)") is None
+    assert value(connection, "correlation_ci(0.5, 9)") is None
+
+
+def test_p_values_are_those_of_scipy(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of Student's t, for even and odd degrees of freedom; of a correlation never below a permutation test's."""
+    for t, freedom in ((0.0, 4), (-12.7, 1), (1.5, 2), (2.0, 3), (-2.5, 27), (2.5, 28), (3.0, 295), (0.1, 1000)):
+        assert value(connection, f"student_p({t}, {freedom})") == pytest.approx(
+            2 * stats.t.sf(abs(t), freedom), abs=1e-12
+        )
+    assert value(connection, "student_p(1.0, 0)") is None
+    x, y = np.random.default_rng(0).normal(size=(2, 12))
+    expected = stats.pearsonr(x, y)
+    assert value(connection, f"correlation_p({expected.statistic}, 12)") == pytest.approx(expected.pvalue)
+    assert value(connection, "correlation_p(-1.0, 10)") == pytest.approx(2 / 3_628_800)
+    assert value(connection, "correlation_p(0.9, 9)") is None
 
 
 def test_every_macro_is_documented_in_any_client(connection: duckdb.DuckDBPyConnection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analysis.report.context import Context
 
 _QUESTION = "accuracy_fpr_correlation"
-_ALL = "all"
+_ALL, _WITHIN = "all", "pooled within"
 
 
 def build(context: Context) -> SectionBody:
@@ -40,35 +40,52 @@ def build(context: Context) -> SectionBody:
     if models < FEW:
         few = f"Correlation of accuracy and FPR: it takes {FEW} models, the lake has {models}."
         return SectionBody(items=[figure], not_shown=[few])
-    caption = "Over models; below zero, more accurate models accept less OOD."
+    caption = (
+        "Over models; below zero, more accurate models accept less OOD. Pooled within: each model less the mean of its "
+        "pretraining, so that what pretrainings differ in makes no correlation."
+    )
     table = context.answer("correlation", "Correlation of accuracy and FPR", caption, _QUESTION)
     return SectionBody(list(_findings(context, table.frame)), [figure, table])
 
 
 def _findings(context: Context, answer: pl.DataFrame) -> Iterator[Markup]:
-    """For each OOD set, by the best detector: whether the interval of the rank correlation excludes zero."""
-    of_best = pl.col("detector") == context.best_detector
-    best = answer.filter(of_best, pl.col("pretraining") == _ALL, pl.col("spearman").is_not_null())
-    for row in best.head(3).iter_rows(named=True):
-        low, high = row["spearman_low"], row["spearman_high"]
-        yield sentence(
-            _verdict(low, high) + " (Spearman {rho}, {interval}, n = {models} models, by {detector})." + hedge(row["models"]),
-            ood=row["ood_dataset"],
-            rho=correlation(row["spearman"], f"{_QUESTION}.spearman"),
-            interval=Text(span(low, high, shares=False)),
-            models=row["models"],
-            detector=row["detector"],
-        )  # fmt: skip
+    """For each OOD set, by the best detector: what holds among models of equal pretraining, and whether all models say so."""
+    best = answer.filter(pl.col("detector") == context.best_detector, pl.col("spearman").is_not_null())
+    all_models = {row["ood_dataset"]: row for row in best.filter(pretraining=_ALL).iter_rows(named=True)}
+    within = {row["ood_dataset"]: row for row in best.filter(pretraining=_WITHIN).iter_rows(named=True)}
+    for ood in list(all_models)[:3]:
+        yield _finding(within.get(ood), all_models[ood])
 
 
-def _verdict(low: float | None, high: float | None) -> str:
+def _finding(within: dict[str, Any] | None, all_models: dict[str, Any]) -> Markup:
+    row = within or all_models
+    among = ", among models of equal pretraining" if within else ", over all models, whatever their pretraining"
+    differs = within is not None and within["spearman"] * all_models["spearman"] < 0
+    over_all = (
+        " Over all models the sign is the other (Spearman {over_all}): pretrainings differ in both." if differs else ""
+    )
+    return sentence(
+        _verdict(row["spearman_low"], row["spearman_high"], among)
+        + " (Spearman {rho}, {interval}, n = {models} models, by {detector})."
+        + hedge(row["models"])
+        + over_all,
+        ood=row["ood_dataset"],
+        rho=correlation(row["spearman"], f"{_QUESTION}.spearman"),
+        interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),
+        models=row["models"],
+        detector=row["detector"],
+        over_all=correlation(all_models["spearman"], f"{_QUESTION}.spearman"),
+    )
+
+
+def _verdict(low: float | None, high: float | None, among: str) -> str:
     if low is None or high is None:
-        return "On {ood}, the models are too few to say how accuracy and FPR go together"
+        return f"On {{ood}}{among}, there are too few to tell how accuracy and FPR go together"
     if high < 0:
-        return "On {ood}, more accurate models accept <em>less</em> OOD"
+        return f"On {{ood}}{among}, more accurate ones accept <em>less</em> OOD"
     if low > 0:
-        return "On {ood}, more accurate models accept <em>more</em> OOD"
-    return "On {ood}, accuracy does not tell how much OOD a model accepts"
+        return f"On {{ood}}{among}, more accurate ones accept <em>more</em> OOD"
+    return f"On {{ood}}{among}, it is not clear how accuracy and FPR go together"
 
 
 SECTION = Section("accuracy", "Accuracy and detection", 10, build)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from scipy.special import ndtri
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
@@ -105,13 +103,17 @@ def _predictors(context: Context) -> tuple[list[Figure], list[Markup], list[str]
     figure = context.figure(
         geometry_vs_fpr,
         "What goes with FPR",
-        f"The rank correlation of each measure with the FPR of {detector}, over models, with its 95 % interval. The interval "
-        "is for each measure alone: of 25 measures without any meaning, one or two have one without zero.",
+        f"The rank correlation of each measure with the FPR of {detector}, over models, with its 95 % interval, pooled "
+        "within pretrainings where these are known, so that what they differ in makes no correlation. The interval is for "
+        "each measure alone: of 25 measures without any meaning, one or two have one without zero.",
         frame,
         filters=(),
         options={} if detector == _PREFERRED else {"detector": detector},
     )
-    first = frame.group_by("ood_dataset", maintain_order=True).first().head(_MOST)
+    # The closest within pretrainings; over all models where none is known.
+    close = pl.coalesce(pl.col("within"), pl.col("spearman")).abs().round(9)
+    ranked = frame.sort(pl.col("ood_dataset"), pl.col("within").is_null(), -close, maintain_order=True)
+    first = ranked.group_by("ood_dataset", maintain_order=True).first().head(_MOST)
     tried = dict(frame.group_by("ood_dataset").len().iter_rows())
     left = int(frame["left_out"].to_numpy().min())
     why = [f"Geometry against FPR leaves out models without measures: {left}."] if left else []
@@ -119,29 +121,33 @@ def _predictors(context: Context) -> tuple[list[Figure], list[Markup], list[str]
 
 
 def _predictor(row: dict[str, Any], tried: int) -> Markup:
-    """The closest measure, as clear as it is: also among all that were tried, by itself, or not."""
-    rho, models = row["spearman"], row["models"]
-    if abs(rho) < 1 and models > 3:
-        error = math.sqrt((1 + rho**2 / 2) / (models - 3))
-        size = abs(math.atanh(rho)) / error
-    else:
-        size = math.inf
+    """The closest measure, as clear as it is: also among all that were tried, by itself, or not; within pretrainings first."""
+    is_within, p, corrected = row["within"] is not None, row["p"], row["p_holm"]
+    name = "within" if is_within else "spearman"
+    among = ", among models of equal pretraining," if is_within else ", over all models, whatever their pretraining,"
     verdict = (
-        "On {ood}, the FPR of {detector} goes with {measure}, also when the {tried} measures tried are allowed for"
-        if size > ndtri(1 - 0.025 / tried)
-        else "On {ood}, the FPR of {detector} goes most closely with {measure}, which among {tried} measures may be chance"
-        if size > ndtri(0.975)
-        else "On {ood}, none of {tried} measures of the feature space clearly goes with the FPR of {detector}; the closest is {measure}"
+        f"On {{ood}}{among} there are too few models to tell whether a measure goes with the FPR of {{detector}}; the closest of {{tried}} is {{measure}}"
+        if p is None or corrected is None
+        else f"On {{ood}}{among} the FPR of {{detector}} goes with {{measure}}, also when the {{tried}} measures tried are allowed for (Holm)"
+        if corrected < 0.05
+        else f"On {{ood}}{among} the FPR of {{detector}} goes most closely with {{measure}}, which among {{tried}} measures may be chance"
+        if p < 0.05
+        else f"On {{ood}}{among} none of {{tried}} measures of the feature space clearly goes with the FPR of {{detector}}; the closest is {{measure}}"
+    )
+    differs = is_within and row["spearman"] * row["within"] < 0
+    over_all = (
+        " Over all models the sign is the other (Spearman {over_all}): pretrainings differ in both." if differs else ""
     )
     return sentence(
-        verdict + " (Spearman {rho}, {interval}, n = {models} models)." + hedge(models),
+        verdict + " (Spearman {rho}, {interval}, n = {models} models)." + hedge(row["models"]) + over_all,
         ood=row["ood_dataset"],
         detector=row["detector"],
         measure=row["measure"],
         tried=tried,
-        rho=correlation(rho, f"{_QUESTION}.spearman"),
-        interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),
-        models=models,
+        rho=correlation(row[name], f"{_QUESTION}.{name}"),
+        interval=Text(span(row[f"{name}_low"], row[f"{name}_high"], shares=False)),
+        models=row["models"],
+        over_all=correlation(row["spearman"], f"{_QUESTION}.spearman"),
     )
 
 

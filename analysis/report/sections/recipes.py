@@ -59,8 +59,11 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
 def _finding(row: dict[str, Any]) -> Markup:
     low, high, pairs, clusters = row["low"], row["high"], row["pairs"], row["clusters"]
     clear = low is not None and high is not None and (low > 0 or high < 0)
+    chance = row["p_holm"] is None or row["p_holm"] >= 0.05
     verdict = (
-        "changes the FPR on {ood} by {difference} points"
+        "goes with a change of the FPR on {ood} by {difference} points, which among all its changes and detectors may be chance"
+        if clear and chance
+        else "changes the FPR on {ood} by {difference} points"
         if clear
         else "has no clear effect on {ood}: {difference} points of FPR"
     )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from analysis.lineage import BenchmarkSettings, set_benchmark
 from analysis.report import write_report
-from analysis.report.sections import combining, detectors, geometry, sections, soups
+from analysis.report.sections import accuracy, combining, detectors, geometry, sections, soups
 from analysis.studies import combining_models, recipe_effects
 from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
@@ -124,17 +124,38 @@ def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
     assert "Geometry: the lake holds no measures of its feature spaces" in without
 
 
-def test_a_predictor_is_as_clear_as_its_interval() -> None:
-    """Alone, a correlation of 0.5 over 30 models is clear; as the best of 25, it is not."""
+def test_a_predictor_is_as_clear_as_its_p_values() -> None:
+    """Alone, a correlation may be clear; as the best of 25, not; and what holds within pretrainings is said first."""
     row = {"ood_dataset": "far", "detector": "msp", "measure": "nc1", "models": 30} | {
-        "spearman_low": 0.1,
-        "spearman_high": 0.7,
+        f"{name}{end}": value
+        for name in ("spearman", "within")
+        for end, value in (("", 0.5), ("_low", 0.1), ("_high", 0.7))
     }
-    said_of = {rho: geometry._predictor(row | {"spearman": rho}, 25) for rho in (-0.8, 0.5, 0.2)}
-    assert "goes with <b>nc1</b>, also when the 25" in said_of[-0.8]
-    assert "may be chance" in said_of[0.5]
-    assert "none of 25" in said_of[0.2]
-    assert "also when the 1 " in geometry._predictor(row | {"spearman": 0.5}, 1)
+
+    def said_of(p: float | None, p_holm: float | None, **changed: float | None) -> str:
+        return geometry._predictor(row | {"p": p, "p_holm": p_holm} | changed, 25)
+
+    assert "among models of equal pretraining, the FPR of <b>msp</b> goes with <b>nc1</b>, also when the 25" in said_of(
+        0.001, 0.01
+    )
+    assert "may be chance" in said_of(0.01, 0.2)
+    assert "none of 25" in said_of(0.2, 1.0)
+    assert "too few models to tell" in said_of(None, None)
+    assert "the sign is the other" not in said_of(0.2, 1.0)
+    assert "Over all models the sign is the other" in said_of(0.2, 1.0, spearman=-0.8)
+    assert "over all models, whatever their pretraining" in said_of(0.001, 0.01, within=None)
+
+
+def test_accuracy_is_told_within_pretrainings_first() -> None:
+    """What all models say is said where it is the opposite."""
+    row = {"ood_dataset": "far", "detector": "msp", "models": 30, "spearman_low": 0.1, "spearman_high": 0.7}
+    within, overall = row | {"spearman": 0.5}, row | {"spearman": -0.8}
+    said_of = accuracy._finding(within, overall)
+    assert "among models of equal pretraining, more accurate ones accept <em>more</em>" in said_of
+    assert "Over all models the sign is the other" in said_of
+    assert "the sign is the other" not in accuracy._finding(within, within)
+    assert "too few to tell" in accuracy._finding(within | {"spearman_low": None}, within)
+    assert "whatever their pretraining" in accuracy._finding(None, overall)
 
 
 def test_class_names_with_markup_are_text(tmp_path: Path) -> None:

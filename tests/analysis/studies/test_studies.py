@@ -199,8 +199,13 @@ def test_predictors_are_the_question_s_and_say_which_way(lake: Lake) -> None:
     frame = geometry_vs_fpr.data(lake, detector="msp")
     assert len(frame) == 2 * (len(geometry.MEASURES) + 1)
     asked = lake.ask("geometry_predicts_fpr", detector="msp").pl()
-    assert_frame_equal(frame.drop("goes"), asked)
-    up, down = (pl.col("spearman_low") > 0), (pl.col("spearman_high") < 0)
+    assert_frame_equal(frame.drop("goes", "shown", "shown_low", "shown_high"), asked)
+    assert (
+        frame["shown"].to_list()
+        == frame["within"].fill_null(frame["spearman"]).to_list()
+        != asked["spearman"].to_list()
+    )
+    up, down = ((pl.col("shown_low") > 0).fill_null(value=False), (pl.col("shown_high") < 0).fill_null(value=False))
     assert (frame["goes"] == "larger, higher FPR").to_list() == frame.select(up).to_series().to_list()
     assert (frame["goes"] == "larger, lower FPR").to_list() == frame.select(down).to_series().to_list()
 
