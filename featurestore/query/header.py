@@ -26,9 +26,6 @@ _HEADER = re.compile(
     r"--\s?(?P<tag>asked because|[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)"
 )
 _SINGLE = ("title", "question", "finding", "asked because", "topic", "plot")
-_CITED = re.compile(r"\(arXiv \d{4}\.\d{4,5}, [^()]*\w[^()]*\)")
-"""A paper's number and the place in it."""
-
 _TAGS = (*_SINGLE, "param", "argument", "column", "columns")
 _NAMED = {"argument", "column", "columns"}
 _WRITTEN = re.compile(r"(?P<default>.*?)\s*(?:\{(?P<choices>[^{}]*)\}|\[(?P<range>[^\[\],]*,[^\[\],]*)\])?")
@@ -228,7 +225,6 @@ def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping
         elif tag in single:
             single[tag] = match["text"]
     shown = _plot(single["plot"], columns, places["plot", ""]) if single["plot"] else None
-    _check_cited(single["finding"], places.get(("finding", ""), origin))
     _check(text, origin, single, parameters)
     title, question, finding, because, topic = (single[tag] for tag in _SINGLE[:-1])
     return SqlFile(name, title, question, finding, because, topic, parameters, columns, arguments, shown, text, origin)
@@ -312,14 +308,6 @@ def _plot(written: str, columns: Mapping[str, str], place: str) -> Plot:
     except LakeError as error:
         raise InputError(f"{place}: {error}") from error
     return Plot(kind, channels)
-
-
-def _check_cited(finding: str, place: str) -> None:
-    if finding and not _CITED.search(finding):
-        raise InputError(
-            f"{place}: a finding names its paper and the place in it, as `(arXiv 2405.17447, abstract)`; "
-            f"what is not published is written as `-- asked because: …`. Got {finding!r}."
-        )
 
 
 def _check(text: str, origin: str, single: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -142,6 +143,12 @@ def comparable(rows: list[Row], order: str) -> list[tuple[Any, ...]]:
 
     columns = [(name.removeprefix("-"), -1 if name.startswith("-") else 1) for name in order.split()]
     return [tuple(key(row[name], sign) for name, sign in columns) for row in rows]
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_a_finding_names_its_paper_and_the_place_in_it(name: str) -> None:
+    finding = catalog.questions()[name].finding
+    assert not finding or re.search(r"\(arXiv \d{4}\.\d{4,5}, [^()]*\w[^()]*\)", finding)
 
 
 def test_every_question_has_a_golden_answer() -> None:

@@ -58,9 +58,6 @@ def test_a_good_header_is_read() -> None:
 
 
 BROKEN_KEYS = [
-    ("-- finding: It depends, says the paper.", "a finding names its paper and the place in it"),
-    ("-- finding: It depends (arXiv 2405.17447).", "a finding names its paper and the place in it"),
-    ("-- finding: It depends (arXiv 2405.17447, ).", "written as `-- asked because: …`"),
     ("-- asked why: a", "expected `-- tag: text`"),
     ("-- plot: heatmap x=dataset y=model", "A heatmap needs color=COLUMN"),
     ("-- plot: x=dataset", "A scatter needs y=COLUMN"),
