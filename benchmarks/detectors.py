@@ -212,7 +212,7 @@ def naive(location: str, rows: int, queries: int) -> float:
 
 def ours(location: str, rows: int, queries: int) -> float:
     """The same with the product's own functions."""
-    from analysis.algebra.class_scatter import ClassStatisticsAccumulator
+    from analysis.algebra.class_accumulators import ClassStatisticsAccumulator
     from analysis.algebra.gaussian import fit_gaussian, squared_distance
 
     label, feature = _in_memory(location, "train", rows)

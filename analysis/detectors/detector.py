@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from analysis.algebra.class_scatter import ClassStatistics
+from analysis.algebra.class_scatter import ClassMeans, ClassStatistics
 from analysis.detectors.hyperparameter import written
 from analysis.rows.memo import Memo
 from analysis.statistics.statistic import with_earlier
@@ -67,6 +67,13 @@ class FitInputs:
         """Return one of the statistics of `analysis.statistics.class_statistics`, rebuilt once."""
         key = ("class-statistics", statistic.of(normalizes=self.normalizes).name)
         return self.memo.get(key, lambda: ClassStatistics.from_arrays(self.need(statistic)))
+
+    def class_means(self, statistic: Statistic) -> ClassMeans:
+        """Return means by class, from the statistic that holds them and more where that is there."""
+        whole = statistic.within
+        there = whole is not None and whole.of(normalizes=self.normalizes).name in self.statistics
+        arrays = self.need(whole if whole is not None and there else statistic)
+        return ClassMeans(arrays["counts"], arrays["means"])
 
     @property
     def normalizes(self) -> bool:
@@ -193,9 +200,14 @@ class Detector(Generic[Fit]):
         return f"{self.base}{VARIANT}{listed}" if listed else self.base
 
     @property
-    def statistics(self) -> tuple[Statistic, ...]:
-        """The statistics that it learns from."""
+    def own_statistics(self) -> tuple[Statistic, ...]:
+        """The least that it learns from."""
         return self.needs(**self._read_by(self.needs, 0)) if callable(self.needs) else self.needs
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The statistics that it learns from, as a lake stores them: those that hold the least, and serve others too."""
+        return tuple(need.within or need for need in self.own_statistics)
 
     def fit_to(self, inputs: FitInputs) -> Fit | None:
         """What it learns; None where there is nothing to learn."""

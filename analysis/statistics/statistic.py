@@ -73,6 +73,7 @@ class Statistic:
         again: Given what a sweep found, what goes on from there in one more sweep, under the same name; None once all is
             found. For what does not fit in memory at once.
         for_unit_features: What takes its place for a model whose head is fed the feature at unit length.
+        within: A statistic that holds the same arrays and more, to the last bit: a lake gathers that one, which others need.
         version: Raised whenever its numbers change, so that stored fits become stale.
         held: Of one that compares queries with every row: bytes that all its accumulators together hold of each query, beside
             its stored feature and logits. None stands for 56 for each dimension and each class.
@@ -86,6 +87,7 @@ class Statistic:
     labelled: bool = False
     again: Callable[[Arrays], Statistic | None] | None = field(default=None, compare=False)
     for_unit_features: Statistic | None = None
+    within: Statistic | None = None
     version: int = 1
     held: int | None = None
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import linalg, special
 
-from analysis.algebra.class_scatter import ClassStatistics, ClassStatisticsAccumulator, require_samples
+from analysis.algebra.class_accumulators import ClassStatisticsAccumulator
+from analysis.algebra.class_scatter import ClassStatistics, require_samples
 from analysis.algebra.residual_space import Subspace, norms_inside, subspace
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter

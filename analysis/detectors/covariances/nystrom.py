@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import linalg
 
-from analysis.algebra.class_scatter import ClassStatisticsAccumulator
+from analysis.algebra.class_accumulators import ClassStatisticsAccumulator
 from analysis.detectors.covariances.kernel_pca import ROUNDING, LeftOver, left_over, norms_left, share_of_variance
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter

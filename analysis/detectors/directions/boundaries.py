@@ -11,7 +11,7 @@ import numpy as np
 from analysis.algebra.class_scatter import require_samples
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
-from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
+from analysis.statistics.class_statistics import HEAD_CLASS_MEANS
 from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class MeanFit:
 
 def fit_mean(inputs: FitInputs) -> MeanFit:
     """Take the mean of what the head is fed."""
-    return MeanFit(inputs.class_statistics(HEAD_CLASS_STATISTICS).mean)
+    return MeanFit(inputs.class_means(HEAD_CLASS_MEANS).mean)
 
 
 def fit_boundaries(inputs: FitInputs) -> MeanFit:
@@ -73,7 +73,7 @@ def fit_angles(inputs: FitInputs) -> MeanFit:
         NumericalError: Two classes have the same weights.
     """
     _require_boundaries(inputs)
-    statistics = inputs.class_statistics(HEAD_CLASS_STATISTICS)
+    statistics = inputs.class_means(HEAD_CLASS_MEANS)
     require_samples(statistics)
     return MeanFit(statistics.means[statistics.counts > 0].mean(axis=0))
 
@@ -129,7 +129,7 @@ FDBD = Detector(
     score=to_boundaries,
     fit=fit_boundaries,
     fitted_on="fit features and labels",
-    needs=(HEAD_CLASS_STATISTICS,),
+    needs=(HEAD_CLASS_MEANS,),
     needs_logits=True,
     needs_head=True,
 )

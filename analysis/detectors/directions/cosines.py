@@ -12,7 +12,7 @@ from analysis.algebra.class_scatter import require_samples
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import same_dimensions
-from analysis.statistics.class_statistics import CLASS_STATISTICS
+from analysis.statistics.class_statistics import CLASS_MEANS
 from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def fit(inputs: FitInputs) -> ClassDirections:
 
 
 def _of_means(inputs: FitInputs) -> ClassDirections:
-    statistics = inputs.class_statistics(CLASS_STATISTICS)
+    statistics = inputs.class_means(CLASS_MEANS)
     require_samples(statistics)
     seen = np.flatnonzero(statistics.counts)
     return ClassDirections(unit_rows(statistics.means[seen], seen, "mean feature of class"))
@@ -102,7 +102,7 @@ COSINE = Detector(
     score=cosine,
     fit=fit,
     fitted_on="fit features and labels",
-    needs=(CLASS_STATISTICS,),
+    needs=(CLASS_MEANS,),
 )
 
 RCOS = replace(

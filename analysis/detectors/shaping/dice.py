@@ -10,7 +10,7 @@ import numpy as np
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.detectors.shaping.shaped_energy import energy_of
-from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
+from analysis.statistics.class_statistics import HEAD_CLASS_MEANS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class ContributionFit:
 
 def fit(inputs: FitInputs, *, percentile: int) -> ContributionFit:
     """Take a percentile of the weights times the mean feature."""
-    mean = inputs.class_statistics(HEAD_CLASS_STATISTICS).mean
+    mean = inputs.class_means(HEAD_CLASS_MEANS).mean
     return ContributionFit(mean, float(np.percentile(inputs.need_head().weight * mean, percentile)))
 
 
@@ -52,7 +52,7 @@ DICE = Detector(
     score=score,
     fit=fit,
     fitted_on="fit features",
-    needs=(HEAD_CLASS_STATISTICS,),
+    needs=(HEAD_CLASS_MEANS,),
     needs_head=True,
     hyperparameters=(Hyperparameter("percentile", 90, 0, 99, "percentage of the weights that are set to 0"),),
 )

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from analysis.algebra.class_accumulators import ClassMeansAccumulator, ClassStatisticsAccumulator
 from analysis.algebra.class_scatter import (
     ClassStatistics,
-    ClassStatisticsAccumulator,
     class_statistics,
     empty_statistics,
     merged,
@@ -98,12 +98,15 @@ def test_order_sharding_and_merging_do_not_matter(seed: int, cuts: list[int], sh
     order = rng.permutation(60)
     shards = np.split(order, sorted(cuts))
     shuffle.shuffle(shards)
-    whole = ClassStatisticsAccumulator(5, 4)
+    whole, means = ClassStatisticsAccumulator(5, 4), ClassMeansAccumulator(5, 4)
     for shard in shards:
-        part = ClassStatisticsAccumulator(5, 4)
-        part.update(features[shard], labels[shard])
-        whole.merge(part)
+        for total, part in ((whole, ClassStatisticsAccumulator(5, 4)), (means, ClassMeansAccumulator(5, 4))):
+            part.update(features[shard], labels[shard])
+            total.merge(part)
     assert_same(whole.finish(), class_statistics(features, labels, 5))
+    # Without the scatter, the means are the same to the last bit.
+    assert_array_equal(means.finish().means, whole.finish().means)
+    assert_array_equal(means.finish().counts, whole.finish().counts)
 
 
 def test_merging_with_nothing_changes_nothing() -> None:

@@ -88,6 +88,14 @@ def small(rows: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     return features, labels, logits
 
 
+@pytest.mark.parametrize("name", ["cosine", "dice", "fdbd", "nci", "ora"])
+def test_what_reads_means_alone_gathers_no_scatter(rows: Any, name: str) -> None:
+    """Where a lake stores the scatter beside them, for others."""
+    features, labels, logits = small(rows)
+    fitted = fit_in_memory(name, features, labels, logits=logits, head=(np.eye(CLASSES, DIM), np.zeros(CLASSES)))
+    assert {array for arrays in fitted.statistics.values() for array in arrays} == {"counts", "means"}
+
+
 def test_a_head_may_be_given_as_two_arrays_and_labels_may_be_missing(rows: Any) -> None:
     """Detectors that learn without labels do without them; those that need them say so, with the row."""
     features, labels, logits = small(rows)
