@@ -40,8 +40,8 @@ listed as (
             finetune_dataset,
             case when untuned then '' else finetune_lr::varchar end,
             -- One of the two lengths is enough.
-            case when untuned or finetune_epochs is not null then coalesce(finetune_steps::varchar, '') else finetune_steps::varchar end,
-            case when untuned or finetune_steps is not null then coalesce(finetune_epochs::varchar, '') else finetune_epochs::varchar end,
+            case when untuned then '' when finetune_epochs is not null then coalesce(finetune_steps::varchar, '') else finetune_steps::varchar end,
+            case when untuned then '' when finetune_steps is not null then coalesce(finetune_epochs::varchar, '') else finetune_epochs::varchar end,
             coalesce(soup_of::varchar, ''),
             recipe,
             case when untrained then '' else pretrain_epochs::varchar end,

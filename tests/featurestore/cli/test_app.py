@@ -240,7 +240,7 @@ def test_the_shell_completes(four: Lake) -> None:
     """Commands, options, questions, formats, and the names in the lake; none where there is no lake."""
     assert complete("featurestore ver") == ["verify"]
     assert "--explain" in complete("featurestore ask --exp")
-    assert complete("featurestore ask best_") == ["best_detector", "best_recipe"]
+    assert complete("featurestore ask best_") == ["best_detector", "best_practice", "best_recipe"]
     assert complete("featurestore ask --format m") == ["markdown"]
     assert complete(f"featurestore status --lake {four.location} --model ") == ["a", "b", "c", "d"]
     assert complete("featurestore status --model ", FEATURESTORE_LAKE=four.location) == ["a", "b", "c", "d"]
