@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import duckdb
     from obstore.store import ObjectStore
 
+# DuckDB before 2 holds Python's lock while `sql()` binds a query: its other threads, which read through Python, would wait for
+# that lock, and it for them.
+_BLOCKING_DUCKDB = "v1."
+
 # An endpoint that does not answer is given up within seconds, and silence is not asked twice. Large uploads have a client
 # of their own: to this one, sending a fragment over a slow line would look like waiting for an answer.
 _CLIENT: dict[str, Any] = {"connect_timeout": "3s", "read_timeout": "6s", "timeout": "600s"}
@@ -135,6 +139,9 @@ class ObjectStorage(Storage):
         # Typed by provider, and the provider is the user's choice.
         filesystem: Any = FsspecStore
         connection.register_filesystem(filesystem(self._scheme, **self._options(_CLIENT)))
+        (release,) = connection.execute("select version()").fetchall()[0]
+        if str(release).startswith(_BLOCKING_DUCKDB):
+            connection.execute("set threads = 1")
 
     @property
     def polars_options(self) -> Mapping[str, str]:
