@@ -55,6 +55,13 @@ def test_what_is_left_out_of_the_judging_is_said(tmp_path: Path) -> None:
     assert sentence in said((tmp_path / "without.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(("detectors", "opened"), [(3, True), (30, False)])
+def test_filters_of_many_choices_are_closed(tmp_path: Path, detectors: int, *, opened: bool) -> None:
+    """They stay at the head of the screen, and would hide a part of it."""
+    page = page_of(tmp_path, Shape(models=1, detectors=tuple(f"d{i}" for i in range(detectors))))
+    assert ('<details class="filters" open>' in page, '<details class="filters">' in page) == (opened, not opened)
+
+
 def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None:
     page = page_of(tmp_path, Shape(models=8, soup=True))
     figures = {name for name, item in payload(page).items() if "spec" in item}
