@@ -35,14 +35,9 @@ by_pretraining as (
     group by grouping sets ((ood_dataset, detector), (ood_dataset, detector, pretraining))
 ),
 
--- Places among all, ties at their mean.
+-- Places among all.
 placed as (
-    select
-        *,
-        rank() over (partition by ood_dataset, detector order by accuracy)
-        + (count(*) over (partition by ood_dataset, detector, accuracy) - 1) / 2 as x,
-        rank() over (partition by ood_dataset, detector order by fpr95)
-        + (count(*) over (partition by ood_dataset, detector, fpr95) - 1) / 2 as y
+    select *, mid_rank(accuracy, (ood_dataset, detector)) as x, mid_rank(fpr95, (ood_dataset, detector)) as y
     from asked
     where accuracy is not null and pretraining is not null
 ),

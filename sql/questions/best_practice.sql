@@ -8,7 +8,7 @@
 -- param ood text = all: One OOD set, or all
 -- param detector text = mahalanobis: The detector
 -- param pretraining text = in21k: The pretraining that is advised
--- param weight_decay number = 0.1 [0, ]: A weight decay counts as larger from this on
+-- param weight_decay number = 0.1 [0, ]: A weight decay counts as larger from this on; that of pretraining, where it is told apart
 -- param finetune_lr number = 0.01 [0, ]: A finetuning learning rate counts as small up to this
 -- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
@@ -16,14 +16,14 @@
 -- columns results: ood_dataset, detector
 -- column advice: Which of pretraining, weight decay and finetuning rate the two groups are told apart by; or all three
 -- column following: Models that follow it
--- column following_checkpoints: The pretrained checkpoints that these come from: finetunes of one count once, by their mean;
---   models with equal columns on architecture and pretraining are taken for such
+-- column following_checkpoints: The pretrained checkpoints that these come from, as in the view ingredients: finetunes of one
+--   count once, by their mean
 -- column others: Models that do not follow it
 -- column other_checkpoints: The checkpoints that these come from
 -- column following_value: Mean over checkpoints of the metric of those that follow
 -- column other_value: Mean over checkpoints of that of the others
--- column difference: The first minus the second; the advice holds below zero of fpr95, above it of the others. All else is not equal: the *_effect questions
---   compare matched pairs
+-- column difference: The first minus the second; the advice holds below zero of fpr95, above it of the others. All else is not
+--   equal: the *_effect questions compare matched pairs
 -- column low: Lower end of its 95 % interval (Welch, over checkpoints); null with a single checkpoint on a side
 -- column high: Its upper end
 -- column left_out: Models of which it is not known whether they follow
@@ -32,15 +32,13 @@ with asked as (
         results.ood_dataset, results.detector,
         metric_of($metric, results.fpr95, results.auroc, results.aupr_in, results.aupr_out) as value,
         results.pretraining = $pretraining as is_pretrained,
-        results.weight_decay >= $weight_decay as is_decayed,
+        coalesce(models.pretrain_weight_decay, models.weight_decay) >= $weight_decay as is_decayed,
         results.finetune_lr <= $finetune_lr as is_gentle,
-        (
-            regexp_replace(models.architecture, '_' || coalesce(models.input_size, 0) || '(\.|$)', '\1'),
-            models.pretraining, models.pretrain_epochs, models.pretrain_lr, models.weight_decay, models.dropout,
-            models.stochastic_depth, models.augmentation, models.feature
-        ) as checkpoint
+        of_checkpoints.checkpoint
     from results
-    inner join models on models.model = results.model and models.source is distinct from 'ensemble'
+    inner join models on models.model = results.model
+    -- An ensemble comes from no checkpoint, and is left out.
+    inner join (select distinct model, checkpoint from ingredients) as of_checkpoints on of_checkpoints.model = results.model
     where
         results.benchmark = $benchmark and results.aggregation = $aggregation and results.detector = $detector
         and $ood in ('all', results.ood_dataset)

@@ -57,14 +57,10 @@ correlations as (
     group by ood_dataset, detector, measure
 ),
 
--- Places among all, ties at their mean.
+-- Places among all.
 placed as (
     select
-        *,
-        rank() over (partition by ood_dataset, detector, measure order by value)
-        + (count(*) over (partition by ood_dataset, detector, measure, value) - 1) / 2 as x,
-        rank() over (partition by ood_dataset, detector, measure order by fpr95)
-        + (count(*) over (partition by ood_dataset, detector, measure, fpr95) - 1) / 2 as y
+        *, mid_rank(value, (ood_dataset, detector, measure)) as x, mid_rank(fpr95, (ood_dataset, detector, measure)) as y
     from values_of
     where value is not null and pretraining is not null
 ),
@@ -93,14 +89,9 @@ intervals as (
     left join pooled using (ood_dataset, detector, measure)
 ),
 
+-- Holm: each p times how many are at least as large, and never below that of a smaller p.
 steps as (
-    select
-        *,
-        least(
-            1,
-            p * (count(p) over (partition by ood_dataset, detector)
-            - row_number() over (partition by ood_dataset, detector order by p nulls last) + 1)
-        ) as step
+    select *, least(1, p * count(p) over (partition by ood_dataset, detector order by p desc nulls last)) as step
     from intervals
 )
 

@@ -17,21 +17,26 @@
 -- column unit_test_value: Mean over the unit-tests of the metric
 -- column failed: Unit-tests with fpr95 above 0.1
 -- column unit_tests: Unit-tests in the dataset
+with asked as (
+    select
+        *, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as shown, metric_sign($metric) * shown as loss,
+        aggregation = 'class' as is_unit_test
+    from results
+    where
+        benchmark = $benchmark and $detector in ('all', detector)
+        and (ood_dataset, aggregation) in (($ood, $aggregation), ($unit_tests, 'class'))
+)
+
 select
     model, any_value(pretraining) as pretraining, any_value(weight_decay) as weight_decay,
     any_value(finetune_lr) as finetune_lr, any_value(augmentation) as augmentation, detector, any_value(accuracy) as accuracy,
-    any_value(fpr95) filter (where ood_dataset = $ood and aggregation = $aggregation) as fpr95,
-    avg(fpr95) filter (where ood_dataset = $unit_tests and aggregation = 'class') as unit_test_fpr95,
-    any_value(metric_of($metric, fpr95, auroc, aupr_in, aupr_out))
-        filter (where ood_dataset = $ood and aggregation = $aggregation) as value,
-    avg(metric_of($metric, fpr95, auroc, aupr_in, aupr_out))
-        filter (where ood_dataset = $unit_tests and aggregation = 'class') as unit_test_value,
-    count(*) filter (where ood_dataset = $unit_tests and aggregation = 'class' and fpr95 > 0.1) as failed,
-    count(*) filter (where ood_dataset = $unit_tests and aggregation = 'class') as unit_tests
-from results
-where
-    benchmark = $benchmark and $detector in ('all', detector)
-    and (ood_dataset, aggregation) in (($ood, $aggregation), ($unit_tests, 'class'))
+    any_value(fpr95) filter (where not is_unit_test) as fpr95,
+    avg(fpr95) filter (where is_unit_test) as unit_test_fpr95,
+    any_value(shown) filter (where not is_unit_test) as value,
+    avg(shown) filter (where is_unit_test) as unit_test_value,
+    count(*) filter (where is_unit_test and fpr95 > 0.1) as failed,
+    count(*) filter (where is_unit_test) as unit_tests
+from asked
 group by model, detector
-having count(distinct ood_dataset = $ood and aggregation = $aggregation) = 2
-order by round(any_value(fpr95) filter (where ood_dataset = $ood and aggregation = $aggregation), 9), model, detector
+having count(distinct is_unit_test) = 2
+order by round(any_value(loss) filter (where not is_unit_test), 9), model, detector

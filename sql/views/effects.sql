@@ -99,13 +99,12 @@ found as (
     group by all
 ),
 
+-- Holm: each p times how many are at least as large, and never below that of a smaller p.
 steps as (
     select
         *,
         least(
-            1,
-            p_mean * (count(p_mean) over (partition by alone, benchmark, aggregation, ood_dataset)
-            - row_number() over (partition by alone, benchmark, aggregation, ood_dataset order by p_mean nulls last) + 1)
+            1, p_mean * count(p_mean) over (partition by alone, benchmark, aggregation, ood_dataset order by p_mean desc nulls last)
         ) as step
     from found
 ),

@@ -59,7 +59,14 @@ recipes as (
         min(model) over (partition by known) as recipe_of,
         coalesce(
             checkpoint_id,
-            array_to_string(list_transform([1, 3, 4, 5, 6, 7, 14, 15, 16], lambda place: coalesce(known[place], '?')), '/')
+            array_to_string(
+                list_transform(
+                    -- Where the weight decay of pretraining is told apart, the other is that of the finetuning.
+                    [known[1], known[3], coalesce(nullif(known[16], ''), known[4])] || known[5:7] || known[14:15],
+                    lambda value: coalesce(value, '?')
+                ),
+                '/'
+            )
         ) as checkpoint
     from listed
 ),

@@ -234,7 +234,7 @@ def best_practice(
             row["value"] = row[metric]
             each = [
                 row["pretraining"] and row["pretraining"] == pretraining,
-                None if row["weight_decay"] is None else row["weight_decay"] >= weight_decay,
+                None if (decay := pretraining_decay(row)) is None else decay >= weight_decay,
                 None if row["finetune_lr"] is None else row["finetune_lr"] <= finetune_lr,
             ]
             for advice, told in zip(("pretraining", "weight decay", "finetuning rate"), each, strict=True):
@@ -244,16 +244,21 @@ def best_practice(
     return answer
 
 
+def pretraining_decay(row: Row) -> float | None:
+    return row.get("pretrain_weight_decay") or row["weight_decay"]
+
+
 def followed(told: list[tuple[bool | None, Row]]) -> Row:
-    """Welch's interval from scipy's t, one value per checkpoint: the models alike but for size of image and finetuning."""
+    """Welch's interval from scipy's t, one value per checkpoint: what it is said to be, or models alike but for size of image and finetuning."""
     sides = []
     for side in (True, False):
         by_checkpoint = defaultdict(list)
         for follows, row in told:
             if follows is side:
                 architecture = (row["architecture"] or "").removesuffix(f"_{row['input_size']}")
-                names = ("pretraining", "pretrain_lr", "weight_decay", "dropout", "stochastic_depth", "augmentation")
-                by_checkpoint[(architecture, *(row.get(name) for name in names))].append(row["value"])
+                names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
+                recipe = (architecture, pretraining_decay(row), *(row.get(name) for name in names))
+                by_checkpoint[row.get("checkpoint_id") or recipe].append(row["value"])
         sides.append([mean(values) for values in by_checkpoint.values()])
     (first, second), (following, others) = sides, ([side for f, _ in told if f is side] for side in (True, False))
     difference = np.mean(first) - np.mean(second) if first and second else None

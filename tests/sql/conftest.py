@@ -72,10 +72,17 @@ MORE_MODELS = [
     {"model": "drop-depth", "dropout": 0.1, "stochastic_depth": 0.1},
     {"model": "soup", "soup_of": ["base", "wd", "gone"], "weight_decay": None},
     {"model": "poor-soup", "soup_of": ["gone"], "weight_decay": None},
-    {"model": "published", "pretraining": "published", "source": "timm:resnet50.tv2_in1k"},
-    # Once more as `wd`, with another seed; finetuned from a checkpoint of another rate; and what is not known of a pair alike.
+    {"model": "published", "pretraining": "published", "source": "timm:resnet50.tv2_in1k", "checkpoint_id": "said"},
+    # Once more as `wd`, with another seed; finetuned from a checkpoint of another rate, which is said to be the published one,
+    # and whose own weight decay is told apart; and what is not known of a pair alike.
     {"model": "wd-again", "weight_decay": 0.1, "recipe": '{"run": 2, "seed": 7}'},
-    {"model": "slow", "pretraining": "in1k", "pretrain_lr": 0.0003},
+    {
+        "model": "slow",
+        "pretraining": "in1k",
+        "pretrain_lr": 0.0003,
+        "pretrain_weight_decay": 0.1,
+        "checkpoint_id": "said",
+    },
     {"model": "dark", "dropout": None},
     {"model": "dark-wd", "dropout": None, "weight_decay": 0.1},
     {

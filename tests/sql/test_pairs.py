@@ -235,6 +235,21 @@ def test_finetunes_of_one_checkpoint_are_one_cluster(connection: duckdb.DuckDBPy
     assert (row["pairs"], row["clusters"], row["low"]) == (2, 1, None)
 
 
+def test_a_decay_of_the_finetuning_tells_no_checkpoints_apart(connection: duckdb.DuckDBPyConnection) -> None:
+    """Where that of pretraining is told apart; else the only one that is told is taken for it."""
+    decays = [(0.1, 0.0), (0.1, 0.01), (None, 0.1), (0.03, 0.1)]
+    insert(
+        connection,
+        "models",
+        [
+            WHOLE | {"model": f"m{i}", "pretrain_weight_decay": pretraining, "weight_decay": decay}
+            for i, (pretraining, decay) in enumerate(decays)
+        ],
+    )
+    found = dict(connection.execute("select distinct model, checkpoint from ingredients").fetchall())
+    assert found["m0"] == found["m1"] == found["m2"] != found["m3"]
+
+
 # The design of the paper's 224 models: each combination of seven augmentations, two weight decays, two regularisations and
 # two pretrainings is a checkpoint, which was finetuned with two rates at two sizes.
 CHECKPOINTS, FINETUNES = (7, 2, 2, 2), (2, 2)
