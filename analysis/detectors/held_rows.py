@@ -58,9 +58,7 @@ class HeldRows:
 
     def _block(self, part: NDArray[np.int64], columns: Sequence[str]) -> Block:
         """What a statistic has not said that it reads is not there, as in blocks of a lake."""
-        feature = self.rows.feature[part] if "feature" in columns else np.empty((len(part), 0))
-        logits = self.rows.logits[part] if self.rows.logits is not None and "logits" in columns else None
-        block = Activations(feature, logits, self.rows.head)
+        block = self.rows.part(part, columns)
         sample = part if self.sample is None else self.sample[part]
         return Block(sample, self.labels[part], self.watch(block) if self.watch else block)
 
@@ -131,8 +129,3 @@ def plain_task(rows: int = ROWS) -> Task:
     wrong = rng.random(rows) < 0.1
     labels[wrong] = rng.integers(0, CLASSES, np.count_nonzero(wrong))
     return Task(seen(known), labels, seen(np.concatenate([new, strange])), head)
-
-
-def part_of(rows: Activations, which: slice | NDArray[np.int64]) -> Activations:
-    """Some of the rows, as activations that share nothing derived with them."""
-    return Activations(rows.feature[which], None if rows.logits is None else rows.logits[which], rows.head)

@@ -79,7 +79,7 @@ class FittedDetector:
             return self._compared(rows)
         limits = threadpool_limits(1) if len(parts) >= cores() else nullcontext()
         with limits, ThreadPoolExecutor(min(cores(), len(parts)) or 1) as pool:
-            scored = pool.map(lambda part: score_checked(self.detector, self.learned, _part(rows, part)), parts)
+            scored = pool.map(lambda part: score_checked(self.detector, self.learned, rows.part(part)), parts)
             return np.concatenate([np.empty(0), *scored])
 
     def _compared(self, rows: Activations) -> NDArray[np.float64]:
@@ -90,7 +90,7 @@ class FittedDetector:
             raise InputError(f"Detector {self.detector.name} needs logits: give them beside the features.")
         context = replace(self.context, results=self.statistics)
         step = at_once([self.detector], context)
-        parts = [_part(rows, slice(start, start + step)) for start in range(0, len(rows), step)]
+        parts = [rows.part(slice(start, start + step)) for start in range(0, len(rows), step)]
         scores = [compare(self.bank, [self.detector], part, context)[self.detector.name] for part in parts]
         return np.concatenate([np.empty(0), *scores])
 
@@ -227,7 +227,3 @@ def _check_widths(rows: Activations, dim: int, classes: int, name: str) -> None:
         raise InputError(f"The head is fed {rows.head.weight.shape[1]} dimensions; the features of {name} have {dim}.")
     if rows.logits is not None and rows.logits.shape[1] != classes:
         raise InputError(f"Logits of {name} have {rows.logits.shape[1]} classes; expected {classes}, as of the fit.")
-
-
-def _part(rows: Activations, part: slice) -> Activations:
-    return Activations(rows.feature[part], None if rows.logits is None else rows.logits[part], rows.head)

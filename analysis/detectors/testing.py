@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
-from analysis.detectors.held_rows import CLASSES, DIM, HeldRows, Task, in_shards, part_of, plain_task
+from analysis.detectors.held_rows import CLASSES, DIM, HeldRows, Task, in_shards, plain_task
 from analysis.detectors.registry import get
 from analysis.rows.activations import Activations
 from analysis.statistics.statistic import SweepContext, with_earlier
@@ -45,7 +45,7 @@ def scores_of(detector: Detector[Any], task: Task, **how: Any) -> Scores:
     """
     rows = HeldRows(task.rows, task.labels, **how)
     # Of one's own, so that whoever writes into them spoils no other check.
-    queries = part_of(task.queries, np.arange(len(task.queries)))
+    queries = task.queries.part(np.arange(len(task.queries)))
     queries = rows.watch(queries) if rows.watch else queries
     context = SweepContext(
         CLASSES, task.rows.feature.shape[1], len(task.rows), str(task.rows.feature.dtype), task.rows.head
@@ -64,7 +64,7 @@ def scores_of(detector: Detector[Any], task: Task, **how: Any) -> Scores:
 
 def _gives_finite_float64(detector: Detector[Any]) -> None:
     task = plain_task()
-    for queries in (task.queries, part_of(task.queries, slice(0, 1)), part_of(task.queries, slice(0, 0))):
+    for queries in (task.queries, task.queries.part(slice(0, 1)), task.queries.part(slice(0, 0))):
         scores = scores_of(detector, replace(task, queries=queries))
         if scores.dtype != np.float64:
             raise BrokenRuleError(f"scores are {scores.dtype}, not float64")
@@ -75,7 +75,7 @@ def _ignores_order_and_shards_of_fit_rows(detector: Detector[Any]) -> None:
         return
     task = plain_task()
     order = np.random.default_rng(1).permutation(len(task.labels))
-    shuffled = replace(task, rows=part_of(task.rows, order), labels=task.labels[order])
+    shuffled = replace(task, rows=task.rows.part(order), labels=task.labels[order])
     once = scores_of(detector, task)
     for how in ({"rows_per_block": 97}, {"rows_per_block": 300, "shards": 3}):
         _check_equal(
@@ -88,7 +88,7 @@ def _ignores_the_other_samples(detector: Detector[Any]) -> None:
     order = np.random.default_rng(2).permutation(len(task.queries))
     once = scores_of(detector, task)
     parts = np.split(order, [1, 30])
-    each = [scores_of(detector, replace(task, queries=part_of(task.queries, part))) for part in parts]
+    each = [scores_of(detector, replace(task, queries=task.queries.part(part))) for part in parts]
     _check_equal(np.concatenate(each), once[order], "samples that are scored in other company")
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.rows.checks import finite_rows, float_matrix
+from analysis.rows.checks import all_finite, finite_rows, float_matrix
 from analysis.rows.memo import Memo
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from numpy.typing import NDArray
 
     from analysis.rows.head import Head
@@ -48,6 +50,19 @@ class Activations:
 
     def __len__(self) -> int:
         return len(self.feature)
+
+    def part(self, which: slice | NDArray[np.int64], columns: Collection[str] = ("feature", "logits")) -> Activations:
+        """Some rows, sharing nothing that is derived; a column that is left out is not there, but the rows' number is."""
+        feature = self.feature[which]
+        logits = self.logits[which] if self.logits is not None and "logits" in columns else None
+        return Activations(feature if "feature" in columns else feature[:, :0], logits, self.head)
+
+    def first_not_finite(self) -> tuple[str, int] | None:
+        """The column, `feature` or `logits`, and the first row of it in which a value is NaN or infinite; None without."""
+        for name, values in (("feature", self.feature), ("logits", self.logits)):
+            if values is not None and not all_finite(values):
+                return name, int(np.argmin(np.isfinite(values).all(axis=1)))
+        return None
 
     @property
     def feature64(self) -> NDArray[np.float64]:
@@ -155,6 +170,14 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.sample)
+
+
+def together(parts: Sequence[Activations], head: Head | None) -> Activations:
+    """The rows of several, at least one of them, in their order; without logits where none holds any."""
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Activations(
+        np.concatenate([part.feature for part in parts]), np.concatenate(logits) if logits else None, head
+    )
 
 
 def normalise(features: NDArray[Any]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.rows.activations import Activations, Block
-from analysis.rows.checks import all_finite, class_labels
+from analysis.rows.activations import Activations, Block, together
+from analysis.rows.checks import class_labels
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.partitions import ROW_GROUP_ROWS
 from featurestore.partitions.snapshot import HASHED_BYTES
@@ -54,10 +54,7 @@ class ArrayRows:
         return [partial(self._block, part, frozenset(columns)) for part in block_slices(self.activations)]
 
     def _block(self, part: slice, columns: frozenset[str]) -> Block:
-        whole = self.activations
-        feature = whole.feature[part] if "feature" in columns else np.empty((len(self.sample[part]), 0), np.float32)
-        logits = whole.logits[part] if whole.logits is not None and "logits" in columns else None
-        return Block(self.sample[part], self.label[part], Activations(feature, logits, whole.head))
+        return Block(self.sample[part], self.label[part], self.activations.part(part, columns))
 
     def check_labels(self, block: Block) -> None:
         """Raise if a row has no label."""
@@ -115,9 +112,7 @@ def collected(rows: Rows, columns: Sequence[str], head: Head | None) -> ArrayRow
     """
     blocks = [read() for read in rows.read(columns)]
     sample, label = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("sample", "label"))
-    feature = np.concatenate([block.activations.feature for block in blocks])
-    logits = [block.activations.logits for block in blocks if block.activations.logits is not None]
-    held = Activations(feature, np.concatenate(logits) if logits else None, head)
+    held = together([block.activations for block in blocks], head)
     return ArrayRows(held, sample, label, "the fit rows")
 
 
@@ -141,8 +136,7 @@ def check_finite(activations: Activations, name: str, numbers: NDArray[np.int64]
     Raises:
         NumericalError: There is one; names the first such row.
     """
-    for what, values in (("feature", activations.feature), ("logits", activations.logits)):
-        if values is not None and not all_finite(values):
-            row = int(np.argmax(~np.isfinite(values).all(axis=1)))
-            number = row if numbers is None else int(numbers[row])
-            raise NumericalError(f"The {what} of row {number} of {name} is NaN or infinite: leave that row out.")
+    if found := activations.first_not_finite():
+        what, row = found
+        number = row if numbers is None else int(numbers[row])
+        raise NumericalError(f"The {what} of row {number} of {name} is NaN or infinite: leave that row out.")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from analysis.rows.activations import Activations, Block
-from analysis.rows.checks import all_finite
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.lake import Lake
 
@@ -95,13 +94,11 @@ class Rows:
 
     def check_finite(self, block: Block) -> None:
         """Raise if a value of a block is NaN or infinite."""
-        for name, values in (("feature", block.activations.feature), ("logits", block.activations.logits)):
-            if values is not None and not all_finite(values):
-                bad = ~np.isfinite(values).all(axis=1)
-                number = int(block.sample[np.argmax(bad)])
-                raise NumericalError(
-                    f"The {name} of sample {number} of {self.dataset} by {self.model} is NaN or infinite: extract it again."
-                )
+        if found := block.activations.first_not_finite():
+            name, row = found
+            raise NumericalError(
+                f"The {name} of sample {block.sample[row]} of {self.dataset} by {self.model} is NaN or infinite: extract it again."
+            )
 
     def explain(self, block: Block, error: LakeError) -> LakeError:
         """The error of a block, with the sample at fault where one can be named."""

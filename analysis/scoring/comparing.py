@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.detectors.comparison import at_once, compare
-from analysis.rows.activations import Activations
+from analysis.rows.activations import together
 from analysis.rows.checks import same_dimensions
 from analysis.rows.lake_rows import Rows
 from analysis.scoring.blocks import columns_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from analysis.detectors import Detector
     from analysis.lineage.learning_set import LearningSet
+    from analysis.rows.activations import Activations
     from analysis.scoring.blocks import Scores
     from analysis.scoring.fits import ModelFits
     from analysis.statistics.statistic import Arrays, SweepContext
@@ -112,7 +113,7 @@ class Comparison:
         said = f"{self.fits.model}: {datasets} against {self.learning_set.dataset}"
         bar = partial(self.fits.means.bars, said, context.rows)
         bank = self.fits.rows(self.learning_set)
-        queries = _queries(chunk)
+        queries = together([part.activations for part in chunk], self.fits.head)
         try:
             return compare(bank, detectors, queries, context, bar=bar, run=self.fits.means.run)
         except (InputError, NumericalError) as error:
@@ -148,13 +149,4 @@ def _chunks(parts: Iterator[_Part], rows: int) -> Iterator[list[_Part]]:
 
 
 def _cut(part: _Part, rows: slice, *, closes: bool) -> _Part:
-    whole = part.activations
-    logits = None if whole.logits is None else whole.logits[rows]
-    activations = Activations(whole.feature[rows], logits, whole.head)
-    return replace(part, sample=part.sample[rows], activations=activations, closes=closes)
-
-
-def _queries(chunk: Sequence[_Part]) -> Activations:
-    feature = np.concatenate([part.activations.feature for part in chunk])
-    logits = [part.activations.logits for part in chunk if part.activations.logits is not None]
-    return Activations(feature, np.concatenate(logits) if logits else None, chunk[0].activations.head)
+    return replace(part, sample=part.sample[rows], activations=part.activations.part(rows), closes=closes)

@@ -118,8 +118,7 @@ def _softmax(queries: Activations) -> NDArray[np.float64]:
     found = np.empty((len(queries), queries.logits.shape[1] if queries.logits is not None else 0))
     for start in range(0, len(found), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        logits = None if queries.logits is None else queries.logits[part]
-        found[part] = Activations(queries.feature[part], logits).probabilities
+        found[part] = queries.part(part).probabilities
     return found
 
 
