@@ -47,6 +47,10 @@ class ClassMeans:
         """Mean feature of all samples, shape [D]; zero without samples."""
         return self.counts @ self.means / max(self.num_samples, 1)
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that determine these statistics, by name, to be stored."""
+        return {"counts": self.counts, "means": self.means}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassStatistics(ClassMeans):
@@ -70,7 +74,7 @@ class ClassStatistics(ClassMeans):
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that determine these statistics, by name, to be stored."""
-        return {"counts": self.counts, "means": self.means, "within": self.within}
+        return {**ClassMeans.to_arrays(self), "within": self.within}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ClassStatistics:

@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
 
 class _Gathered:
-    """Adapts the accumulator of class statistics to blocks."""
+    """Adapts an accumulator of class statistics, or of class means alone, to blocks."""
 
     __slots__ = ("_accumulator", "_beta")
 
-    def __init__(self, context: SweepContext, *, beta: float) -> None:
-        self._accumulator = ClassStatisticsAccumulator(context.classes, context.dim)
+    def __init__(
+        self,
+        context: SweepContext,
+        *,
+        beta: float,
+        accumulator: type[ClassMeansAccumulator] = ClassStatisticsAccumulator,
+    ) -> None:
+        self._accumulator = accumulator(context.classes, context.dim)
         self._beta = beta
 
     def update(self, block: Block) -> None:
@@ -43,35 +49,14 @@ UNIT_CLASS_STATISTICS = Statistic("class-statistics-normalised", partial(_Gather
 HEAD_CLASS_STATISTICS = replace(CLASS_STATISTICS, for_unit_features=UNIT_CLASS_STATISTICS)
 """`analysis.algebra.class_scatter.ClassStatistics` of what the head is fed: h, or h / ||h||_2 where the head normalises."""
 
+_means = partial(_Gathered, accumulator=ClassMeansAccumulator)
 
-class _GatheredMeans:
-    """Adapts the accumulator of class means to blocks."""
-
-    __slots__ = ("_accumulator", "_normalizes")
-
-    def __init__(self, context: SweepContext, *, normalizes: bool) -> None:
-        self._accumulator = ClassMeansAccumulator(context.classes, context.dim)
-        self._normalizes = normalizes
-
-    def update(self, block: Block) -> None:
-        self._accumulator.update(block.activations.fed(normalizes=self._normalizes), block.label)
-
-    def merge(self, other: _GatheredMeans) -> None:
-        self._accumulator.merge(other._accumulator)
-
-    def finish(self) -> dict[str, NDArray[Any]]:
-        found = self._accumulator.finish()
-        return {"counts": found.counts, "means": found.means}
-
-
-CLASS_MEANS = Statistic(
-    "class-means", partial(_GatheredMeans, normalizes=False), labelled=True, within=CLASS_STATISTICS
-)
+CLASS_MEANS = Statistic("class-means", partial(_means, beta=0.0), labelled=True, within=CLASS_STATISTICS)
 """`analysis.algebra.class_scatter.ClassMeans` of h."""
 
 HEAD_CLASS_MEANS = replace(
     CLASS_MEANS,
-    for_unit_features=Statistic("class-means-normalised", partial(_GatheredMeans, normalizes=True), labelled=True),
+    for_unit_features=Statistic("class-means-normalised", partial(_means, beta=1.0), labelled=True),
     within=HEAD_CLASS_STATISTICS,
 )
 """The same of what the head is fed."""
