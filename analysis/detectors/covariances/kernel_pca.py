@@ -11,6 +11,7 @@ from scipy import linalg, special
 
 from analysis.algebra.class_accumulators import ClassStatisticsAccumulator
 from analysis.algebra.class_scatter import ClassStatistics, require_samples
+from analysis.algebra.draws import uniform
 from analysis.algebra.residual_space import Subspace, norms_inside, subspace
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
@@ -80,14 +81,10 @@ class _Waves:
 
 @lru_cache(maxsize=2)
 def drawn(count: int, dim: int, gamma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Frequencies from N(0, 2 gamma), shape [count, dim], and phases from [0, 2 pi), shape [count]; the same ones always.
-
-    They are made of the raw bits of a generator, which no version of numpy draws otherwise.
-    """
-    bits = np.random.PCG64(_SEED).random_raw(count * (dim + 1)) >> np.uint64(12)
-    uniform = (bits + 0.5) * 2.0**-52
-    frequencies = np.sqrt(2 * gamma) * special.ndtri(uniform[count:]).reshape(count, dim)
-    return np.asarray(frequencies), np.asarray(2 * np.pi * uniform[:count])
+    """Frequencies from N(0, 2 gamma), shape [count, dim], and phases from [0, 2 pi), shape [count]; the same ones always."""
+    numbers = uniform(np.random.PCG64(_SEED), count * (dim + 1))
+    frequencies = np.sqrt(2 * gamma) * special.ndtri(numbers[count:]).reshape(count, dim)
+    return np.asarray(frequencies), np.asarray(2 * np.pi * numbers[:count])
 
 
 def waves(

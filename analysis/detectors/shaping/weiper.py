@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from analysis.algebra.draws import uniform
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.activations import normalise
@@ -119,9 +120,7 @@ def drawn(repeats: int, classes: int, dim: int) -> NDArray[np.float32]:
     directions = np.empty((repeats, classes, dim), np.float32)
     bits = np.random.PCG64(_SEED)
     for own in directions:
-        # Of the raw bits, which no version of numpy draws otherwise.
-        uniform = ((bits.random_raw(classes * dim) >> np.uint64(12)) + 0.5) * 2.0**-52
-        own[:] = normalise(special.ndtri(uniform).reshape(classes, dim))
+        own[:] = normalise(special.ndtri(uniform(bits, classes * dim)).reshape(classes, dim))
     return directions
 
 
