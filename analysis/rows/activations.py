@@ -94,6 +94,11 @@ class Activations:
         """Lengths ||h||_2, shape [n]."""
         return self.memo.get("norms", lambda: np.einsum("nd,nd->n", self.feature64, self.normalised64))
 
+    @property
+    def l1_norms(self) -> NDArray[np.float64]:
+        """||x||_1 of what the head is fed, x, shape [n]."""
+        return self.memo.get("l1_norms", lambda: np.abs(self.head_input64).sum(axis=1))
+
     def need_head(self) -> Head:
         """Return the head.
 

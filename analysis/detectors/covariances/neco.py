@@ -10,8 +10,8 @@ from scipy import linalg
 
 from analysis.algebra.class_scatter import require_samples
 from analysis.algebra.residual_space import Subspace, norms_inside, subspace
+from analysis.detectors.covariances.kernel_pca import share_of_variance
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.class_statistics import CLASS_STATISTICS
 from featurestore.errors import NumericalError
@@ -81,5 +81,5 @@ NECO = Detector(
     fitted_on="fit features and labels",
     needs=(CLASS_STATISTICS,),
     needs_logits=True,
-    hyperparameters=(Hyperparameter("variance", 0.9, 0.0, 1.0, "share of the variance that the principal axes hold"),),
+    hyperparameters=share_of_variance(0.9),
 )

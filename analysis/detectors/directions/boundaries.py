@@ -115,10 +115,9 @@ def _inverse(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray
 def along_weights(fit: MeanFit, activations: Activations, *, alpha: float) -> NDArray[np.float64]:
     """Return <w_y, h - mu> / ||h - mu||_2 + a ||h||_1 with y = argmax z, shape [n]."""
     weight = activations.need_head().weight
-    features = activations.head_input64
-    away = features - fit.mean
+    away = activations.head_input64 - fit.mean
     along = np.einsum("nd,nd->n", away, weight[activations.predicted])
-    return np.asarray(along / np.linalg.norm(away, axis=1) + alpha * np.abs(features).sum(axis=1))
+    return np.asarray(along / np.linalg.norm(away, axis=1) + alpha * activations.l1_norms)
 
 
 FDBD = Detector(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,13 +56,8 @@ class _Spread:
         self._count = total
 
 
-def l1_norms(activations: Activations) -> NDArray[np.float64]:
-    """||x||_1 of what the head is fed, x, float64, shape [n]."""
-    return activations.memo.get("l1-norms", lambda: np.abs(activations.head_input64).sum(axis=1))
-
-
 def _start_norms(context: SweepContext) -> _Spread:
-    return _Spread(l1_norms, context.dim)
+    return _Spread(attrgetter("l1_norms"), context.dim)
 
 
 def _start_residuals(context: SweepContext, *, about: Statistic, dimensions: Callable[[int], int]) -> _Spread:

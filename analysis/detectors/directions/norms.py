@@ -24,8 +24,7 @@ def gradient_norm(_fit: None, activations: Activations) -> NDArray[np.float64]:
         activations.need_head()
     uneven = activations.probabilities * activations.probabilities.shape[1]
     uneven -= 1.0
-    sizes = np.abs(activations.head_input64).sum(axis=1)
-    return np.asarray(np.abs(uneven, out=uneven).sum(axis=1) * sizes)
+    return np.asarray(np.abs(uneven, out=uneven).sum(axis=1) * activations.l1_norms)
 
 
 def norm_ratio(_fit: None, activations: Activations) -> NDArray[np.float64]:

@@ -59,7 +59,7 @@ def score(fit: PredictedMeans, activations: Activations) -> NDArray[np.float64]:
         NumericalError: No fit sample is predicted as a class that a row is predicted as; names the class and the first such row.
     """
     away = _away(fit, activations, "caref")
-    return np.asarray(-np.abs(away, out=away).sum(axis=1) / _sizes(activations))
+    return np.asarray(-np.abs(away, out=away).sum(axis=1) / activations.l1_norms)
 
 
 def score_decoupled(fit: DecoupledFit, activations: Activations) -> NDArray[np.float64]:
@@ -78,7 +78,7 @@ def score_decoupled(fit: DecoupledFit, activations: Activations) -> NDArray[np.f
     # Entries of weight zero are in neither part.
     forward = np.maximum(away, 0.0).sum(axis=1)
     backward = -np.minimum(away, 0.0, out=away).sum(axis=1)
-    return np.asarray(-(forward / activations.log_sum_exp + backward / fit.energy) / _sizes(activations))
+    return np.asarray(-(forward / activations.log_sum_exp + backward / fit.energy) / activations.l1_norms)
 
 
 def _away(fit: PredictedMeans, activations: Activations, name: str) -> NDArray[np.float64]:
@@ -93,10 +93,6 @@ def _away(fit: PredictedMeans, activations: Activations, name: str) -> NDArray[n
             f"{name} has no mean to compare it with; add fit samples, or leave {name} out."
         )
     return np.asarray(activations.head_input64 - fit.means[predicted])
-
-
-def _sizes(activations: Activations) -> NDArray[np.float64]:
-    return np.asarray(np.abs(activations.head_input64).sum(axis=1))
 
 
 CAREF = Detector(

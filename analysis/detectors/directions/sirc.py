@@ -18,7 +18,7 @@ from analysis.algebra.residual_space import (
     residual_space,
 )
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.detectors.directions.norm_spread import L1_SPREAD, l1_norms, residual_spread
+from analysis.detectors.directions.norm_spread import L1_SPREAD, residual_spread
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.class_statistics import HEAD_CLASS_STATISTICS
@@ -91,7 +91,7 @@ def _deviation(found: Arrays, what: str) -> float:
 def score(fit: SpreadFit, activations: Activations, *, deviations: float) -> NDArray[np.float64]:
     """Return -log(1 - p) - log(1 + exp(-(s - m) / d - t)), p = max_c softmax(z)_c, shape [n]."""
     same_dimensions(activations.feature, fit.dim)
-    lengths = -residual_norms(fit.residual, activations.head_input64) if fit.residual else l1_norms(activations)
+    lengths = -residual_norms(fit.residual, activations.head_input64) if fit.residual else activations.l1_norms
     above = (lengths - fit.mean) / fit.deviation + deviations
     return np.asarray(-log_rest(activations) - np.logaddexp(0.0, -above))
 

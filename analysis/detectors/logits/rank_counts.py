@@ -26,7 +26,7 @@ def ranked_classes(activations: Activations, ranks: int | None) -> NDArray[np.in
     Returns:
         Shape [n, min(ranks, C)]; the first column is the predicted class.
     """
-    descending = np.argsort(activations.shifted_logits * -1.0, axis=1, kind="stable")
+    descending = np.argsort(-activations.shifted_logits, axis=1, kind="stable")
     return descending[:, : ranks or descending.shape[1]]
 
 
