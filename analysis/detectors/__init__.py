@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
+from analysis.detectors.checked_scores import finite_scores, score_checked
+from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.in_memory import FittedDetector, fit_in_memory
 from analysis.detectors.registry import default_detectors, detectors, get
 

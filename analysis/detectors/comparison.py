@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.detectors.detector import finite_scores
+from analysis.detectors.checked_scores import finite_scores
 from analysis.rows.activations import Activations
 from analysis.statistics.sweep import gather
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.detectors.detector import Detector, FitInputs, finite_scores, score_checked
+from analysis.detectors.checked_scores import finite_scores, score_checked
+from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.held_rows import CLASSES, DIM, HeldRows, Task, in_shards, plain_task
 from analysis.detectors.registry import get
 from analysis.rows.activations import Activations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.detectors.detector import score_checked
+from analysis.detectors.checked_scores import score_checked
 from featurestore.errors import LakeError, NumericalError
 from featurestore.machine import ahead, cores
 from featurestore.progress import no_bar

@@ -21,6 +21,7 @@ DETECTORS = [
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
 HELPERS = {
+    "checked_scores",
     "comparison",
     "detector",
     "held_rows",
