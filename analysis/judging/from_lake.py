@@ -14,7 +14,7 @@ from analysis.judging.thresholded import check_tpr
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.lineage.ingredients import check_same_model, score_target
-from analysis.lineage.learning_set import learning_set_of, learning_sets_of
+from analysis.lineage.learning_set import learning_dataset, learning_set_of, learning_sets_of
 from analysis.scoring.fits import Means
 from analysis.scoring.model_scorer import ModelScorer
 from analysis.statistics.statistic import FIT, SweepContext
@@ -127,9 +127,10 @@ def _benchmark(lake: Lake, name: str | None, model: str, activations: Mapping[st
 def _check_current(benchmark: Benchmark, model: str, detector: Detector[Any], extracted: Extracted) -> None:
     """Raise if activations that count are missing, of other samples than their dataset has, or of several networks."""
     activations, outdated = extracted.current[model], extracted.outdated.get(model, frozenset())
-    kinds = {one.source for one in detector.statistics} | ({FIT} if detector.compare else set())
-    learnt_from = [benchmark.fit if kind == FIT else benchmark.val or benchmark.id for kind in kinds]
-    for dataset in (benchmark.id, *(name for name in learnt_from if name)):
+    learning_sets = learning_sets_of(benchmark, detector, activations)
+    learnt_from = filter(None, (learning_dataset(benchmark, kind) for kind in learning_sets))
+    needed = dict.fromkeys((benchmark.id, *learnt_from))
+    for dataset in needed:
         if dataset in outdated:
             raise ConflictError(f"The activations of {model} on {dataset} are {extract_again(dataset)}")
         if dataset not in activations:
@@ -137,9 +138,9 @@ def _check_current(benchmark: Benchmark, model: str, detector: Detector[Any], ex
                 f"{model} has no activations on {dataset}, which {detector.name} needs in the benchmark {benchmark.name}: "
                 f"run `featurestore extract --dataset {dataset}`, then `featurestore score`."
             )
-    if None in learning_sets_of(benchmark, detector, activations).values():
+    if None in learning_sets.values():
         raise MissingError(f"The benchmark {benchmark.name} has no fit dataset, from which {detector.name} learns.")
-    check_same_model(model, {name: activations[name] for name in {benchmark.id, *filter(None, learnt_from)}})
+    check_same_model(model, {name: activations[name] for name in needed})
 
 
 def _check_scores(place: _Place) -> None:

@@ -30,6 +30,11 @@ class LearningSet:
     activations: str
 
 
+def learning_dataset(benchmark: Benchmark, kind: str) -> str | None:
+    """The dataset that statistics of a kind come from, of a model with activations on it; None where the benchmark has none."""
+    return benchmark.fit if kind == FIT else benchmark.val or benchmark.id
+
+
 def learning_set_of(benchmark: Benchmark, kind: str, activations: Mapping[str, Part]) -> LearningSet | None:
     """Where statistics of a kind come from; None if the model has no activations there yet.
 
@@ -39,7 +44,7 @@ def learning_set_of(benchmark: Benchmark, kind: str, activations: Mapping[str, P
         activations: The model's activations by dataset.
     """
     tenth = kind == VALIDATION and benchmark.val is None
-    dataset = benchmark.fit if kind == FIT else benchmark.val or benchmark.id
+    dataset = learning_dataset(benchmark, kind)
     if dataset is None or dataset not in activations:
         return None
     return LearningSet(dataset, tenth, activations[dataset].fingerprint)
