@@ -175,9 +175,14 @@ def test_no_rows_give_no_scores(rows: Any) -> None:
 def test_arrays_are_left_as_they_are(rows: Any) -> None:
     """Neither fitting nor scoring writes into what it is given."""
     features, labels, logits = small(rows)
-    for array in (features, labels, logits):
-        array.flags.writeable = False
-    fit_in_memory("nnguide", features, labels, logits=logits).score(features, logits)
+    # Of float64, what detectors compute with are the arrays themselves.
+    given = (features.astype(float), labels, logits.astype(float))
+    before = [array.copy() for array in given]
+    features, labels, logits = given
+    for name in ("nnguide", "mahalanobis", "knn@k=7"):
+        fit_in_memory(name, features, labels, logits=logits).score(features, logits)
+        for array, kept in zip(given, before, strict=True):
+            assert_array_equal(array, kept)
 
 
 def test_folders_are_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: Any) -> None:
