@@ -158,9 +158,8 @@ class _Candidates:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Out of another process come lists of its own, without the queries.
-        return _Found, tuple(
-            getattr(self._nearest.found(), name) for name in ("neighbours", "dim", "cosines", "sample")
-        )
+        found = self._nearest.found()
+        return _Found, (found.neighbours, found.dim, found.cosines, found.sample)
 
     def update(self, block: Block) -> None:
         if len(block):
@@ -181,10 +180,6 @@ class _Found:
     dim: int
     cosines: Float32
     sample: NDArray[np.int64]
-
-    def update(self, block: Block) -> None:
-        """What has been found is not added to."""
-        raise NotImplementedError
 
     def merge(self, other: _Found) -> None:
         width = self.cosines.shape[1]
