@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from analysis.detectors.checked_scores import score_checked
 from analysis.detectors.comparison import at_once, compare
-from analysis.detectors.detector import Detector, FitInputs, score_checked
+from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.registry import get, is_known
 from analysis.rows.activations import Activations
 from analysis.rows.array_rows import array_rows, block_slices, check_finite
@@ -135,13 +136,10 @@ def fit_in_memory(
         np.int64(0)
     """
     chosen = get(detector) if isinstance(detector, str) else detector
-    linear = head if isinstance(head, Head) or head is None else _linear(*head)
+    linear = _linear(head)
     rows = {FIT: array_rows("the fit rows", features, labels, logits, linear)}
     if validation is not None:
-        held = [*validation, None, None][:3]
-        if held[0] is None:
-            raise InputError("validation= takes (features, labels, logits), of which the features must be given.")
-        rows[VALIDATION] = array_rows("the validation rows", held[0], held[1], held[2], linear)
+        rows[VALIDATION] = _validation_rows(validation, linear)
     contexts = {kind: _context(of, rows, memory) for kind, of in rows.items()}
     for of in rows.values():
         _check_widths(of.activations, contexts[FIT].dim, contexts[FIT].classes, of.name)
@@ -154,8 +152,18 @@ def fit_in_memory(
     return refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
 
 
-def _linear(weight: NDArray[Any], bias: NDArray[Any]) -> Head:
+def _linear(head: Head | tuple[NDArray[Any], NDArray[Any]] | None) -> Head | None:
+    if head is None or isinstance(head, Head):
+        return head
+    weight, bias = head
     return Head(np.asarray(weight, np.float64), np.asarray(bias, np.float64))
+
+
+def _validation_rows(validation: Sequence[NDArray[Any] | None], head: Head | None) -> ArrayRows:
+    features, labels, logits = [*validation, None, None][:3]
+    if features is None:
+        raise InputError("validation= takes (features, labels, logits), of which the features must be given.")
+    return array_rows("the validation rows", features, labels, logits, head)
 
 
 def refitted(
