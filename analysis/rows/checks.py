@@ -39,6 +39,27 @@ def same_dimensions(features: NDArray[Any], dim: int) -> None:
         )
 
 
+def seen_classes(predicted: NDArray[np.int64], counts: NDArray[np.int64], lack: str, name: str) -> None:
+    """Require that a fit has samples for every predicted class.
+
+    Args:
+        predicted: Predicted classes, shape [n].
+        counts: Fit samples of each class, int64, shape [C].
+        lack: What it means that there are none, after "class 3,".
+        name: The detector's name.
+
+    Raises:
+        NumericalError: A class has none; names it and the first such row of the block.
+    """
+    lacking = counts[predicted] == 0
+    if lacking.any():
+        row = int(np.argmax(lacking))
+        raise NumericalError(
+            f"Row {row} of the block is predicted as class {predicted[row]}, {lack} to compare it with; "
+            f"add fit samples, or leave {name} out."
+        )
+
+
 def finite_rows(name: str, values: NDArray[Any]) -> None:
     """Require that no row holds NaN or infinity.
 

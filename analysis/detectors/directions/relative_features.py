@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.rows.checks import same_dimensions
+from analysis.rows.checks import same_dimensions, seen_classes
 from analysis.statistics.group_means import PREDICTED_ENERGY, PREDICTED_FEATURES
-from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,13 +84,7 @@ def _away(fit: PredictedMeans, activations: Activations, name: str) -> NDArray[n
     """What the head is fed less the mean of the predicted class, shape [n, D]."""
     same_dimensions(activations.feature, fit.means.shape[1])
     predicted = activations.predicted
-    lacking = fit.counts[predicted] == 0
-    if lacking.any():
-        row = int(np.argmax(lacking))
-        raise NumericalError(
-            f"Row {row} of the block is predicted as class {predicted[row]}, as which no fit sample is predicted: "
-            f"{name} has no mean to compare it with; add fit samples, or leave {name} out."
-        )
+    seen_classes(predicted, fit.counts, f"as which no fit sample is predicted: {name} has no mean", name)
     return np.asarray(activations.head_input64 - fit.means[predicted])
 
 

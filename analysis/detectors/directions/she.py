@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import Detector, FitInputs
-from analysis.rows.checks import same_dimensions
+from analysis.rows.checks import same_dimensions, seen_classes
 from analysis.statistics.group_means import CORRECT_FEATURES
-from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,13 +45,7 @@ def score(fit: PatternFit, activations: Activations) -> NDArray[np.float64]:
     """
     same_dimensions(activations.feature, fit.patterns.shape[1])
     predicted = activations.predicted
-    lacking = fit.counts[predicted] == 0
-    if lacking.any():
-        row = int(np.argmax(lacking))
-        raise NumericalError(
-            f"Row {row} of the block is predicted as class {predicted[row]}, of which no fit sample is classified "
-            "correctly: she has no pattern to compare it with; add fit samples, or leave she out."
-        )
+    seen_classes(predicted, fit.counts, "of which no fit sample is classified correctly: she has no pattern", "she")
     return np.asarray(np.einsum("nd,nd->n", activations.feature64, fit.patterns[predicted]))
 
 
