@@ -33,7 +33,7 @@ PLAN = {
     "analysis.detectors.directions": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.detectors.logits": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.detectors.neighbours": "analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.machine",
-    "analysis.detectors.shaping": "analysis.detectors analysis.rows analysis.statistics featurestore.errors",
+    "analysis.detectors.shaping": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.ensembles": "analysis.detectors analysis.lineage analysis.metrics analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "analysis.geometry": "analysis.algebra analysis.rows analysis.statistics featurestore.errors",
     "analysis.judging": "analysis.detectors analysis.ensembles analysis.lineage analysis.metrics analysis.rows analysis.scoring analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions featurestore.staging",
