@@ -69,6 +69,15 @@ def view_name(model: str, layer: str) -> str:
     return f"{check_slug('model', model)}{_VIEW}{check_slug('layer', layer)}"
 
 
+def base_model(model: str) -> str:
+    """The model that a layer is one of; a model that is none itself.
+
+    >>> base_model("vit-b@blocks.6"), base_model("vit-b")
+    ('vit-b', 'vit-b')
+    """
+    return model.partition(_VIEW)[0]
+
+
 def suggest_slug(name: str) -> str:
     """Return the slug nearest to `name`, or an empty string if nothing of it can stay.
 

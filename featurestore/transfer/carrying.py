@@ -81,13 +81,10 @@ def carry(
                     fragments.append(next(brought))
                     advance(1)
                 parts.append(replace(part, fragments=tuple(fragments)))
-            commits.append(committers.submit(_commit, target, load.manifest, parts, replacing))
+            table, key = TABLES[load.manifest.table], load.manifest.key
+            commits.append(committers.submit(writing.commit, target, table, key, parts, replacing=replacing))
         for commit in commits:
             commit.result()
-
-
-def _commit(target: Storage, manifest: Manifest, parts: Sequence[Part], replacing: bool) -> None:
-    writing.commit(target, TABLES[manifest.table], manifest.key, parts, replacing=replacing)
 
 
 def _bring(source: Storage, target: Storage, held: Mapping[str, int], path: str, fragment: Fragment) -> Fragment:

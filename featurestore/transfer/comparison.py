@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from featurestore.errors import ConflictError
 from featurestore.layout import manifest as manifests
 from featurestore.layout.fingerprint import differences
 from featurestore.layout.tables import TABLES
+from featurestore.names import base_model
 from featurestore.partitions import snapshot
 from featurestore.quantities import bytes_text
 from featurestore.transfer.carrying import Load
@@ -119,9 +119,9 @@ def compare(
                 if manifest.table == _DESCRIBING:
                     continue
                 what = manifests.title(manifest.table, {**manifest.key, **part.key})
-                how = differences(existing.ingredients, part.ingredients, here=here, there=there)
-                how_said = "; ".join(how) or "the format of the fingerprint"
-                disagreements.append(Disagreement(what, how_said, *_subject(manifest, existing, part)))
+                how = "; ".join(differences(existing.ingredients, part.ingredients, here=here, there=there))
+                subject = _subject(manifest, existing, part)
+                disagreements.append(Disagreement(what, how or "the format of the fingerprint", *subject))
             elif existing and _is_whole(other, manifest, existing, part):
                 equal.append(part)
             else:
@@ -135,12 +135,12 @@ def _subject(manifest: Manifest, ours: Part, theirs: Part) -> tuple[str, str]:
     """What would need another name for two parts to be there side by side: of scores the detector, if that is another one."""
     key = {**manifest.key, **theirs.key}
     if manifest.table == "scores":
-        own = ([part.ingredients.get(name) for name in _OF_THE_DETECTOR] for part in (ours, theirs))
-        kind = "benchmark" if operator.eq(*own) else "detector"
+        same = all(ours.ingredients.get(name) == theirs.ingredients.get(name) for name in _OF_THE_DETECTOR)
+        kind = "benchmark" if same else "detector"
     else:
         kind = next(kind for kind in ("model", "benchmark", "dataset") if kind in key)
     # A layer of a model has another name with it; a variant of a detector stands for itself.
-    return kind, key[kind] if kind == "detector" else key[kind].partition("@")[0]
+    return kind, base_model(key[kind]) if kind == "model" else key[kind]
 
 
 def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) -> bool:
@@ -152,19 +152,19 @@ def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) ->
     return not broken
 
 
-def refuse(disagreements: Sequence[Disagreement], sentence: str, say: Callable[[str], None]) -> None:
+def refuse(disagreements: Sequence[Disagreement], how: str, say: Callable[[str], None]) -> None:
     """Raise if there are disagreements, once each has been said in a line, and of many the first, with their number.
 
     Args:
         disagreements: What was found.
-        sentence: The error's message; `{count}` stands for how many things there are.
+        how: The error's message, after the number of things.
         say: Is told the lines.
 
     Raises:
         ConflictError: There are some.
     """
     if disagreements:
-        raise ConflictError(sentence.format(count=listed(disagreements, say)))
+        raise ConflictError(f"{listed(disagreements, say)} {how}")
 
 
 def listed(disagreements: Sequence[Disagreement], say: Callable[[str], None]) -> str:

@@ -57,18 +57,12 @@ def copy(
     for line in _notes(source, restriction, held, chosen, broad):
         say(line)
     others = [*found.disagreements, *other_files]
+    differ = f"in {target.location} differ from those of {source.location} (listed above)"
     if replacing and others:
-        done = "would be replaced" if dry_run else "are replaced"
-        say(
-            f"{listed(others, say)} in {target.location} differ from those of {source.location} (listed above) and {done}"
-        )
+        say(f"{listed(others, say)} {differ} and {'would be' if dry_run else 'are'} replaced")
     else:
-        refuse(
-            others,
-            f"{{count}} in {target.location} differ from those of {source.location} (listed above): nothing was copied. "
-            "Copy to another place, remove them there, or give --replace.",
-            say,
-        )
+        remedy = "Copy to another place, remove them there, or give --replace."
+        refuse(others, f"{differ}: nothing was copied. {remedy}", say)
     if not dry_run:
         with (bar or silent_bar)(found.fragments) as advance:
             for table in tables:

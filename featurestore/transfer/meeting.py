@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from featurestore.layout.fingerprint import differences
 from featurestore.layout.tables import ORDER
+from featurestore.names import base_model
 from featurestore.partitions import reading
 from featurestore.transfer.comparison import Disagreement, Holding, compare
 from featurestore.transfer.joining import Described, benchmarks_of, join, label_problem, strangers_to_each_other
@@ -149,7 +150,7 @@ def _other_networks(ours: Holding, found: Comparison, here: str, there: str) -> 
         how = differences(*map(_network, (held[model], load.manifest)), here=here, there=there)
         if how:
             what = f"activations of {model} on {held[model].key['dataset']} and on {load.manifest.key['dataset']}"
-            yield Disagreement(what, "; ".join(how), "model", model.partition("@")[0])
+            yield Disagreement(what, "; ".join(how), "model", base_model(model))
 
 
 def _network(activations: Manifest) -> Ingredients:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from featurestore.progress import Bar
     from featurestore.storage import Storage
     from featurestore.transfer.comparison import Comparison
+    from featurestore.transfer.meeting import Meeting
     from featurestore.transfer.other_names import Aside
 
 _TABLE = TABLES["datasets"]
@@ -70,42 +71,36 @@ def merge(
         if aside
         else "Rename or remove them in one of the two, or give --as SUFFIX."
     )
-    refuse(
-        meeting.disagreements,
-        f"{{count}} in {source.location} disagree with {target.location} (listed above): nothing was merged. {remedy}",
-        say,
-    )
-    joined, found = meeting.joined, meeting.found
+    disagree = f"in {source.location} disagree with {target.location} (listed above)"
+    refuse(meeting.disagreements, f"{disagree}: nothing was merged. {remedy}", say)
     if not dry_run:
-        with (bar or silent_bar)(found.fragments) as advance:
+        with (bar or silent_bar)(meeting.found.fragments) as advance:
             for table in ORDER:
-                loads = [
-                    _looked_at_nowhere(load) if _dataset(load) in meeting.moved else load for load in found.of(table)
-                ]
-                carry(meeting.source, target, loads, ours.sizes, advance)
-                if table == _TABLE.name:
-                    for name, (benchmarks, group) in joined.changes.items():
-                        _rewrite(target, ours.partitions[f"datasets/dataset={name}"], benchmarks, group)
+                _carry_table(meeting, target, ours, table, advance)
         put_files(meeting.files, target)
     done = "would be merged" if dry_run else "merged"
     for line in (
-        *joined.notes,
+        *meeting.joined.notes,
         *(f"{key} {done}" for key in meeting.files),
-        *_stale_metrics(ours, meeting.theirs, found),
+        *_stale_metrics(ours, meeting.theirs, meeting.found),
+        *meeting.found.summary(target.location, done),
     ):
         say(line)
-    for line in found.summary(target.location, done):
-        say(line)
 
 
-def _dataset(load: Load) -> str:
-    return load.manifest.key.get("dataset", "")
+def _carry_table(meeting: Meeting, target: Storage, ours: Holding, table: str, advance: Callable[[int], None]) -> None:
+    """Carry what comes of one table, and change the rows of datasets that both lakes have."""
+    loads = meeting.found.of(table)
+    if table == "contents":
+        loads = [_looked_at_nowhere(load) if load.manifest.key["dataset"] in meeting.moved else load for load in loads]
+    carry(meeting.source, target, loads, ours.sizes, advance)
+    if table == _TABLE.name:
+        for name, (benchmarks, group) in meeting.joined.changes.items():
+            _rewrite(target, ours.partitions[f"datasets/dataset={name}"], benchmarks, group)
 
 
 def _looked_at_nowhere(load: Load) -> Load:
     """Digests of images that were read elsewhere: nobody has looked at those that the lake has."""
-    if load.manifest.table != "contents":
-        return load
     parts = [replace(part, details={**part.details, "looked_at": 0}) for part in load.parts]
     return replace(load, parts=tuple(parts))
 

@@ -16,18 +16,15 @@ if TYPE_CHECKING:
 LAST = -1
 
 
-def killed(location: str, folder: Path, verb: str, number: int, kills: int) -> None:
-    """What is there after each kill is whole, and in the end all is as if nothing had been killed."""
-    tally = kill_many(location, jobs(folder)[verb][number], kills)
-    assert (tally.kills, tally.differences, tally.problems) == (kills, 0, [])
-
-
 @pytest.mark.parametrize(("verb", "number"), [("copy", 0), ("merge", 0), ("merge", LAST)])
 def test_a_killed_command_leaves_a_lake_and_ends_when_begun_again(tmp_path: Path, verb: str, number: int) -> None:
-    killed(str(tmp_path / "lakes"), tmp_path, verb, number, kills=6)
+    """What is there after each kill is whole, and in the end all is as if nothing had been killed."""
+    tally = kill_many(str(tmp_path / "lakes"), jobs(tmp_path)[verb][number], kills=6)
+    assert (tally.kills, tally.differences, tally.problems) == (6, 0, [])
 
 
 @pytest.mark.s3
 @pytest.mark.parametrize(("verb", "number"), [("remove", 0), ("rename", 0), ("copy", 0), ("merge", 0), ("merge", LAST)])
 def test_so_does_one_on_a_real_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, number: int) -> None:
-    killed(real_lake(monkeypatch), tmp_path, verb, number, kills=3)
+    tally = kill_many(real_lake(monkeypatch), jobs(tmp_path)[verb][number], kills=3)
+    assert (tally.kills, tally.differences, tally.problems) == (3, 0, [])
