@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # DuckDB before 2 holds Python's lock while `sql()` binds a query: its other threads, which read through Python, would wait for
 # that lock, and it for them.
-_BLOCKING_DUCKDB = "v1."
+_BLOCKING_DUCKDB = "1."
 
 # An endpoint that does not answer is given up within seconds, and silence is not asked twice. Large uploads have a client
 # of their own: to this one, sending a fragment over a slow line would look like waiting for an answer.
@@ -134,13 +134,13 @@ class ObjectStorage(Storage):
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let DuckDB read through obstore, with the same credentials."""
+        import duckdb
         from obstore.fsspec import FsspecStore
 
         # Typed by provider, and the provider is the user's choice.
         filesystem: Any = FsspecStore
         connection.register_filesystem(filesystem(self._scheme, **self._options(_CLIENT)))
-        (release,) = connection.execute("select version()").fetchall()[0]
-        if str(release).startswith(_BLOCKING_DUCKDB):
+        if duckdb.__version__.startswith(_BLOCKING_DUCKDB):
             connection.execute("set threads = 1")
 
     @property

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from featurestore.errors import StorageError
@@ -25,8 +26,16 @@ class TestOverlay(StorageContract):
         with pytest.raises(StorageError, match="has no address"):
             storage.uri("a")
 
-    def test_duckdb_reads_its_uris(self) -> None:
-        """As above."""
+    def test_duckdb_reads_its_uris(self, tmp_path: Path) -> None:
+        """Those of what lies below, also under another name."""
+        below = LocalStorage(tmp_path / "lake")
+        below.put("a.csv", b"sample\n7\n")
+        over = Overlay(below)
+        over.copy("a.csv", "b.csv")
+        with duckdb.connect() as connection:
+            over.register(connection)
+            rows = connection.execute("from read_csv(?)", [[over.uri("a.csv"), over.uri("b.csv")]]).fetchall()
+        assert rows == [(7,), (7,)]
 
 
 def test_the_storage_below_is_read_and_never_written(tmp_path: Path) -> None:

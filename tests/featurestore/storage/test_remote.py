@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import duckdb
 import pytest
 
 from featurestore.errors import StorageError
-from featurestore.storage import ObjectStorage
+from featurestore.storage import ObjectStorage, remote
 from tests.featurestore.storage.contract import StorageContract
 from tests.s3.server import environment, new_lake, use
 
@@ -15,6 +16,17 @@ class TestMoto(StorageContract):
     def storage(self, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
         use(monkeypatch, environment(endpoint))
         return ObjectStorage(new_lake(endpoint))
+
+    @pytest.mark.parametrize("blocking", [True, False])
+    def test_a_duckdb_that_binds_while_others_wait_reads_on_one_thread(
+        self, storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch, blocking: bool
+    ) -> None:
+        """And one that does not, on as many as it was given."""
+        monkeypatch.setattr(remote, "_BLOCKING_DUCKDB", duckdb.__version__ if blocking else "none")
+        with duckdb.connect(config={"threads": 3}) as connection:
+            storage.register(connection)
+            threads = connection.execute("select current_setting('threads')").fetchall()
+        assert threads == [(1 if blocking else 3,)]
 
     def test_a_missing_bucket_is_no_missing_object(self, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every verb that can tell says that it is the bucket."""
