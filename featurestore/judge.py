@@ -6,6 +6,7 @@ images are judged.
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from analysis.judging import ThresholdedDetector
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import polars as pl
@@ -74,13 +74,16 @@ class Judge(ThresholdedDetector):
         from extract.judging import named_images, seen_images
         from extract.models.recorded import Places
 
-        listed = [images] if isinstance(images, (str, Path)) else list(images)  # type: ignore[arg-type]
-        paths = named_images([str(image) for image in listed])
-        rows: list[dict[str, Any]] = [{} for _ in paths]
+        listed = [images] if isinstance(images, (str, os.PathLike)) else images
+        paths = named_images([os.fspath(image) for image in listed])
+        low, high = self.threshold_interval
+        told = {"threshold": self.threshold, "threshold_low": low, "threshold_high": high}
+        rows: list[dict[str, Any]] = [{"image": path, **told} for path in paths]
         bar = progress(f"judging by {self.network.model}", len(paths)) if progress else nullcontext(lambda _: None)
         with bar as advance:
             seen = seen_images(
-                *(self.network, paths),
+                self.network,
+                paths,
                 known=self._head,
                 places=Places(*(None if place is None else Path(place) for place in (checkpoint, key_map, head))),
                 device=device,
@@ -90,10 +93,7 @@ class Judge(ThresholdedDetector):
             )
             for batch in seen:
                 self._take(batch, rows)
-        schema = {name: getattr(pl, kind) for name, kind in _COLUMNS.items()}
-        low, high = self.threshold_interval
-        told = {"threshold": self.threshold, "threshold_low": low, "threshold_high": high}
-        return pl.DataFrame([{"image": path, **told, **row} for path, row in zip(paths, rows, strict=True)], schema)
+        return pl.DataFrame(rows, {name: getattr(pl, kind) for name, kind in _COLUMNS.items()})
 
     def as_module(self, network: Any = None, *, checkpoint: str | os.PathLike[str] | None = None) -> JudgedNetwork:
         """The network and this judge as one `torch.nn.Module`, for images that are prepared already.

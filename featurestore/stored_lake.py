@@ -258,10 +258,10 @@ class StoredLake:
         return MissingError(f"The lake at {self.location} holds no {table} of {wanted}: {nearest(wanted, held)}")
 
 
-def warn_stale(sentences: Sequence[str]) -> None:
-    """Warn the caller of the method that calls this."""
+def warn_stale(sentences: Sequence[str], *, stacklevel: int = 3) -> None:
+    """Warn of what an answer rests on, by default the caller of the method that calls this."""
     for sentence in sentences:
-        warnings.warn(sentence, StaleWarning, stacklevel=3)
+        warnings.warn(sentence, StaleWarning, stacklevel=stacklevel)
 
 
 def _named(piece: ReadBlock, columns: Sequence[str], complete: Callable[[Block], Block] = lambda block: block) -> Batch:

@@ -113,7 +113,7 @@ def tell_age(sentences: Sequence[str], *, strict: bool) -> None:
     if strict and sentences:
         raise ConflictError(f"Not answered, because of --strict: {' '.join(sentences)}")
     for sentence in sentences:
-        sys.stderr.write(f"Note: {sentence}\n")
+        say_aside(f"Note: {sentence}")
 
 
 def say_aside(line: str) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from featurestore.errors import StaleWarning
 
 if TYPE_CHECKING:
     import os
@@ -45,9 +42,3 @@ def told(say: Said) -> Callable[[str], None]:
 def bar_of(progress: Bars | None, title: str) -> Bar | None:
     """What shows how far the work of a title is, if anything does."""
     return partial(progress, title) if progress else None
-
-
-def warn(sentences: Sequence[str]) -> None:
-    """Warn of what an answer rests on."""
-    for sentence in sentences:
-        warnings.warn(sentence, StaleWarning, stacklevel=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ class KeepingLake(Lake):
             faults.append(fault)
             tell(str(fault))
 
-        verify.verify(self.storage, found, deep=deep, bar=partial(progress, "verify") if progress else None)
+        verify.verify(self.storage, found, deep=deep, bar=bar_of(progress, "verify"))
         return faults
 
     def gc(self, *, older_than: str = "24h", dry_run: bool = False, say: Said = print) -> Collection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from featurestore.lake import Lake
 from featurestore.packages import guard
 from featurestore.progress import no_bar
 from featurestore.progress import progress as shown
-from featurestore.verbs.arguments import listed, path_of, told, warn
+from featurestore.stored_lake import warn_stale
+from featurestore.verbs.arguments import listed, path_of, told
 
 if TYPE_CHECKING:
     import os
@@ -131,7 +133,6 @@ class ScoringLake(Lake):
 
         for module in listed(plugin):
             registry.load_plugin(module)
-
         judge = read_judge(Judge, self, model, detector, tpr=tpr, benchmark=benchmark, say=told(say))
         return judge.in_memory() if in_memory else judge
 
@@ -157,6 +158,7 @@ class ScoringLake(Lake):
         *,
         figures: str | os.PathLike[str] | None = None,
         benchmark: str | None = None,
+        metric: str = "fpr95",
     ) -> Path:
         """Write one HTML page that works offline, as `featurestore report`.
 
@@ -164,12 +166,13 @@ class ScoringLake(Lake):
             out: The file.
             figures: Folder for each figure as PNG, SVG and CSV too.
             benchmark: The benchmark to report on; by default `main`, else the first with metrics.
+            metric: The metric that detectors are ranked by: `fpr95`, `auroc`, `aupr_in` or `aupr_out`.
 
         Returns:
             The file.
 
         Raises:
-            MissingError: The lake has no metrics yet, or none of that benchmark; or all are stale.
+            MissingError: The lake has no metrics yet, or none of that benchmark; or all are stale; or there is no such metric.
 
         Warns:
             StaleWarning: Something is left out because it is stale, or is partial.
@@ -177,8 +180,15 @@ class ScoringLake(Lake):
         guard()
         from analysis.report import write_report
 
-        opener = image_opener_of(self)
-        write_report(self, Path(out), figures=path_of(figures), benchmark=benchmark, open_image=opener, note=warn)
+        write_report(
+            self,
+            Path(out),
+            figures=path_of(figures),
+            benchmark=benchmark,
+            metric=metric,
+            open_image=image_opener_of(self),
+            note=partial(warn_stale, stacklevel=4),
+        )
         return Path(out)
 
 
