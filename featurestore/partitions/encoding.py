@@ -128,7 +128,7 @@ def dealt_out(matrix: NDArray[Any] | None, rows: int) -> pa.ListArray:
 def dealt_back(column: pa.ChunkedArray, width: int) -> NDArray[np.float64] | None:
     """The matrix of so many columns whose rows were dealt out, float64, shape [m, width]; None where all are null."""
     array = column.combine_chunks()
-    return None if array.null_count == len(array) else array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    return None if array.null_count == len(array) else _values(array.flatten()).reshape(-1, width)
 
 
 def _finite(values: NDArray[Any]) -> bool:
