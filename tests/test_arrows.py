@@ -89,7 +89,7 @@ PLAN = {
     "featurestore.storage": "featurestore.errors featurestore.settings featurestore.staging",
     "featurestore.stored_lake": "featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.settings featurestore.storage",
     "featurestore.transfer": "featurestore.edit featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.settings featurestore.storage",
-    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.judging analysis.lineage analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.judge featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities featurestore.query featurestore.transfer",
+    "featurestore.verbs": "analysis.detectors analysis.ensembles analysis.judging analysis.lineage analysis.report analysis.scoring analysis.statistics analysis.status extract.datasets extract.images extract.job extract.models extract.pools extract.soups extract.subsets extract.suites extract.unit_tests featurestore.care featurestore.edit featurestore.errors featurestore.judge featurestore.lake featurestore.names featurestore.packages featurestore.progress featurestore.quantities featurestore.query featurestore.stored_lake featurestore.transfer",
     "featurestore.version": "",
 }
 LARGE = {
