@@ -13,12 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ("boto3", "hypothesis", "moto[server]", "pexpect", "pyte", "pytest", "pytest-randomly", "pytest-xdist")
-TESTS = """
-tests/featurestore/test_lake.py tests/featurestore/test_stored_lake.py tests/featurestore/test_compat.py
-tests/featurestore/partitions tests/featurestore/storage/test_local.py tests/featurestore/storage/test_remote.py
-tests/featurestore/query tests/featurestore/cli tests/featurestore/care tests/featurestore/transfer/test_copying.py
-tests/sql/test_questions.py tests/analysis/algebra tests/analysis/metrics tests/analysis/charts
-""".split()
+TESTS = (
+    "tests/featurestore/test_lake.py", "tests/featurestore/test_stored_lake.py", "tests/featurestore/test_compat.py",
+    "tests/featurestore/partitions", "tests/featurestore/storage/test_local.py", "tests/featurestore/storage/test_remote.py",
+    "tests/featurestore/query", "tests/featurestore/cli", "tests/featurestore/care", "tests/featurestore/transfer/test_copying.py",
+    "tests/sql/test_questions.py", "tests/analysis/algebra", "tests/analysis/metrics", "tests/analysis/charts",
+)  # fmt: skip
 """Those that another version of a library could fail; the others say the same of these, or nothing of libraries."""
 _FREE = {
     "polars-runtime-32": "each polars has its own",
