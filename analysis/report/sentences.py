@@ -109,6 +109,13 @@ def hedge(count: int, thing: str = "models") -> str:
     return f" With {named}, this is an observation, not a rule."
 
 
+def other_sign(within: float | None, over_all: float) -> str:
+    """What to add where a correlation within pretrainings has another sign than that over all models; empty otherwise."""
+    if within is None or within * over_all >= 0:
+        return ""
+    return " Over all models the sign is the other (Spearman {over_all}): pretrainings differ in both."
+
+
 def left_out(what: str, names: Sequence[str], most: int) -> list[str]:
     """A line on the things beyond the first `most`, of which something is not shown; none if there are no more."""
     return [f"{what}: of {', '.join(names[:most])}, and not of {', '.join(names[most:])}."] if names[most:] else []

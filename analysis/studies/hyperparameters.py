@@ -51,7 +51,7 @@ def _panel(frame: pl.DataFrame, detector: Any, constant: Any) -> alt.Chart:
     numbers = {"mean_fpr95": ".3f", "mean_auroc": ".3f"}
     drawn: alt.Chart = (
         alt.Chart(frame, title=detector)
-        .transform_filter(f"datum.detector == '{detector}' && datum.constant == '{constant}'")
+        .transform_filter((alt.datum.detector == detector) & (alt.datum.constant == constant))
         .mark_line(point=True, strokeWidth=1.8)
         .encode(
             x=alt.X("value:Q", title=constant, scale=alt.Scale(type="log" if is_wide else "linear", zero=False)),

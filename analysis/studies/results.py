@@ -17,19 +17,8 @@ if TYPE_CHECKING:
 UNIT_TESTS = "unit-tests"
 RECIPE = ("architecture", "pretraining", "weight_decay", "dropout", "stochastic_depth", "augmentation", "finetune_lr", "input_size")  # fmt: skip
 Aggregation: TypeAlias = Literal["class_mean", "pooled", "class"]
-_COLUMNS = (
-    "model",
-    "detector",
-    "ood_dataset",
-    "ood_class",
-    "n_ood",
-    "fpr95",
-    "auroc",
-    "aupr_in",
-    "aupr_out",
-    "accuracy",
-)
 METRICS = ("fpr95", "auroc", "aupr_in", "aupr_out")
+_COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", *METRICS, "accuracy")
 
 
 def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean") -> pl.DataFrame:

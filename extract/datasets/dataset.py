@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from extract.datasets.formats import Reader
     from featurestore.lake import Lake
 
-
 ROLES = ("fit", "id", "ood", "val", "csid")
 
 

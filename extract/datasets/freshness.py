@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from extract.datasets.origin import Origin
     from featurestore.lake import Lake
 
-
 _AT_ONCE = 1_024
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from extract.datasets.dataset import DatasetRow
     from extract.datasets.listing import Listing
     from featurestore.lake import Lake
+
 _ALONE_IN_BENCHMARK = ("fit", "id")
 
 
@@ -63,15 +64,6 @@ def with_part(
     return before, after
 
 
-def _check(lake: Lake, before: DatasetRow, after: DatasetRow) -> None:
-    """Hold a dataset to those that it newly meets; where both were together before, their classes were compared then."""
-    listing = read_listing(lake, after.dataset)
-    for other in datasets(lake):
-        met = bool(set(before.benchmarks) & set(other.benchmarks))
-        if other.dataset != after.dataset and not (met and before.role == after.role):
-            check_agrees(lake, after, listing, other, stated=met)
-
-
 def check_group(group: str | None, role: str) -> None:
     """Raise if a dataset of that role cannot be in the group."""
     if group is None:
@@ -107,3 +99,12 @@ def check_agrees(lake: Lake, row: DatasetRow, listing: Listing, other: DatasetRo
             f"Benchmark {shared[0]!r} already has the {row.role} dataset {other.dataset!r}: name another one with --benchmark."
         )
     check_same_classes(listing, read_listing(lake, other.dataset), other.dataset, stated=stated)
+
+
+def _check(lake: Lake, before: DatasetRow, after: DatasetRow) -> None:
+    """Hold a dataset to those that it newly meets; where both were together before, their classes were compared then."""
+    listing = read_listing(lake, after.dataset)
+    for other in datasets(lake):
+        met = bool(set(before.benchmarks) & set(other.benchmarks))
+        if other.dataset != after.dataset and not (met and before.role == after.role):
+            check_agrees(lake, after, listing, other, stated=met)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
@@ -33,8 +32,6 @@ _FEW, _MOST_DECODERS = 4_000, 16
 _SHOWN = 3
 _READ_WHOLE = 64 << 20
 """A file up to this size is read in one go; what is larger is hardly an image, and is left to the decoder."""
-
-
 _PAUSES = (0.2, 1.0, 4.0)
 """Seconds before images that could not be read are asked for again."""
 _PATIENCE = 60.0
@@ -106,7 +103,7 @@ class ImageDataset(Dataset[Item]):
     ) -> None:
         self._reader = reader
         # One buffer rather than a million objects, whose counts of references would copy them into every worker.
-        self._paths = _texts(paths)
+        self._paths = np.array(paths, np.dtypes.StringDType())
         self._transform = transform
         self._patience = patience
 
@@ -140,7 +137,7 @@ class ImageDataset(Dataset[Item]):
         if together is None:
             return [self[sample] for sample in samples]
         start = time.perf_counter()
-        reader = together([self._paths[sample].as_py() for sample in samples])
+        reader = together([self._paths[sample] for sample in samples])
         waited = (time.perf_counter() - start) / max(1, len(samples))
         items = [self._item(reader, sample) for sample in samples]
         return [replace(item, read=item.read + waited) for item in items]
@@ -148,7 +145,7 @@ class ImageDataset(Dataset[Item]):
     def _item(self, reader: Reader, sample: int) -> Item:
         start = time.perf_counter()
         try:
-            file = _opened(reader, self._paths[sample].as_py())
+            file = _opened(reader, self._paths[sample])
             digest = digest_of(file)
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
             seconds = time.perf_counter() - start
@@ -175,14 +172,13 @@ def image_batches(
         workers: Processes that decode; 0 decodes here.
         pin: Whether to return page-locked memory, for faster copies to a GPU.
     """
-    started = getattr(dataset, "start_method", None) if workers else None
     loader = DataLoader(
         dataset,
         batch_sampler=map(list, batches),
         collate_fn=_collate,
         num_workers=workers,
         pin_memory=pin,
-        multiprocessing_context=started,
+        multiprocessing_context=getattr(dataset, "start_method", None) if workers else None,
     )
     with worker_errors(workers):
         for batch in loader:
@@ -221,13 +217,6 @@ def decoders(workers: int | None, samples: int, share: int | None = None) -> int
     if workers is not None:
         return workers
     return 0 if samples < _FEW else min(_MOST_DECODERS, share or cores())
-
-
-def _texts(values: Sequence[str]) -> pa.LargeStringArray:
-    """Texts as Arrow has them, of their bytes: its own conversion imports pandas where that is installed."""
-    encoded = [value.encode() for value in values]
-    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-    return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def _opened(reader: Reader, path: str) -> IO[bytes]:

@@ -86,7 +86,7 @@ class JudgedNetwork(nn.Module):
             raise InputError(f"{record.model} is what the head puts out: judge it with `featurestore judge`.")
         self._head = nn.Linear(head.weight.shape[1], len(head.bias)) if head else None
         if self._head and head:
-            self._head.weight.data, self._head.bias.data = torch.tensor(head.weight), torch.tensor(head.bias)
+            self._head.weight.data, self._head.bias.data = head.tensors
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Judged:
@@ -145,8 +145,6 @@ def judged_network(
 
 def _has_head(network: nn.Module, head: Head, record: RecordedNetwork) -> bool:
     """Whether a network's own head is the one that the lake holds."""
-    weight, bias = torch.tensor(head.weight), torch.tensor(head.bias)
     with contextlib.suppress(InputError):
-        found = own_heads(network, weight.shape[1], str(record.ingredients["architecture"]))
-        return any(torch.equal(w.detach().cpu(), weight) and torch.equal(b.detach().cpu(), bias) for w, b in found)
+        return head.is_among(own_heads(network, head.weight.shape[1], str(record.ingredients["architecture"])))
     return False

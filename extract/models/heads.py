@@ -15,6 +15,7 @@ from extract.models.sources import plain_arrays
 from featurestore.errors import InputError, NumericalError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +39,16 @@ class Head:
     bias: NDArray[np.float32]
     normalize: bool = False
     negatives: NDArray[np.float32] | None = None
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Copies of weight and bias as torch has them, on the CPU."""
+        return torch.tensor(self.weight), torch.tensor(self.bias)
+
+    def is_among(self, found: Iterable[tuple[Tensor, Tensor]]) -> bool:
+        """Whether it is one of the weights and biases that `own_heads` found, to the last bit."""
+        weight, bias = self.tensors
+        return any(torch.equal(w.detach().cpu(), weight) and torch.equal(b.detach().cpu(), bias) for w, b in found)
 
     @property
     def is_constant(self) -> bool:

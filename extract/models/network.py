@@ -214,24 +214,16 @@ class LoadedModel:
 
     def _own(self, known: Head) -> tuple[Tensor, Tensor] | None:
         """The known head on the device, if it is the network's, or the given one; else None."""
-        given, weight, bias = self.spec.given_head, torch.tensor(known.weight), torch.tensor(known.bias)
-        found = (
-            [(torch.tensor(given.weight), torch.tensor(given.bias))]
-            if given
-            else own_heads(self._module, weight.shape[1], self.spec.architecture)
-        )
-        same = any(torch.equal(w.cpu(), weight) and torch.equal(b.cpu(), bias) for w, b in found)
-        return (weight.to(self._device), bias.to(self._device)) if same else None
+        given, (weight, bias) = self.spec.given_head, known.tensors
+        found = [given.tensors] if given else own_heads(self._module, weight.shape[1], self.spec.architecture)
+        return (weight.to(self._device), bias.to(self._device)) if known.is_among(found) else None
 
     def _find_head(self, noise: Tensor, feature: Tensor) -> tuple[Tensor, Tensor]:
         """The head's weight and bias on the device, checked once, on noise: what the lake stores must explain the logits."""
         name, given = self.spec.architecture, self.spec.given_head
         if given:
             self._check_is_projection()
-            whose, found = (
-                f"The head {self.spec.head_file} has",
-                [(torch.tensor(given.weight), torch.tensor(given.bias))],
-            )
+            whose, found = f"The head {self.spec.head_file} has", [given.tensors]
         else:
             whose, found = f"{name}'s head has", own_heads(self._module, feature.shape[-1], name)
         found = [(weight.to(self._device), bias.to(self._device)) for weight, bias in found]

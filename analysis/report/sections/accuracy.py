@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import FEW, Text, correlation, hedge, sentence, span
+from analysis.report.sentences import FEW, Text, correlation, hedge, other_sign, sentence, span
 from analysis.studies import accuracy_vs_fpr
 
 if TYPE_CHECKING:
@@ -60,15 +60,11 @@ def _findings(context: Context, answer: pl.DataFrame) -> Iterator[Markup]:
 def _finding(within: dict[str, Any] | None, all_models: dict[str, Any]) -> Markup:
     row = within or all_models
     among = ", among models of equal pretraining" if within else ", over all models, whatever their pretraining"
-    differs = within is not None and within["spearman"] * all_models["spearman"] < 0
-    over_all = (
-        " Over all models the sign is the other (Spearman {over_all}): pretrainings differ in both." if differs else ""
-    )
     return sentence(
         _verdict(row["spearman_low"], row["spearman_high"], among)
         + " (Spearman {rho}, {interval}, n = {models} models, by {detector})."
         + hedge(row["models"])
-        + over_all,
+        + other_sign(within["spearman"] if within else None, all_models["spearman"]),
         ood=row["ood_dataset"],
         rho=correlation(row["spearman"], f"{_QUESTION}.spearman"),
         interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),

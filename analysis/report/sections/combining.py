@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from analysis.report.context import Context
+    from analysis.report.sentences import Number
 
 _MOST = 2
-_NO_GAIN = 0.001
-"""The last digit that a percentage is shown with."""
 
 
 def build(context: Context) -> SectionBody:
@@ -70,23 +69,24 @@ def _findings(gains: pl.DataFrame) -> Iterator[Markup]:
         single = part.filter(pl.col("method") == SINGLE).row(0, named=True)
         # The size is fixed beforehand: choosing it by these numbers would look at the held-out classes.
         greedy = part.filter(pl.col("method") == GREEDY, pl.col("models") <= 4).sort("models").row(-1, named=True)
+        after, before = percent(greedy["fpr95"]), percent(single["fpr95"])
         yield sentence(
             "Combining {models} models, chosen greedily, {verdict} the FPR on held-out classes of {ood}: {after} against {before} "
             "of the single best (by {detector}; one split, both ways, so without an interval).",
             models=greedy["models"],
-            verdict=Text(_verdict(greedy["gain"])),
+            verdict=Text(_verdict(after, before)),
             ood=str(ood),
-            after=percent(greedy["fpr95"]),
-            before=percent(single["fpr95"]),
+            after=after,
+            before=before,
             detector=single["detector"],
         )
 
 
-def _verdict(gain: float) -> str:
-    """What a gain is called: none where the two shares read the same."""
-    if abs(gain) < _NO_GAIN:
+def _verdict(after: Number, before: Number) -> str:
+    """What a change is called: none where the two shares read the same."""
+    if after.text == before.text:
         return "does not change"
-    return "lowers" if gain > 0 else "raises"
+    return "lowers" if after.value < before.value else "raises"
 
 
 SECTION = Section("combining", "Combining models", 70, build)

@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import FEW, Number, Text, correlation, hedge, sentence, span
+from analysis.report.sentences import FEW, Number, Text, correlation, hedge, other_sign, sentence, span
 from analysis.studies import geometry, geometry_vs_fpr
 from featurestore.query import catalog
 
@@ -134,12 +134,11 @@ def _predictor(row: dict[str, Any], tried: int) -> Markup:
         if p < 0.05
         else f"On {{ood}}{among} none of {{tried}} measures of the feature space clearly goes with the FPR of {{detector}}; the closest is {{measure}}"
     )
-    differs = is_within and row["spearman"] * row["within"] < 0
-    over_all = (
-        " Over all models the sign is the other (Spearman {over_all}): pretrainings differ in both." if differs else ""
-    )
     return sentence(
-        verdict + " (Spearman {rho}, {interval}, n = {models} models)." + hedge(row["models"]) + over_all,
+        verdict
+        + " (Spearman {rho}, {interval}, n = {models} models)."
+        + hedge(row["models"])
+        + other_sign(row["within"], row["spearman"]),
         ood=row["ood_dataset"],
         detector=row["detector"],
         measure=row["measure"],
