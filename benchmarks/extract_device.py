@@ -23,8 +23,9 @@ from torch.utils.data import Dataset
 
 from extract.datasets import DatasetRow, Listing
 from extract.images.loader import Item
-from extract.job.loop import FragmentMaker, Times, extract_fragments
+from extract.job.loop import FragmentMaker, extract_fragments
 from extract.job.plan import Options, Task, activations_target
+from extract.job.summary import Times
 from extract.models import LoadedModel, ModelSpec
 from featurestore import Lake
 from featurestore.partitions import writing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,14 @@ import pyarrow as pa
 from analysis.detectors import registry
 from analysis.ensembles import combining
 from analysis.ensembles.combining import MEAN_RANK, WEIGHTED
-from analysis.ensembles.ensemble import SOURCE, Ensemble, Member, current_ensemble_scores, ensemble_target, is_ensemble
+from analysis.ensembles.described import check_name, describe, ensembles_of, is_described
+from analysis.ensembles.ensemble import Ensemble, Member, current_ensemble_scores, ensemble_target
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.metrics import id_rank, write_metrics
 from featurestore.errors import InputError, LakeError, MissingError
 from featurestore.layout import basis
-from featurestore.layout.tables import TABLES
 from featurestore.names import nearest, pick
 from featurestore.partitions import writing
 
@@ -52,7 +51,7 @@ def combine(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable
         NumericalError: A member's ID scores are all equal, or no member tells ID from OOD.
     """
     lake.check_exists()
-    _check_name(lake, ensemble)
+    check_name(lake, ensemble)
     found = read_benchmarks(lake, benchmark)
     made = reused = 0
     refused: list[MissingError] = []
@@ -93,15 +92,6 @@ def refresh_ensembles(
     return made, reused, skipped
 
 
-def ensembles_of(lake: Lake) -> dict[str, dict[str, Any]]:
-    """The recipes of the ensembles in a lake, by name."""
-    return {
-        manifest.key["model"]: json.loads(str(manifest.parts[0].ingredients["recipe"]))
-        for manifest in lake.partitions("models")
-        if is_ensemble(manifest.parts[0].ingredients)
-    }
-
-
 class _EnsembleScorer:
     """One ensemble in one benchmark."""
 
@@ -122,8 +112,8 @@ class _EnsembleScorer:
         targets = {name: self._target(name) for name in benchmark.scored if name not in lacking}
         storage = self.lake.storage
         missing = [name for name, target in targets.items() if not writing.find(storage, target, replacing=True)]
-        if missing or not _is_described(self.lake, benchmark, ensemble):
-            _describe(self.lake, benchmark, ensemble, self._weights)
+        if missing or not is_described(self.lake, benchmark, ensemble):
+            describe(self.lake, benchmark, ensemble, self._weights)
         for dataset in missing:
             self._write(dataset, targets[dataset])
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=ensemble.name)
@@ -287,45 +277,3 @@ def _extracted(lake: Lake, model: str) -> tuple[Mapping[str, Part], frozenset[st
     """A model's current activations by dataset, and the datasets on which they are outdated."""
     found = read_extracted(lake, model=model)
     return found.current.get(model, {}), found.outdated.get(model, frozenset())
-
-
-def _check_name(lake: Lake, ensemble: Ensemble) -> None:
-    """Raise if the name is taken by a model, or by an ensemble of other members, or a member is an ensemble."""
-    models = {manifest.key["model"]: manifest for manifest in lake.partitions("models")}
-    for member in ensemble.members:
-        if member.model in models and is_ensemble(models[member.model].parts[0].ingredients):
-            raise InputError(f"{member.model} is an ensemble itself: name its members in its place.")
-    held = models.get(ensemble.name)
-    if held is None:
-        return
-    ingredients = held.parts[0].ingredients
-    if not is_ensemble(ingredients):
-        raise InputError(f"{ensemble.name} is the name of a model: give the ensemble another name.")
-    if ingredients["ensemble_of"] != [str(member) for member in ensemble.members]:
-        listed = ingredients["ensemble_of"]
-        names = ", ".join(map(str, listed)) if isinstance(listed, list) else ""
-        raise InputError(f"The ensemble {ensemble.name} is one of {names}: give this one another name.")
-
-
-def _is_described(lake: Lake, benchmark: Benchmark, ensemble: Ensemble) -> bool:
-    recipe = ensembles_of(lake).get(ensemble.name, {})
-    weighted = ensemble.combine == WEIGHTED
-    told = not weighted or (benchmark.name in recipe.get("weights", {}) and recipe["tuned_on"] == ensemble.tuned_on)
-    return told and ensemble.combine in recipe.get("combine", [])
-
-
-def _describe(lake: Lake, benchmark: Benchmark, ensemble: Ensemble, weights: NDArray[np.float64]) -> None:
-    """Write the ensemble's row in `models`, or add to it how it is combined now."""
-    recipe: dict[str, Any] = {"ensemble_of": [str(member) for member in ensemble.members]}
-    held = ensembles_of(lake).get(ensemble.name, {})
-    recipe["combine"] = sorted({*held.get("combine", []), ensemble.combine})
-    recipe["tuned_on"] = ensemble.tuned_on or held.get("tuned_on")
-    recipe["weights"] = dict(held.get("weights", {}))
-    if ensemble.combine == WEIGHTED:
-        recipe["weights"][benchmark.name] = weights.tolist()
-    text = json.dumps(recipe, sort_keys=True)
-    row = dict.fromkeys(TABLES["models"].columns.names) | {"source": SOURCE, "recipe": text}
-    ingredients = {"ensemble_of": recipe["ensemble_of"], "recipe": text}
-    target = writing.Target(TABLES["models"], {"model": ensemble.name}, ingredients, {})
-    rows = pa.Table.from_pylist([row], TABLES["models"].columns)
-    writing.write_part(lake.storage, target, rows, replacing=True)

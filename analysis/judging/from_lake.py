@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.detectors.in_memory import refitted
 from analysis.detectors.registry import get
-from analysis.ensembles.job import ensembles_of
+from analysis.ensembles.described import ensembles_of
 from analysis.judging.thresholded import check_tpr
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.extracted import extract_again, read_extracted

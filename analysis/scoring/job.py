@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.detectors import registry
-from analysis.ensembles.job import combine, ensembles_of, refresh_ensembles
+from analysis.ensembles.described import ensembles_of
+from analysis.ensembles.job import combine, refresh_ensembles
 from analysis.lineage.benchmark import datasets, overlaps_said, read_benchmarks
 from analysis.lineage.descriptions import describe
 from analysis.lineage.extracted import extract_again, partial_said, read_extracted

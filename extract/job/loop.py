@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,51 +27,13 @@ if TYPE_CHECKING:
     from extract.datasets import Digests, Listing
     from extract.images.loader import ImageBatch, Item
     from extract.job.plan import Options, Task
+    from extract.job.summary import Times
     from extract.models import Launched, LayerOfModel, LoadedModel
     from featurestore.layout.manifest import Fragment
     from featurestore.storage import Storage
 
 _LOOKING_ON = 10.0
 """Seconds that a job which has to end goes on to read, so that it can say how much is away."""
-
-
-@dataclass(slots=True)
-class Times:
-    """Seconds that went into each stage.
-
-    Reading and decoding are those of all worker processes together, beside the loop, which shows them as `wait` only where
-    it had to wait for them; without workers, `wait` contains them.
-
-    Attributes:
-        prepare: Loading models and looking up what is there already.
-        read: Reading the bytes of images, by all workers.
-        decode: From bytes to pixels, by all workers.
-        wait: The loop, waiting for images.
-        forward: The loop, running models.
-        write: The loop, waiting for fragments to be written.
-    """
-
-    prepare: float = 0.0
-    read: float = 0.0
-    decode: float = 0.0
-    wait: float = 0.0
-    forward: float = 0.0
-    write: float = 0.0
-
-    @contextlib.contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in asdict(self).items())
-
-    def __add__(self, other: Times) -> Times:
-        return Times(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(slots=True)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from extract.datasets import check_cached, check_contents, check_unchanged, read_dataset, read_listing
 from extract.job.commits import commit_task, predictions_of, settle_contents
-from extract.job.loop import Times
 from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import Probe, activations_target, fragment_ranges, passes, plan
 from extract.job.runners import on_devices, on_ray, run_here
-from extract.job.summary import ExtractionSummary, cut_down, job_details
-from extract.job.unit import Unit, loaded_model
+from extract.job.summary import ExtractionSummary, Times, job_details
+from extract.job.unit import Unit, cut_down, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
 from extract.predictions import judge, judge_hits
 from extract.subsets import fill

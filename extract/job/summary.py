@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from extract.job.loop import Times
     from extract.job.plan import Options
-    from extract.job.unit import Written
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds that went into each stage.
+
+    Reading and decoding are those of all worker processes together, beside the loop, which shows them as `wait` only where
+    it had to wait for them; without workers, `wait` contains them.
+
+    Attributes:
+        prepare: Loading models and looking up what is there already.
+        read: Reading the bytes of images, by all workers.
+        decode: From bytes to pixels, by all workers.
+        wait: The loop, waiting for images.
+        forward: The loop, running models.
+        write: The loop, waiting for fragments to be written.
+    """
+
+    prepare: float = 0.0
+    read: float = 0.0
+    decode: float = 0.0
+    wait: float = 0.0
+    forward: float = 0.0
+    write: float = 0.0
+
+    @contextlib.contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in asdict(self).items())
+
+    def __add__(self, other: Times) -> Times:
+        return Times(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +88,6 @@ class ExtractionSummary:
             self.times + later.times,
             {**self.refused, **later.refused},
         )
-
-
-def cut_down(written: Sequence[Written]) -> dict[str, int]:
-    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
-    sizes: dict[str, int] = {}
-    for name, size in (pair for unit in written for pair in unit.batches.items()):
-        sizes[name] = min(size, sizes.get(name, size))
-    return sizes
 
 
 def job_details(options: Options, seconds: float, times: Times, devices: set[str]) -> dict[str, Any]:

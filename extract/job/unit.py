@@ -12,8 +12,9 @@ import torch
 
 from extract.datasets import read_contents, read_listing
 from extract.images.loader import ImageDataset, decoders
-from extract.job.loop import FragmentMaker, Times, extract_fragments, label_array
+from extract.job.loop import FragmentMaker, extract_fragments, label_array
 from extract.job.model_rows import write_model
+from extract.job.summary import Times
 from extract.models import LayerOfModel, LoadedModel, choose_device
 from extract.models.files import sha256_of
 from featurestore.errors import InputError
@@ -184,3 +185,11 @@ def check_labels(model: LoadedModel | LayerOfModel, dataset: DatasetRow, listing
         raise InputError(
             f"Dataset {dataset.dataset!r} has the label {largest}, but the head of {model.spec.name} has {classes} classes."
         )
+
+
+def cut_down(written: Sequence[Written]) -> dict[str, int]:
+    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
+    sizes: dict[str, int] = {}
+    for name, size in (pair for unit in written for pair in unit.batches.items()):
+        sizes[name] = min(size, sizes.get(name, size))
+    return sizes
