@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -31,9 +31,7 @@ from featurestore.partitions import writing
 from featurestore.partitions.age import AGEING, OF_SAMPLES, Held, complaints
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
 from featurestore.partitions.writing import FragmentWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from featurestore.query import catalog
 
 WIDTH, CLASSES, FRAGMENT_ROWS, RUNS = 768, 1000, 16_384, 3
 AGE_RUNS, AGEING_DETECTORS = 5, 23
@@ -202,24 +200,28 @@ def bench_age(folder: Path, models: int) -> None:
     location, known = folder / "age", default_detectors()[:AGEING_DETECTORS]
     make_wide_lake(location, models, known)
     parts = models * (len(FRAGMENTS) - 1) * len(known)
+    asked: dict[frozenset[str], list[str]] = defaultdict(list)
+    for name, question in catalog.questions().items():
+        asked[frozenset(catalog.views_behind(question.sql) & TABLES.keys())].append(name)
     print(f"a lake of {models} models, {parts:,} parts of scores; milliseconds of CPU, best of {AGE_RUNS} (limit 50):")
     for state in ("all is fresh", "a dataset was replaced"):
-        for tables in (("metrics",), ("scores",), AGEING):
-            needed, look = (
-                min(times) for times in zip(*(_age(location, tables) for _ in range(AGE_RUNS)), strict=True)
-            )
-            print(
-                f"  {state}, {' and '.join(tables)}: {look:.0f} beside {needed:.0f} for the manifests that are read anyway"
-            )
+        print(f"  {state}:")
+        for tables, names in sorted(asked.items(), key=lambda item: sorted(item[0])):
+            runs = [_age(location, tables) for _ in range(AGE_RUNS)] if tables & set(AGEING) else []
+            if runs:
+                needed, look = (min(times) for times in zip(*runs, strict=True))
+                print(
+                    f"    {look:.0f} beside {needed:.0f} to read manifests of {', '.join(sorted(tables))}: {', '.join(names)}"
+                )
         replace_dataset(Lake(location), "far")
 
 
-def _age(location: Path, tables: Sequence[str]) -> tuple[float, float]:
-    """Milliseconds of CPU of a process for the manifests of those tables, and for the look at their age with what it reads."""
+def _age(location: Path, tables: frozenset[str]) -> tuple[float, float]:
+    """Milliseconds of CPU of a process for the manifests that a question reads, and for the look at their age with what it reads."""
     held = Held(Lake(location).storage)
     with collector_paused():  # as the commands do
         start = time.process_time()
-        manifests = [manifest for table in tables for manifest in held.of(table)]
+        manifests = [manifest for table in sorted(tables) for manifest in held.of(table)]
         needed = time.process_time()
         for manifest in manifests:
             held.current_parts(manifest, OF_SAMPLES)

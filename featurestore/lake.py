@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from featurestore.query import Library, SqlFile, Value
 
+overview.show_answers()
+
 
 class Lake(StoredLake):
     """A folder or bucket prefix that holds all tables of a study.

@@ -1,18 +1,23 @@
-"""What a lake holds, for a notebook."""
+"""What a notebook shows: of a lake what it holds, of an answer its first rows."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 from featurestore.quantities import bytes_text
+from featurestore.query import fetch
 
 if TYPE_CHECKING:
     from featurestore.layout.tables import Table
     from featurestore.storage import Storage
 
+SHOWN_ROWS = 50
+"""Of an answer, in a notebook."""
 _HEADER = ("table", "partitions", "parts", "rows", "size")
 
 
@@ -37,3 +42,19 @@ def _cells(storage: Storage, table: Table) -> tuple[str, ...]:
         return ()
     counts = len(manifests), len(parts), sum(part.rows for part in parts)
     return table.name, *(f"{count:,}" for count in counts), bytes_text(sum(part.bytes for part in parts))
+
+
+def answer_as_html(answer: duckdb.DuckDBPyRelation) -> str:
+    """The first rows of an answer as an HTML table, with a line above where there are more."""
+    import polars as pl  # slow to import, and commands print without it
+
+    first = fetch(answer.limit(SHOWN_ROWS + 1))
+    more = f"<p>The first {SHOWN_ROWS} rows:</p>" if len(first) > SHOWN_ROWS else ""
+    with pl.Config(tbl_rows=SHOWN_ROWS, tbl_cols=-1):
+        return more + first.head(SHOWN_ROWS)._repr_html_()
+
+
+def show_answers() -> None:
+    """Let notebooks show answers as tables: they are relations of DuckDB's own class, which gets a method where it has none."""
+    if not hasattr(duckdb.DuckDBPyRelation, "_repr_html_"):
+        setattr(duckdb.DuckDBPyRelation, "_repr_html_", answer_as_html)  # noqa: B010 # its stub has no such attribute

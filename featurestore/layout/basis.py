@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 if TYPE_CHECKING:
@@ -77,19 +78,22 @@ def noted(part: Part) -> Basis | None:
     return cast("Basis", found) if known else None
 
 
-def shared(manifest: Manifest) -> Manifest:
-    """The manifest, in which parts that note the same share one note: detectors that learn of the same datasets do.
+def compared(manifest: Manifest) -> Manifest:
+    """The manifest, which knows the parts that note the same: those of detectors that learn of the same datasets do.
 
-    Whoever compares notes compares few of them then, by identity.
+    Whoever judges notes judges few of them then.
     """
-    first: dict[tuple[str, ...], Any] = {}
-    for part in manifest.parts if len(manifest.parts) > 1 else ():
+    if len(manifest.parts) < 2:
+        return manifest
+    first: dict[tuple[str, ...], int] = {}
+    noting = []
+    for number, part in enumerate(manifest.parts):
         note = part.details.get(NAME)
         activations = note.get("activations") if isinstance(note, dict) else None
-        if isinstance(activations, list) and activations and isinstance(part.details, dict):
-            # Their fingerprints determine all else of it.
-            part.details[NAME] = first.setdefault(tuple(activations), note)
-    return manifest
+        # Their fingerprints determine all else of it.
+        told = tuple(activations) if isinstance(activations, list) else ()
+        noting.append(first.setdefault(told, number) if told else number)
+    return replace(manifest, noting=tuple(noting))
 
 
 def network(ingredients: Ingredients) -> str:
@@ -98,6 +102,11 @@ def network(ingredients: Ingredients) -> str:
         return ""
     told = json.dumps([ingredients.get(name) for name in _NETWORK])
     return short(hashlib.sha256(told.encode()).hexdigest())
+
+
+def same_network(one: Ingredients, other: Ingredients) -> bool:
+    """Whether ingredients say that the same made activations; costs less than `network` of both."""
+    return all(one.get(name) == other.get(name) for name in _NETWORK)
 
 
 def short(digest: str) -> str:

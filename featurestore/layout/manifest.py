@@ -73,7 +73,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One commit of one partition; one without parts says that the partition was removed, and does not exist."""
+    """One commit of one partition; one without parts says that the partition was removed, and does not exist.
+
+    Attributes:
+        noting: Of each part, the number of the first one that notes the same of what it rests on; empty until that was compared.
+    """
 
     table: str
     key: Mapping[str, str]
@@ -81,6 +85,7 @@ class Manifest:
     parts: tuple[Part, ...]
     created: str = ""
     writer: str = ""
+    noting: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     def part(self, key: Mapping[str, str]) -> Part | None:
         """The part of that key, or None."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from featurestore.layout.basis import NAME, Basis, basis_of, network, noted, short
+from featurestore.layout.basis import Basis, basis_of, network, noted, same_network, short
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 
@@ -90,18 +90,18 @@ class Held:
         return known[1]
 
     def _age(self, manifest: Manifest) -> Age:
-        # Parts that rest on the same share a note, so that few differ.
-        notes = [id(part.details.get(NAME) or part) for part in manifest.parts]
+        noting = manifest.noting or range(len(manifest.parts))
         faults: dict[int, Fault | None] = {}
         fewer: dict[str, int] = {}
-        for note, part in dict(zip(notes, manifest.parts, strict=True)).items():
+        for number in set(noting):
+            part = manifest.parts[number]
             basis = noted(part)
             known = self._against(basis) if basis else self._without_note(manifest, part)
-            faults[note] = self._of_other_id_set(manifest, part, basis) or known
+            faults[number] = self._of_other_id_set(manifest, part, basis) or known
             counted = basis["rows"].items() if basis else ()
             fewer |= {dataset: rows for dataset, rows in counted if rows < self.samples.get(dataset, 0)}
         stale = frozenset(filter(None, faults.values()))
-        return Age(stale, tuple(map(faults.__getitem__, notes)) if stale else (), fewer)
+        return Age(stale, tuple(map(faults.__getitem__, noting)) if stale else (), fewer)
 
     def current_parts(self, manifest: Manifest, without: Collection[str]) -> list[Part]:
         """The parts that an answer may read; never metrics of another ID test dataset than the benchmark's others.
@@ -165,6 +165,10 @@ class Held:
     def _of_datasets(self, ingredient: str) -> list[tuple[str, object]]:
         return [(m.key["dataset"], m.parts[0].ingredients.get(ingredient)) for m in self.of("datasets")]
 
+    @cached_property
+    def _read_activations(self) -> dict[tuple[str, str], Part]:
+        return {(m.key["model"], m.key["dataset"]): m.parts[0] for m in self.of("activations")}
+
     def _activations_of(self, model: str) -> Mapping[str, Part]:
         """Those of a model, by dataset."""
         if model not in self._activations:
@@ -176,6 +180,8 @@ class Held:
         """Those of a model on one dataset; the manifests of others, which may be large, are not read for it."""
         if model in self._activations:
             return self._activations[model].get(dataset)
+        if "activations" in self._tables:
+            return self._read_activations.get((model, dataset))
         if (model, dataset) not in self._single:
             found = snapshot.latest(self.storage, TABLES["activations"], {"model": model, "dataset": dataset})
             self._single[model, dataset] = found.parts[0] if found else None
@@ -212,6 +218,9 @@ class Held:
             scores = self._scores.get((manifest.key["benchmark"], model), [])
             return next((fault for one in scores for fault in self.age(one).faults if fault), None)
         if manifest.table == "activations":
+            row = self._rows.get(model)
+            if row and same_network(part.ingredients, row.ingredients) and self._is_of_now(part, dataset):
+                return None
             return self._against(basis_of(model, {dataset: part}))
         activations, named = self._activations_on(dataset, model), part.ingredients.get("activations")
         if activations is None or not isinstance(named, str):
@@ -223,7 +232,11 @@ class Held:
     def _is_outdated(self, model: str, dataset: str) -> bool:
         """Whether a model's activations are not of the samples that a dataset has now."""
         part = self._activations_on(dataset, model)
-        return part is None or short(str(part.ingredients.get("dataset_digest"))) != self._digests.get(dataset)
+        return part is None or not self._is_of_now(part, dataset)
+
+    def _is_of_now(self, activations: Part, dataset: str) -> bool:
+        """Whether activations are of the samples that a dataset has now."""
+        return short(str(activations.ingredients.get("dataset_digest"))) == self._digests.get(dataset)
 
     def _is_mixed(self, model: str) -> bool:
         """Whether some activations of a model are of another network than its row tells of."""

@@ -89,7 +89,7 @@ def load(storage: Storage, path: str) -> Manifest:
         CorruptionError: It is not a manifest, or that of another partition or version.
         FormatError: It was written in a newer format.
     """
-    manifest = basis.shared(manifests.from_json(storage.get(path), path))
+    manifest = basis.compared(manifests.from_json(storage.get(path), path))
     if manifest.path != path:
         raise CorruptionError(f"{path} describes {manifest.title}: it was moved or altered.")
     return manifest

@@ -158,6 +158,22 @@ def test_a_notebook_shows_what_a_lake_holds(tmp_path: Path) -> None:
     ET.fromstring(shown)
 
 
+def test_a_notebook_shows_answers_as_tables(lake: Lake) -> None:
+    """Of many rows the first, of any type; nothing in them is taken for HTML."""
+    put(lake, "models", {"model": "m"}, {"params": [1]})
+    shown = lake.sql(
+        "select '<b>' || i as name, interval 1 day as span from range(50) t(i), models order by i"
+    )._repr_html_()
+    assert "&lt;b&gt;49" in shown
+    assert "<b>" not in shown
+    assert "first 50 rows" not in shown
+    many = lake.sql("select i from range(51) t(i), models order by i")._repr_html_()
+    assert "first 50 rows" in many
+    assert "<td>49</td>" in many
+    assert "<td>50</td>" not in many
+    assert "<th>detector</th>" in lake.ask("coverage")._repr_html_()
+
+
 def test_what_is_handed_out_has_public_names(lake: Lake) -> None:
     """For annotations in a user's own code."""
     target = put(lake, "accuracy", {"model": "m", "dataset": "d"}, ONE_ACCURACY)
