@@ -76,7 +76,7 @@ PLAN = {
     "featurestore.layout": "featurestore.errors featurestore.names featurestore.version",
     "featurestore.machine": "",
     "featurestore.names": "featurestore.errors",
-    "featurestore.overview": "featurestore.layout featurestore.partitions featurestore.quantities featurestore.storage",
+    "featurestore.overview": "featurestore.layout featurestore.partitions featurestore.quantities featurestore.query featurestore.storage",
     "featurestore.packages": "featurestore.errors",
     "featurestore.partitions": "featurestore.errors featurestore.layout featurestore.machine featurestore.storage",
     "featurestore.progress": "",
