@@ -199,14 +199,14 @@ class Detector(Generic[Fit]):
         return f"{self.base}{VARIANT}{listed}" if listed else self.base
 
     @property
-    def own_statistics(self) -> tuple[Statistic, ...]:
+    def least_statistics(self) -> tuple[Statistic, ...]:
         """The least that it learns from."""
         return self.needs(**self._read_by(self.needs, 0)) if callable(self.needs) else self.needs
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
         """The statistics that it learns from, as a lake stores them: those that hold the least, and serve others too."""
-        return tuple(need.within or need for need in self.own_statistics)
+        return tuple(need.within or need for need in self.least_statistics)
 
     def fit_to(self, inputs: FitInputs) -> Fit | None:
         """What it learns; None where there is nothing to learn."""

@@ -147,7 +147,7 @@ def fit_in_memory(
     normalizes = linear is not None and linear.normalizes
     statistics: dict[str, Arrays] = {}
     for kind, of in rows.items():
-        needs = {need.of(normalizes=normalizes) for need in chosen.own_statistics if need.source == kind}
+        needs = {need.of(normalizes=normalizes) for need in chosen.least_statistics if need.source == kind}
         statistics |= gather(of, needs, contexts[kind]) if needs else {}
     return refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.lineage.ingredients import check_same_model, score_target
 from analysis.lineage.learning_set import learning_dataset, learning_set_of, learning_sets_of
-from analysis.scoring.fits import Means
-from analysis.scoring.model_scorer import ModelScorer
+from analysis.scoring.fits import Means, read_fits
 from analysis.statistics.statistic import FIT, SweepContext
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.layout.fingerprint import differences
@@ -162,8 +161,7 @@ def _check_scores(place: _Place) -> None:
 def _fitted(place: _Place, say: Callable[[str], None]) -> FittedDetector:
     """The detector, learned from the lake's statistics; what was removed of them is gathered again, and stored."""
     lake, benchmark, model, detector = place.lake, place.benchmark, place.model, place.detector
-    scorer = ModelScorer(lake, benchmark, model, place.activations, say, means=Means(), asked=())
-    fits = replace(scorer.fits, also=())
+    fits = read_fits(lake, benchmark, model, place.activations, say=say, means=Means())
     learning_set = learning_set_of(benchmark, FIT, place.activations)
     if learning_set:
         context = fits.context(learning_set)

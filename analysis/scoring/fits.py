@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
@@ -11,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from analysis.detectors import FitInputs
 from analysis.lineage.ingredients import learned_by_detector, statistic_target
 from analysis.lineage.learning_set import learning_set_of
+from analysis.rows.head import read_head
 from analysis.rows.lake_rows import Rows
 from analysis.scoring.stored_statistics import read_statistic, write_statistic
 from analysis.statistics.statistic import FIT, SweepContext, with_earlier
@@ -165,6 +167,27 @@ class ModelFits:
         parts = [write_statistic(self.lake, targets[name], arrays) for name, arrays in fresh.items()]
         commit_statistics(self.lake, self.model, learning_set.dataset, parts)
         return found | fresh
+
+
+def read_fits(
+    lake: Lake,
+    benchmark: Benchmark,
+    model: str,
+    activations: Mapping[str, Part],
+    *,
+    say: Callable[[str], None],
+    means: Means,
+    also: tuple[Statistic, ...] = (),
+) -> ModelFits:
+    """The fits of a model of a lake, with its head and the number of its classes; arguments are the attributes of these names."""
+    classes = int(lake.read("models", model=model).column("num_classes")[0].as_py())
+    if not classes:
+        # Of a model without a head: those of the benchmark's labels.
+        datasets = activations.keys() & {benchmark.fit, benchmark.val, benchmark.id}
+        batches = (lake.batches(model=model, dataset=name, columns=("label",)) for name in datasets)
+        classes = max((int(label.max(initial=-1)) for (label,) in chain.from_iterable(batches)), default=-1) + 1
+    head = read_head(lake, model, activations)
+    return ModelFits(lake, benchmark, model, activations, classes, head, say, means, also)
 
 
 def commit_statistics(lake: Lake, model: str, dataset: str, parts: Sequence[Part] = ()) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from analysis.lineage.benchmark import Benchmark
     from analysis.lineage.extracted import Extracted
     from featurestore.lake import Lake
+    from featurestore.layout.manifest import Part
 
 _NAMED = 3
 
@@ -96,11 +97,7 @@ def score(
         pick("dataset", dataset, [manifest.key["dataset"] for manifest in lake.partitions("datasets")])
     counts = np.zeros(3, int)
     benchmarks = read_benchmarks(lake, selection.benchmark)
-    known, chosen_benchmarks = datasets(lake), {benchmark.name for benchmark in benchmarks}
-    for line in overlaps_said(lake, known, chosen_benchmarks):
-        say(line)
-    judged = [dataset for dataset in known if chosen_benchmarks & set(dataset.benchmarks) and dataset.role != "csid"]
-    for line in partial_said({name: extracted.current[name] for name in names}, judged):
+    for line in _said_of_datasets(lake, benchmarks, {name: extracted.current[name] for name in names}):
         say(line)
     for benchmark in benchmarks:
         for model in names:
@@ -115,12 +112,12 @@ def score(
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)
     describe(lake, scored.values())
-    refusals.check_left(int(counts[:2].sum()))
-    if not counts[:2].any() and selection.detectors and counts[2]:
-        raise InputError("Nothing was scored: the lines above say what the detectors that were asked for lack.")
-    if not counts[:2].any():
-        raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     made, reused, skipped = map(int, counts)
+    refusals.check_left(made + reused)
+    if not made + reused and selection.detectors and skipped:
+        raise InputError("Nothing was scored: the lines above say what the detectors that were asked for lack.")
+    if not made + reused:
+        raise MissingError("There is nothing to score yet: run `featurestore extract` on the ID test dataset first.")
     return ScoringSummary(made, reused, skipped, time.monotonic() - start, dict(refusals.reasons))
 
 
@@ -129,6 +126,15 @@ def score_ensemble(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: C
     start = time.monotonic()
     made, reused, skipped = combine(lake, ensemble, benchmark, say)
     return ScoringSummary(made, reused, skipped, time.monotonic() - start)
+
+
+def _said_of_datasets(
+    lake: Lake, benchmarks: Sequence[Benchmark], activations: Mapping[str, Mapping[str, Part]]
+) -> list[str]:
+    """What the user should know of the datasets of some benchmarks: equal images, and activations of a part alone."""
+    known, names = datasets(lake), {benchmark.name for benchmark in benchmarks}
+    judged = [dataset for dataset in known if names & set(dataset.benchmarks) and dataset.role != "csid"]
+    return [*overlaps_said(lake, known, names), *partial_said(activations, judged)]
 
 
 def _check_id(benchmark: Benchmark, model: str, extracted: Extracted) -> None:

@@ -10,17 +10,17 @@ import pyarrow as pa
 
 from analysis.detectors import registry
 from analysis.lineage.current_scores import current_scores
-from analysis.lineage.ingredients import check_same_model, learned_by_detector, score_target
+from analysis.lineage.ingredients import check_same_model, score_target
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
 from analysis.metrics import accuracy, id_rank, write_metrics
-from analysis.rows.head import is_headless, read_head, tells_classes
 from analysis.rows.lake_rows import Rows, in_tenth
 from analysis.scoring.blocks import score_rows
 from analysis.scoring.comparing import Comparison
-from analysis.scoring.fits import ModelFits, commit_statistics
+from analysis.scoring.fits import read_fits
 from analysis.scoring.geometry_stage import NEEDS as GEOMETRY_NEEDS
 from analysis.scoring.geometry_stage import missing_geometry, write_geometry
-from analysis.scoring.withdrawal import drop_superseded_fits, withdraw_scores
+from analysis.scoring.provisions import Provisions
+from analysis.scoring.withdrawal import drop_detector_fits, drop_superseded_fits, withdraw_scores
 from analysis.statistics.statistic import FIT
 from featurestore.errors import InputError, LakeError
 from featurestore.layout import basis
@@ -29,15 +29,15 @@ from featurestore.partitions import snapshot, writing
 from featurestore.partitions.stored_accuracy import Accuracy, accuracy_details, accuracy_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from analysis.detectors import Detector
     from analysis.lineage.benchmark import Benchmark
-    from analysis.scoring.fits import Means
+    from analysis.scoring.fits import Means, ModelFits
     from featurestore.lake import Lake
-    from featurestore.layout.manifest import Part
+    from featurestore.layout.manifest import Manifest, Part
 
 
 class ModelScorer:
@@ -56,6 +56,7 @@ class ModelScorer:
     ) -> None:
         self.lake, self.benchmark, self.model, self.say = lake, benchmark, model, say
         self.activations, self.means = extracted, means
+        self.provisions = Provisions(lake, benchmark, model, extracted)
         self.fitted: dict[str, Any] = {}
         self.asked = asked
         self.refused: dict[str, str] = {}
@@ -66,45 +67,8 @@ class ModelScorer:
     @cached_property
     def fits(self) -> ModelFits:
         """What the model's detectors learned; reads the head, which nothing needs where all scores are there."""
-        lake, model = self.lake, self.model
-        classes = int(lake.read("models", model=model).column("num_classes")[0].as_py()) or self._labelled_classes()
-        head = read_head(lake, model, self.activations)
-        return ModelFits(
-            *(lake, self.benchmark, model, self.activations, classes, head, self.say, self.means),
-            also=GEOMETRY_NEEDS,
-        )
-
-    @cached_property
-    def has_head(self) -> bool:
-        """Whether the lake holds a linear head of the model."""
-        return self._has_logits and bool(self.lake.partitions("heads", model=self.model))
-
-    @cached_property
-    def _has_negatives(self) -> bool:
-        head = read_head(self.lake, self.model, self.activations)
-        return head is not None and head.negatives is not None
-
-    @cached_property
-    def _has_logits(self) -> bool:
-        return not is_headless(self.activations)
-
-    @cached_property
-    def _lacks_head(self) -> str:
-        """What the model lacks that detectors on logits or the head need; empty if it lacks nothing."""
-        if not self._has_logits:
-            return "logits or a head, and the model has none"
-        heads = self.lake.partitions("heads", model=self.model)
-        if heads and not tells_classes(heads[0].parts[0]):
-            return "a head that tells classes apart, and the weights of the model's are the same for each class"
-        return ""
-
-    def _labelled_classes(self) -> int:
-        """Classes of a model without a head: those of the benchmark's labels."""
-        benchmark, largest = self.benchmark, -1
-        for dataset in self.activations.keys() & {benchmark.fit, benchmark.val, benchmark.id}:
-            for (label,) in self.lake.batches(model=self.model, dataset=dataset, columns=("label",)):
-                largest = max(largest, int(label.max(initial=-1)))
-        return largest + 1
+        which = (self.lake, self.benchmark, self.model, self.activations)
+        return read_fits(*which, say=self.say, means=self.means, also=GEOMETRY_NEEDS)
 
     def run(self, chosen: Sequence[Detector[Any]], datasets: Sequence[str]) -> tuple[int, int, int]:
         """Score the model; return how many score partitions were made, found and not possible."""
@@ -116,43 +80,34 @@ class ModelScorer:
         wanted = [name for name in benchmark.scored if name in self.activations and self._has_rows(name)]
         learnt_from = [name for name in (benchmark.fit, benchmark.val) if name and name in self.activations]
         check_same_model(self.model, {name: self.activations[name] for name in (*wanted, *learnt_from)})
-        self._drop_detector_fits()
+        drop_detector_fits(self.lake, self.model)
         # ID first, whatever was asked for: ranks of OOD scores refer to it.
-        asked = [name for name in wanted if not datasets or name in datasets or name == benchmark.id]
-        for dataset in asked:
+        due = [name for name in wanted if not datasets or name in datasets or name == benchmark.id]
+        for dataset in due:
             self._score_dataset(dataset, [detector for detector in usable if detector.score])
-        self._compare_datasets(asked, [detector for detector in usable if detector.compare])
+        self._compare_datasets(due, [detector for detector in usable if detector.compare])
         self._write_geometry(usable, [name for name in wanted if name not in benchmark.csids])
         for dataset in (benchmark.id, *(name for name in benchmark.csids if name in wanted)):
             self._write_accuracy(dataset)
         self._withdraw()
-        held = self.lake.partitions("scores", benchmark=benchmark.name, model=self.model)
-        names = {part.key["detector"] for manifest in held for part in manifest.parts}
-        self.scored = {name: one for name, one in registry.known_by(names).items() if name in names}
-        current = current_scores(benchmark, self.model, self.activations, held, self.scored.values())
-        rests_on = {
-            name: self.activations[name] for name in {*learnt_from, *(name for name, of in current.items() if of)}
-        }
-        write_metrics(self.lake, benchmark, self.model, current, basis.basis_of(self.model, rests_on))
+        self._write_metrics(learnt_from)
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
     def _variants_held(self, chosen: Sequence[Detector[Any]]) -> list[Detector[Any]]:
         """Where no detector was named, the variants besides that the lake has scores of: they are kept up to date."""
-        names = set() if self.asked else self._scored() - {detector.name for detector in chosen}
+        names = set() if self.asked else _detectors_of(self._score_manifests()) - {detector.name for detector in chosen}
         return [one for name, one in registry.known_by(names).items() if name in names and one.chosen]
 
-    def _scored(self) -> set[str]:
-        """Names of the detectors that the lake has scores of, of this model in this benchmark."""
-        held = self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model)
-        return {part.key["detector"] for manifest in held for part in manifest.parts}
+    def _score_manifests(self) -> list[Manifest]:
+        return self.lake.partitions("scores", benchmark=self.benchmark.name, model=self.model)
 
     def _withdraw(self) -> None:
         """Let go of what comes from activations that were replaced, and cannot be made from those that replaced them."""
-        known = registry.known_by(self._scored())
+        known = registry.known_by(_detectors_of(self._score_manifests()))
 
         def impossible(name: str) -> bool:
-            return name in self.failed or (name in known and bool(self._lacks_for_good(known[name])))
+            return name in self.failed or (name in known and bool(self.provisions.lacking_for_good(known[name])))
 
         key = {"benchmark": self.benchmark.name, "model": self.model}
         gone = withdraw_scores(self.lake, key, self.activations, impossible)
@@ -161,12 +116,6 @@ class ModelScorer:
                 f"{self.model}: withdrew the scores by {', '.join(gone)}: their activations were replaced by others, which these cannot score"
             )
         drop_superseded_fits(self.lake, self.model, self.activations)
-
-    def _drop_detector_fits(self) -> None:
-        """Let go of what earlier versions stored and this one computes; `gc` collects it."""
-        for manifest in self.lake.partitions("fits", model=self.model):
-            if any(map(learned_by_detector, manifest.parts)):
-                commit_statistics(self.lake, self.model, manifest.key["dataset"])
 
     def _has_rows(self, dataset: str) -> bool:
         if self.activations[dataset].rows:
@@ -182,7 +131,7 @@ class ModelScorer:
         lacking: dict[str, list[str]] = {}
         usable = []
         for detector in chosen:
-            what = self._lacks(detector)
+            what = self.provisions.lacking(detector)
             if what:
                 lacking.setdefault(what, []).append(detector.name)
             else:
@@ -192,30 +141,17 @@ class ModelScorer:
             self.skipped += len(names)
         return usable
 
-    def _lacks_for_good(self, detector: Detector[Any]) -> str:
-        """What a detector needs of a network that this one does not have; empty if nothing."""
-        if self._lacks_head and detector.reads_head:
-            return self._lacks_head
-        if detector.needs_head and not self.has_head:
-            return "a linear head, and the model has none"
-        if detector.needs_negatives and not self._has_negatives:
-            return "embeddings of negative labels, and the model's head has none"
-        return ""
-
-    def _lacks(self, detector: Detector[Any]) -> str:
-        if for_good := self._lacks_for_good(detector):
-            return for_good
-        for kind, learning_set in learning_sets_of(self.benchmark, detector, self.activations).items():
-            if learning_set is None:
-                dataset = self.benchmark.fit if kind == FIT else self.benchmark.val
-                return f"activations on the {kind} dataset {dataset or 'of the benchmark, which has none'}"
-        return ""
-
     def _score_dataset(self, dataset: str, chosen: Sequence[Detector[Any]]) -> None:
+        """Score a dataset block by block where scores are missing or stale."""
         stale = self._stale(dataset, chosen)
-        if stale:
-            samples, scores = self._scores(dataset, stale)
-            self._store(dataset, stale, samples, scores)
+        if not stale:
+            return
+        self.fitted |= self.fits.of([detector for detector in stale if detector.name not in self.fitted])
+        rows = Rows(self.lake, self.model, dataset, head=self.fits.head)
+        fitted = [detector for detector in stale if detector.name in self.fitted]
+        samples, scores, failed = score_rows(rows, fitted, self.fitted, self.activations[dataset].rows, self.means.bars)
+        self._leave_out({**self.fits.failed, **failed})
+        self._store(dataset, stale, samples, scores)
 
     def _compare_datasets(self, datasets: Sequence[str], chosen: Sequence[Detector[Any]]) -> None:
         """Score the datasets that lack the same detectors in the same sweeps of the fit dataset, and store each once it is done."""
@@ -239,6 +175,9 @@ class ModelScorer:
         self.reused += len(able) - len(stale)
         return stale
 
+    def _key(self, dataset: str) -> dict[str, str]:
+        return {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
+
     def _target(self, dataset: str, detector: Detector[Any]) -> writing.Target:
         return score_target(self.benchmark, self.model, dataset, detector, self.activations)
 
@@ -253,7 +192,6 @@ class ModelScorer:
         stale = [detector for detector in chosen if detector.name in scores]
         if not stale:
             return
-        targets = {detector.name: self._target(dataset, detector) for detector in stale}
         is_id, tenth, kept = dataset == self.benchmark.id, in_tenth(samples), self._judging(dataset, samples)
         parts = []
         for detector in stale:
@@ -263,12 +201,11 @@ class ModelScorer:
             reference = own if is_id else self._id_scores(detector.name)
             ranks = id_rank(own, np.sort(reference)) if len(own) else own
             columns = {"sample": samples[judged], "score": own, "id_rank": ranks}
-            target = targets[detector.name]
+            target = self._target(dataset, detector)
             details = {basis.NAME: self._basis(dataset, detector)}
             fragment = writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))
             parts.append(target.part([fragment], details))
-        target = targets[stale[0].name]
-        writing.commit(self.lake.storage, target.table, target.key, parts, replacing=True)
+        writing.commit(self.lake.storage, TABLES["scores"], self._key(dataset), parts, replacing=True)
         self.made += len(stale)
 
     def _judging(self, dataset: str, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -295,22 +232,8 @@ class ModelScorer:
 
     def _held(self, dataset: str) -> dict[str, str]:
         """Fingerprints of the scores that the lake holds of a dataset, by detector."""
-        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": dataset}
-        manifest = snapshot.latest(self.lake.storage, TABLES["scores"], key)
+        manifest = snapshot.latest(self.lake.storage, TABLES["scores"], self._key(dataset))
         return {part.key["detector"]: part.fingerprint for part in manifest.parts} if manifest else {}
-
-    def _scores(
-        self, dataset: str, chosen: Sequence[Detector[Any]]
-    ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-        """Scores of a dataset's samples, in their order."""
-        self.fitted |= self.fits.of([detector for detector in chosen if detector.name not in self.fitted])
-        rows = Rows(self.lake, self.model, dataset, head=self.fits.head)
-        by_block = [detector for detector in chosen if detector.name in self.fitted]
-        samples, scores, failed = score_rows(
-            rows, by_block, self.fitted, self.activations[dataset].rows, self.means.bars
-        )
-        self._leave_out({**self.fits.failed, **failed})
-        return samples, scores
 
     def _leave_out(self, failed: Mapping[str, LakeError]) -> None:
         """Say which detectors cannot score this model.
@@ -318,19 +241,18 @@ class ModelScorer:
         What ails one that was asked for by name is raised, unless it is that the lake has too little for it and others were asked for.
         """
         for name in sorted(failed.keys() - self.failed):
-            alone = {*self.asked} == {name} or not isinstance(failed[name], InputError)
-            if name in self.asked and alone:
-                raise failed[name]
-            if name in self.asked:
-                self.refused[f"{self.model} by {name}"] = str(failed[name])
+            error = failed[name]
+            if name not in self.asked:
+                self.say(f"{self.model}: without {name}: {error}")
+            elif {*self.asked} == {name} or not isinstance(error, InputError):
+                raise error
             else:
-                self.say(f"{self.model}: without {name}: {failed[name]}")
+                self.refused[f"{self.model} by {name}"] = str(error)
             self.failed.add(name)
             self.skipped += 1
 
     def _id_scores(self, detector: str) -> NDArray[np.float64]:
-        key = {"benchmark": self.benchmark.name, "model": self.model, "dataset": self.benchmark.id}
-        scores = self.lake.read("scores", detector=detector, **key).column("score")
+        scores = self.lake.read("scores", detector=detector, **self._key(self.benchmark.id)).column("score")
         return scores.to_numpy()  # type: ignore[no-any-return]
 
     def _write_geometry(self, usable: Sequence[Detector[Any]], datasets: Sequence[str]) -> None:
@@ -343,7 +265,7 @@ class ModelScorer:
 
     def _write_accuracy(self, dataset: str) -> None:
         target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
-        if not self._has_logits or writing.find(self.lake.storage, target, replacing=True):
+        if not self.provisions.has_logits or writing.find(self.lake.storage, target, replacing=True):
             return
         total = Accuracy()
         for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):
@@ -351,8 +273,22 @@ class ModelScorer:
         details = accuracy_details(self.model, dataset, self.activations[dataset])
         writing.write_part(self.lake.storage, target, total.rows, replacing=True, details=details)
 
+    def _write_metrics(self, learnt_from: Iterable[str]) -> None:
+        held = self._score_manifests()
+        names = _detectors_of(held)
+        self.scored = {name: one for name, one in registry.known_by(names).items() if name in names}
+        current = current_scores(self.benchmark, self.model, self.activations, held, self.scored.values())
+        rests_on = {*learnt_from, *(name for name, of in current.items() if of)}
+        rest = basis.basis_of(self.model, {name: self.activations[name] for name in rests_on})
+        write_metrics(self.lake, self.benchmark, self.model, current, rest)
+
     def _summarise(self, wanted: Sequence[str]) -> None:
         absent = sorted(set(self.benchmark.scored) - set(wanted))
         made = f"{self.made} score partitions made, {self.reused} in the lake already"
         note = f"; no activations yet on {', '.join(absent)}" if absent else ""
         self.say(f"{self.model} in {self.benchmark.name}: {made}{note}")
+
+
+def _detectors_of(manifests: Iterable[Manifest]) -> set[str]:
+    """Names of the detectors whose scores some manifests hold."""
+    return {part.key["detector"] for manifest in manifests for part in manifest.parts}

@@ -1,15 +1,21 @@
-"""Letting go of what comes from activations that are no more, and that nothing can make again from those of now."""
+"""Letting go of what comes from activations that are no more, and that nothing can make again; and what goes with a detector."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analysis.detectors import registry
+from analysis.lineage.ingredients import learned_by_detector
+from analysis.scoring.fits import commit_statistics
+from analysis.scoring.geometry_stage import NEEDS
+from analysis.statistics.statistic import with_earlier
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from analysis.detectors import Detector
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Part
 
@@ -42,6 +48,13 @@ def withdraw_scores(
     return sorted(gone)
 
 
+def drop_detector_fits(lake: Lake, model: str) -> None:
+    """Let go of what earlier versions stored and this one computes; `gc` collects it."""
+    for manifest in lake.partitions("fits", model=model):
+        if any(map(learned_by_detector, manifest.parts)):
+            commit_statistics(lake, model, manifest.key["dataset"])
+
+
 def drop_superseded_fits(lake: Lake, model: str, activations: Mapping[str, Part]) -> None:
     """Drop statistics of activations that are no more: what is still needed was gathered again.
 
@@ -56,3 +69,18 @@ def drop_superseded_fits(lake: Lake, model: str, activations: Mapping[str, Part]
             return fit.ingredients.get("activations", now) != now
 
         writing.drop(lake.storage, TABLES["fits"], {"model": model, "dataset": dataset}, is_superseded)
+
+
+def own_statistics(lake: Lake, name: str) -> set[str]:
+    """The statistics that a detector needs, and neither geometry nor another detector that the lake has scores of; by name."""
+    scored = {part.key["detector"] for manifest in lake.partitions("scores") for part in manifest.parts}
+    known = registry.known_by({name, *scored})
+    others = [known[other] for other in scored - {name} if other in known]
+    needed = {need.name for need in with_earlier(NEEDS)}.union(*map(_needs, others))
+    return _needs(known[name]) - needed if name in known else set()
+
+
+def _needs(detector: Detector[Any]) -> set[str]:
+    """Whether the features are at unit length or not, and what comes before."""
+    needs = {need.of(normalizes=unit) for need in detector.statistics for unit in (False, True)}
+    return {need.name for need in with_earlier(needs)}

@@ -50,7 +50,7 @@ class EditingLake(Lake):
         self.check_exists()
         statistics: Sequence[str] = ()
         if kind == "detector":
-            from analysis.scoring.own_statistics import own_statistics
+            from analysis.scoring.withdrawal import own_statistics
 
             statistics = tuple(own_statistics(self, name))
         edit = removal(read_inventory(self.storage), kind, name, statistics)
