@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore.query import catalog
-from tests.sql import answers, sample_answers
+from tests.sql.answers import accuracy, detectors, published, recipes, samples
+from tests.sql.answers.rows import RECIPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,37 +29,37 @@ POOLS = ["whole", "one model", "no recipe", "two pairs", "ties", "none"]
 
 # By question: the golden answer, and the columns that order it (those with a minus sign: largest first).
 GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
-    "accuracy_fpr_correlation": (answers.accuracy_fpr_correlation, "ood_dataset pretraining spearman detector"),
-    "accuracy_vs_unit_test_fpr": (answers.accuracy_vs_unit_test_fpr, "mean_fpr95 model detector"),
-    "best_detector": (answers.best_detector, "ood_dataset pretraining mean_fpr95 detector"),
-    "accuracy_vs_ninco_fpr": (answers.accuracy_vs_ninco_fpr, "fpr95 model detector"),
-    "augmentation_effect": (answers.effect("augmentation"), EFFECT_ORDER),
-    "best_practice": (answers.best_practice, "ood_dataset detector advice"),
-    "best_recipe": (answers.best_recipe, " ".join(["place", *answers.RECIPE])),
-    "clip_gap": (answers.clip_gap, "ood_dataset pretraining"),
-    "confused_with": (sample_answers.confused_with, "-accepted ood_class place"),
-    "coverage": (answers.coverage, "-missing detector ood_dataset"),
-    "detector_agreement": (sample_answers.detector_agreement, "ood_dataset -mean_spearman first second"),
-    "ensemble_gain": (answers.ensemble_gain, "ensemble combination ood_dataset"),
-    "full_spectrum": (answers.full_spectrum, "ood_dataset -auroc_full detector model"),
-    "groups": (answers.groups, "ood_group -mean_auroc detector model"),
-    "geometry_predicts_fpr": (answers.geometry_predicts_fpr, "ood_dataset detector place measure"),
-    "hardest_samples": (sample_answers.hardest_samples, "-accepted -mean_id_rank sample"),
-    "hyperparameters": (answers.hyperparameters, "ood_dataset detector constant others value"),
-    "ninco_vs_unit_test_fpr": (answers.ninco_vs_unit_test_fpr, "fpr95 model detector"),
-    "overlaps": (sample_answers.overlaps, "seriousness -samples benchmark dataset other_dataset"),
-    "per_class_difficulty": (answers.per_class_difficulty, "caught -best_fpr95 -mean_fpr95 ood_dataset ood_class"),
-    "published_accuracy_vs_fpr": (answers.published_accuracy_vs_fpr, "-accuracy model detector"),
-    "published_best_detector": (answers.published_best_detector, "pretraining mean_fpr95 detector"),
-    "published_comparison": (answers.published_comparison, "model published_model detector ood_dataset"),
-    "resolution_effect": (answers.effect("input_size"), EFFECT_ORDER),
-    "soup_vs_ingredients": (answers.soup_vs_ingredients, "soup ood_dataset detector"),
-    "dropout_effect": (answers.effect("dropout", "dropout+stochastic_depth"), EFFECT_ORDER),
-    "finetune_lr_effect": (answers.effect("finetune_lr"), EFFECT_ORDER),
-    "high_accuracy_failures": (answers.high_accuracy_failures, "-accuracy model -failed detector"),
-    "pretraining_effect": (answers.effect("pretraining"), EFFECT_ORDER),
-    "unit_test_heatmap": (answers.unit_test_heatmap, "model -fpr95 unit_test"),
-    "weight_decay_effect": (answers.effect("weight_decay"), EFFECT_ORDER),
+    "accuracy_fpr_correlation": (accuracy.accuracy_fpr_correlation, "ood_dataset pretraining spearman detector"),
+    "accuracy_vs_unit_test_fpr": (accuracy.accuracy_vs_unit_test_fpr, "mean_fpr95 model detector"),
+    "best_detector": (detectors.best_detector, "ood_dataset pretraining mean_fpr95 detector"),
+    "accuracy_vs_ninco_fpr": (accuracy.accuracy_vs_ninco_fpr, "fpr95 model detector"),
+    "augmentation_effect": (recipes.effect("augmentation"), EFFECT_ORDER),
+    "best_practice": (recipes.best_practice, "ood_dataset detector advice"),
+    "best_recipe": (recipes.best_recipe, " ".join(["place", *RECIPE])),
+    "clip_gap": (detectors.clip_gap, "ood_dataset pretraining"),
+    "confused_with": (samples.confused_with, "-accepted ood_class place"),
+    "coverage": (accuracy.coverage, "-missing detector ood_dataset"),
+    "detector_agreement": (samples.detector_agreement, "ood_dataset -mean_spearman first second"),
+    "ensemble_gain": (detectors.ensemble_gain, "ensemble combination ood_dataset"),
+    "full_spectrum": (detectors.full_spectrum, "ood_dataset -auroc_full detector model"),
+    "groups": (detectors.groups, "ood_group -mean_auroc detector model"),
+    "geometry_predicts_fpr": (detectors.geometry_predicts_fpr, "ood_dataset detector place measure"),
+    "hardest_samples": (samples.hardest_samples, "-accepted -mean_id_rank sample"),
+    "hyperparameters": (detectors.hyperparameters, "ood_dataset detector constant others value"),
+    "ninco_vs_unit_test_fpr": (accuracy.ninco_vs_unit_test_fpr, "fpr95 model detector"),
+    "overlaps": (samples.overlaps, "seriousness -samples benchmark dataset other_dataset"),
+    "per_class_difficulty": (accuracy.per_class_difficulty, "caught -best_fpr95 -mean_fpr95 ood_dataset ood_class"),
+    "published_accuracy_vs_fpr": (published.published_accuracy_vs_fpr, "-accuracy model detector"),
+    "published_best_detector": (published.published_best_detector, "pretraining mean_fpr95 detector"),
+    "published_comparison": (published.published_comparison, "model published_model detector ood_dataset"),
+    "resolution_effect": (recipes.effect("input_size"), EFFECT_ORDER),
+    "soup_vs_ingredients": (recipes.soup_vs_ingredients, "soup ood_dataset detector"),
+    "dropout_effect": (recipes.effect("dropout", "dropout+stochastic_depth"), EFFECT_ORDER),
+    "finetune_lr_effect": (recipes.effect("finetune_lr"), EFFECT_ORDER),
+    "high_accuracy_failures": (accuracy.high_accuracy_failures, "-accuracy model -failed detector"),
+    "pretraining_effect": (recipes.effect("pretraining"), EFFECT_ORDER),
+    "unit_test_heatmap": (accuracy.unit_test_heatmap, "model -fpr95 unit_test"),
+    "weight_decay_effect": (recipes.effect("weight_decay"), EFFECT_ORDER),
 }
 OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "accuracy_vs_ninco_fpr": [{"detector": "knn", "aggregation": "pooled"}, {"ood": "unit-tests"}],

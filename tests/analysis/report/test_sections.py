@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import html
-import json
 import re
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 from PIL import Image
 
 from analysis.lineage import BenchmarkSettings, set_benchmark
 from analysis.report import write_report
-from analysis.report.sections import accuracy, combining, detectors, geometry, sections, soups
-from analysis.studies import combining_models, recipe_effects
+from analysis.report.sections import detectors, sections
 from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
 from featurestore.errors import MissingError, StorageError
+from tests.analysis.report.conftest import page_of, payload, said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,23 +22,6 @@ if TYPE_CHECKING:
 FAR = {"far": (("dog", "elk", "fox", "gnu"), 12)}
 UNIT_TESTS = {"unit-tests": (("black", "uni"), 8)}
 ONE_CLASS = {"far": (("dog",), 20)}
-
-
-def page_of(folder: Path, shape: Shape, **options: Any) -> str:
-    write_report(make(folder / "lake", shape), folder / "out.html", **options)
-    return (folder / "out.html").read_text(encoding="utf-8")
-
-
-def payload(page: str) -> dict[str, Any]:
-    match = re.search(r'<script type="application/json" id="payload">(.*?)</script>', page, re.DOTALL)
-    assert match
-    return json.loads(match[1])
-
-
-def said(page: str) -> str:
-    """The page's text without scripts, styles and markup."""
-    body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", body)).split())
 
 
 def test_what_is_left_out_of_the_judging_is_said(tmp_path: Path) -> None:
@@ -131,40 +110,6 @@ def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
     assert "Geometry: the lake holds no measures of its feature spaces" in without
 
 
-def test_a_predictor_is_as_clear_as_its_p_values() -> None:
-    """Alone, a correlation may be clear; as the best of 25, not; and what holds within pretrainings is said first."""
-    row = {"ood_dataset": "far", "detector": "msp", "measure": "nc1", "models": 30} | {
-        f"{name}{end}": value
-        for name in ("spearman", "within")
-        for end, value in (("", 0.5), ("_low", 0.1), ("_high", 0.7))
-    }
-
-    def said_of(p: float | None, p_holm: float | None, **changed: float | None) -> str:
-        return geometry._predictor(row | {"p": p, "p_holm": p_holm} | changed, 25)
-
-    assert "among models of equal pretraining, the FPR of <b>msp</b> goes with <b>nc1</b>, also when the 25" in said_of(
-        0.001, 0.01
-    )
-    assert "may be chance" in said_of(0.01, 0.2)
-    assert "none of 25" in said_of(0.2, 1.0)
-    assert "too few models to tell" in said_of(None, None)
-    assert "the sign is the other" not in said_of(0.2, 1.0)
-    assert "Over all models the sign is the other" in said_of(0.2, 1.0, spearman=-0.8)
-    assert "over all models, whatever their pretraining" in said_of(0.001, 0.01, within=None)
-
-
-def test_accuracy_is_told_within_pretrainings_first() -> None:
-    """What all models say is said where it is the opposite."""
-    row = {"ood_dataset": "far", "detector": "msp", "models": 30, "spearman_low": 0.1, "spearman_high": 0.7}
-    within, overall = row | {"spearman": 0.5}, row | {"spearman": -0.8}
-    said_of = accuracy._finding(within, overall)
-    assert "among models of equal pretraining, more accurate ones accept <em>more</em>" in said_of
-    assert "Over all models the sign is the other" in said_of
-    assert "the sign is the other" not in accuracy._finding(within, within)
-    assert "too few to tell" in accuracy._finding(within | {"spearman_low": None}, within)
-    assert "whatever their pretraining" in accuracy._finding(None, overall)
-
-
 def test_class_names_with_markup_are_text(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)></script>"
     page = page_of(tmp_path, Shape(models=3, ood={"far": ((evil, "b"), 10), "unit-tests": ((evil, "c"), 8)}))
@@ -199,73 +144,12 @@ def test_benchmarks_are_chosen_by_name(tmp_path: Path) -> None:
         write_report(lake, tmp_path / "out.html", benchmark="mian")
 
 
-def of_detectors(fpr95: dict[str, list[float]]) -> str:
-    """The sentence on the best detector of models with these FPRs by each detector, and AUROCs of half as much."""
-    rows = [
-        {"ood_dataset": "far", "pretraining": "in21k", "detector": name, "model": f"m{n}", "fpr95": x, "auroc": x / 2}
-        for name, values in fpr95.items()
-        for n, x in enumerate(values)
-    ]
-    results = pl.DataFrame(rows)
-    means = [pl.len().alias("models"), pl.lit(1).alias("wins"), pl.col("fpr95").mean().alias("mean_fpr95")]
-    answer = results.group_by("ood_dataset", "pretraining", "detector").agg(*means)
-    context = SimpleNamespace(metric="fpr95", results=results)
-    return said(detectors._finding(context, answer, "far"))
-
-
-def test_the_best_detector_is_compared_with_the_next() -> None:
-    """By an interval over models, widened for the choice; where it holds zero, the two cannot be told apart."""
-    near, far = [0.1, 0.2, 0.3, 0.25, 0.15], [0.4, 0.52, 0.6, 0.55, 0.47]
-    clear = of_detectors({"knn": far, "msp": near, "vim": [1.0] * 5})
-    assert "detector msp accept the least OOD: 20.0 %" in clear
-    assert "with the next, knn, it is 50.8 %, a difference of +30.8 points" in clear
-    assert "widened since the best was chosen" in clear
-    alike = of_detectors({"msp": near, "knn": [0.3, 0.2, 0.1, 0.15, 0.26]})
-    assert "it cannot be told apart from the next, knn, with 20.2 %" in alike
-    # A rival that leads by an interval which 30 choices widen beyond zero is not told apart, either.
-    tight = {"msp": near, "knn": [x + d for x, d in zip(near, [0.01, 0.04, 0.02, 0.05, 0.01], strict=True)]}
-    assert "a difference of" in of_detectors(tight)
-    many = {f"d{n:02d}": [0.9] * 5 for n in range(30)}
-    assert "cannot be told apart" in of_detectors(tight | many)
-    assert "no interval of the difference" in of_detectors({"msp": [0.1], "knn": [0.2]})
-
-
-def test_a_gain_is_one_only_where_its_digits_and_its_interval_say_so() -> None:
-    """Shares that read the same are no gain; nor is a mean over soups whose interval holds zero."""
-    columns = {"ood_dataset": "far", "detector": "knn"}
-    for after, verdict in ((0.8268, "does not change"), (0.7, "lowers"), (0.9, "raises")):
-        rows = [{"method": combining_models.SINGLE, "models": 1, "fpr95": 0.8272, "gain": 0.0}]
-        rows += [{"method": combining_models.GREEDY, "models": 4, "fpr95": after, "gain": 0.8272 - after}]
-        (line,) = combining._findings(pl.DataFrame([columns | row for row in rows]))
-        assert f"chosen greedily, {verdict} the FPR" in said(line)
-    context = SimpleNamespace(best_detector="knn")
-    for gains, verdict in (
-        ([0.1, 0.12, 0.11], "the mean gain is +11.0 points"),
-        ([0.1, -0.1, 0.0004], "cannot be told"),
-    ):
-        parts = [columns | {"part": "soup", "soup": f"s{n}", "gain": gain} for n, gain in enumerate(gains)]
-        (line,) = soups._findings(context, pl.DataFrame(parts))
-        assert verdict in said(line)
-    assert "On far, 1 of 3 soups" in said(line)
-
-
 def test_ood_sets_without_sentences_are_named(tmp_path: Path) -> None:
     sets = dict.fromkeys(("a", "b", "c", "d"), (("dog", "elk"), 8))
     text = said(page_of(tmp_path, Shape(models=2, ood=sets)))
     assert "Sentences on the best detector: of a, b, c, and not of d." in text
     assert "Sentences on combining models: of a, b, and not of c, d." in text
     assert "Hardest OOD samples: of a, b, c, and not of d." in text
-
-
-def test_ingredients_are_told_without_json() -> None:
-    assert recipe_effects.in_words('net{"depth":4,"img_size":null}') == "net (depth 4, img_size None)"
-    assert recipe_effects.in_words('{"mixup":0.2}') == "mixup 0.2"
-    assert [recipe_effects.in_words(text) for text in ("resnet50{}", "0.1", "odd{", "{}")] == [
-        "resnet50",
-        "0.1",
-        "odd{",
-        "{}",
-    ]
 
 
 def test_a_report_ranks_by_the_metric_that_is_asked_for(tmp_path: Path) -> None:

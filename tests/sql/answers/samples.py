@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from tests.sql.conftest import CLASSES, DATASETS, digests
+from tests.sql.pool import CLASSES, DATASETS, digests
 
 if TYPE_CHECKING:
-    # From tests/sql/conftest.py: models, metrics, scores and logits as rows.
-    Pool = Any
-    Row = dict[str, Any]
+    from tests.sql.answers.rows import Row
+    from tests.sql.pool import Pool
+
     Scores = dict[tuple[str, str, str], np.ndarray]
 
 

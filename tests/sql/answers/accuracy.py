@@ -1,0 +1,136 @@
+"""Golden answers of the questions on accuracy, unit-tests and classes, in plain Python and numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.sql.answers.rows import correlation, grouped, mean, picked, pooled_within, selected
+from tests.sql.pool import DATASETS
+
+if TYPE_CHECKING:
+    from tests.sql.answers.rows import Row
+    from tests.sql.pool import Pool
+
+COLOURS = "weight_decay finetune_lr augmentation"
+
+
+def accuracy_vs_unit_test_fpr(
+    pool: Pool, unit_tests: str = "unit-tests", metric: str = "fpr95", **chosen: Any
+) -> list[Row]:
+    return [
+        key
+        | {
+            "mean_fpr95": mean(r["fpr95"] for r in group),
+            "mean_value": mean(r[metric] for r in group),
+            "failed": sum(r["fpr95"] > 0.1 for r in group),
+            "unit_tests": len(group),
+        }
+        for key, group in grouped(
+            selected(pool, aggregation="class", ood=unit_tests, **chosen),
+            "model",
+            "pretraining",
+            "detector",
+            "accuracy",
+            *COLOURS.split(),
+        )
+    ]
+
+
+def accuracy_vs_ninco_fpr(pool: Pool, ood: str = "ninco", **chosen: Any) -> list[Row]:
+    return picked(selected(pool, ood=ood, **chosen), "model pretraining detector accuracy fpr95 auroc n_ood " + COLOURS)
+
+
+def ninco_vs_unit_test_fpr(
+    pool: Pool,
+    ood: str = "ninco",
+    unit_tests: str = "unit-tests",
+    aggregation: str = "class_mean",
+    metric: str = "fpr95",
+    **chosen: Any,
+) -> list[Row]:
+    natural = selected(pool, ood=ood, aggregation=aggregation, **chosen)
+    of_tests = {(r["model"], r["detector"]): r for r in accuracy_vs_unit_test_fpr(pool, unit_tests, metric, **chosen)}
+    answer = []
+    for row in natural:
+        if tests := of_tests.get((row["model"], row["detector"])):
+            more = {
+                "unit_test_fpr95": tests["mean_fpr95"],
+                "value": row[metric],
+                "unit_test_value": tests["mean_value"],
+                "failed": tests["failed"],
+                "unit_tests": tests["unit_tests"],
+            }
+            answer += picked([row | more], f"model pretraining {COLOURS} detector accuracy fpr95 {' '.join(more)}")
+    return answer
+
+
+def accuracy_fpr_correlation(pool: Pool, **chosen: Any) -> list[Row]:
+    rows = selected(pool, **chosen)
+    rows += [r | {"pretraining": "all"} for r in rows]
+    answer = []
+    for key, every in grouped(rows, "ood_dataset", "pretraining", "detector"):
+        group = [r for r in every if r["accuracy"] is not None]
+        pair = [[r[name] for r in group] for name in ("accuracy", "fpr95")]
+        row = key | {"models": len(group), "left_out": len(every) - len(group)}
+        answer.append(row | correlation("pearson", *pair) | correlation("spearman", *pair))
+    for key, every in grouped(selected(pool, **chosen), "ood_dataset", "detector"):
+        group = [r for r in every if None not in (r["accuracy"], r["pretraining"])]
+        if group:
+            three = [[r[name] for r in group] for name in ("accuracy", "fpr95", "pretraining")]
+            row = {"pretraining": "pooled within", "models": len(group), "left_out": len(every) - len(group)}
+            ranks = pooled_within("spearman", *three)
+            ranks = {name.replace("within", "spearman"): value for name, value in ranks.items()}
+            answer.append(key | row | pooled_within("pearson", *three) | ranks)
+    return answer
+
+
+def high_accuracy_failures(
+    pool: Pool, unit_tests: str = "unit-tests", top: int = 5, threshold: float = 0.1
+) -> list[Row]:
+    rows = selected(pool, aggregation="class", ood=unit_tests)
+    accuracies = {r["model"]: r["accuracy"] for r in rows}
+    ranked = [name for name, accuracy in accuracies.items() if accuracy is not None]
+    leaders = sorted(ranked, key=lambda name: (-accuracies[name], name))[:top]
+    failing = [r for r in rows if r["model"] in leaders and r["fpr95"] > threshold]
+    answer = []
+    for key, group in grouped(failing, "model", "accuracy", "detector"):
+        worst_first = sorted(group, key=lambda r: (-r["fpr95"], r["ood_class"]))
+        failures = [r["ood_class"] for r in worst_first]
+        row = {"failed": len(group), "worst": failures[0], "worst_fpr95": worst_first[0]["fpr95"]}
+        answer.append(key | row | {"failures": failures, "left_out": len(accuracies) - len(ranked)})
+    return answer
+
+
+def unit_test_heatmap(
+    pool: Pool, unit_tests: str = "unit-tests", detector: str = "mahalanobis", metric: str = "fpr95"
+) -> list[Row]:
+    rows = selected(pool, aggregation="class", ood=unit_tests, detector=detector)
+    rows = [r | {"unit_test": r["ood_class"], "failed": r["fpr95"] > 0.1, "value": r[metric]} for r in rows]
+    return picked(rows, "model unit_test fpr95 failed value")
+
+
+def per_class_difficulty(pool: Pool, threshold: float = 0.1, **chosen: Any) -> list[Row]:
+    answer = []
+    for key, group in grouped(selected(pool, aggregation="class", **chosen), "ood_dataset", "ood_class"):
+        best = min(group, key=lambda r: (r["fpr95"], r["model"], r["detector"]))
+        row = {"samples": group[0]["n_ood"], "judged": len(group)}
+        row |= {"caught": sum(r["fpr95"] <= threshold for r in group), "mean_fpr95": mean(r["fpr95"] for r in group)}
+        answer.append(key | row | {f"best_{name}": best[name] for name in ("fpr95", "model", "detector")})
+    return answer
+
+
+def coverage(pool: Pool, **chosen: Any) -> list[Row]:
+    rows = selected(pool, aggregation="pooled", **chosen)
+    answer = []
+    for detector in sorted({r["detector"] for r in rows}):
+        for dataset in ("ninco", "unit-tests"):
+            cell = [r for r in rows if (r["detector"], r["ood_dataset"]) == (detector, dataset)]
+            missing = sorted({model["model"] for model in pool.models} - {r["model"] for r in cell})
+            row = {"detector": detector, "ood_dataset": dataset, "models": len(pool.models), "judged": len(cell)}
+            row |= {"missing": len(missing), "first_missing": missing[0] if missing else None}
+            row |= {
+                "samples": DATASETS[dataset][1],
+                "least_samples": min((int(r["n_ood"]) for r in cell), default=None),
+            }
+            answer.append(row)
+    return answer

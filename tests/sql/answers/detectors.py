@@ -1,0 +1,157 @@
+"""Golden answers of the questions that compare detectors, in plain Python, numpy and scipy."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from tests.sql.answers.rows import correlation, grouped, holm, mean, picked, pooled_within, selected, spread
+from tests.sql.pool import CONSTANTS, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
+
+if TYPE_CHECKING:
+    from tests.sql.answers.rows import Row
+    from tests.sql.pool import Pool
+
+NO_WITHIN = dict.fromkeys(("within", "within_low", "within_high"))
+
+
+def full_spectrum(pool: Pool, aggregation: str = "pooled", **chosen: Any) -> list[Row]:
+    answer = []
+    for row in selected(pool, aggregation=aggregation, **chosen):
+        if row["model"] not in UNSHIFTED:
+            full = full_spectrum_of(row)
+            rise, fall = full["fpr95"] - row["fpr95"], row["auroc"] - full["auroc"]
+            numbers = {"n_id": None, "n_id_full": full["n_id"], "fpr95_full": full["fpr95"], "fpr95_rise": rise}
+            answer.append(row | numbers | {"auroc_full": full["auroc"], "auroc_fall": fall})
+    names = "model detector ood_dataset n_id n_id_full fpr95 fpr95_full fpr95_rise auroc auroc_full auroc_fall"
+    return picked(
+        sorted(answer, key=lambda r: (r["ood_dataset"], -round(r["auroc_full"], 9), r["detector"], r["model"])), names
+    )
+
+
+def hyperparameters(pool: Pool, constant: str = "all", base: str = "all", **chosen: Any) -> list[Row]:
+    series: dict[tuple[str, ...], dict[float, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in selected(pool, **chosen):
+        name, values = row["detector"].partition("@")[0], CONSTANTS.get(row["detector"], {})
+        for key, value in values.items():
+            if isinstance(value, str) or constant not in {"all", key} or base not in {"all", name}:
+                continue
+            others = json.dumps({k: v for k, v in values.items() if k != key}, separators=(",", ":"))
+            series[row["ood_dataset"], name, key, others][value][row["model"]] = row
+    answer = []
+    for (ood, name, key, others), by_value in series.items():
+        common = set.intersection(*(set(of) for of in by_value.values()))
+        for value, of in by_value.items() if len(by_value) > 1 else ():
+            best = [m for m in common if of[m]["fpr95"] == min(other[m]["fpr95"] for other in by_value.values())]
+            told = {"ood_dataset": ood, "detector": name, "constant": key, "others": others, "value": float(value)}
+            counts = {"models": len(common), "left_out": len(of) - len(common), "best": len(best)}
+            means = {f"mean_{what}": mean(of[m][what] for m in common) for what in ("fpr95", "auroc")}
+            answer.append(told | counts | means)
+    return answer
+
+
+def groups(
+    pool: Pool, group: str = "all", spectrum: str = "standard", aggregation: str = "pooled", **chosen: Any
+) -> list[Row]:
+    rows = selected(pool, aggregation=aggregation, **chosen)
+    if spectrum == "full":
+        rows = [full_spectrum_of(row) for row in rows if row["model"] not in UNSHIFTED]
+    rows = [row | {"ood_group": GROUPS.get(row["ood_dataset"], "other")} for row in rows]
+    held = Counter(GROUPS.get(name, "other") for name, (role, _) in DATASETS.items() if role == "ood")
+    answer = [
+        key
+        | {"ood_datasets": len(of), "missing": held[key["ood_group"]] - len(of)}
+        | {f"mean_{name}": mean(row.get(name) for row in of) for name in ("fpr95", "auroc", "aupr_in", "aupr_out")}
+        for key, of in grouped(rows, "ood_group", "model", "detector")
+        if group in {"all", key["ood_group"]}
+    ]
+    return sorted(answer, key=lambda r: (r["ood_group"], -round(r["mean_auroc"], 9), r["detector"], r["model"]))
+
+
+def best_detector(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
+    rows = selected(pool, **chosen)
+    worst_first = sorted(rows, key=lambda r: r[metric], reverse=metric == "fpr95")
+    best = {(r["ood_dataset"], r["model"]): r[metric] for r in worst_first}
+    return [
+        key
+        | {
+            "models": len(group),
+            "wins": sum(r[metric] == best[r["ood_dataset"], r["model"]] for r in group),
+            "mean_fpr95": mean(r["fpr95"] for r in group),
+            "mean_auroc": mean(r["auroc"] for r in group),
+            "mean_value": mean(r[metric] for r in group),
+        }
+        for key, group in grouped(rows, "ood_dataset", "pretraining", "detector")
+    ]
+
+
+def clip_gap(
+    pool: Pool, feature_based: str = "mahalanobis", logit_based: str = "max-logit", metric: str = "fpr95", **chosen: Any
+) -> list[Row]:
+    rows = [r for r in selected(pool, **chosen) if r["detector"] in {feature_based, logit_based}]
+    wins = ("feature_wins", "logit_wins") if metric == "fpr95" else ("logit_wins", "feature_wins")
+    answer = []
+    for key, group in grouped(rows, "ood_dataset", "pretraining"):
+        by_model = [{r["detector"]: r[metric] for r in of} for _, of in grouped(group, "model")]
+        both = [of for of in by_model if len(of) == 2]
+        gaps = np.array([of[feature_based] - of[logit_based] for of in both])
+        row = {"models": len(both), "left_out": len(by_model) - len(both), "gap": mean(gaps)}
+        row |= {"feature_value": mean(of[feature_based] for of in both)}
+        row |= {"logit_value": mean(of[logit_based] for of in both)}
+        answer.append(key | row | spread(gaps, *wins))
+    return answer
+
+
+def ensemble_gain(pool: Pool, **chosen: Any) -> list[Row]:
+    cells = {(r["model"], r["detector"], r["ood_dataset"]): r for r in selected(pool, **chosen)}
+    answer = []
+    for (model, detector, ood), whole in cells.items():
+        if whole["source"] != "ensemble":
+            continue
+        names = [tuple(name.split("/")) for name in json.loads(whole["recipe"])["ensemble_of"]]
+        parts = [cells[*name, ood] for name in names if (*name, ood) in cells]
+        best = min(parts, key=lambda r: (r["fpr95"], f"{r['model']}/{r['detector']}"), default=None)
+        row = {"ensemble": model, "combination": detector, "members": len(parts), "missing": len(names) - len(parts)}
+        row |= {"best": best and f"{best['model']}/{best['detector']}", "best_fpr95": best and best["fpr95"]}
+        row |= {"gain": best and best["fpr95"] - whole["fpr95"], "mean_fpr95": mean(r["fpr95"] for r in parts)}
+        row |= {"best_auroc": max((r["auroc"] for r in parts), default=None)}
+        answer.append(row | picked([whole], "ood_dataset fpr95 auroc")[0])
+    return answer
+
+
+def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", **chosen: Any) -> list[Row]:
+    rows = [r for r in selected(pool, detector=detector, **chosen) if r["model"] != "all-in-one"]
+    held = {(g["model"], g["dataset"]): g for g in pool.geometry if g["fit_dataset"] == "fit"}
+    answer = []
+    for key, group in grouped(rows, "ood_dataset", "detector"):
+        cell = []
+        for measure in [*MEASURES, "ood_energy_outside"]:
+            outside = measure == "ood_energy_outside"
+            of, column = (key["ood_dataset"], "energy_outside") if outside else ("fit", measure)
+            pairs = [(held.get((r["model"], of), {}).get(column), r["fpr95"], r["pretraining"]) for r in group]
+            pairs = [pair for pair in pairs if pair[0] is not None]
+            row = key | {"measure": measure, "models": len(pairs), "left_out": len(group) - len(pairs)}
+            x, y = np.array([pair[:2] for pair in pairs], float).reshape(-1, 2).T
+            row |= correlation("spearman", x, y) | correlation("pearson", x, y)
+            known_ones = [pair for pair in pairs if pair[2] is not None]
+            row |= pooled_within("spearman", *zip(*known_ones, strict=True)) if known_ones else NO_WITHIN
+            groups = len({pair[2] for pair in known_ones})
+            r, n = (
+                (row["within"], len(known_ones) - groups + 1)
+                if row["within"] is not None
+                else (row["spearman"], len(x))
+            )
+            row["p"] = (
+                None if r is None or n < 10 else float(2 * stats.t.sf(abs(r) * np.sqrt((n - 2) / (1 - r**2)), n - 2))
+            )
+            cell.append(row)
+        holm(cell, "p")
+        sizes = [None if row["spearman"] is None else round(abs(row["spearman"]), 9) for row in cell]
+        for row, size in zip(cell, sizes, strict=True):
+            row["place"] = None if size is None else 1 + sum(other > size for other in sizes if other is not None)
+        answer += cell
+    return answer

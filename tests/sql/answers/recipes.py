@@ -1,0 +1,183 @@
+"""Golden answers of the questions on recipes, in plain Python, numpy and scipy."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from tests.sql.answers.rows import RECIPE, grouped, holm, mean, of_model, picked, selected, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sql.answers.rows import Row
+    from tests.sql.pool import Pool
+
+# The pairs of the pool that differ in one ingredient alone, by hand; those of the same two checkpoints stand together.
+PAIRS = {
+    "weight_decay": [[("base", "wd"), ("lr", "lr-wd")], [("drop", "wd-drop")], [("strong", "strong-wd")]],
+    "dropout": [[("base", "drop")], [("wd", "wd-drop")]],
+    "dropout+stochastic_depth": [[("no-depth", "drop-depth")], [("no-depth", "drop")], [("base", "drop-depth")]],
+    "finetune_lr": [[("base", "lr")], [("wd", "lr-wd")]],
+    "pretraining": [[("scratch", "base")], [("base", "published")], [("scratch", "published")]],
+    "augmentation": [[("base", "strong"), ("large", "large-strong")], [("wd", "strong-wd")]],
+    "input_size": [[("base", "large")], [("strong", "large-strong")], [("b-224", "b-384")]],
+}
+# Models of one recipe by the first of them, and those of which a part is not known.
+REPEATS = {"wd": ("wd", "wd-again")}
+INCOMPLETE = {"unknown", "soup", "poor-soup", "dark", "dark-wd"}
+
+
+def known(pool: Pool, name: str, ingredient: str) -> str | None:
+    """A model's value of an ingredient as text, joined by + where it is two."""
+    values = [of_model(pool, name).get(part) for part in ingredient.split("+")]
+    return None if None in values else "+".join(str(value) for value in values)
+
+
+def effect(*ingredients: str) -> Callable[..., list[Row]]:
+    def answer(pool: Pool, **chosen: Any) -> list[Row]:
+        of = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
+        cells = {key[1:] for key in of}
+        groups = defaultdict(list)
+        for ingredient, cluster, cell in ((i, c, cell) for i in ingredients for c in PAIRS[i] for cell in cells):
+            pairs = defaultdict(list)
+            for first, second in cluster:
+                a, b = (
+                    [of[m, *cell] for m in REPEATS.get(name, (name,)) if (m, *cell) in of] for name in (first, second)
+                )
+                if a and b:
+                    values = known(pool, a[0]["model"], ingredient), known(pool, b[0]["model"], ingredient)
+                    pairs[values].append([mean(r[n] for r in b) - mean(r[n] for r in a) for n in ("fpr95", "auroc")])
+            for values, differences in pairs.items():
+                groups[*cell, *values].append(np.array(differences))
+        left_out = Counter((ood, detector) for model, ood, detector in of if model in INCOMPLETE)
+        for cell in set(left_out) - {key[:2] for key in groups}:
+            groups[*cell, None, None] = []
+        names = "ood_dataset", "detector", "from_value", "to_value"
+        rows = [
+            dict(zip(names, key, strict=True)) | summary(clusters) | {"left_out": left_out[key[:2]]}
+            for key, clusters in groups.items()
+        ]
+        for _, family in grouped(rows, "ood_dataset"):
+            holm(family, "p_mean")
+        return rows
+
+    return answer
+
+
+def summary(clusters: list[Any]) -> Row:
+    """Each cluster of pairs counts once, by its mean; the signs are counted of all pairs, and tested of clusters."""
+    pairs = np.concatenate([*clusters, np.empty((0, 2))]).round(12)
+    fpr, auroc = np.array([cluster.mean(0) for cluster in clusters]).reshape(-1, 2).T
+    row = {"pairs": len(pairs), "clusters": len(clusters), "mean_difference": mean(fpr), "p_mean": None}
+    if len(fpr) > 1 and np.std(fpr) > 1e-12:
+        row["p_mean"] = float(stats.ttest_1samp(fpr, 0).pvalue)
+    signs = {"improved": int((pairs[:, 0] < 0).sum()), "worsened": int((pairs[:, 0] > 0).sum())}
+    return row | spread(fpr.round(12), "improved", "worsened") | signs | {"mean_auroc_difference": mean(auroc)}
+
+
+def best_recipe(
+    pool: Pool, ood: str = "ninco", detector: str = "mahalanobis", top: int = 20, metric: str = "fpr95", **chosen: Any
+) -> list[Row]:
+    rows = selected(pool, ood=ood, detector=detector, **chosen)
+    complete = [r for r in rows if r["pretraining"] is not None]
+    answer = [
+        recipe
+        | {"models": len(group), "left_out": len(rows) - len(complete)}
+        | {f"mean_{name}": mean(r[name] for r in group) for name in ("fpr95", "auroc", "accuracy")}
+        | {"mean_value": mean(r[metric] for r in group)}
+        for recipe, group in grouped(complete, *RECIPE)
+    ]
+    sign = 1 if metric == "fpr95" else -1
+    means = [round(sign * row["mean_value"], 9) for row in answer]
+    answer = [
+        row | {"place": 1 + sum(other < mine for other in means)} for row, mine in zip(answer, means, strict=True)
+    ]
+    return [row for row in answer if row["place"] <= top]
+
+
+def soup_vs_ingredients(pool: Pool, **chosen: Any) -> list[Row]:
+    cells = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
+    answer = []
+    for (model, *cell), whole in cells.items():
+        names = whole["soup_of"]
+        if names is None:
+            continue
+        parts = [cells[name, *cell] for name in sorted(names) if (name, *cell) in cells]
+        best = min(parts, key=lambda r: (r["fpr95"], r["model"]), default=None)
+        average = mean(r["fpr95"] for r in parts)
+        row = {"soup": model, "ingredients": len(parts), "missing": len(names) - len(parts)}
+        row |= {"best": best and best["model"], "best_fpr95": best and best["fpr95"], "mean_fpr95": average}
+        row |= {"difference": None if average is None else whole["fpr95"] - average}
+        row |= {f"mean_{name}": mean(r[name] for r in parts) for name in ("auroc", "accuracy")}
+        answer.append(row | picked([whole], "ood_dataset detector fpr95 auroc accuracy")[0])
+    return answer
+
+
+def best_practice(
+    pool: Pool,
+    detector: str = "mahalanobis",
+    pretraining: str = "in21k",
+    weight_decay: float = 0.1,
+    finetune_lr: float = 0.01,
+    metric: str = "fpr95",
+    **chosen: Any,
+) -> list[Row]:
+    answer = []
+    for key, rows in grouped(selected(pool, detector=detector, **chosen), "ood_dataset", "detector"):
+        follows = defaultdict(list)
+        for row in rows:
+            if row["source"] == "ensemble":
+                continue
+            row["value"] = row[metric]
+            each = [
+                row["pretraining"] and row["pretraining"] == pretraining,
+                None if (decay := pretraining_decay(row)) is None else decay >= weight_decay,
+                None if row["finetune_lr"] is None else row["finetune_lr"] <= finetune_lr,
+            ]
+            for advice, told in zip(("pretraining", "weight decay", "finetuning rate"), each, strict=True):
+                follows[advice].append((told, row))
+            follows["all three"].append((False if False in each else None if None in each else True, row))
+        answer += [key | {"advice": advice} | followed(told) for advice, told in follows.items()]
+    return answer
+
+
+def pretraining_decay(row: Row) -> float | None:
+    return row.get("pretrain_weight_decay") or row["weight_decay"]
+
+
+def followed(told: list[tuple[bool | None, Row]]) -> Row:
+    """Welch's interval from scipy's t, one value per checkpoint: what it is said to be, or models alike but for size of image and finetuning."""
+    sides = []
+    for side in (True, False):
+        by_checkpoint = defaultdict(list)
+        for follows, row in told:
+            if follows is side:
+                architecture = (row["architecture"] or "").removesuffix(f"_{row['input_size']}")
+                names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
+                recipe = (architecture, pretraining_decay(row), *(row.get(name) for name in names))
+                by_checkpoint[row.get("checkpoint_id") or recipe].append(row["value"])
+        sides.append([mean(values) for values in by_checkpoint.values()])
+    (first, second), (following, others) = sides, ([side for f, _ in told if f is side] for side in (True, False))
+    difference = np.mean(first) - np.mean(second) if first and second else None
+    half = None
+    if min(len(first), len(second)) > 1:
+        a, b = (np.var(side, ddof=1) / len(side) for side in sides)
+        if a + b:
+            freedom = np.floor((a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1)) + 1e-6)
+            half = stats.t.ppf(0.975, freedom) * np.sqrt(a + b)
+    return {
+        "following": len(following),
+        "following_checkpoints": len(first),
+        "others": len(others),
+        "other_checkpoints": len(second),
+        "following_value": mean(first),
+        "other_value": mean(second),
+        "difference": difference,
+        "low": None if half is None else difference - half,
+        "high": None if half is None else difference + half,
+        "left_out": sum(f is None for f, _ in told),
+    }
