@@ -16,7 +16,7 @@ from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.summary import ExtractionSummary, Times, job_details
 from extract.job.unit import Unit, cut_down, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, split_devices
-from extract.predictions import judge, judge_hits
+from extract.predictions import store_accuracy, store_missing_accuracies
 from extract.subsets import fill
 from featurestore.errors import ConflictError, InputError
 from featurestore.layout.recorded_network import NOTE
@@ -168,7 +168,7 @@ def _say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:
 
 def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]) -> None:
     """Say what the lake held, dataset by dataset, and how accurate it is."""
-    known = judge_hits(lake, hits, say)
+    known = store_missing_accuracies(lake, hits, say)
     for name in dict.fromkeys(hit["dataset"] for hit in hits):
         models = [hit["model"] for hit in hits if hit["dataset"] == name]
         shares = sorted(known[model, name] for model in models if (model, name) in known)
@@ -256,7 +256,7 @@ def _extract(
         + f" ({dataset.samples / seconds:,.0f} images/s)"
     )
     for task, made in zip(tasks, committed, strict=True):
-        judge(lake, task.target.key, made.part, predictions_of(lake, task, written, made), say)
+        store_accuracy(lake, task.target.key, made.part, predictions_of(lake, task, written, made), say)
     for task, made in zip(tasks, committed, strict=True):
         if made.said:
             say(f"{task.spec.name} on {dataset.dataset}: {made.said}")

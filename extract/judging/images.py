@@ -72,8 +72,10 @@ def named_images(names: Sequence[str]) -> list[str]:
             raise InputError(f"There is no image in {name}: name image files, folders that hold some, or quoted globs.")
         found |= dict.fromkeys(images)
     for image in found:
-        if not image.isprintable() and image.encode(errors="replace").decode() != image:
-            raise InputError(f"The file name {image!a} is no text: rename that file in UTF-8.")
+        try:
+            image.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"The file name {image!a} is no text: rename that file in UTF-8.") from None
     if not found:
         raise InputError("Name the images to judge: files, folders or quoted globs.")
     return list(found)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WARNING = "warning"
 
 
-def judge(
+def store_accuracy(
     lake: Lake, key: Mapping[str, str], activations: Part, predictions: Predictions, say: Callable[[str], None]
 ) -> None:
     """Say and store a model's accuracy on a dataset, with a warning where its labels or weights are in doubt.
@@ -44,7 +44,7 @@ def judge(
     _warn(key, warning, say)
 
 
-def judge_hits(
+def store_missing_accuracies(
     lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]
 ) -> dict[tuple[str, str], float]:
     """Say and store the accuracy of activations that were in the lake already, where it does not hold it.
@@ -65,7 +65,7 @@ def judge_hits(
             continue
         target, stored = accuracy_target(*pair, activations[pair].fingerprint), held.get(pair)
         if stored is None or stored.fingerprint != target.fingerprint:
-            judge(lake, key, activations[pair], read_predictions(lake, key), say)
+            store_accuracy(lake, key, activations[pair], read_predictions(lake, key), say)
             continue
         for share in lake.read("accuracy", model=pair[0], dataset=pair[1]).column("top1").to_pylist():
             known[pair] = share
