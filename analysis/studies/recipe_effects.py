@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 _KEYS = ("ingredient", "from_value", "to_value", "ood_dataset", "detector")
-_MEASURES = ("pairs", "clusters", "mean_difference", "low", "high", "improved", "worsened", "p", "p_mean", "p_holm")
+_MEASURES = (
+    "pairs",
+    "clusters",
+    "mean_difference",
+    "low",
+    "high",
+    "improved",
+    "worsened",
+    "p",
+    "p_mean",
+    "p_holm",
+    "from_fpr95",
+)
 _BETTER, _WORSE, _UNCLEAR = "lower FPR", "higher FPR", "interval includes 0"
 
 
@@ -40,7 +52,6 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         effects(lake, benchmark)
         .filter(pl.col("pairs") > 0)
         .select(*_KEYS, *_MEASURES)
-        .join(_levels(lake, benchmark), on=_KEYS, how="left", maintain_order="left")
         .with_columns(
             to_fpr95=pl.col("from_fpr95") + pl.col("mean_difference"),
             change=pl.format(
@@ -73,19 +84,6 @@ def effects(lake: Lake, benchmark: str) -> pl.DataFrame:
     """The rows of the view `effects` for the mean over OOD classes; those without pairs only count models left out."""
     frame: pl.DataFrame = lake.sql("from effects where aggregation = 'class_mean'").pl()
     return frame.filter(pl.col("benchmark") == benchmark)
-
-
-def _levels(lake: Lake, benchmark: str) -> pl.DataFrame:
-    """The mean FPR with the first value of each change; each cluster of pairs counts once."""
-    pairs: pl.DataFrame = lake.sql("from paired_differences where aggregation = 'class_mean'").pl()
-    return (
-        pairs.filter(pl.col("benchmark") == benchmark)
-        .rename({"first_value": "from_value", "second_value": "to_value"})
-        .group_by(*_KEYS, "cluster")
-        .agg(from_fpr95=pl.col("first_fpr95").mean())
-        .group_by(_KEYS)
-        .agg(pl.col("from_fpr95").mean())
-    )
 
 
 def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:

@@ -9,7 +9,7 @@
 -- columns effects: ood_dataset, detector
 -- column from_value: Value in the first model of each pair; null in a row that only counts models left out; both joined by + where stochastic depth changed, too
 -- columns effects: to_value, pairs, mean_difference, low, high, improved, worsened, p, mean_auroc_difference, left_out, clusters, p_mean, p_holm
-select * exclude (ingredient, benchmark, aggregation)
+select * exclude (ingredient, benchmark, aggregation, from_fpr95)
 from effects
 where ingredient in ('dropout', 'dropout+stochastic_depth') and benchmark = $benchmark and aggregation = $aggregation
 order by ood_dataset, round(mean_difference, 9) nulls last, detector, from_value, to_value

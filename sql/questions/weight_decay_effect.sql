@@ -7,7 +7,7 @@
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- columns effects: ood_dataset, detector, from_value, to_value, pairs, mean_difference, low, high, improved, worsened,
 --   p, mean_auroc_difference, left_out, clusters, p_mean, p_holm
-select * exclude (ingredient, benchmark, aggregation)
+select * exclude (ingredient, benchmark, aggregation, from_fpr95)
 from effects
 where ingredient = 'weight_decay' and benchmark = $benchmark and aggregation = $aggregation
 order by ood_dataset, round(mean_difference, 9) nulls last, detector, from_value, to_value

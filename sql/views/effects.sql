@@ -19,6 +19,7 @@
 -- column p_mean: Two-sided p of the mean over clusters (Student's t); null for a single cluster, and where all are equal
 -- column p_holm: The same corrected by Holm for the family of all changes of this ingredient and all detectors on one OOD set
 --   (dropout+stochastic_depth is of the family of dropout)
+-- column from_fpr95: Mean of fpr95 with from_value, over clusters
 
 -- Every file is read once: pairs and paired_differences would read those of the models and of the metrics twice each.
 with recipes as materialized (
@@ -62,7 +63,7 @@ of_first as materialized (
 differences as (
     select
         a.ingredient, a.from_value, a.to_value, a.cluster, a.benchmark, a.aggregation, a.ood_dataset, a.detector,
-        b.fpr95 - a.fpr95 as fpr95_difference, b.auroc - a.auroc as auroc_difference
+        a.fpr95 as from_fpr95, b.fpr95 - a.fpr95 as fpr95_difference, b.auroc - a.auroc as auroc_difference
     from of_first as a
     inner join of_recipes as b
         on b.model = a.second and b.benchmark = a.benchmark and b.aggregation = a.aggregation
@@ -72,7 +73,7 @@ differences as (
 by_cluster as (
     select
         ingredient, benchmark, aggregation, ood_dataset, detector, from_value, to_value, cluster, count(*) as pairs,
-        avg(fpr95_difference) as fpr95_difference, avg(auroc_difference) as auroc_difference,
+        avg(from_fpr95) as from_fpr95, avg(fpr95_difference) as fpr95_difference, avg(auroc_difference) as auroc_difference,
         -- Means of repeats that are equal but for their last digits are no difference.
         count(*) filter (where round(fpr95_difference, 12) < 0) as improved,
         count(*) filter (where round(fpr95_difference, 12) > 0) as worsened
@@ -94,7 +95,7 @@ found as (
         sign_test(
             count(*) filter (where round(fpr95_difference, 12) < 0), count(*) filter (where round(fpr95_difference, 12) > 0)
         ) as p,
-        avg(auroc_difference) as mean_auroc_difference
+        avg(auroc_difference) as mean_auroc_difference, avg(from_fpr95) as from_fpr95
     from by_cluster
     group by all
 ),
@@ -135,6 +136,6 @@ select
     corrected.mean_difference, corrected.mean_difference - corrected.half as low, corrected.mean_difference + corrected.half as high,
     coalesce(corrected.improved, 0) as improved, coalesce(corrected.worsened, 0) as worsened, coalesce(corrected.p, 1) as p,
     corrected.mean_auroc_difference, coalesce(unknown.left_out, 0) as left_out, coalesce(corrected.clusters, 0) as clusters,
-    corrected.p_mean, corrected.p_holm
+    corrected.p_mean, corrected.p_holm, corrected.from_fpr95
 from corrected
 full join unknown using (alone, benchmark, aggregation, ood_dataset, detector)

@@ -6,7 +6,6 @@
 -- column fpr95_difference: fpr95 of the second model minus fpr95 of the first
 -- column auroc_difference: auroc of the second model minus auroc of the first
 -- columns pairs: cluster
--- column first_fpr95: fpr95 of the first model
 with runs as (
     select distinct model, recipe_of from ingredients
 ),
@@ -25,7 +24,7 @@ select
     a.benchmark, a.detector, a.ood_dataset, a.ood_class, a.aggregation,
     b.fpr95 - a.fpr95 as fpr95_difference,
     b.auroc - a.auroc as auroc_difference,
-    pairs.cluster, a.fpr95 as first_fpr95
+    pairs.cluster
 from pairs
 inner join of_recipes as a on a.model = pairs.first
 inner join of_recipes as b
