@@ -63,6 +63,7 @@ def test_finetunes_of_one_checkpoint_are_one_cluster(connection: duckdb.DuckDBPy
     judge(connection, models, [0.1, 0.2, 0.3, 0.4])
     row = effect_of(connection, "finetune_lr")["0.01", "0.03"]
     assert (row["pairs"], row["clusters"]) == (2, 2)
+    assert (row["from_fpr95"], row["mean_difference"]) == (pytest.approx(0.2), pytest.approx(0.1))
     judge(
         connection, [m | {"checkpoint_id": "clip", "pretrain_weight_decay": 0.2} for m in models], [0.1, 0.2, 0.3, 0.4]
     )
