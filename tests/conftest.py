@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from benchmarks import lakes
 from featurestore import Lake
+from featurestore.care import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,14 @@ RAY = [
 def lake(tmp_path: Path) -> Lake:
     (tmp_path / "lake").mkdir()
     return Lake(tmp_path / "lake")
+
+
+def faults(lake: Lake, *, deep: bool = True) -> list[str]:
+    """What `verify` finds wrong."""
+    found: list[str] = []
+    summary = verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=deep)
+    assert summary.faults == len(found)
+    return found
 
 
 def random_activations(rows: int, width: int = 3, classes: int = 2, dtype: str = "float16", seed: int = 0) -> pa.Table:

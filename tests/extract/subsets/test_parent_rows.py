@@ -11,9 +11,9 @@ from extract.datasets import add_dataset, check_unchanged, read_contents, read_d
 from extract.job.plan import activations_target
 from extract.subsets import Choice, add_part
 from featurestore import Lake
-from featurestore.care import verify
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
+from tests.conftest import faults
 from tests.extract.conftest import FULL, assert_same_rows, read, run, tiny_spec
 from tests.tiny import write_images
 
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def spec(checkpoint: Path) -> ModelSpec:
     return tiny_spec(checkpoint)
-
-
-def faults(lake: Lake) -> list[str]:
-    found: list[str] = []
-    verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=True)
-    return found
 
 
 @pytest.mark.parametrize("fragment_rows", [1, 4, 6, 100])

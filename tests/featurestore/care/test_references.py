@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.lakes import put_rows
-from featurestore.care.verify import verify
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from tests.analysis.synthetic import write_datasets, write_model
+from tests.conftest import faults
 
 if TYPE_CHECKING:
     from featurestore import Lake
@@ -51,12 +51,6 @@ def describe(lake: Lake, name: str, role: str, digest: str) -> None:
     row = {"role": role, "benchmarks": ["main"], "samples": 40, "classes": 2, "digest": digest}
     more = {"format": "folder", "location": "/gone"}
     put_rows(lake, "datasets", {"dataset": name}, row | more, ingredients=row, replacing=True)
-
-
-def faults(lake: Lake) -> list[str]:
-    found: list[str] = []
-    verify(lake.storage, lambda fault: found.append(str(fault)))
-    return found
 
 
 @pytest.mark.parametrize("state", SAID)

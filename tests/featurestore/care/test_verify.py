@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.lakes import activations, put, put_rows
 from featurestore import Lake
-from featurestore.care import verify
 from featurestore.partitions.encoding import encode, vector_array
+from tests.conftest import faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,13 +81,6 @@ def write_sound(lake: Lake) -> None:
     for detector in ("energy", "msp"):
         put(lake, "scores", PATH | {"detector": detector}, scores, {"activations": made.fingerprint})
     put(lake, "fits", PATH, {"array": ["means", "means"], "row": [0, 1], "values": [[1.0, 2.0], [3.0]]}, {"v": 1})
-
-
-def faults(lake: Lake, *, deep: bool = True) -> list[str]:
-    found: list[str] = []
-    summary = verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=deep)
-    assert summary.faults == len(found)
-    return found
 
 
 def fragment(lake: Lake, folder: str = ACTIVATIONS, index: int = 0) -> Path:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurestore.care import verify
 from featurestore.edit import KINDS, read_inventory
 from featurestore.edit.inventory import texts
 from featurestore.layout.tables import TABLES
 
 if TYPE_CHECKING:
     from featurestore import Lake
-
-
-def faults(lake: Lake, *, deep: bool = False) -> list[str]:
-    """What `verify` finds wrong."""
-    found: list[str] = []
-    verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=deep)
-    return found
 
 
 def fingerprints(lake: Lake, *tables: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from analysis.lineage.renamed import learned_anew
 from featurestore import Lake
 from featurestore.transfer import Aside, merge
-from tests.featurestore.edit.conftest import dangling, faults
+from tests.conftest import faults
+from tests.featurestore.edit.conftest import dangling
 from tests.tiny import write_images
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.featurestore.edit.conftest import dangling, faults, fingerprints, mentions
+from tests.conftest import faults
+from tests.featurestore.edit.conftest import dangling, fingerprints, mentions
 
 if TYPE_CHECKING:
     from featurestore import Lake
@@ -22,7 +23,7 @@ def files(lake: Lake) -> set[str]:
 def sound(commands: Commands, gone: str) -> None:
     """After a removal the lake is valid, names nothing that is gone, and `score` finds nothing to do."""
     lake = commands.lake
-    assert faults(lake, deep=True) == []
+    assert faults(lake) == []
     assert dangling(lake) == []
     assert mentions(lake, gone) == []
     assert ", 0 stale," in commands.ok("status")
@@ -69,7 +70,7 @@ def test_what_was_learned_from_a_fit_dataset_goes_with_it(copied: Commands) -> N
 def test_without_the_id_dataset_nothing_is_judged(copied: Commands) -> None:
     copied.ok("dataset", "remove", "test")
     assert copied.lake.sql("select (select count(*) from metrics) + (select count(*) from scores)").fetchall() == [(0,)]
-    assert faults(copied.lake, deep=True) == dangling(copied.lake) == mentions(copied.lake, "test") == []
+    assert faults(copied.lake) == dangling(copied.lake) == mentions(copied.lake, "test") == []
 
 
 def test_a_model_goes_with_the_ensembles_that_it_is_a_member_of(ensembled: Commands) -> None:
@@ -105,7 +106,7 @@ def test_a_detector_goes_with_its_rows_of_metrics_and_the_statistics_that_nothin
 def test_a_benchmark_goes_and_its_datasets_stay(copied: Commands) -> None:
     activations = fingerprints(copied.lake, "activations", "fits", "geometry")
     copied.ok("benchmark", "remove", "main")
-    assert faults(copied.lake, deep=True) == dangling(copied.lake) == mentions(copied.lake, "main") == []
+    assert faults(copied.lake) == dangling(copied.lake) == mentions(copied.lake, "main") == []
     assert fingerprints(copied.lake, "activations", "fits", "geometry") == activations
     assert copied.lake.sql("select distinct benchmarks from datasets").fetchall() == [([],)]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.edit import read_inventory
 from featurestore.layout.basis import noted
-from tests.featurestore.edit.conftest import dangling, faults, fingerprints, mentions
+from tests.conftest import faults
+from tests.featurestore.edit.conftest import dangling, fingerprints, mentions
 from tests.pipeline import write_pool
 from tests.tiny import write_images
 
@@ -30,7 +31,7 @@ def notes(lake: Lake) -> dict[str, Any]:
 def sound(commands: Commands, gone: str) -> None:
     """After a renaming nothing bears the old name, nothing is stale, and nothing is to be scored."""
     lake = commands.lake
-    assert faults(lake, deep=True) == dangling(lake) == mentions(lake, gone) == []
+    assert faults(lake) == dangling(lake) == mentions(lake, gone) == []
     assert ", 0 stale, 0 missing" in commands.ok("status")
     assert "0 score partitions made" in commands.ok("score")
 
@@ -77,7 +78,7 @@ def test_a_detector_is_renamed_with_its_rows_of_metrics_and_in_ensembles(copied:
     before = copied.lake.sql(rows).fetchall()
     copied.ok("detector", "rename", "msp", "mine")
     lake = copied.lake
-    assert faults(lake, deep=True) == dangling(lake) == mentions(lake, "msp") == []
+    assert faults(lake) == dangling(lake) == mentions(lake, "msp") == []
     assert ", 0 stale, 0 missing" in copied.ok("status")
     assert lake.sql("from metrics order by all").fetchall() == before
     assert "0 score partitions made" in copied.ok("score", "--detector", "energy")

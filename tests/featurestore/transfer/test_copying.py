@@ -11,8 +11,8 @@ from featurestore.errors import CorruptionError
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.partitions.encoding import encode
 from featurestore.transfer import EVERYTHING, Restriction, copy
+from tests.conftest import faults
 from tests.featurestore.transfer.conftest import files, parts
-from tests.featurestore.transfer.verb_jobs import faults
 from tests.s3.server import environment, new_lake, real_lake, use
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_a_copy_is_the_lake_and_is_made_once(source: Lake, target: Lake) -> None
     said = copied(source, target)
     assert parts(target.storage) == parts(source.storage)
     assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == set(TABLES)
-    assert faults(target.storage) == faults(source.storage) == []
+    assert faults(target) == faults(source) == []
     assert said[-1].startswith(f"{target.location}: 44 partitions, 6")
     assert said[-1].endswith("; 0 partitions, 0 fragments, 0 B there already")
     before = files(target)
@@ -93,7 +93,7 @@ def test_a_fragment_that_was_altered_is_not_copied(source: Lake, target: Lake) -
     assert ("vit-b16",) in names(target, "models")
     assert ("vit-b16", "far") not in names(target, "activations")
     assert names(target, "scores") == []
-    assert faults(target.storage) == []
+    assert faults(target) == []
     path.write_bytes(data)
     copied(source, target)
     assert parts(target.storage) == parts(source.storage)
@@ -116,7 +116,7 @@ def test_what_lies_half_in_the_target_is_made_whole(source: Lake, target: Lake, 
         path.unlink()
     copied(source, target)
     assert path.read_bytes() == data
-    assert faults(target.storage) == []
+    assert faults(target) == []
 
 
 def test_a_fragment_that_a_manifest_names_and_that_is_gone_comes_again(source: Lake, target: Lake) -> None:
@@ -125,7 +125,7 @@ def test_a_fragment_that_a_manifest_names_and_that_is_gone_comes_again(source: L
     path = target.storage.folder / next(manifest.files(part))[0]
     path.unlink()
     assert any(line.startswith("heads: 1 partition, 1 fragment") for line in copied(source, target))
-    assert faults(target.storage) == []
+    assert faults(target) == []
 
 
 def test_equal_rows_in_another_writers_bytes_are_taken(source: Lake, target: Lake) -> None:
@@ -140,7 +140,7 @@ def test_equal_rows_in_another_writers_bytes_are_taken(source: Lake, target: Lak
     held = target.part("samples", dataset="far")[1]
     assert held.fingerprint == part.fingerprint
     assert held.fragments[0].bytes == len(theirs) != fragment.bytes
-    assert faults(target.storage) == []
+    assert faults(target) == []
     assert "0 partitions, 0 fragments, 0 B copied" in copied(source, target)[-1]
 
 
@@ -150,7 +150,7 @@ def test_tables_come_with_those_that_they_name(source: Lake, target: Lake) -> No
     assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == {
         "samples", "datasets", "benchmarks", "models", "detectors", "scores", "metrics",
     }  # fmt: skip
-    assert faults(target.storage) == []
+    assert faults(target) == []
     assert len(target.sql("from results").fetchall()) == len(source.sql("from results").fetchall()) > 0
 
 
@@ -178,7 +178,7 @@ def test_what_differs_is_replaced_on_request_and_the_rest_stays(source: Lake, ta
     assert "own" in held
     assert held["msp"] == msp
     assert "0 partitions, 0 fragments, 0 B copied" in run("copy", source.location, target.location, "--replace")[1]
-    assert faults(target.storage) == []
+    assert faults(target) == []
 
 
 def test_models_and_datasets_are_chosen_by_patterns(source: Lake, target: Lake) -> None:
@@ -246,9 +246,9 @@ def _there_and_back(run: Run, source: Lake, bucket: str, target: Lake) -> list[d
     code, out, err = run("copy", source.location, bucket)
     assert (code, err) == (0, "")
     assert "44 partitions" in out.splitlines()[-1]
-    assert faults(Lake(bucket).storage) == []
+    assert faults(Lake(bucket)) == []
     assert run("copy", bucket, target.location)[0] == 0
-    assert faults(target.storage) == []
+    assert faults(target) == []
     code, out, err = run("copy", f"{bucket}/nowhere", target.location)
     assert (code, err.count("\n")) == (1, 1)
     assert "There is no lake at" in err

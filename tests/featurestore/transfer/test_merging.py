@@ -12,8 +12,9 @@ from featurestore.layout.judged_scores import scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from featurestore.transfer import copy, merge
+from tests.conftest import faults
 from tests.featurestore.transfer.conftest import files, parts
-from tests.featurestore.transfer.verb_jobs import change_row, faults
+from tests.featurestore.transfer.verb_jobs import change_row
 from tests.s3.server import environment, new_lake, real_lake, use
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def refused(theirs: Lake, ours: Lake) -> list[str]:
 def test_the_parts_of_a_lake_make_the_whole(source: Lake, ours: Lake, theirs: Lake) -> None:
     said = merged(theirs, ours)
     assert parts(ours.storage) == parts(source.storage)
-    assert faults(ours.storage) == []
+    assert faults(ours) == []
     assert said[-1].startswith(f"{ours.location}: 16 partitions")
     before = files(ours)
     assert merged(theirs, ours)[-1].startswith(f"{ours.location}: 0 partitions, 0 fragments, 0 B merged; 44 partitions")
@@ -122,7 +123,7 @@ def test_a_dataset_of_both_takes_part_in_the_benchmarks_of_both(ours: Lake, thei
     ]
     assert ours.part("contents", dataset="far")[1].details["looked_at"] == 0
     assert len(merged(theirs, ours)) == 2
-    assert faults(ours.storage) == []
+    assert faults(ours) == []
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_benchmark_of_both_is_set_alike(ours: Lake, theirs: Lake, who: str) ->
     setting = {"without_overlaps": False}
     put_rows(other, "benchmarks", main, setting, ingredients=setting, replacing=True)
     merged(theirs, ours)
-    assert faults(ours.storage) == []
+    assert faults(ours) == []
 
 
 def test_a_benchmark_takes_a_dataset_that_judges_it(ours: Lake, theirs: Lake) -> None:
@@ -270,7 +271,7 @@ def _there_and_back(ours: Lake, theirs: Lake, run: Run, bucket: str) -> list[dic
     assert run("merge", theirs.location, "--lake", bucket)[0] == 0
     code, _, err = run("merge", bucket, "--lake", ours.location)
     assert (code, err) == (0, "")
-    assert faults(ours.storage) == []
+    assert faults(ours) == []
     return [parts(Lake(bucket).storage), parts(ours.storage)]
 
 
@@ -283,4 +284,4 @@ def test_what_detectors_are_said_to_be_never_disagrees(ours: Lake, theirs: Lake)
     merged(theirs, ours)
     rows = ours.sql("select detector, title from detectors order by detector").fetchall()
     assert rows == [("knn@k=5", "KNN"), ("msp", "MSP"), ("vim", "of version 1")]
-    assert faults(ours.storage) == []
+    assert faults(ours) == []

@@ -13,7 +13,8 @@ from benchmarks.lakes import put, put_rows
 from featurestore import ConflictError, Lake
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.transfer import Aside, merge
-from tests.featurestore.edit.conftest import dangling, faults, fingerprints
+from tests.conftest import faults
+from tests.featurestore.edit.conftest import dangling, fingerprints
 from tests.featurestore.transfer.conftest import files, parts
 from tests.featurestore.transfer.verb_jobs import change_row
 from tests.pipeline import Commands
@@ -76,7 +77,7 @@ def test_a_dataset_and_a_model_that_disagree_are_as_made_under_other_names(copie
     assert bytes_of(other.lake) == before
     again = copied("merge", other.location, "--as", "anna")
     assert ": 0 partitions, 0 fragments, 0 B merged; " in again.out
-    assert faults(copied.lake, deep=True) == dangling(copied.lake) == []
+    assert faults(copied.lake) == dangling(copied.lake) == []
 
 
 def test_a_benchmark_that_would_have_two_fit_sets_comes_under_another_name(copied: Commands, other: Commands) -> None:
@@ -97,7 +98,7 @@ def test_a_benchmark_that_would_have_two_fit_sets_comes_under_another_name(copie
     assert copied.lake.sql(benchmarks).fetchall() == [
         ("far", both), ("test", both), ("train", own), ("train-anna", ["main-anna"]), ("unit-tests", both)
     ]  # fmt: skip
-    assert faults(copied.lake, deep=True) == dangling(copied.lake) == []
+    assert faults(copied.lake) == dangling(copied.lake) == []
     assert ", 0 stale, 0 missing" in copied.ok("status")
     assert "0 score partitions made" in copied.ok("score")
 

@@ -14,11 +14,11 @@ from analysis.detectors.registry import detectors
 from analysis.lineage.renamed import learned_anew
 from benchmarks.lakes import put, put_rows
 from featurestore import Lake
-from featurestore.care import verify
 from featurestore.edit import carry_out, read_inventory, removal, rename
 from featurestore.layout.tables import TABLES
 from featurestore.storage import open_storage
 from featurestore.transfer import EVERYTHING, Aside, Restriction, copy, merge
+from tests.conftest import faults
 
 if TYPE_CHECKING:
     from featurestore.storage import Storage
@@ -51,13 +51,6 @@ def change_row(lake: Lake, name: str, **values: Any) -> None:
     put(lake, "datasets", {"dataset": name}, rows, row, replacing=True)
 
 
-def faults(storage: Storage, *, deep: bool = True) -> list[str]:
-    """What `verify` finds wrong."""
-    found: list[str] = []
-    verify.verify(storage, lambda fault: found.append(str(fault)), deep=deep)
-    return found
-
-
 @dataclass(frozen=True)
 class VerbJob(ABC):
     """A command on a lake that begins as another one on this machine, or with nothing."""
@@ -83,7 +76,7 @@ class VerbJob(ABC):
     def problems(self, storage: Storage, whole: dict[str, list[str]]) -> list[str]:
         """What `verify` finds."""
         del whole
-        return faults(storage, deep=False)
+        return faults(Lake(storage.location), deep=False)
 
     def progress(self, storage: Storage) -> int:
         """How many objects there are: nothing is ever deleted."""
