@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -32,10 +33,10 @@ class Overlay(Storage):
         self.location = below.location
         self.called = below.called
         self._lock = threading.Lock()
+        self._read_once = cache(below.get)
         self._objects: dict[str, StoredObject] = {}
-        self._written: dict[str, bytes] = {}
-        self._names: dict[str, str] = {}
-        """What an object is called below, where it lies there."""
+        self._contents: dict[str, bytes | str] = {}
+        """Of each object its bytes, or what it is called below."""
         self._folders: dict[str, dict[str, None]] = defaultdict(dict)
         for found in below.list(""):
             self._add(found, found.key)
@@ -66,39 +67,35 @@ class Overlay(Storage):
         with self._lock:
             if target in self._objects:
                 return False
-            found = StoredObject(target, self._found(key).bytes, datetime.now(UTC))
-            self._add(found, self._names[key] if key in self._names else self._written[key])
+            content = self._content(key)
+            self._add(StoredObject(target, self._objects[key].bytes, datetime.now(UTC)), content)
         return True
 
     def uri(self, key: str) -> str:
         """What others call an object that lies below; others cannot read what is in memory."""
-        if key in self._written and key not in self._names:
+        content = self._contents.get(key, key)
+        if isinstance(content, bytes):
             raise StorageError(
                 f"{key} was not written to the {self.called} at {self.location}, and has no address there."
             )
-        return self.below.uri(self._names.get(key, key))
+        return self.below.uri(content)
 
     def open_input(self, key: str) -> pa.NativeFile:
         """Open an object for random access by pyarrow."""
-        self._found(key)
-        written = self._written.get(key)
-        return self.below.open_input(self._names[key]) if written is None else pa.BufferReader(written)
+        content = self._content(key)
+        return pa.BufferReader(content) if isinstance(content, bytes) else self.below.open_input(content)
 
     def get(self, key: str) -> bytes:
         """Read an object whole."""
-        self._found(key)
-        if key not in self._written:
-            data = self.below.get(self._names[key])
-            if not key.endswith(_MANIFEST):
-                return data
-            self._written[key] = data
-        return self._written[key]
+        content = self._content(key)
+        if isinstance(content, bytes):
+            return content
+        return self._read_once(content) if content.endswith(_MANIFEST) else self.below.get(content)
 
     def read_range(self, key: str, start: int, end: int) -> bytes:
         """Read some bytes of an object."""
-        self._found(key)
-        written = self._written.get(key)
-        return self.below.read_range(self._names[key], start, end) if written is None else written[start:end]
+        content = self._content(key)
+        return content[start:end] if isinstance(content, bytes) else self.below.read_range(content, start, end)
 
     def size(self, key: str) -> int | None:
         """The object's size in bytes, or None if there is none."""
@@ -120,24 +117,18 @@ class Overlay(Storage):
         with self._lock:
             for key in keys:
                 if self._objects.pop(key, None):
+                    del self._contents[key]
                     for folder in _folders(key):
                         del self._folders[folder][key]
 
-    def _found(self, key: str) -> StoredObject:
-        found = self._objects.get(key)
-        if found is None:
+    def _content(self, key: str) -> bytes | str:
+        content = self._contents.get(key)
+        if content is None:
             raise MissingError(f"There is no {key} in the {self.called} at {self.location}.")
-        return found
+        return content
 
     def _add(self, found: StoredObject, content: bytes | str) -> None:
-        """Note an object: its bytes, or what it is called below."""
-        self._objects[found.key] = found
-        self._names.pop(found.key, None)
-        self._written.pop(found.key, None)
-        if isinstance(content, str):
-            self._names[found.key] = content
-        else:
-            self._written[found.key] = content
+        self._objects[found.key], self._contents[found.key] = found, content
         for folder in _folders(found.key):
             self._folders[folder][found.key] = None
 
