@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,16 +20,19 @@ from extract.unit_tests.plan import FOLDER, HEADER, TABLE, PlannedImage, pixel_g
 from extract.unit_tests.record import FINISHED, UNFINISHED, Record, read_record, reconcile
 from featurestore.errors import InputError, StorageError
 from featurestore.machine import cores
+from featurestore.progress import silent_bar
 from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from featurestore.progress import Bar
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
 
 # Each thread holds a few float64 copies of one image; blurring and encoding release the interpreter's lock.
 MOST_THREADS = 8
@@ -77,7 +79,7 @@ def write_unit_tests(
     kinds: Sequence[str] | None = None,
     per_kind: int = 400,
     seed: int = 0,
-    progress: Progress | None = None,
+    bar: Bar | None = None,
 ) -> UnitTestSummary:
     """Draw synthetic unit-tests from a folder of images, in the folder layout of NINCO.
 
@@ -90,7 +92,7 @@ def write_unit_tests(
         kinds: names in `KINDS`; all of them by default.
         per_kind: how many images to draw of each kind.
         seed: the seed of the pixels; which source images are drawn depends on the kind only, as in NINCO.
-        progress: called with (images done, images in all) as the work goes on.
+        bar: is told how many images there are, and gives a context with a function to call with the number just done.
 
     Raises:
         InputError: an argument cannot be used, a source image cannot be decoded, or `out` holds other unit-tests;
@@ -114,9 +116,10 @@ def write_unit_tests(
         # The unfinished record goes first, so that a killed run is never continued with another seed or other images.
         _write(out / UNFINISHED, record.to_json().encode())
         draw = partial(_draw, out, sources, seed)
-        for done, _ in enumerate(_in_threads(draw, missing), start=len(planned) - len(missing) + 1):
-            if progress is not None:
-                progress(done, len(planned))
+        with (bar or silent_bar)(len(planned)) as advance:
+            advance(len(planned) - len(missing))
+            for _ in _in_threads(draw, missing):
+                advance(1)
         _finish(out, record, planned)
     return UnitTestSummary(out, written=len(missing), reused=len(planned) - len(missing))
 

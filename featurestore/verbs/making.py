@@ -13,7 +13,7 @@ from featurestore.names import pick
 from featurestore.packages import guard
 from featurestore.progress import no_bar
 from featurestore.progress import progress as shown
-from featurestore.verbs.arguments import listed, pairs, path_of, told
+from featurestore.verbs.arguments import bar_of, listed, pairs, path_of, told
 
 if TYPE_CHECKING:
     import os
@@ -139,18 +139,11 @@ class MakingLake(Lake):
             How many images were written, and how many were there.
         """
         guard()
-        from extract.unit_tests import KINDS, write_unit_tests
+        from extract.unit_tests import write_unit_tests
 
         chosen = listed(kinds.split(",") if isinstance(kinds, str) else kinds) or None
-        with (progress or no_bar)("unit-tests", (len(chosen) if chosen else len(KINDS)) * per_kind) as advance:
-            done = 0
-
-            def moved(now: int, _total: int) -> None:
-                nonlocal done
-                advance(now - done)
-                done = now
-
-            return write_unit_tests(Path(out), Path(images), kinds=chosen, per_kind=per_kind, seed=seed, progress=moved)
+        bar = bar_of(progress, "unit-tests")
+        return write_unit_tests(Path(out), Path(images), kinds=chosen, per_kind=per_kind, seed=seed, bar=bar)
 
     def extract(
         self,

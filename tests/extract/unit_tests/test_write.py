@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -16,7 +17,10 @@ from extract.unit_tests.plan import pixel_generator
 from featurestore.errors import InputError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from featurestore.progress import Bar
 
 FOLDER = "NINCO_OOD_unit_tests"
 PER_KIND = 3
@@ -47,6 +51,17 @@ def out(tmp_path: Path) -> Path:
 
 def write(out: Path, images: Path, **options: Any) -> UnitTestSummary:
     return write_unit_tests(out, images, **{"per_kind": PER_KIND, **options})
+
+
+def told(advance: Callable[[int], None]) -> Bar:
+    """A bar whose total and steps go to a function."""
+
+    @contextmanager
+    def bar(total: int) -> Iterator[Callable[[int], None]]:
+        advance(total)
+        yield advance
+
+    return bar
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -106,8 +121,8 @@ def test_pixels_depend_on_the_seed_only(tmp_path: Path, images: Path, monkeypatc
 def test_a_second_run_writes_nothing(out: Path, images: Path) -> None:
     write(out, images)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    calls = []
-    summary = write(out, images, progress=lambda *call: calls.append(call))
+    calls: list[int] = []
+    summary = write(out, images, bar=told(calls.append))
     assert (summary.written, summary.reused) == (0, 17 * PER_KIND)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == times
     assert calls == []
@@ -137,25 +152,27 @@ def test_kinds_can_be_added(tmp_path: Path, out: Path, images: Path) -> None:
     assert write(out, images, kinds=["black"]).reused == 3 * PER_KIND
 
 
-def kill(done: int, _total: int) -> None:
-    if done == 20:
-        raise KeyboardInterrupt
-
-
 def test_a_killed_run_continues(tmp_path: Path, out: Path, images: Path) -> None:
     """Neither the list nor the record exists before all images do; nothing that is whole is drawn again."""
+    calls: list[int] = []
+
+    def kill(steps: int) -> None:
+        calls.append(steps)
+        if calls == [17 * PER_KIND, 0, *([1] * 20)]:
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        write(out, images, progress=kill)
+        write(out, images, bar=told(kill))
     assert not (out / f"{FOLDER}.csv").exists()
     assert not (out / "unit_tests.json").exists()
     there = len(contents(out / FOLDER))
     assert there >= 20
     with pytest.raises(InputError, match="seed 0, not seed 1"):
         write(out, images, seed=1)
-    calls = []
-    summary = write(out, images, progress=lambda *call: calls.append(call))
+    calls.clear()
+    summary = write(out, images, bar=told(calls.append))
     assert (summary.reused, summary.written) == (there, 17 * PER_KIND - there)
-    assert calls == [(done, 17 * PER_KIND) for done in range(there + 1, 17 * PER_KIND + 1)]
+    assert calls == [17 * PER_KIND, there, *([1] * summary.written)]
     write(tmp_path / "once", images)
     assert contents(out) == contents(tmp_path / "once")
 
