@@ -63,7 +63,7 @@ PLAN = {
     "extract.soups": "extract.datasets extract.images extract.job extract.models extract.models.files extract.models.sources featurestore.errors featurestore.lake featurestore.names featurestore.staging",
     "extract.subsets": "extract.datasets featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions featurestore.query",
     "extract.suites": "extract.datasets featurestore.errors featurestore.lake featurestore.names",
-    "extract.unit_tests": "extract.datasets.formats extract.images featurestore.errors featurestore.machine featurestore.staging",
+    "extract.unit_tests": "extract.datasets.formats extract.images featurestore.errors featurestore.machine featurestore.progress featurestore.staging",
     "featurestore": "featurestore.errors featurestore.layout featurestore.partitions featurestore.query featurestore.verbs featurestore.version",
     "featurestore.__main__": "featurestore.cli featurestore.packages",
     "featurestore.care": "featurestore.errors featurestore.layout featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",
