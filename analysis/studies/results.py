@@ -46,6 +46,11 @@ def _some_results(lake: Lake, benchmark: str) -> pl.DataFrame:
     return frame
 
 
+def metric_sign(metric: str) -> int:
+    """What a metric is multiplied by so that the lower, the better, as the macro of this name has it."""
+    return 1 if metric == "fpr95" else -1
+
+
 def leading(frame: pl.DataFrame, metric: str = "fpr95") -> list[str]:
     """The detectors, those with the best mean of a metric first, and last those that have scored less than half as many models.
 
@@ -53,9 +58,10 @@ def leading(frame: pl.DataFrame, metric: str = "fpr95") -> list[str]:
     """
     counted = {"models": pl.col("model").n_unique()} if "model" in frame.columns else {"models": pl.col("models").max()}
     means = frame.group_by("detector").agg(pl.col(metric).mean(), **counted)
-    sign = 1 if metric == "fpr95" else -1
     rare = pl.col("models") * 2 < pl.col("models").max()
-    return means.sort(rare, pl.col(metric).round(9) * sign, "detector", nulls_last=True)["detector"].to_list()
+    return means.sort(rare, pl.col(metric).round(9) * metric_sign(metric), "detector", nulls_last=True)[
+        "detector"
+    ].to_list()
 
 
 def by_sign(low: str, high: str, *, below: str, above: str, unclear: str) -> pl.Expr:

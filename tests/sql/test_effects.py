@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def judge(connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], fpr95: Sequence[float]) -> None:
+def put_models(connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], fpr95: Sequence[float]) -> None:
     """Put models, each with its fpr95 by one detector on one OOD set."""
     insert(connection, "models", models)
     cell = {"benchmark": "main", "detector": "msp", "ood_dataset": "ninco", "aggregation": "class_mean"}
@@ -38,7 +38,7 @@ def test_repeats_are_one_recipe(connection: duckdb.DuckDBPyConnection) -> None:
         WHOLE | {"model": f"{decay}-{seed}", "weight_decay": decay, "recipe": f'{{"run":{seed}}}'}
         for decay, seed in seeds
     ]
-    judge(connection, models, [0.30, 0.32, 0.34, 0.31, 0.29, 0.24])
+    put_models(connection, models, [0.30, 0.32, 0.34, 0.31, 0.29, 0.24])
     row = effect_of(connection, "weight_decay")["0.03", "0.1"]
     assert (row["pairs"], row["clusters"], row["low"], row["p"], row["left_out"]) == (1, 1, None, 1.0, 0)
     assert row["mean_difference"] == pytest.approx(0.28 - 0.32)
@@ -48,7 +48,7 @@ def test_repeats_are_one_recipe(connection: duckdb.DuckDBPyConnection) -> None:
 def test_what_is_unknown_of_both_makes_no_pair(connection: duckdb.DuckDBPyConnection) -> None:
     """Two models alike in all that is known of them, but not in whether they had dropout: left out, and counted."""
     models = [WHOLE | {"model": f"m{decay}", "weight_decay": decay, "dropout": None} for decay in (0.03, 0.1)]
-    judge(connection, models, [0.3, 0.2])
+    put_models(connection, models, [0.3, 0.2])
     ((values, row),) = effect_of(connection, "weight_decay").items()
     assert (values, row["pairs"], row["clusters"], row["left_out"]) == ((None, None), 0, 0, 2)
 
@@ -60,11 +60,11 @@ def test_finetunes_of_one_checkpoint_are_one_cluster(connection: duckdb.DuckDBPy
         WHOLE | {"model": f"m{i}", "finetune_lr": rate, "weight_decay": decay, "checkpoint_id": None}
         for i, (rate, decay) in enumerate(rates)
     ]
-    judge(connection, models, [0.1, 0.2, 0.3, 0.4])
+    put_models(connection, models, [0.1, 0.2, 0.3, 0.4])
     row = effect_of(connection, "finetune_lr")["0.01", "0.03"]
     assert (row["pairs"], row["clusters"]) == (2, 2)
     assert (row["from_fpr95"], row["mean_difference"]) == (pytest.approx(0.2), pytest.approx(0.1))
-    judge(
+    put_models(
         connection, [m | {"checkpoint_id": "clip", "pretrain_weight_decay": 0.2} for m in models], [0.1, 0.2, 0.3, 0.4]
     )
     row = effect_of(connection, "finetune_lr")["0.01", "0.03"]
@@ -141,7 +141,7 @@ def test_intervals_cover_what_they_say_where_finetunes_are_alike(correlation: fl
 def test_effects_have_the_interval_that_was_simulated(connection: duckdb.DuckDBPyConnection) -> None:
     """On one draw of the design: pairs, clusters, means and intervals of all ingredients."""
     values = drawn(np.random.default_rng(1), 1, 0.5)
-    judge(connection, design_models(), values.ravel())
+    put_models(connection, design_models(), values.ravel())
     asked = {
         ("weight_decay", "0.03", "0.1"): (1, 0, 1, 112, 28),
         ("dropout+stochastic_depth", "0.0+0.0", "0.1+0.1"): (2, 0, 1, 112, 28),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analysis.report.context import DEFAULT_METRIC
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Text, hedge, left_out, mean_interval, percent, points, sentence, share_span, span
 from analysis.studies import detector_by_pretraining
+from analysis.studies.results import metric_sign
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _QUESTION = "best_detector"
 _MOST = 3
-_VERDICTS = {True: "accept the least OOD: {value} at 95 % TPR", False: "have the highest {metric}: {value}"}
-"""Of a metric that falls as detection improves, and of others."""
+_VERDICTS = {1: "accept the least OOD: {value} at 95 % TPR", -1: "have the highest {metric}: {value}"}
+"""By the sign of the metric: of one that falls as detection improves, and of others."""
 
 
 def build(context: Context) -> SectionBody:
@@ -44,9 +44,9 @@ def build(context: Context) -> SectionBody:
 
 def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
     """The pretraining and detector with the best metric on an OOD set, against the next detector there."""
-    column, falls = f"mean_{context.metric}", context.metric == DEFAULT_METRIC
+    column, sign = f"mean_{context.metric}", metric_sign(context.metric)
     of_set = answer.filter(pl.col("ood_dataset") == ood)
-    ranked = of_set.sort(pl.col(column).round(9) * (1 if falls else -1), "detector", nulls_last=True)
+    ranked = of_set.sort(pl.col(column).round(9) * sign, "detector", nulls_last=True)
     best = ranked.row(0, named=True)
     if best[column] is None:
         return sentence("On {ood}, no model has the metric {metric}.", ood=ood, metric=context.metric)
@@ -56,7 +56,7 @@ def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
     choices = ranked["pretraining"].n_unique() * math.comb(len(rivals) + 1, 2)
     of_best = own.filter(pl.col("detector") == best["detector"])[context.metric].drop_nulls()
     return sentence(
-        "On {ood}, models with pretraining {pretraining} and detector {detector} " + _VERDICTS[falls] + " "
+        "On {ood}, models with pretraining {pretraining} and detector {detector} " + _VERDICTS[sign] + " "
         "({interval}, n = {models}{wins}){rival}." + hedge(best["models"]),
         ood=ood,
         pretraining=best["pretraining"],
