@@ -21,10 +21,10 @@ from analysis.detectors.registry import default_detectors, get
 from analysis.geometry.measures import mean_measures, principal_axes, scatter_measures
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.learning_set import learning_set_of
-from analysis.rows.head import Head, read_head
+from analysis.rows.head import Head
 from analysis.rows.lake_rows import Rows
 from analysis.scoring.blocks import score_rows
-from analysis.scoring.fits import ModelFits
+from analysis.scoring.fits import Means, read_fits
 from analysis.statistics.class_statistics import CLASS_STATISTICS, UNIT_CLASS_STATISTICS
 from analysis.statistics.statistic import FIT
 from analysis.statistics.sweep import gather
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.rows.activations import Block
+    from analysis.scoring.fits import ModelFits
     from analysis.statistics.statistic import Accumulator, Statistic, SweepContext
 
 RUNS = 3
@@ -57,7 +58,7 @@ def fits_of(location: str) -> ModelFits:
     lake = Lake(location)
     (benchmark,) = read_benchmarks(lake)
     activations = {m.key["dataset"]: m.parts[0] for m in lake.partitions("activations", model=MODEL)}
-    return ModelFits(lake, benchmark, MODEL, activations, CLASSES, read_head(lake, MODEL, activations), print)
+    return read_fits(lake, benchmark, MODEL, activations, say=print, means=Means())
 
 
 def bare_fit(_: str, rows: int) -> float:

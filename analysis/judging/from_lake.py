@@ -16,7 +16,7 @@ from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.lineage.ingredients import check_same_model, score_target
 from analysis.lineage.learning_set import learning_dataset, learning_set_of, learning_sets_of
 from analysis.scoring.fits import Means, read_fits
-from analysis.statistics.statistic import FIT, SweepContext
+from analysis.statistics.statistic import FIT
 from featurestore.errors import ConflictError, InputError, MissingError
 from featurestore.layout.fingerprint import differences
 from featurestore.layout.recorded_network import RecordedNetwork
@@ -163,17 +163,11 @@ def _fitted(place: _Place, say: Callable[[str], None]) -> FittedDetector:
     lake, benchmark, model, detector = place.lake, place.benchmark, place.model, place.detector
     fits = read_fits(lake, benchmark, model, place.activations, say=say, means=Means())
     learning_set = learning_set_of(benchmark, FIT, place.activations)
-    if learning_set:
-        context = fits.context(learning_set)
-    else:
-        # Without a fit dataset nothing is learned from its features.
-        dim = int(lake.read("models", model=model)["feature_dim"][0].as_py())
-        context = SweepContext(fits.classes, dim, 0, "float64", fits.head)
     normalizes = fits.head is not None and fits.head.normalizes
     wanted = {need.of(normalizes=normalizes).name for need in detector.statistics}
     statistics = {name: arrays for name, arrays in fits.needed([detector]).items() if name in wanted}
     bank = fits.rows(learning_set) if detector.compare and learning_set else None
-    fitted = refitted(detector, statistics, context, bank)
+    fitted = refitted(detector, statistics, fits.context(learning_set), bank)
     for warning in fitted.warnings:
         say(f"{model}: {warning}")
     return fitted

@@ -103,9 +103,7 @@ class ModelFits:
         """
         fits: dict[str, Any] = {detector.name: None for detector in detectors if not detector.fit}
         learning_set = learning_set_of(self.benchmark, FIT, self.activations)
-        # Without a fit dataset nothing is learned from its features.
-        dtype = self.context(learning_set).dtype if learning_set else "float64"
-        inputs = FitInputs(self.needed(detectors), self.head, dtype)
+        inputs = FitInputs(self.needed(detectors), self.head, self.context(learning_set).dtype)
         # Several threads would wait for each other wherever others use the cores, and decide on last digits.
         with threadpool_limits(1):
             for detector in (detector for detector in detectors if detector.fit):
@@ -127,17 +125,17 @@ class ModelFits:
         """The rows of a learning set."""
         return Rows(self.lake, self.model, learning_set.dataset, learning_set.tenth, self.head)
 
-    def context(self, learning_set: LearningSet, results: Mapping[str, Arrays] | None = None) -> SweepContext:
-        """What is known of the model and a learning set."""
-        part = self.activations[learning_set.dataset]
+    def context(self, learning_set: LearningSet | None, results: Mapping[str, Arrays] | None = None) -> SweepContext:
+        """What is known of the model and a learning set; without one, from whose features nothing is learned, it has no rows."""
+        part = self.activations[learning_set.dataset] if learning_set else None
         # Whoever has no linear head may still have features: their width stands in the rows.
         dim = (
             self.head.weight.shape[1]
             if self.head
             else self.lake.read("models", model=self.model)["feature_dim"][0].as_py()
         )
-        dtype = str(part.ingredients.get("dtype", "float32"))
-        return SweepContext(self.classes, dim, part.rows, dtype, self.head, self.means.memory, results or {})
+        rows, dtype = (part.rows, str(part.ingredients.get("dtype", "float32"))) if part else (0, "float64")
+        return SweepContext(self.classes, int(dim), rows, dtype, self.head, self.means.memory, results or {})
 
     def needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
         """All statistics that detectors need, by name: from the lake, else gathered now and stored."""

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     Groups = Callable[[Block], NDArray[np.int64]]
 
-TAIL = 20
-"""Distances that are kept of each class, unless others are asked for."""
-
 _WAITING = 1 << 16
 _ROWS_AT_ONCE = 64
 
@@ -175,7 +172,3 @@ def logit_tails(tail: int) -> Statistic:
     """`distances`, float64, shape [C, tail]: the largest ||z - mean z||_2 of each class, descending; -1 where there are fewer."""
     start = partial(_Tails, tail=tail)
     return Statistic(f"correct-logit-tails-{tail}", start, reads=("logits",), after=(CORRECT_LOGITS,), labelled=True)
-
-
-LOGIT_TAILS = logit_tails(TAIL)
-"""The 20 largest of each class."""

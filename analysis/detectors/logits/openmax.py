@@ -12,7 +12,7 @@ from analysis.algebra.weibull import fit_weibull
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.rows.activations import log_sum_exp
-from analysis.statistics.group_means import CORRECT_LOGITS, TAIL, logit_tails
+from analysis.statistics.group_means import CORRECT_LOGITS, logit_tails
 from featurestore.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ OPENMAX = Detector(
     needs_logits=True,
     hyperparameters=(
         Hyperparameter("alpha", 3, 1, math.inf, "a: how many of the largest logits give to the unknown class"),
-        Hyperparameter("tail", TAIL, 2, math.inf, "largest distances of each class to which the Weibull is fitted"),
+        Hyperparameter("tail", 20, 2, math.inf, "largest distances of each class to which the Weibull is fitted"),
         Hyperparameter("translation", 1.0, 0.0, math.inf, "what is added to distances less the smallest"),
     ),
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.testing import assert_allclose
 
-from analysis.statistics.group_means import LOGIT_TAILS
+from analysis.statistics.group_means import logit_tails
 from tests.analysis.gathered import gathered
 from tests.analysis.modelled import headed
 
@@ -18,7 +18,8 @@ def test_the_tail_holds_the_largest_distances(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("analysis.statistics.group_means._WAITING", 50)
     case = headed(5, rows=300, classes=9, nonnegative=False)
     logits, right = case.rows.logits64, case.rows.predicted == case.labels
-    tails = gathered([LOGIT_TAILS], case.rows, case.labels, shards=3, rows_per_block=20)[LOGIT_TAILS.name]["distances"]
+    largest = logit_tails(20)
+    tails = gathered([largest], case.rows, case.labels, shards=3, rows_per_block=20)[largest.name]["distances"]
     assert tails.shape == (9, 20)
     for c, tail in enumerate(tails):
         own = logits[right & (case.labels == c)]
