@@ -110,16 +110,14 @@ def seen_images(
     """
     spec, module = recorded_spec(network, places)
     chosen = choose_device(device)
-    compute = str(network.ingredients.get("compute", "float32"))
-    amp = "off" if compute == "float32" else compute
+    amp = "off" if network.compute == "float32" else network.compute
     loaded = LoadedModel(spec.base or spec, chosen, amp, known=known, module=module)
     model = LayerOfModel(loaded, spec) if spec.base else loaded
-    dtype = str(network.ingredients.get("dtype", "float32"))
     data = ImageDataset(FileReader(Path()), images, spec.preparation().of_image, patience=0.0)
     batches = (range(start, min(start + batch_size, len(images))) for start in range(0, len(images), batch_size))
     processes = decoders(workers, len(images))
     for batch in image_batches(data, batches, workers=processes, pin=chosen.type == "cuda"):
-        yield _seen(model, batch, dtype, headless=spec.is_headless)
+        yield _seen(model, batch, network.dtype, headless=spec.is_headless)
         advance(len(batch.samples) + len(batch.errors))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -74,15 +73,13 @@ class JudgedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self._judge, self._normalizes = network, judge, bool(head and head.normalize)
-        config = json.loads(str(record.ingredients["preprocessing"]))
-        made = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-        self.transform = create_transform(**made, is_training=False)
+        self.transform = create_transform(**record.preprocessing, is_training=False)
         self._pre_logits = record.ingredients["feature"] == FEATURE
-        self._dtype = str(record.ingredients.get("dtype", "float32"))
-        self._amp = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(str(record.ingredients.get("compute")))
+        self._dtype = record.dtype
+        self._amp = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(record.compute)
         self._seen: list[Tensor] = []
         self._is_layer = bool(record.layer)
-        if record.layer and not tap(network, record.layer, str(record.ingredients["architecture"]), self._seen.append):
+        if record.layer and not tap(network, record.layer, record.architecture, self._seen.append):
             raise InputError(f"{record.model} is what the head puts out: judge it with `featurestore judge`.")
         self._head = nn.Linear(head.weight.shape[1], len(head.bias)) if head else None
         if self._head and head:
@@ -146,5 +143,5 @@ def judged_network(
 def _has_head(network: nn.Module, head: Head, record: RecordedNetwork) -> bool:
     """Whether a network's own head is the one that the lake holds."""
     with contextlib.suppress(InputError):
-        return head.is_among(own_heads(network, head.weight.shape[1], str(record.ingredients["architecture"])))
+        return head.is_among(own_heads(network, head.weight.shape[1], record.architecture))
     return False

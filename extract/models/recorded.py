@@ -61,16 +61,13 @@ def recorded_spec(network: RecordedNetwork, places: Places | None = None) -> tup
     if not network.places and "weights" not in stored and checkpoint is not None:
         # The usual ones were taken, which need not be those that are taken unless something is said.
         which = RAW if "weights" in StoredWeights(checkpoint, which, key_map).ingredients() else which
-    preprocess = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(str(stored["preprocessing"])).items()
-    }
+    preprocess = network.preprocessing
     source = network.places.get("source")
     if source is None and checkpoint is not None:
         source = source_of_file(StoredWeights(checkpoint, which, key_map)).name
     spec = ModelSpec(
         name=network.base or network.model,
-        architecture=str(stored["architecture"]),
+        architecture=network.architecture,
         checkpoint=checkpoint,
         model_kwargs=json.loads(str(stored["model_kwargs"])),
         source=source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -51,6 +52,27 @@ class RecordedNetwork:
         places = next((dict(part.details[NOTE]) for part in parts if NOTE in part.details), {})
         published = str(row.get("source") or "").startswith("timm:")
         return cls(row["model"], own, row.get("feature") or "", row.get("base_model") or "", places, published)
+
+    @property
+    def architecture(self) -> str:
+        """Timm's name of it."""
+        return str(self.ingredients["architecture"])
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """How images are prepared for it, by timm's names; sequences are tuples."""
+        held = json.loads(str(self.ingredients["preprocessing"]))
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in held.items()}
+
+    @property
+    def dtype(self) -> str:
+        """The precision that its activations are stored in."""
+        return str(self.ingredients.get("dtype", "float32"))
+
+    @property
+    def compute(self) -> str:
+        """The precision that it computed in: `float32`, `bf16` or `fp16`."""
+        return str(self.ingredients.get("compute", "float32"))
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
