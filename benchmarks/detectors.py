@@ -1,6 +1,6 @@
 """Fitting and scoring at the size of ImageNet, as ratios against the bare matrix products that they cannot avoid.
 
-python -m benchmarks.detectors [--lake FOLDER] [--rows 1281167] [--only fit,refit,score,all,naive,geometry]
+python -m benchmarks.detectors [--lake FOLDER] [--rows 1281167] [--only fit,refit,score,all,naive]
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.covariance import EmpiricalCovariance
 
-from analysis.algebra.class_scatter import ClassStatistics
 from analysis.detectors.registry import default_detectors, get
-from analysis.geometry.measures import mean_measures, principal_axes, scatter_measures
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.learning_set import learning_set_of
-from analysis.rows.head import Head
 from analysis.rows.lake_rows import Rows
 from analysis.scoring.blocks import score_rows
 from analysis.scoring.fits import Means, read_fits
@@ -231,34 +228,6 @@ def ours(location: str, rows: int, queries: int) -> float:
     return ended - start
 
 
-def statistics_at_random() -> ClassStatistics:
-    """Class statistics of the size that the fit dataset has, as a model's stored fit gives them."""
-    rng = np.random.default_rng(0)
-    # So many samples that the scatter has full rank, whose eigenvalues fall as those of real features do.
-    spread = np.geomspace(1, 1e-3, WIDTH)[:, None] * rng.standard_normal((WIDTH, 4 * WIDTH))
-    counts = np.full(CLASSES, FIT_ROWS // CLASSES)
-    return ClassStatistics(counts, rng.standard_normal((CLASSES, WIDTH)), spread @ spread.T)
-
-
-def geometry_of(_: str) -> float:
-    """All measures that follow from a stored fit."""
-    statistics = statistics_at_random()
-    head = Head(np.random.default_rng(1).standard_normal((CLASSES, WIDTH)), np.zeros(CLASSES))
-    start = time.perf_counter()
-    found = scatter_measures(statistics) | mean_measures(statistics, head)
-    principal_axes(statistics)
-    ended = time.perf_counter()
-    assert np.isfinite(list(found.values())).all()
-    return ended - start
-
-
-def bench_geometry() -> None:
-    """Geometry of one model from the statistics that its fit holds."""
-    taken = best([measure(geometry_of, "") for _ in range(RUNS)])
-    print(f"geometry: {CLASSES:,} classes x {WIDTH}; best of {RUNS}")
-    print(f"  {'all measures from stored statistics':44} {taken.seconds:7.2f} s  {taken.megabytes:25,.0f} MB")
-
-
 def show(name: str, runs: Sequence[Measurement], floor: Sequence[Measurement]) -> None:
     """One line, as a multiple of the floor."""
     taken = best(list(runs))
@@ -305,13 +274,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lake", help="Where the lake is made, and kept; by default in a folder that is deleted.")
     parser.add_argument("--rows", type=int, default=FIT_ROWS)
-    parser.add_argument("--only", default="fit,refit,score,all,naive,geometry")
+    parser.add_argument("--only", default="fit,refit,score,all,naive")
     options = parser.parse_args()
     only = set(options.only.split(","))
-    if "geometry" in only:
-        bench_geometry()
-    if only == {"geometry"}:  # it needs no lake
-        return
     folder = options.lake or tempfile.mkdtemp(dir=".")
     try:
         location = str(make_lake(Path(folder), options.rows).location)
