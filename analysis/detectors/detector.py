@@ -70,8 +70,9 @@ class FitInputs:
     def class_means(self, statistic: Statistic) -> ClassMeans:
         """Return means by class, from the statistic that holds them and more where that is there."""
         whole = statistic.within
-        there = whole is not None and whole.of(normalizes=self.normalizes).name in self.statistics
-        arrays = self.need(whole if whole is not None and there else statistic)
+        if whole is not None and whole.of(normalizes=self.normalizes).name in self.statistics:
+            return self.class_statistics(whole)
+        arrays = self.need(statistic)
         return ClassMeans(arrays["counts"], arrays["means"])
 
     @property

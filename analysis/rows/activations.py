@@ -177,7 +177,7 @@ class Block:
         return len(self.sample)
 
 
-def together(parts: Sequence[Activations], head: Head | None) -> Activations:
+def concatenated(parts: Sequence[Activations], head: Head | None) -> Activations:
     """The rows of several, at least one of them, in their order; without logits where none holds any."""
     logits = [part.logits for part in parts if part.logits is not None]
     return Activations(

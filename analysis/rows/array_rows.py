@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.rows.activations import Activations, Block, together
+from analysis.rows.activations import Activations, Block, concatenated
 from analysis.rows.checks import class_labels
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.partitions import ROW_GROUP_ROWS
@@ -112,7 +112,7 @@ def collected(rows: Rows, columns: Sequence[str], head: Head | None) -> ArrayRow
     """
     blocks = [read() for read in rows.read(columns)]
     sample, label = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("sample", "label"))
-    held = together([block.activations for block in blocks], head)
+    held = concatenated([block.activations for block in blocks], head)
     return ArrayRows(held, sample, label, "the fit rows")
 
 

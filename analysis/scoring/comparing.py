@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.detectors.comparison import at_once, compare
-from analysis.rows.activations import together
+from analysis.rows.activations import concatenated
 from analysis.rows.checks import same_dimensions
 from analysis.rows.lake_rows import Rows
 from analysis.scoring.blocks import columns_of
@@ -113,7 +113,7 @@ class Comparison:
         said = f"{self.fits.model}: {datasets} against {self.learning_set.dataset}"
         bar = partial(self.fits.means.bars, said, context.rows)
         bank = self.fits.rows(self.learning_set)
-        queries = together([part.activations for part in chunk], self.fits.head)
+        queries = concatenated([part.activations for part in chunk], self.fits.head)
         try:
             return compare(bank, detectors, queries, context, bar=bar, run=self.fits.means.run)
         except (InputError, NumericalError) as error:

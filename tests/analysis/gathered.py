@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.detectors import FitInputs, get, score_checked
-from analysis.detectors.held_rows import HeldRows as Held
-from analysis.detectors.held_rows import in_shards
+from analysis.detectors.held_rows import HeldRows, in_shards
 from analysis.statistics.statistic import SweepContext
 from analysis.statistics.sweep import gather
 
@@ -30,10 +29,10 @@ def gathered(
     memory: int = 1 << 30,
     **how: int,
 ) -> dict[str, Arrays]:
-    """Statistics of some rows; what else is given goes to `Held`."""
+    """Statistics of some rows; what else is given goes to `HeldRows`."""
     c = classes or int(labels.max()) + 1
     context = SweepContext(c, rows.feature.shape[1], len(rows), str(rows.feature.dtype), rows.head, memory)
-    return gather(Held(rows, labels, **{"rows_per_block": 64, **how}), statistics, context, run=in_shards)
+    return gather(HeldRows(rows, labels, **{"rows_per_block": 64, **how}), statistics, context, run=in_shards)
 
 
 def fitted(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> Any:

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
+from analysis.detectors.held_rows import HeldRows, in_shards
 from analysis.rows.activations import Activations, Block
 from analysis.statistics.statistic import VALIDATION, SweepContext
 from analysis.statistics.sweep import gather
 from analysis.statistics.value_histogram import HEAD_VALUES, VALIDATION_HEAD_VALUES, head_quantile
 from featurestore.errors import NumericalError
-from tests.analysis.gathered import Held, gathered, in_shards
+from tests.analysis.gathered import gathered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def test_quantiles_of_one_histogram_share_sweeps() -> None:
         sweeps.append([statistic.name for statistic in given[1]])
         return in_shards(*given)
 
-    rows = Held(Activations(features), np.zeros(500, int))
+    rows = HeldRows(Activations(features), np.zeros(500, int))
     gather(rows, [head_quantile(share) for share in SHARES], SweepContext(1, 7, 500), run=counted)
     assert sweeps == [[HEAD_VALUES.name], [f"value-quantile-{share!r}" for share in SHARES]]
 

@@ -11,13 +11,14 @@ from scipy.special import logsumexp, softmax
 
 from analysis.detectors import get
 from analysis.detectors.comparison import compare
+from analysis.detectors.held_rows import HeldRows
 from analysis.rows.activations import Activations
 from analysis.rows.lake_rows import hashed
 from analysis.statistics.statistic import SweepContext
 from analysis.statistics.sweep import columns_of, gather_lane
 from featurestore.errors import InputError
 from tests.analysis.conftest import clustered
-from tests.analysis.gathered import Held, fitted, fitted_and_warned, scored
+from tests.analysis.gathered import fitted, fitted_and_warned, scored
 from tests.analysis.modelled import Modelled, modelled
 
 if TYPE_CHECKING:
@@ -69,14 +70,14 @@ def test_lanes_of_other_processes_are_merged(name: str) -> None:
     def elsewhere(
         rows: Blocks, statistics: Sequence[Statistic], context: SweepContext, advance: Callable[[int], None]
     ) -> Iterator[list[Accumulator]]:
-        assert isinstance(rows, Held)
+        assert isinstance(rows, HeldRows)
         for lane in rows.lanes(columns_of(statistics)):
             gathered = pickle.dumps(gather_lane(rows, lane, statistics, replace(context), advance))
             assert len(gathered) < 13 * len(model.queries) * 1.25 * (SHAPES[name] + 64) + 100_000
             yield pickle.loads(gathered)
 
     context = SweepContext(5, 24, 3000, "float64")
-    rows = Held(model.rows, model.labels, rows_per_block=300, shards=4)
+    rows = HeldRows(model.rows, model.labels, rows_per_block=300, shards=4)
     found = compare(rows, [get(name)], model.queries, context, run=elsewhere)[name]
     assert_array_equal(found, scored(name, model.rows, model.labels, model.queries, shards=2))
 
