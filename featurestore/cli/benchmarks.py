@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from featurestore.cli.options import SOME_FAILED, DryRunOption, FormatOption, LakeOption, ReplaceOption, say
+from featurestore.cli.render import show_frame
 from featurestore.lake import Lake
 from featurestore.verbs import VerbLake
 
@@ -76,8 +77,6 @@ def benchmark_set(
 
 def benchmark_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the benchmarks with their datasets, and how they are judged."""
-    from featurestore.cli.render import show_frame
-
     opened = Lake(lake)
     frame = opened.sql("from benchmarks order by benchmark").pl()
     show_frame(frame, format_)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.lists import list_rows
 from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, say
+from featurestore.cli.render import show
 from featurestore.lake import Lake
 from featurestore.verbs import VerbLake
 
@@ -150,7 +150,7 @@ def dataset_add(
 def dataset_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the datasets with their roles and benchmarks."""
     columns = "dataset, role, ood_group, benchmarks, samples, classes, location"
-    list_rows(Lake(lake), f"select {columns} from datasets order by dataset", format_)  # noqa: S608 # names of columns
+    show(Lake(lake).sql(f"select {columns} from datasets order by dataset"), format_)  # noqa: S608 # names of columns
 
 
 def dataset_set(

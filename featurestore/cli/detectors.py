@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, say
+from featurestore.cli.render import show_frame
 from featurestore.lake import Lake
 from featurestore.verbs import VerbLake
 
@@ -33,8 +34,6 @@ def detector_remove(
 def detector_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the detectors that the lake has scores of: in which benchmarks, of how many models, on how many datasets."""
     import polars as pl
-
-    from featurestore.cli.render import show_frame
 
     opened = Lake(lake)
     opened.check_exists()

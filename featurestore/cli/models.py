@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.lists import list_rows
 from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, say
+from featurestore.cli.render import show
 from featurestore.lake import Lake
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.verbs import VerbLake
@@ -36,7 +36,7 @@ def model_list(format_: FormatOption = "table", lake: LakeOption = None) -> None
     """List the models with their recipes."""
     columns = ", ".join(RECIPE_COLUMNS)
     query = f"select model, base_model, architecture, params, source, {columns} from models order by model"  # noqa: S608 # names of columns
-    list_rows(Lake(lake), query, format_)
+    show(Lake(lake).sql(query), format_)
 
 
 def model_set(

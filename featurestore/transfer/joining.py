@@ -96,13 +96,10 @@ def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here
 def strangers_to_each_other(
     ours: Mapping[str, Described], theirs: Mapping[str, Described]
 ) -> Iterator[tuple[str, str, str]]:
-    """Labelled datasets that a benchmark brings together and that no lake had side by side: benchmark, ours and theirs."""
+    """Datasets that a benchmark brings together and that no lake had side by side: benchmark, ours and theirs."""
     for benchmark in sorted(benchmarks_of(ours) & benchmarks_of(theirs)):
-        our, their = (
-            [name for name in _only_in(benchmark, rows, others) if rows[name].role != "ood"]
-            for rows, others in ((ours, theirs), (theirs, ours))
-        )
-        yield from ((benchmark, one, other) for one, other in product(our, their))
+        our, their = ({name for name, row in rows.items() if benchmark in row.benchmarks} for rows in (ours, theirs))
+        yield from ((benchmark, one, other) for one, other in product(sorted(our - their), sorted(their - our)))
 
 
 def label_problem(ours: Mapping[str, int | None], theirs: Mapping[str, int | None]) -> str:
@@ -147,20 +144,12 @@ def _members(
 
 def _twice(ours: Mapping[str, Described], theirs: Mapping[str, Described]) -> Iterator[Disagreement]:
     """Datasets of the same samples that a benchmark would bring together in two roles or groups, as it is in neither lake."""
-    for benchmark in sorted(benchmarks_of(ours) & benchmarks_of(theirs)):
-        our, their = _only_in(benchmark, ours, theirs), _only_in(benchmark, theirs, ours)
-        for one, other in product(our, their):
-            places = [" ".join(filter(None, (row.role, row.ood_group))) for row in (ours[one], theirs[other])]
-            if ours[one].digest == theirs[other].digest and len(set(places)) > 1:
-                what = f"benchmark {benchmark}, datasets {one} and {other}"
-                how = f"the same samples are {places[0]} in the one, and {places[1]} in the other"
-                yield Disagreement(what, how, "benchmark", benchmark)
-
-
-def _only_in(benchmark: str, rows: Mapping[str, Described], others: Mapping[str, Described]) -> list[str]:
-    """The datasets that a benchmark has in one lake, and not in another."""
-    members, held = ({n for n, row in of.items() if benchmark in row.benchmarks} for of in (rows, others))
-    return sorted(members - held)
+    for benchmark, one, other in strangers_to_each_other(ours, theirs):
+        places = [" ".join(filter(None, (row.role, row.ood_group))) for row in (ours[one], theirs[other])]
+        if ours[one].digest == theirs[other].digest and len(set(places)) > 1:
+            what = f"benchmark {benchmark}, datasets {one} and {other}"
+            how = f"the same samples are {places[0]} in the one, and {places[1]} in the other"
+            yield Disagreement(what, how, "benchmark", benchmark)
 
 
 def benchmarks_of(rows: Mapping[str, Described]) -> set[str]:

@@ -122,8 +122,10 @@ def _other_settings(
 def _contrary_labels(
     ours: Holding, theirs: Holding, our_rows: Mapping[str, Described], their_rows: Mapping[str, Described]
 ) -> Iterator[Disagreement]:
-    """Datasets that one benchmark brings together, and that mean different things by a class."""
+    """Labelled datasets that one benchmark brings together, and that mean different things by a class."""
     for benchmark, one, other in strangers_to_each_other(our_rows, their_rows):
+        if "ood" in {our_rows[one].role, their_rows[other].role}:
+            continue
         problem = label_problem(_labels(ours, one), _labels(theirs, other))
         if problem:
             yield Disagreement(f"benchmark {benchmark}, datasets {one} and {other}", problem, "benchmark", benchmark)
