@@ -56,7 +56,7 @@ class FitInputs:
         Raises:
             MissingError: They were not gathered.
         """
-        name = statistic.of(normalizes=self.normalizes).name
+        name = statistic.for_head(self.head).name
         if name not in self.statistics:
             have = ", ".join(sorted(self.statistics)) or "none"
             raise MissingError(f"Fitting needs the statistics {name!r}; collected are: {have}.")
@@ -64,13 +64,13 @@ class FitInputs:
 
     def class_statistics(self, statistic: Statistic) -> ClassStatistics:
         """Return one of the statistics of `analysis.statistics.class_statistics`, rebuilt once."""
-        key = ("class-statistics", statistic.of(normalizes=self.normalizes).name)
+        key = ("class-statistics", statistic.for_head(self.head).name)
         return self.memo.get(key, lambda: ClassStatistics.from_arrays(self.need(statistic)))
 
     def class_means(self, statistic: Statistic) -> ClassMeans:
         """Return means by class, from the statistic that holds them and more where that is there."""
         whole = statistic.within
-        if whole is not None and whole.of(normalizes=self.normalizes).name in self.statistics:
+        if whole is not None and whole.for_head(self.head).name in self.statistics:
             return self.class_statistics(whole)
         arrays = self.need(statistic)
         return ClassMeans(arrays["counts"], arrays["means"])

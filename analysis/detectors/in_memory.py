@@ -144,10 +144,9 @@ def fit_in_memory(
     for of in rows.values():
         _check_widths(of.activations, contexts[FIT].dim, contexts[FIT].classes, of.name)
     _check_given(chosen, rows)
-    normalizes = linear is not None and linear.normalizes
     statistics: dict[str, Arrays] = {}
     for kind, of in rows.items():
-        needs = {need.of(normalizes=normalizes) for need in chosen.least_statistics if need.source == kind}
+        needs = {need.for_head(linear) for need in chosen.least_statistics if need.source == kind}
         statistics |= gather(of, needs, contexts[kind]) if needs else {}
     return refitted(chosen, statistics, contexts[FIT], rows[FIT] if chosen.compare else None)
 

@@ -51,8 +51,7 @@ def scores_of(detector: Detector[Any], task: Task, **how: Any) -> Scores:
     context = SweepContext(
         CLASSES, task.rows.feature.shape[1], len(task.rows), str(task.rows.feature.dtype), task.rows.head
     )
-    normalizes = task.rows.head is not None and task.rows.head.normalizes
-    needs = [need.of(normalizes=normalizes) for need in detector.statistics]
+    needs = [need.for_head(task.rows.head) for need in detector.statistics]
     gathered = gather(rows, needs, context, run=in_shards) if needs else {}
     if detector.compare:
         statistic = detector.compare_with_all(queries)

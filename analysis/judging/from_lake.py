@@ -163,8 +163,7 @@ def _fitted(place: _Place, say: Callable[[str], None]) -> FittedDetector:
     lake, benchmark, model, detector = place.lake, place.benchmark, place.model, place.detector
     fits = read_fits(lake, benchmark, model, place.activations, say=say, means=Means())
     learning_set = learning_set_of(benchmark, FIT, place.activations)
-    normalizes = fits.head is not None and fits.head.normalizes
-    wanted = {need.of(normalizes=normalizes).name for need in detector.statistics}
+    wanted = {need.for_head(fits.head).name for need in detector.statistics}
     statistics = {name: arrays for name, arrays in fits.needed([detector]).items() if name in wanted}
     bank = fits.rows(learning_set) if detector.compare and learning_set else None
     fitted = refitted(detector, statistics, fits.context(learning_set), bank)

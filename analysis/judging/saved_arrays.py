@@ -75,7 +75,7 @@ def to_bytes(fitted: FittedDetector, arrays: Mapping[str, NDArray[Any]], told: M
     text = {
         "format": _FORMAT,
         "detector": detector.name,
-        "versions": _versions(detector, normalizes=context.head is not None and context.head.normalizes),
+        "versions": _versions(detector, context.head),
         "classes": context.classes,
         "dim": context.dim,
         "rows": context.rows,
@@ -117,7 +117,7 @@ def from_bytes(file: Path) -> SavedDetector:
             f"{file} cannot be read as a saved judge ({first_line(error)}): name a file that `judge.save` wrote."
         ) from error
     detector = get(name)
-    here = _versions(detector, normalizes=head is not None and head.normalizes)
+    here = _versions(detector, head)
     if here != versions:
         raise ConflictError(
             f"{file} was saved with another version of {name}, whose numbers differ: save it anew from its lake."
@@ -125,9 +125,9 @@ def from_bytes(file: Path) -> SavedDetector:
     return SavedDetector(refitted(detector, statistics, context, bank), arrays, told)
 
 
-def _versions(detector: Detector[Any], *, normalizes: bool) -> dict[str, int | float | None]:
+def _versions(detector: Detector[Any], head: Head | None) -> dict[str, int | float | None]:
     """Constants and versions of a detector, and versions of what it learns from: with others, numbers differ."""
-    needs = [need.of(normalizes=normalizes) for need in detector.statistics]
+    needs = [need.for_head(head) for need in detector.statistics]
     constants = {f"constants/{name}": value for name, value in detector.values.items()}
     return {detector.name: detector.version, **constants, **{f"statistics/{need.name}": need.version for need in needs}}
 

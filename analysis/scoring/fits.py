@@ -139,8 +139,7 @@ class ModelFits:
 
     def needed(self, detectors: Iterable[Detector[Any]]) -> dict[str, Arrays]:
         """All statistics that detectors need, by name: from the lake, else gathered now and stored."""
-        normalizes = self.head is not None and self.head.normalizes
-        needs = {need.of(normalizes=normalizes) for detector in detectors for need in detector.statistics}
+        needs = {need.for_head(self.head) for detector in detectors for need in detector.statistics}
         needs |= {need for need in self.also if any(other.source == need.source for other in needs)}
         found: dict[str, Arrays] = {}
         for kind in sorted({need.source for need in needs}):

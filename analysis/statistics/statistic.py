@@ -95,6 +95,10 @@ class Statistic:
         """This statistic, or what takes its place for a model whose head normalises."""
         return self.for_unit_features if normalizes and self.for_unit_features else self
 
+    def for_head(self, head: Head | None) -> Statistic:
+        """The same, given the head; None for a model without."""
+        return self.of(normalizes=head is not None and head.normalizes)
+
 
 def with_earlier(statistics: Iterable[Statistic], known: Container[str] = ()) -> list[Statistic]:
     """Statistics and all that they come after, each once and behind those, without what is known by name."""

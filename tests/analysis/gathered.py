@@ -43,8 +43,7 @@ def fitted(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> An
 def fitted_and_warned(name: str, rows: Activations, labels: NDArray[Any], **how: Any) -> tuple[Any, list[str]]:
     """What a detector learns from some rows, and what the user is told."""
     detector = get(name)
-    normalizes = rows.head is not None and rows.head.normalizes
-    needs = [need.of(normalizes=normalizes) for need in detector.statistics]
+    needs = [need.for_head(rows.head) for need in detector.statistics]
     inputs = FitInputs(gathered(needs, rows, labels, **how), rows.head)
     return detector.fit_to(inputs), inputs.warnings
 
