@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
-from analysis.rows.activations import Activations
+from analysis.rows.activations import Activations, concatenated
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
@@ -79,3 +79,37 @@ def test_blocks_that_do_not_fit_are_refused(feature: NDArray[Any], logits: NDArr
     """Shapes and dtypes are checked when the block is made."""
     with pytest.raises(InputError, match=message):
         Activations(feature, logits)
+
+
+@pytest.mark.parametrize("cuts", [[2], [1, 1, 4]])
+@pytest.mark.parametrize("has_logits", [True, False])
+def test_parts_hold_every_row_once_and_in_order(cuts: list[int], has_logits: bool) -> None:
+    """Also parts without rows; and together they are the whole again, with logits where there are some."""
+    whole = a_block() if has_logits else Activations(a_block().feature)
+    parts = [whole.part(rows) for rows in np.split(np.arange(6), cuts)]
+    assert [len(part) for part in parts] == np.diff([0, *cuts, 6]).tolist()
+    again = concatenated(parts, None)
+    assert_array_equal(again.feature, whole.feature)
+    assert (again.logits is None) == (not has_logits)
+    if has_logits:
+        assert_array_equal(again.logits64, whole.logits64)
+
+
+def test_a_part_has_the_columns_that_are_asked_for() -> None:
+    """A column that is left out leaves the rows' number."""
+    part = a_block().part(slice(1, 4), ["logits"])
+    assert part.feature.shape == (3, 0)
+    assert_array_equal(part.logits64, a_block().logits64[1:4])
+    assert a_block().part(slice(1, 4), ["feature"]).logits is None
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_the_first_value_that_is_not_finite_is_found(dtype: type[np.floating[Any]]) -> None:
+    """Among the features first."""
+    block = a_block(dtype)
+    assert block.logits is not None
+    assert block.first_not_finite() is None
+    block.logits[2, 1] = np.inf
+    assert block.first_not_finite() == ("logits", 2)
+    block.feature[[5, 4]] = np.nan
+    assert block.first_not_finite() == ("feature", 4)
