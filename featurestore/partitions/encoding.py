@@ -96,9 +96,7 @@ def to_numpy(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_fixed_size_list(array.type):
-        width, rows = array.type.list_size, len(array)
-        inner = array.flatten() if array.null_count else array.values.slice(array.offset * width, rows * width)
-        return _values(inner).reshape(rows, width)
+        return _values(array.flatten()).reshape(len(array), array.type.list_size)
     if array.null_count and pa.types.is_integer(array.type):
         array = array.fill_null(-1)
     return _values(array)
