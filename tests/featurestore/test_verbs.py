@@ -169,6 +169,7 @@ def test_what_is_misspelt_is_named_with_the_nearest(tmp_path: Path) -> None:
     for wrong, near in (
         (lambda: lake.remove("modle", "vit"), "model"),
         (lambda: lake.rename("model", "vti", "b"), "vit"),
+        (lambda: lake.report(tmp_path / "report.html", metric="aurok"), "auroc"),
     ):
         with pytest.raises(fs.MissingError, match=f"did you mean '?{near}"):
             wrong()

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill jobs at random moments.")
     parser.add_argument("--kills", type=int, default=60, help="of each verb")
-    parser.add_argument("--verb", action="append", help="only these: write, remove, rename, copy, merge")
+    parser.add_argument(
+        "--verb", action="append", choices=("write", "remove", "rename", "copy", "merge"), help="only these"
+    )
     parser.add_argument("--real-s3", action="store_true", help="on the tests' server, at $FEATURESTORE_TEST_S3")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
