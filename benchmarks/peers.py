@@ -1,6 +1,8 @@
 """Beside pytorch-ood 0.4, in one process and on the same arrays: whether scores are ordered alike, and how long fit and score take.
 
-python -m benchmarks.peers [--rows 50000] [--width 768] [--classes 1000] [--queries 20000] [--runs 3] [--only vim,knn,…]
+python -m benchmarks.peers [--rows 50000] [--width 768] [--classes 1000] [--queries 20000] [--runs 3] [--only vim,knn,…] [--exact]
+
+The peer computes in the precision of its arrays, we in float64 whatever the arrays are: with `--exact` both are given float64.
 
 pytorch-ood is no dependency: install it beside, as with `pip install --no-deps --target FOLDER pytorch-ood`, and put that folder
 at the end of PYTHONPATH.
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,28 +29,34 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_APART = 9.0
+_APART = 10.5
 BATCH = 1024
 """Rows that the peer scores at once, as from a loader."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """What a made-up model says: float32 features and logits, and its head."""
+    """What a made-up model says: features and logits of one float dtype, and its head."""
 
-    features: NDArray[np.float32]
+    features: NDArray[Any]
     labels: NDArray[np.int64]
-    logits: NDArray[np.float32]
-    queries: NDArray[np.float32]
-    query_logits: NDArray[np.float32]
+    logits: NDArray[Any]
+    queries: NDArray[Any]
+    query_logits: NDArray[Any]
     head: Head
 
     def linear(self) -> torch.nn.Linear:
-        """The head as torch has it."""
-        layer = torch.nn.Linear(*self.head.weight.shape[::-1])
-        layer.weight.data = torch.from_numpy(self.head.weight).float()
-        layer.bias.data = torch.from_numpy(self.head.bias).float()
+        """The head as torch has it, in the precision of the arrays."""
+        layer = torch.nn.Linear(*self.head.weight.shape[::-1]).to(torch.from_numpy(self.features[:0]).dtype)
+        layer.weight.data = torch.from_numpy(self.head.weight).to(layer.weight.dtype)
+        layer.bias.data = torch.from_numpy(self.head.bias).to(layer.bias.dtype)
         return layer
+
+    def exact(self) -> Arrays:
+        """The same in float64."""
+        wide = (array.astype(np.float64) for array in (self.features, self.logits, self.queries, self.query_logits))
+        features, logits, queries, query_logits = wide
+        return replace(self, features=features, logits=logits, queries=queries, query_logits=query_logits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ PAIRS = (
     Pair("energy", lambda _: peers.EnergyBased(None), "logits"),
     Pair("entropy", lambda _: peers.Entropy(None), "logits", "float32: entropies near 0 tie"),
     Pair("gen", lambda _: peers.GEN(None, gamma=0.1, M=100), "logits", "float32: 1 - p of the largest is 0"),
-    Pair("mcm", lambda head: peers.MCM(None, head.weight.detach())),
+    Pair("mcm", lambda head: peers.MCM(None, head.weight.detach()), why="cosines with W in place of logits"),
     Pair("gradnorm", lambda head: peers.GradNorm(head, lambda name: name == "weight").to("cpu"), "inputs"),
     Pair("temp-scaling", lambda _: peers.TemperatureScaling(None), "logits", "L-BFGS stops before the optimum"),
     Pair("kl-matching", lambda _: peers.KLMatching(None), "logits", "templates by true class, and that of y alone"),
@@ -206,12 +214,18 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", help="Names of ours, without constants, with commas between.")
+    parser.add_argument(
+        "--exact", action="store_true", help="Give both float64 arrays, so that the peer computes in float64."
+    )
     options = parser.parse_args()
     arrays = made_up(options.rows, options.width, options.classes, options.queries)
+    if options.exact:
+        arrays = arrays.exact()
     right = (arrays.logits.argmax(axis=1) == arrays.labels).mean()
     print(
         f"peers: fit of {options.rows:,} x {options.width}, {options.classes:,} classes, {options.queries:,} scored; best of "
-        f"{options.runs}; {right:.1%} of the fit rows are classified correctly; {torch.get_num_threads()} threads of torch"
+        f"{options.runs}; {right:.1%} of the fit rows are classified correctly; {arrays.features.dtype} arrays; "
+        f"{torch.get_num_threads()} threads of torch"
     )
     print("  Spearman's rank correlation; seconds of ours, and as a multiple of the peer's")
     for warm in (ours, theirs):

@@ -72,8 +72,8 @@ class ClassMeansAccumulator:
         labels = class_labels(labels, len(features), num_classes)
         counts = np.bincount(labels, minlength=num_classes)
         new = (self._counts == 0) & (counts > 0)
-        for label in np.flatnonzero(new):
-            self._centres[label] = _finite_mean(features[labels == label])
+        if new.any():
+            self._centres[new] = _finite_means(features, labels, new)
         starts = np.flatnonzero(np.diff(labels, prepend=-1))
         # Class by class, as image folders list them, or in any order.
         runs = list(pairwise([*starts, len(labels)])) if len(starts) <= len(labels) // _LONG_RUN else None
@@ -120,7 +120,8 @@ class ClassMeansAccumulator:
         rows = self._buffer[: len(features)]
         with np.errstate(over="ignore", invalid="ignore"):
             if runs is None:
-                np.take(self._centres, labels, axis=0, out=rows)
+                # Labels are in range; with mode "raise" numpy would fill a buffer first.
+                np.take(self._centres, labels, axis=0, out=rows, mode="clip")
                 np.subtract(features, rows, out=rows)
             else:
                 for start, stop in runs:
@@ -170,8 +171,11 @@ class ClassStatisticsAccumulator(ClassMeansAccumulator):
         return np.asarray(rows.T @ rows)
 
 
-def _finite_mean(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean of some rows in float64, shape [D]; zero where it is not finite: what ails the rows is found later."""
+def _finite_means(features: NDArray[Any], labels: NDArray[np.int64], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The means of some classes in float64, shape [wanted classes, D]; zero where not finite: what ails the rows is found later."""
+    rows = np.flatnonzero(wanted[labels])
+    number = np.cumsum(wanted) - 1
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = rows.mean(axis=0, dtype=np.float64)
-    return np.where(np.isfinite(mean), mean, 0.0)
+        sums = class_sums(features[rows].astype(np.float64), number[labels[rows]], int(number[-1]) + 1)
+        means = sums / np.bincount(number[labels[rows]])[:, None]
+    return np.where(np.isfinite(means), means, 0.0)

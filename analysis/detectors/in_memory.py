@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from analysis.rows.array_rows import ArrayRows
     from analysis.statistics.statistic import Arrays
     from analysis.statistics.sweep import Blocks
+
+
+_SCORED = "the rows to score"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,15 +77,19 @@ class FittedDetector:
             NumericalError: An activation or a score is NaN or infinite.
         """
         rows = Activations(np.asarray(features), None if logits is None else np.asarray(logits), self.context.head)
-        _check_widths(rows, self.context.dim, self.context.classes, "the rows to score")
-        check_finite(rows, "the rows to score")
-        parts = block_slices(rows)
+        _check_widths(rows, self.context.dim, self.context.classes, _SCORED)
         if self.detector.compare:
+            check_finite(rows, _SCORED)
             return self._compared(rows)
+        parts = block_slices(rows)
         limits = threadpool_limits(1) if len(parts) >= cores() else nullcontext()
         with limits, ThreadPoolExecutor(min(cores(), len(parts)) or 1) as pool:
-            scored = pool.map(lambda part: score_checked(self.detector, self.learned, rows.part(part)), parts)
-            return np.concatenate([np.empty(0), *scored])
+            return np.concatenate([np.empty(0), *pool.map(partial(self._scored, rows), parts)])
+
+    def _scored(self, rows: Activations, which: slice) -> NDArray[np.float64]:
+        part = rows.part(which)
+        check_finite(part, _SCORED, range(which.start, which.stop))
+        return score_checked(self.detector, self.learned, part)
 
     def _compared(self, rows: Activations) -> NDArray[np.float64]:
         """Scores against every fit row; as many samples at once as memory allows."""
@@ -185,7 +193,7 @@ def refitted(
     inputs = FitInputs(statistics, context.head, context.dtype)
     try:
         # Several threads would decide on last digits.
-        with threadpool_limits(1):
+        with threadpool_limits(1) if chosen.fit else nullcontext():
             learned = chosen.fit_to(inputs)
     except LakeError as error:
         raise type(error)(f"Fitting {chosen.name}: {error}") from error

@@ -12,7 +12,7 @@ from analysis.rows.memo import Memo
 from featurestore.errors import InputError, NumericalError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Squares between these are neither rounded to subnormal numbers nor near overflow.
 _SMALLEST_SQUARE, _LARGEST_SQUARE = 1e-200, 1e200
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +63,9 @@ class Activations:
         for name, values in (("feature", self.feature), ("logits", self.logits)):
             if values is not None and not all_finite(values):
                 return name, int(np.argmin(np.isfinite(values).all(axis=1)))
+        if self.logits is not None:
+            # Looked at, and not again.
+            self.memo.get("finite_logits", lambda: self.logits)
         return None
 
     @property
@@ -116,17 +120,17 @@ class Activations:
     @property
     def logits64(self) -> NDArray[np.float64]:
         """Logits z, float64, shape [n, C]; InputError where the block has none, NumericalError if not finite."""
-        return self.memo.get("logits64", self._logits64)
+        return self.memo.get("logits64", lambda: self._finite_logits.astype(np.float64, copy=False))
 
     @property
     def max_logit(self) -> NDArray[np.float64]:
         """Largest logit, max_c z_c, shape [n]."""
-        return self.memo.get("max_logit", lambda: self.logits64.max(axis=1))
+        return self.memo.get("max_logit", lambda: self._finite_logits.max(axis=1).astype(np.float64))
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Predicted class, argmax_c z_c, the first of equal ones, shape [n]."""
-        return self.memo.get("predicted", lambda: self.logits64.argmax(axis=1))
+        return self.memo.get("predicted", lambda: self._finite_logits.argmax(axis=1))
 
     @property
     def shifted_logits(self) -> NDArray[np.float64]:
@@ -141,7 +145,15 @@ class Activations:
     @property
     def softmax_normaliser(self) -> NDArray[np.float64]:
         """Sum_c exp(z_c - max z), in [1, C] whatever the logits' scale, shape [n]."""
-        return self.memo.get("softmax_normaliser", lambda: self.exponentials.sum(axis=1))
+        return self.memo.get("softmax_normaliser", self._softmax_normaliser)
+
+    def shifted_parts(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield z_c - max z of some rows at a time, so few that they stay near the processor; each overwrites the one before."""
+        logits, largest = self._finite_logits, self.max_logit
+        room = np.empty((min(_ROWS_AT_ONCE, len(logits)), logits.shape[1]))
+        for start in range(0, len(logits), _ROWS_AT_ONCE):
+            rows = slice(start, min(start + _ROWS_AT_ONCE, len(logits)))
+            yield rows, np.subtract(logits[rows], largest[rows, None], out=room[: rows.stop - start])
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -153,10 +165,21 @@ class Activations:
         """Log sum_c exp(z_c), shape [n]."""
         return self.max_logit + np.log(self.softmax_normaliser)
 
-    def _logits64(self) -> NDArray[np.float64]:
+    @property
+    def _finite_logits(self) -> NDArray[Any]:
+        return self.memo.get("finite_logits", self._checked_logits)
+
+    def _checked_logits(self) -> NDArray[Any]:
         if self.logits is None:
             raise InputError("These activations hold no logits; read them with logits, or use a feature detector.")
-        return _float64("Logits", self.logits)
+        finite_rows("Logits", self.logits)
+        return self.logits
+
+    def _softmax_normaliser(self) -> NDArray[np.float64]:
+        sums = np.empty(len(self))
+        for rows, shifted in self.shifted_parts():
+            sums[rows] = np.exp(shifted, out=shifted).sum(axis=1)
+        return sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)

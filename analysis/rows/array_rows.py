@@ -125,7 +125,7 @@ def block_slices(activations: Activations) -> list[slice]:
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
-def check_finite(activations: Activations, name: str, numbers: NDArray[np.int64] | None = None) -> None:
+def check_finite(activations: Activations, name: str, numbers: Sequence[int] | NDArray[np.int64] | None = None) -> None:
     """Raise if a value is NaN or infinite.
 
     Args:

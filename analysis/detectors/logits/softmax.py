@@ -35,7 +35,11 @@ def tempered_msp(_fit: None, activations: Activations, *, temperature: float) ->
     """Return max_c softmax(z / T)_c = 1 / sum_c exp((z_c - max z) / T), shape [n]."""
     if temperature == 1:
         return msp(None, activations)
-    return np.asarray(1.0 / np.exp(activations.shifted_logits / temperature).sum(axis=1))
+    largest = np.empty(len(activations))
+    for rows, shifted in activations.shifted_parts():
+        scaled = np.divide(shifted, temperature, out=shifted)
+        largest[rows] = 1.0 / np.exp(scaled, out=scaled).sum(axis=1)
+    return largest
 
 
 def negative_entropy(_fit: None, activations: Activations) -> NDArray[np.float64]:
@@ -44,9 +48,12 @@ def negative_entropy(_fit: None, activations: Activations) -> NDArray[np.float64
 
 
 def _negative_entropy(activations: Activations) -> NDArray[np.float64]:
-    normaliser = activations.softmax_normaliser
-    mean = np.einsum("nc,nc->n", activations.exponentials, activations.shifted_logits) / normaliser
-    return np.asarray(mean - np.log(normaliser))
+    entropy = np.empty(len(activations))
+    for rows, shifted in activations.shifted_parts():
+        exponentials = np.exp(shifted)
+        normaliser = exponentials.sum(axis=1)
+        entropy[rows] = np.einsum("nc,nc->n", exponentials, shifted) / normaliser - np.log(normaliser)
+    return entropy
 
 
 def generalised_entropy(_fit: None, activations: Activations, *, gamma: float, largest: int) -> NDArray[np.float64]:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.algebra.calibration import HIGHEST, LOWEST, best_inverse_temperature
 from analysis.detectors.detector import Detector, FitInputs, on_validation_data
 from analysis.detectors.hyperparameter import Hyperparameter
+from analysis.detectors.logits.softmax import tempered_msp
 from analysis.statistics.temperature import TEMPERATURE_TAYLOR, VALIDATION_TEMPERATURE_TAYLOR
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
@@ -54,8 +54,7 @@ def fit(inputs: FitInputs, statistic: Statistic, *, lowest: float, highest: floa
 
 def score(fit: TemperatureFit, activations: Activations) -> NDArray[np.float64]:
     """Return max_c softmax(z / T)_c, shape [n]."""
-    scaled = activations.shifted_logits / fit.temperature
-    return np.asarray(1.0 / np.exp(scaled, out=scaled).sum(axis=1))
+    return tempered_msp(None, activations, temperature=fit.temperature)
 
 
 TEMP_SCALING = Detector(

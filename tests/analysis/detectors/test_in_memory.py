@@ -191,3 +191,11 @@ def test_folders_are_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     features, labels, _ = small(rows)
     fit_in_memory("mahalanobis", features, labels).score(features)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_of_a_later_block_is_named_by_its_number_among_all() -> None:
+    logits = np.ones((20_000, 3), np.float32)
+    logits[17_003, 1] = np.nan
+    fitted = fit_in_memory("max-logit", logits[:5], logits=logits[:5])
+    with pytest.raises(NumericalError, match="The logits of row 17003 of the rows to score is NaN or infinite"):
+        fitted.score(np.zeros_like(logits), logits)

@@ -113,3 +113,21 @@ def test_the_first_value_that_is_not_finite_is_found(dtype: type[np.floating[Any
     assert block.first_not_finite() == ("logits", 2)
     block.feature[[5, 4]] = np.nan
     assert block.first_not_finite() == ("feature", 4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_whose_squares_overflow_are_finite_all_the_same(dtype: type[np.floating[Any]]) -> None:
+    large = np.full((3, 4), np.finfo(dtype).max, dtype)
+    assert Activations(large, large[:, ::2]).first_not_finite() is None
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rows_at_a_time_give_what_all_rows_give(dtype: type[np.floating[Any]]) -> None:
+    """More rows than are taken at once, and logits far from 0."""
+    logits = np.random.default_rng(1).normal(300, 20, (601, 7)).astype(dtype)
+    block, whole = (Activations(logits[:, :2], logits) for _ in range(2))
+    assert_array_equal(block.softmax_normaliser, whole.exponentials.sum(axis=1))
+    parts = [(rows, shifted.copy()) for rows, shifted in block.shifted_parts()]
+    assert_array_equal(np.concatenate([shifted for _, shifted in parts]), whole.shifted_logits)
+    assert [rows.start for rows, _ in parts] == [0, 256, 512]
+    assert parts[-1][0].stop == len(logits)
