@@ -15,21 +15,22 @@ from featurestore.cli.options import (
     ModelsOption,
     StrictOption,
     complete_question,
+    lake_at,
     say,
     tell_age,
 )
 from featurestore.cli.render import check_format, is_typed, show, show_frame
 from featurestore.errors import InputError
-from featurestore.lake import Lake
 from featurestore.machine import collector_paused
 from featurestore.names import pick
-from featurestore.partitions.age import Held
-from featurestore.query import Filters, Library, SqlFile, answer_to, fetch, needs_no_lake, read_library, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import polars as pl
+
+    from featurestore.lake import Lake
+    from featurestore.query import Filters, Library, SqlFile
 
 
 def ask(
@@ -73,12 +74,14 @@ def ask(
     lake: LakeOption = None,
 ) -> None:
     """Answer a question about all models."""
+    from featurestore.query import Filters, read_library
+
     if lake is not None and not published:
-        Lake(lake).check_exists()
+        lake_at(lake).check_exists()
     if schema:
         _show_schema(question, format_)
         return
-    asked = None if published else Lake(lake)
+    asked = None if published else lake_at(lake)
     if question is None:
         _list(_answerable(asked, questions))
     elif explain:
@@ -117,9 +120,9 @@ def sql(
     if query is None and _is_terminal():
         from featurestore.cli.prompt import converse
 
-        converse(Lake(lake), format_, strict=strict)
+        converse(lake_at(lake), format_, strict=strict)
     else:
-        _run(Lake(lake), _piped() if query is None else query, format_, strict=strict)
+        _run(lake_at(lake), _piped() if query is None else query, format_, strict=strict)
 
 
 def _is_terminal() -> bool:
@@ -159,6 +162,8 @@ def _list(questions: Library) -> None:
 
 def _answerable(lake: Lake | None, folder: Path | None) -> Library:
     """The questions that a lake, or the published numbers alone, can answer."""
+    from featurestore.query import Library, needs_no_lake, read_library
+
     if lake:
         return read_library(lake.storage, folder)
     found = read_library(None, folder)
@@ -176,6 +181,8 @@ def _fetch(
     lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters, *, typed: bool, strict: bool
 ) -> pl.DataFrame:
     """The rows of an answer; what was left out goes to standard error."""
+    from featurestore.query import answer_to, fetch
+
     storage, location = None, ""
     if lake:
         lake.check_exists()
@@ -229,6 +236,9 @@ def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | Non
 
 def _run(lake: Lake, text: str, format_: str, *, strict: bool) -> None:
     """Run SQL that is known as a whole, with the views that it needs, and print what each statement returns."""
+    from featurestore.partitions.age import Held
+    from featurestore.query import statements
+
     check_format(format_)
     lake.check_exists()
     if not text.strip():

@@ -8,10 +8,17 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import SOME_FAILED, DryRunOption, FormatOption, LakeOption, ReplaceOption, say
+from featurestore.cli.options import (
+    SOME_FAILED,
+    DryRunOption,
+    FormatOption,
+    LakeOption,
+    ReplaceOption,
+    lake_at,
+    lake_with_verbs,
+    say,
+)
 from featurestore.cli.render import show_frame
-from featurestore.lake import Lake
-from featurestore.verbs import VerbLake
 
 
 def benchmark_add(
@@ -27,7 +34,7 @@ def benchmark_add(
     lake: LakeOption = None,
 ) -> None:
     """Add a whole suite: each of its sets as a dataset, with its role and group."""
-    summary = VerbLake(lake).add_benchmark(name, suite, root, replace=replace, say=say)
+    summary = lake_with_verbs(lake).add_benchmark(name, suite, root, replace=replace, say=say)
     say(f"{name}: {len(summary.added)} sets added, {len(summary.kept)} there already, {len(summary.missing)} missing")
     if summary.remark:
         say(
@@ -48,7 +55,7 @@ def benchmark_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a benchmark wherever it is named; nothing is extracted or scored again."""
-    VerbLake(lake).rename("benchmark", old, new, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).rename("benchmark", old, new, dry_run=dry_run, say=say)
 
 
 def benchmark_remove(
@@ -57,7 +64,7 @@ def benchmark_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a benchmark with its scores and metrics; its datasets stay, and so do their activations."""
-    VerbLake(lake).remove("benchmark", name, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).remove("benchmark", name, dry_run=dry_run, say=say)
 
 
 def benchmark_set(
@@ -72,12 +79,12 @@ def benchmark_set(
     lake: LakeOption = None,
 ) -> None:
     """Set how a benchmark is judged; `score` then judges again what that changes."""
-    VerbLake(lake).set_benchmark(name, without_overlaps=without_overlaps, say=say)
+    lake_with_verbs(lake).set_benchmark(name, without_overlaps=without_overlaps, say=say)
 
 
 def benchmark_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the benchmarks with their datasets, and how they are judged."""
-    opened = Lake(lake)
+    opened = lake_at(lake)
     frame = opened.sql("from benchmarks order by benchmark").pl()
     show_frame(frame, format_)
     if frame.is_empty() and format_ == "table":

@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, say
+from featurestore.cli.options import (
+    DryRunOption,
+    FormatOption,
+    LakeOption,
+    ReplaceOption,
+    lake_at,
+    lake_with_verbs,
+    say,
+)
 from featurestore.cli.render import show
-from featurestore.lake import Lake
-from featurestore.verbs import VerbLake
 
 
 def dataset_add(
@@ -116,7 +122,7 @@ def dataset_add(
         image_column=image_column,
         delimiter=delimiter,
     )
-    opened, part_ = Lake(lake), Choice(tuple(classes.split(",")) if classes else (), where or "", per_class, seed)
+    opened, part_ = lake_at(lake), Choice(tuple(classes.split(",")) if classes else (), where or "", per_class, seed)
     if from_ is not None:
         more = sorted(options.given.keys() - {"per_class", "seed"}) or ["format"] * (format_ is not None)
         if more:
@@ -150,7 +156,7 @@ def dataset_add(
 def dataset_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the datasets with their roles and benchmarks."""
     columns = "dataset, role, ood_group, benchmarks, samples, classes, location"
-    show(Lake(lake).sql(f"select {columns} from datasets order by dataset"), format_)  # noqa: S608 # names of columns
+    show(lake_at(lake).sql(f"select {columns} from datasets order by dataset"), format_)  # noqa: S608 # names of columns
 
 
 def dataset_set(
@@ -165,7 +171,9 @@ def dataset_set(
     lake: LakeOption = None,
 ) -> None:
     """Change a dataset's role, group and benchmarks; nothing is extracted again."""
-    VerbLake(lake).set_dataset(name, role=role, benchmark=benchmark, leave=leave, group=group, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).set_dataset(
+        name, role=role, benchmark=benchmark, leave=leave, group=group, dry_run=dry_run, say=say
+    )
 
 
 def dataset_rename(
@@ -175,7 +183,7 @@ def dataset_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a dataset wherever it is named; its images stay where they are; nothing is extracted or scored again."""
-    VerbLake(lake).rename("dataset", old, new, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).rename("dataset", old, new, dry_run=dry_run, say=say)
 
 
 def dataset_remove(
@@ -184,7 +192,7 @@ def dataset_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a dataset, and all that was made from it; its images stay where they are."""
-    VerbLake(lake).remove("dataset", name, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).remove("dataset", name, dry_run=dry_run, say=say)
 
 
 def unit_tests(
@@ -195,5 +203,7 @@ def unit_tests(
     seed: Annotated[int, typer.Option(help="Seed of the pixels.")] = 0,
 ) -> None:
     """Make the synthetic unit-test images."""
+    from featurestore.verbs import VerbLake
+
     summary = VerbLake.unit_tests(out, images=images, kinds=kinds, per_kind=per_kind, seed=seed)
     say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")

@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, say
+from featurestore.cli.options import (
+    DryRunOption,
+    FormatOption,
+    LakeOption,
+    lake_at,
+    lake_with_verbs,
+    say,
+)
 from featurestore.cli.render import show_frame
-from featurestore.lake import Lake
-from featurestore.verbs import VerbLake
 
 
 def detector_rename(
@@ -19,7 +24,7 @@ def detector_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a detector's scores and its rows of metrics; nothing is extracted or scored again."""
-    VerbLake(lake).rename("detector", old, new, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).rename("detector", old, new, dry_run=dry_run, say=say)
 
 
 def detector_remove(
@@ -28,14 +33,14 @@ def detector_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a detector's scores, its rows of metrics, and the statistics that no other detector with scores needs."""
-    VerbLake(lake).remove("detector", name, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).remove("detector", name, dry_run=dry_run, say=say)
 
 
 def detector_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the detectors that the lake has scores of: in which benchmarks, of how many models, on how many datasets."""
     import polars as pl
 
-    opened = Lake(lake)
+    opened = lake_at(lake)
     opened.check_exists()
     held = [{**of.key, **part.key, "scores": part.rows} for of in opened.partitions("scores") for part in of.parts]
     columns = ("benchmark", "model", "dataset", "detector")

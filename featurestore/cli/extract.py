@@ -8,8 +8,14 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import SOME_FAILED, LakeOption, ReplaceOption, ray_option, say
-from featurestore.verbs import VerbLake
+from featurestore.cli.options import (
+    SOME_FAILED,
+    LakeOption,
+    ReplaceOption,
+    lake_with_verbs,
+    ray_option,
+    say,
+)
 
 
 def extract(
@@ -114,7 +120,7 @@ def extract(
         raise typer.BadParameter(
             "names one model, given with --model: a pool's column model names its own.", param_hint="--name"
         )
-    summary = VerbLake(lake).extract(
+    summary = lake_with_verbs(lake).extract(
         model,
         dataset=dataset,
         architecture=architecture,

@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import FormatOption, LakeOption, complete_models, say_aside
+from featurestore.cli.options import (
+    FormatOption,
+    LakeOption,
+    complete_models,
+    lake_with_verbs,
+    say_aside,
+)
 from featurestore.cli.render import check_format, show_frame
 from featurestore.progress import progress
-from featurestore.verbs import VerbLake
 
 
 def judge(
@@ -41,7 +46,7 @@ def judge(
     """Judge images by a model and a detector of the lake: a row per image, in-distribution or not."""
     check_format(format_)
     notes: list[str] = []  # on standard error once there is an answer that they are about
-    judged = VerbLake(lake).judge(
+    judged = lake_with_verbs(lake).judge(
         model, detector, tpr=tpr, benchmark=benchmark, plugin=plugin, in_memory=False, say=notes.append
     )
     rows = judged.images(

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.cli.options import DatasetsOption, FormatOption, LakeOption, ModelsOption, StrictOption, say, tell_age
+from featurestore.cli.options import (
+    DatasetsOption,
+    FormatOption,
+    LakeOption,
+    ModelsOption,
+    StrictOption,
+    lake_at,
+    lake_with_verbs,
+    say,
+    tell_age,
+)
 from featurestore.cli.render import show_frame
-from featurestore.lake import Lake
-from featurestore.verbs import VerbLake, image_opener_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +40,7 @@ def status(
     from analysis.lineage import overlaps_said
     from analysis.status import long, partial_lines, read_lake_index, status_rows, summary, wide
 
-    opened = Lake(lake)
+    opened = lake_at(lake)
     index = read_lake_index(opened)
     rows = status_rows(index, known_by(index.detectors), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
@@ -55,7 +63,7 @@ def gc(
     lake: LakeOption = None,
 ) -> None:
     """Delete what no manifest names any more, and what killed jobs left."""
-    VerbLake(lake).gc(older_than=older_than, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).gc(older_than=older_than, dry_run=dry_run, say=say)
 
 
 def verify(
@@ -66,7 +74,7 @@ def verify(
     from featurestore.care import verify
     from featurestore.progress import progress
 
-    opened = Lake(lake)
+    opened = lake_at(lake)
     opened.check_exists()
     bar = partial(progress, "verify")
     summary = verify.verify(opened.storage, lambda fault: say(str(fault)), deep=deep, bar=bar)
@@ -85,7 +93,9 @@ def copy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and copy nothing.")] = False,
 ) -> None:
     """Copy a lake, or a part of it, to another folder or bucket; each file is checked on the way."""
-    VerbLake(lake).copy(target, model=model, dataset=dataset, table=table, replace=replace, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).copy(
+        target, model=model, dataset=dataset, table=table, replace=replace, dry_run=dry_run, say=say
+    )
 
 
 def merge(
@@ -97,7 +107,7 @@ def merge(
     lake: LakeOption = None,
 ) -> None:
     """Take all that another lake holds into the lake; where the two disagree, nothing is written, or --as renames."""
-    VerbLake(lake).merge(other, as_=suffix, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).merge(other, as_=suffix, dry_run=dry_run, say=say)
 
 
 def report(
@@ -116,8 +126,9 @@ def report(
 ) -> None:
     """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
     from analysis.report import write_report
+    from featurestore.verbs import image_opener_of
 
-    opened = Lake(lake)
+    opened = lake_at(lake)
     note = partial(tell_age, strict=strict)
     written = write_report(
         opened, out, figures=figures, benchmark=benchmark, metric=metric, open_image=image_opener_of(opened), note=note
@@ -134,7 +145,7 @@ def catalog(
     """Write a DuckDB file with every view and question, for any DuckDB client."""
     from featurestore.query.duckdb_file import NEEDS
 
-    VerbLake(lake).catalog(out)
+    lake_with_verbs(lake).catalog(out)
     say(f"{out}: open it with any DuckDB client from {NEEDS} on; make it again to see what is added to the lake later")
 
 

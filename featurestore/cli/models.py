@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, say
+from featurestore.cli.options import (
+    DryRunOption,
+    FormatOption,
+    LakeOption,
+    lake_at,
+    lake_with_verbs,
+    say,
+)
 from featurestore.cli.render import show
-from featurestore.lake import Lake
-from featurestore.layout.tables import RECIPE_COLUMNS
-from featurestore.verbs import VerbLake
 
 
 def model_rename(
@@ -20,7 +24,7 @@ def model_rename(
     lake: LakeOption = None,
 ) -> None:
     """Rename a model, and its layers, wherever it is named; nothing is extracted or scored again."""
-    VerbLake(lake).rename("model", old, new, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).rename("model", old, new, dry_run=dry_run, say=say)
 
 
 def model_remove(
@@ -29,14 +33,16 @@ def model_remove(
     lake: LakeOption = None,
 ) -> None:
     """Remove a model, its layers, and all that was made from them."""
-    VerbLake(lake).remove("model", name, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).remove("model", name, dry_run=dry_run, say=say)
 
 
 def model_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
     """List the models with their recipes."""
+    from featurestore.layout.tables import RECIPE_COLUMNS
+
     columns = ", ".join(RECIPE_COLUMNS)
     query = f"select model, base_model, architecture, params, source, {columns} from models order by model"  # noqa: S608 # names of columns
-    show(Lake(lake).sql(query), format_)
+    show(lake_at(lake).sql(query), format_)
 
 
 def model_set(
@@ -49,4 +55,4 @@ def model_set(
     lake: LakeOption = None,
 ) -> None:
     """Correct what the lake says of a model's training, and of its layers'; nothing is extracted or scored again."""
-    VerbLake(lake).set_model(name, values, dry_run=dry_run, say=say)
+    lake_with_verbs(lake).set_model(name, values, dry_run=dry_run, say=say)

@@ -14,17 +14,32 @@ from featurestore.errors import ConflictError, LakeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from featurestore.lake import Lake
+    from featurestore.verbs import VerbLake
+
 FORMATS = ("table", "csv", "json", "markdown", "latex", "parquet")
+
+
+def lake_at(location: str | None) -> Lake:
+    """The lake there, imported when it is needed: help is printed without."""
+    from featurestore.lake import Lake
+
+    return Lake(location)
+
+
+def lake_with_verbs(location: str | None) -> VerbLake:
+    """The same with what the commands do."""
+    from featurestore.verbs import VerbLake
+
+    return VerbLake(location)
 
 
 def _held(table: str) -> Callable[[typer.Context, str], list[str]]:
     """What completes the names of a lake's models or datasets."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
-        from featurestore.lake import Lake
-
         try:
-            held = Lake(context.params.get("lake")).partitions(f"{table}s")
+            held = lake_at(context.params.get("lake")).partitions(f"{table}s")
         except LakeError:
             return []
         return [manifest.key[table] for manifest in held if manifest.key[table].startswith(incomplete)]

@@ -13,7 +13,6 @@ from featurestore.cli.options import FORMATS
 from featurestore.cli.text_table import cell_text, output_encoding, printable, spelled_out, text_table
 from featurestore.errors import InputError
 from featurestore.names import pick
-from featurestore.query import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +40,8 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
         InputError: Parquet would go to a terminal, CSV has characters that the output cannot hold, or DuckDB fails at a row.
         StorageError: DuckDB cannot read the lake.
     """
+    from featurestore.query import fetch
+
     check_format(format_)
     show_frame(fetch(relation, typed=is_typed(format_)), format_)
 

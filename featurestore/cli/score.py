@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import SOME_FAILED, DatasetsOption, LakeOption, ModelsOption, ray_option, say
-from featurestore.verbs import VerbLake
+from featurestore.cli.options import (
+    SOME_FAILED,
+    DatasetsOption,
+    LakeOption,
+    ModelsOption,
+    lake_with_verbs,
+    ray_option,
+    say,
+)
 
 
 def score(
@@ -44,7 +51,7 @@ def score(
     lake: LakeOption = None,
 ) -> None:
     """Fit detectors, score activations and compute metrics, where they are missing or stale."""
-    summary = VerbLake(lake).score(
+    summary = lake_with_verbs(lake).score(
         model=model,
         detector=detector,
         dataset=dataset,

@@ -283,6 +283,20 @@ main()
     assert done.stderr.splitlines()[-1].split() == ["heavy:"]
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["dataset", "add", "--help"], ["--version"]])
+def test_help_is_printed_without_the_lake(arguments: list[str]) -> None:
+    code = f"""
+import atexit, sys
+atexit.register(lambda: print("slow:", *sorted({{"numpy", "pyarrow", "duckdb", "polars"}} & sys.modules.keys()), file=sys.stderr))
+sys.argv = ["featurestore", *{arguments!r}]
+from featurestore.cli.app import main
+main()
+"""
+    done = python("-c", code)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].split() == ["slow:"]
+
+
 def test_a_missing_extra_is_named(lake: Lake, tmp_path: Path) -> None:
     """Where torch is not installed, extract says what to install."""
     pytest.importorskip("timm")
