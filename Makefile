@@ -50,6 +50,7 @@ bench: .venv/dev.stamp ## benchmarks: ratios against floors measured in the same
 	$(BIN)/python -m benchmarks.lake
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.judge
+	$(BIN)/python -m benchmarks.remote
 
 clean: ## delete the environment and the demo
 	rm -rf .venv demo
