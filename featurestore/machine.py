@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_WORTH_A_THREAD = 1e-3
+"""Seconds."""
 
 
 def cores() -> int:
@@ -36,6 +42,30 @@ def ahead(pool: ThreadPoolExecutor, work: Iterable[Callable[[], Result]], depth:
     finally:
         for future in waiting:
             future.cancel()
+
+
+def each(function: Callable[[Item], Result], items: Sequence[Item], threads: int = 16) -> list[Result]:
+    """The function's results in order, from a few threads that each take every so many items where waiting is what costs.
+
+    The first two items tell: on a bucket or a busy network drive one takes milliseconds, on a local disk less than it takes
+    to hand work from thread to thread.
+    """
+    first, seconds = [], []
+    for item in items[:2]:
+        start = time.perf_counter()
+        first.append(function(item))
+        seconds.append(time.perf_counter() - start)
+    rest = items[2:]
+    if min(seconds, default=0) < _WORTH_A_THREAD:
+        return first + [function(item) for item in rest]
+    results: list[Any] = [None] * len(rest)
+
+    def take(number: int) -> None:
+        results[number::threads] = [function(item) for item in rest[number::threads]]
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(take, range(min(threads, len(rest)))))
+    return first + results
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from featurestore.errors import InputError
 from featurestore.names import pick
 
 FILE = "featurestore.toml"
+_TRUTHS = {"path_style", "cache_activations"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,18 @@ class Settings:
         endpoint: URL of an S3-compatible store.
         region: Its region.
         path_style: Whether buckets stand in the URL's path rather than in its host name.
+        cache: Folder in which what is read of buckets is kept.
+        cache_size: How much it may hold, e.g. 20GB.
+        cache_activations: Whether large fragments of activations are kept there, too.
     """
 
     lake: str | None = None
     endpoint: str | None = None
     region: str | None = None
     path_style: bool | None = None
+    cache: str | None = None
+    cache_size: str | None = None
+    cache_activations: bool | None = None
 
 
 def read_settings() -> Settings:
@@ -58,6 +65,6 @@ def _find() -> Path | None:
 
 def _check(file: Path, name: str, value: Any) -> None:
     pick(f"setting of {file}", name, [field.name for field in fields(Settings)])
-    expected = bool if name == "path_style" else str
+    expected = bool if name in _TRUTHS else str
     if not isinstance(value, expected):
         raise InputError(f"{file}: {name} must be {'true or false' if expected is bool else 'text'}, not {value!r}.")

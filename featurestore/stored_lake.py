@@ -206,19 +206,22 @@ class StoredLake:
         held = Held(self.storage)
         if self._without:
             warn_stale(complaints(held, {table}, [key["model"]] if "model" in key else (), self._without))
-        uris = [
+        files = [
             [
-                self.storage.uri(path)
+                file
                 for part in manifest.parts
                 if all(part.key[name] == value for name, value in key.items() if name in part.key)
-                for path, _ in manifest.files(part)
+                for file in manifest.files(part)
             ]
             for manifest in self._left(held, snapshot.current(self.storage, found, **of_partition))
         ]
-        if not any(uris):
+        if not any(files):
             self._check_values(table, key)
         whole = of_partition.keys() == set(found.keys)
-        return scanning.scan(found, [group for group in uris if group], self.storage.polars_options, whole=whole)
+        brought = snapshot.bring(self.storage, [file for group in files for file in group])
+        places = None if brought is None else iter(map(str, brought))
+        uris = [[next(places) if places else self.storage.uri(path) for path, _ in group] for group in files if group]
+        return scanning.scan(found, uris, None if places else self.storage.polars_options, whole=whole)
 
     def _left(self, held: Held, manifests: Sequence[Manifest]) -> list[Manifest]:
         """The manifests without the parts that this lake leaves out."""
@@ -276,12 +279,17 @@ def _check_key(table: str, key: Mapping[str, str], known: Sequence[str]) -> None
 def _check_location(storage: Storage) -> None:
     """Refuse a lake below a folder `NAME=…` where NAME is a column: polars and DuckDB would read the folder's value."""
     columns = {column.lower() for table in TABLES.values() for column in table.sql_schema.names}
-    for folder in storage.uri("").split("/"):
-        if "=" in folder and folder.partition("=")[0].lower() in columns:
-            raise InputError(
-                f"A lake cannot lie at {storage.location}: its folder {folder!r} would be read as the column "
-                f"{folder.partition('=')[0]!r}. Give a path without it."
-            )
+    named = {storage.uri(""): f"A lake cannot lie at {storage.location}"}
+    if storage.cache:
+        root = storage.cache.settings.root
+        named[str(root)] = f"The cache cannot lie at {root}"
+    for place, said in named.items():
+        for folder in place.split("/"):
+            if "=" in folder and folder.partition("=")[0].lower() in columns:
+                raise InputError(
+                    f"{said}: its folder {folder!r} would be read as the column {folder.partition('=')[0]!r}. "
+                    "Give a path without it."
+                )
 
 
 def _default_location() -> str:

@@ -41,6 +41,14 @@ RAY = [
 ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests read of buckets is kept apart from what the user reads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEATURESTORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     (tmp_path / "lake").mkdir()

@@ -25,7 +25,7 @@ from featurestore.progress import silent_bar
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from featurestore.care.expectations import Expectation
     from featurestore.care.row_checks import Check
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from featurestore.progress import Bar
     from featurestore.storage import Storage
 
-_WORKERS = 16
+_WHOLE = 1 << 20
+"""A fragment elsewhere up to this size is fetched whole for its footer: that is one request."""
 _BLOCK_ROWS = 2048
 _HASHED_AT_ONCE = 8 << 20
 _VECTOR = pa.list_(pa.float32())
@@ -93,13 +94,15 @@ def verify(
     files = [
         (manifest, part, *file) for manifest in current for part in manifest.parts for file in manifest.files(part)
     ]
+    # Listed once the manifests are known: what they name is there by then.
+    sizes = {one.key: one.bytes for one in storage.list("")} if storage.folder is None else None
     faults = [fault for fault in found if isinstance(fault, Fault)]
     faults += [Fault(*each) for each in dangling(current, unread=bool(faults))]
     for fault in faults:
         say(fault)
     count = len(faults)
-    with ThreadPoolExecutor(_WORKERS) as pool, (bar or silent_bar)(len(files)) as advance:
-        looks = pool.map(partial(_look, storage), files)
+    with ThreadPoolExecutor(storage.at_once) as pool, (bar or silent_bar)(len(files)) as advance:
+        looks = pool.map(partial(_look, storage, sizes), files)
         for manifest in current:
             for fault in _faults(lake, manifest, looks, advance, deep=deep):
                 say(fault)
@@ -122,9 +125,10 @@ def manifest_problems(manifest: Manifest) -> Iterator[str]:
 
 def _newest_manifests(storage: Storage) -> list[Manifest | Fault]:
     """The current manifest of each partition, or why it cannot be read."""
-    found = [(table, place) for table in TABLES.values() for place in snapshot.newest(storage, table).items()]
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(lambda each: _load(storage, each[0], *each[1]), found))
+    with ThreadPoolExecutor(storage.at_once) as pool:
+        listed = pool.map(partial(snapshot.newest, storage), TABLES.values())
+        found = [(table, place) for table, of in zip(TABLES.values(), listed, strict=True) for place in of.items()]
+        return list(pool.map(lambda each: _load(storage, each[0], each[1][0], each[1][1].path), found))
 
 
 def _load(storage: Storage, table: Table, folder: str, path: str) -> Manifest | Fault:
@@ -134,14 +138,16 @@ def _load(storage: Storage, table: Table, folder: str, path: str) -> Manifest | 
         return Fault(title(table.name, paths.partition_key(table, folder) or {}), path, str(error))
 
 
-def _look(storage: Storage, file: tuple[Manifest, Part, str, Fragment]) -> Look:
-    """Look at a fragment's size and footer."""
+def _look(storage: Storage, sizes: Mapping[str, int] | None, file: tuple[Manifest, Part, str, Fragment]) -> Look:
+    """Look at a fragment's size, which a listing may have told, and its footer; where it lies, and nowhere else."""
     manifest, part, path, fragment = file
     try:
-        size = storage.size(path)
+        size = storage.size(path) if sizes is None else sizes.get(path)
         if problem := fragment.size_problem(size):
             return Look(None, problem)
-        with storage.open_input(path) as source, pq.ParquetFile(source) as file_:
+        is_small = sizes is not None and fragment.bytes <= _WHOLE
+        opened = pa.BufferReader(storage.get(path)) if is_small else storage.open_input(path, size)
+        with opened as source, pq.ParquetFile(source) as file_:
             rows, schema = file_.metadata.num_rows, file_.schema_arrow
     except _UNREADABLE as error:
         return Look(None, f"it cannot be read: {first_line(error)}")

@@ -17,7 +17,7 @@ from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove,
 from featurestore.cli.detectors import detector_list, detector_remove, detector_rename
 from featurestore.cli.extract import extract
 from featurestore.cli.judge import judge
-from featurestore.cli.lake_commands import catalog, copy, demo, gc, merge, report, status, verify
+from featurestore.cli.lake_commands import cache, catalog, copy, demo, gc, merge, report, status, verify
 from featurestore.cli.models import model_list, model_remove, model_rename, model_set
 from featurestore.cli.options import LakeOption, optional_value, say
 from featurestore.cli.score import score
@@ -36,7 +36,7 @@ _EXTRA_OF = {
 
 BY_A_USERS_DAY = (
     "demo", "dataset", "benchmark", "unit-tests", "model", "extract", "score", "detector", "judge", "ask", "sql", "report", "status",
-    "verify", "gc", "catalog", "copy", "merge", "doctor",
+    "verify", "gc", "cache", "catalog", "copy", "merge", "doctor",
 )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ app.command(cls=optional_value("--ray"))(score)
 app.command()(judge)
 app.command(cls=optional_value("--plot"))(ask)
 app.command()(sql)
-for _command in (status, gc, verify, copy, merge, report, catalog, demo):
+for _command in (status, gc, cache, verify, copy, merge, report, catalog, demo):
     app.command()(_command)
 
 

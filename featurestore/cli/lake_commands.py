@@ -1,4 +1,4 @@
-"""The commands about a lake as a whole: status, copy, merge, gc, verify, report, catalog, demo."""
+"""The commands about a lake as a whole: status, copy, merge, gc, verify, report, catalog, demo; and what is kept of lakes here."""
 
 from __future__ import annotations
 
@@ -64,6 +64,22 @@ def gc(
 ) -> None:
     """Delete what no manifest names any more, and what killed jobs left."""
     lake_with_verbs(lake).gc(older_than=older_than, dry_run=dry_run, say=say)
+
+
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete it all.")] = False,
+) -> None:
+    """Show what is kept on this machine of lakes in buckets, and where."""
+    from featurestore.quantities import bytes_text
+    from featurestore.settings import read_settings
+    from featurestore.storage import caches
+
+    settings = caches.cache_settings(read_settings())
+    if clear:
+        say(f"{settings.root}: {bytes_text(caches.clear(settings.root))} deleted")
+        return
+    for line in caches.described(settings):
+        say(line)
 
 
 def verify(

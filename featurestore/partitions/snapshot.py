@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from featurestore.errors import CorruptionError, MissingError, StorageError
 from featurestore.layout import basis, paths
 from featurestore.layout import manifest as manifests
-from featurestore.machine import collector_paused
+from featurestore.machine import collector_paused, each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow.parquet as pq
 
     from featurestore.layout.manifest import Fragment, Manifest
     from featurestore.layout.tables import Table
-    from featurestore.storage import Storage
+    from featurestore.storage import LakeCache, Storage
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-_READERS = 16
-_WORTH_A_THREAD = 1e-3
-"""Seconds."""
 UNREADABLE = (pa.ArrowException, OSError, ValueError, LookupError)
 """What pyarrow raises on a file that is no whole Parquet file."""
 HASHED_BYTES = 8 << 20
 """A fragment up to this size is read in one go and hashed; the pages of a larger one are checked as they are read."""
+STREAMED = "activations"
+"""The table whose fragments are read in their bucket, unless they are small or the settings ask for them to be kept."""
+_SMALL = 1 << 20
+_UNDER_WAY = 256 << 20
+"""Bytes of fragments that are fetched at the same time."""
+_LISTED = 8
+"""A listing takes the place of questions for the sizes of more than so many fragments."""
+
+
+class Found(NamedTuple):
+    """A manifest as a listing told of it: where it lies, and the mark that it has there, if any."""
+
+    path: str
+    mark: str = ""
 
 
 def latest(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest | None:
@@ -45,8 +53,8 @@ def latest(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest |
 def latest_commit(storage: Storage, table: Table, key: Mapping[str, str]) -> Manifest | None:
     """The newest manifest of one partition, also where it says that the partition was removed; None if there is none."""
     folder = paths.partition_path(table, key)
-    path = _newest_below(storage, folder).get(folder)
-    return load(storage, path) if path else None
+    found = _newest_below(storage, folder).get(folder)
+    return _load_all(storage, [found])[0] if found else None
 
 
 def current(storage: Storage, table: Table, **key: str) -> list[Manifest]:
@@ -64,44 +72,97 @@ def current_commits(storage: Storage, table: Table, **key: str) -> list[Manifest
     """What `current` gives, and the manifests of partitions that were removed; arguments as there."""
     found = newest(storage, table, **key)
     with collector_paused():
-        return _each(partial(load, storage), list(found.values()))
+        return _load_all(storage, list(found.values()))
 
 
-def newest(storage: Storage, table: Table, **key: str) -> dict[str, str]:
-    """Where the newest manifest of each partition of a table lies, by the partition's folder; arguments as of `current`."""
+def newest(storage: Storage, table: Table, **key: str) -> dict[str, Found]:
+    """The newest manifest of each partition of a table, by the partition's folder; arguments as of `current`."""
     prefix = table.name
     for name in table.keys:
         if name not in key:
             break
         prefix += f"/{name}={paths.encoded(key[name])}"
     found = {}
-    for folder, path in sorted(_newest_below(storage, prefix).items()):
+    for folder, one in sorted(_newest_below(storage, prefix).items()):
         own = paths.partition_key(table, folder)
         if own and all(own[name] == value for name, value in key.items() if name in own):
-            found[folder] = path
+            found[folder] = one
     return found
 
 
 def load(storage: Storage, path: str) -> Manifest:
-    """Read a manifest, and check that it describes the partition that it lies in.
+    """Read a manifest where it lies, and check that it describes the partition that it lies in.
 
     Raises:
         CorruptionError: It is not a manifest, or that of another partition or version.
         FormatError: It was written in a newer format.
     """
-    manifest = basis.compared(manifests.from_json(storage.get(path), path))
+    return _parsed(storage.get(path), path)
+
+
+def _load_all(storage: Storage, found: Sequence[Found]) -> list[Manifest]:
+    """Read manifests: those that the cache has under the marks that a listing has just given them, from there."""
+    cache = storage.cache
+    if cache is None:
+        return each(lambda one: load(storage, one.path), found, storage.at_once)
+    held = [cache.read_marked(*one) if one.mark else None for one in found]
+    lacking = [one for one, data in zip(found, held, strict=True) if data is None]
+    read = dict(zip(lacking, storage.get_all([one.path for one in lacking]), strict=True))
+    for one, data in read.items():
+        if one.mark:
+            cache.keep_marked(*one, data)
+    return [_parsed(data or read[one], one.path) for one, data in zip(found, held, strict=True)]
+
+
+def _parsed(data: bytes, path: str) -> Manifest:
+    manifest = basis.compared(manifests.from_json(data, path))
     if manifest.path != path:
         raise CorruptionError(f"{path} describes {manifest.title}: it was moved or altered.")
     return manifest
 
 
 def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
-    """Compare fragments with their manifests, as reading does before it opens them: for readers that would not.
+    """Compare fragments of one table with their manifests, as reading does before it opens them: for readers that would not.
 
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
-    _each(lambda entry: opener(storage, *entry), fragments)
+    large = [file for file in fragments if file[1].bytes > HASHED_BYTES] if storage.folder is None else []
+    if len(large) > _LISTED:
+        sizes = {found.key: found.bytes for found in storage.list(large[0][0].partition("/")[0])}
+        for path, fragment in large:
+            _check(path, fragment.size_problem(sizes.get(path)))
+        fragments = [file for file in fragments if file[1].bytes <= HASHED_BYTES]
+    each(lambda file: opener(storage, *file), fragments)
+
+
+def bring(
+    storage: Storage, fragments: Sequence[tuple[str, Fragment]], *, hashing: bool = False, at_most: int | None = None
+) -> list[Path] | None:
+    """Files on this machine that hold fragments of a lake elsewhere, for readers that take paths; those that lack are fetched, and hashed.
+
+    Args:
+        storage: The lake's storage.
+        fragments: Fragments of one table, with their keys in the storage.
+        hashing: Whether those that are here already are hashed again, not only compared in size.
+        at_most: Bytes that are worth fetching; any number by default.
+
+    Returns:
+        A file for each; None where they are to be read where they lie: there is no cache or no room in it, or they are not kept.
+
+    Raises:
+        CorruptionError: A fragment is missing, or not as its manifest says.
+    """
+    cache = storage.cache
+    if cache is None or not all(_is_kept(cache, *file) for file in fragments):
+        return None
+    lacking = [file for file in fragments if not _is_here(cache, *file, hashing=hashing)]
+    size = sum(fragment.bytes for _, fragment in lacking)
+    if lacking and ((at_most is not None and size > at_most) or not cache.has_room(size)):
+        return None
+    if not _fetch_all(storage, cache, lacking):
+        return None
+    return [cache.place(path, fragment.sha256) for path, fragment in fragments]
 
 
 def opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.NativeFile]:
@@ -110,14 +171,22 @@ def opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.N
     Raises:
         CorruptionError: It is missing, or not as its manifest says.
     """
+    cache = storage.cache if storage.cache and _is_kept(storage.cache, path, fragment) else None
     if fragment.bytes > HASHED_BYTES:
+        if cache and bring(storage, [(path, fragment)]):
+            return partial(_open_kept, storage, cache, path, fragment)
         _check(path, fragment.size_problem(storage.size(path)))
-        return partial(storage.open_input, path)
-    return partial(pa.BufferReader, content(storage, path, fragment))
+        return partial(storage.open_input, path, fragment.bytes)
+    data = cache.read(path, fragment.sha256) if cache else None
+    if data is None:
+        data = content(storage, path, fragment)
+        if cache:
+            cache.keep(path, fragment.sha256, data)
+    return partial(pa.BufferReader, data)
 
 
 def content(storage: Storage, path: str, fragment: Fragment) -> bytes:
-    """A fragment's bytes, hashed.
+    """A fragment's bytes as they lie in the storage, hashed.
 
     Raises:
         CorruptionError: It is missing, or not as its manifest says.
@@ -129,6 +198,53 @@ def content(storage: Storage, path: str, fragment: Fragment) -> bytes:
     _check(path, fragment.size_problem(len(data)))
     _check(path, "" if hashlib.sha256(data).hexdigest() == fragment.sha256 else "its sha256 differs")
     return data
+
+
+def _is_kept(cache: LakeCache, path: str, fragment: Fragment) -> bool:
+    """Whether a fragment is one that the cache keeps."""
+    return fragment.bytes <= _SMALL or cache.settings.activations or not path.startswith(f"{STREAMED}/")
+
+
+def _is_here(cache: LakeCache, path: str, fragment: Fragment, *, hashing: bool) -> bool:
+    if not cache.holds(path, fragment.sha256, fragment.bytes):
+        return False
+    return not hashing or fragment.bytes > HASHED_BYTES or cache.read(path, fragment.sha256) is not None
+
+
+def _fetch_all(storage: Storage, cache: LakeCache, lacking: Sequence[tuple[str, Fragment]]) -> bool:
+    """Bring fragments into the cache, many at a time; return whether all are there."""
+    largest = max((min(fragment.bytes, HASHED_BYTES) for _, fragment in lacking), default=1)
+    threads = max(1, min(storage.at_once, len(lacking), _UNDER_WAY // max(largest, 1)))
+    with ThreadPoolExecutor(threads) as pool:
+        return all(list(pool.map(lambda file: _fetch(storage, cache, *file), lacking)))
+
+
+def _fetch(storage: Storage, cache: LakeCache, path: str, fragment: Fragment) -> bool:
+    if fragment.bytes <= HASHED_BYTES:
+        return cache.keep(path, fragment.sha256, content(storage, path, fragment))
+    return cache.keep_pieces(path, fragment.sha256, fragment.bytes, _checked_pieces(storage, path, fragment))
+
+
+def _checked_pieces(storage: Storage, path: str, fragment: Fragment) -> Iterator[bytes]:
+    """A large fragment, which at its end is found to be the manifest's or not."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        for piece in storage.stream(path):
+            digest.update(piece)
+            size += len(piece)
+            yield piece
+    except MissingError as error:
+        raise corrupt(path, fragment.size_problem(None)) from error
+    _check(path, fragment.size_problem(size))
+    _check(path, "" if digest.hexdigest() == fragment.sha256 else "its sha256 differs")
+
+
+def _open_kept(storage: Storage, cache: LakeCache, path: str, fragment: Fragment) -> pa.NativeFile:
+    """A fragment in the cache; in the storage, if the cache was cleared since it was looked for."""
+    try:
+        return pa.OSFile(str(cache.place(path, fragment.sha256)))
+    except FileNotFoundError:
+        return storage.open_input(path, fragment.bytes)
 
 
 def open_parquet(open_input: Callable[[], pa.NativeFile], path: str, fragment: Fragment) -> pq.ParquetFile:
@@ -161,36 +277,12 @@ def _check(path: str, problem: str) -> None:
         raise corrupt(path, problem)
 
 
-def _newest_below(storage: Storage, prefix: str) -> dict[str, str]:
-    """Per folder below a prefix, the path of the manifest with the highest version."""
-    found: dict[str, tuple[int, str]] = {}
-    for key in storage.names(prefix):
+def _newest_below(storage: Storage, prefix: str) -> dict[str, Found]:
+    """Per folder below a prefix, the manifest with the highest version."""
+    found: dict[str, tuple[int, Found]] = {}
+    for key, mark in storage.marked(prefix):
         version = paths.manifest_version(key)
         if version is not None:
             folder = key.rpartition("/")[0]
-            found[folder] = max(found.get(folder, (0, "")), (version, key))
-    return {folder: path for folder, (_, path) in found.items()}
-
-
-def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """The function's results in order, from a few threads that each take every so many items where waiting is what costs.
-
-    The first two items tell: on a bucket or a busy network drive one takes milliseconds, on a local disk less than it takes
-    to hand work from thread to thread.
-    """
-    first, seconds = [], []
-    for item in items[:2]:
-        start = time.perf_counter()
-        first.append(function(item))
-        seconds.append(time.perf_counter() - start)
-    rest = items[2:]
-    if min(seconds, default=0) < _WORTH_A_THREAD:
-        return first + [function(item) for item in rest]
-    results: list[Any] = [None] * len(rest)
-
-    def take(number: int) -> None:
-        results[number::_READERS] = [function(item) for item in rest[number::_READERS]]
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        list(pool.map(take, range(min(_READERS, len(rest)))))
-    return first + results
+            found[folder] = max(found.get(folder, (0, Found(""))), (version, Found(key, mark)))
+    return {folder: one for folder, (_, one) in found.items()}

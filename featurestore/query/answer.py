@@ -153,7 +153,7 @@ def answer_to(
         notes = filters.narrow(connection, reads, chosen)
     except duckdb.Error as error:
         raise catalog.unreadable(error, location) from error
-    _lock(connection, [] if storage is None else [storage.uri("")])
+    _lock(connection, [] if storage is None else storage.readable)
     relation = question_result(connection, question, bound, location)
     unnarrowed = partial(answer_to, storage, question, given, location=location, without=without)
     return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on)

@@ -22,6 +22,7 @@ from featurestore.query import header, published
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from featurestore.layout.manifest import Fragment
     from featurestore.layout.tables import Table
     from featurestore.query.header import Parameter, SqlFile
     from featurestore.storage import Storage
@@ -32,6 +33,8 @@ _FOLDER = Path(__file__).parents[2] / "sql"
 """Beside the package, in a checkout and where it is installed alike; never imported, since a user may have a module `sql`, too."""
 
 
+UNASKED = 256_000_000
+"""Bytes of a table that are brought from a bucket before anyone asked for it; of more, it is read there."""
 _SQL_TYPES = {
     pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double",
     pa.list_(pa.string()): "varchar[]", pa.list_(pa.float64()): "double[]",
@@ -111,8 +114,6 @@ def create(
     connection.execute("set enable_progress_bar = false")
     # The name of a table that is not there is no variable of the program that runs the SQL.
     connection.execute("set python_enable_replacements = false")
-    if storage:
-        storage.register(connection)
     connection.execute("create schema stored")
     held = held or (Held(storage) if storage else None)
     builder = _Builder(connection, held, from_files, checking, names is None, without)
@@ -250,18 +251,32 @@ class _Builder:
             for path, fragment in manifest.files(part)
             if fragment.rows
         ]
-        if self.checking and self.held:
-            snapshot.check(self.held.storage, found)
         if found and self.held:
-            keys = [key for key, _ in found]
-            from_files = self.from_files or partial(_from_uris, self.held.storage)
-            self.connection.execute(f"create view stored.{name} as {_scan(TABLES[name], keys, from_files)}")
+            from_files = self.from_files or self._from_here_or_there(self.held.storage, found)
+            self.connection.execute(
+                f"create view stored.{name} as {_scan(TABLES[name], [key for key, _ in found], from_files)}"
+            )
         else:
             self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
 
+    def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
+        """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
+        brought = snapshot.bring(storage, found, hashing=self.checking, at_most=None if self.checking else UNASKED)
+        if brought is not None:
+            return lambda _, options: _from_paths(map(str, brought), options)
+        if self.checking:
+            snapshot.check(storage, found)
+        storage.register(self.connection)
+        return partial(from_uris, storage)
 
-def _from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
-    return f"from read_parquet({sql_list(glob.escape(storage.uri(key)) for key in keys)}, {options})"
+
+def from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
+    """SQL's FROM that reads files where the storage has them."""
+    return _from_paths(map(storage.uri, keys), options)
+
+
+def _from_paths(paths: Iterable[str], options: str) -> str:
+    return f"from read_parquet({sql_list(map(glob.escape, paths))}, {options})"
 
 
 def _scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:

@@ -63,6 +63,8 @@ def write_catalog(storage: Storage, out: Path) -> None:
 def _fill(file: Path, storage: Storage, out: Path) -> None:
     identity = uuid4().hex
     with duckdb.connect(file, config={"storage_compatibility_version": f"v{NEEDS}"}) as connection:
+        if storage.folder is None:
+            storage.register(connection)
         catalog.create(connection, storage, from_files=_from_files(storage, out, identity))
         connection.execute(f"create macro stored.{_IDENTITY}() as {catalog.quote(identity)}")
         connection.execute(
@@ -73,11 +75,11 @@ def _fill(file: Path, storage: Storage, out: Path) -> None:
         connection.execute(f"comment on table stored.snapshot is {catalog.quote(_SNAPSHOT)}")
 
 
-def _from_files(storage: Storage, out: Path, identity: str) -> catalog.FromFiles | None:
+def _from_files(storage: Storage, out: Path, identity: str) -> catalog.FromFiles:
     """How the views find the fragments: relative to the file where the lake lies below its folder, else by their URIs."""
     root, folder = storage.folder and storage.folder.resolve(), out.parent.resolve()
     if root is None or not root.is_relative_to(folder):
-        return None
+        return partial(catalog.from_uris, storage)
     below = root.relative_to(folder).as_posix()
     return partial(
         _beside, folder=str(folder), name=out.name, below="" if below == "." else f"{below}/", identity=identity

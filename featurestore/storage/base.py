@@ -14,15 +14,20 @@ import obstore
 from obstore.exceptions import BaseError
 
 from featurestore.errors import MissingError, StorageError, first_line
+from featurestore.machine import each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
     from obstore.store import ObjectStore
+
+    from featurestore.storage.lake_cache import LakeCache
+
+_CHUNK = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,15 @@ class Storage(ABC):
         location: Where the lake is, as the user gave it.
         folder: The lake's folder on this machine; None if it lies elsewhere.
         called: What messages call it.
+        cache: What is kept of it on this machine; None where it lies on it.
+        at_once: How many requests are worth having under way.
     """
 
     location: str
     called: str = "lake"
     folder: Path | None = None
+    cache: LakeCache | None = None
+    at_once: int = 16
 
     @property
     @abstractmethod
@@ -76,8 +85,8 @@ class Storage(ABC):
         """What polars and DuckDB call the object."""
 
     @abstractmethod
-    def open_input(self, key: str) -> pa.NativeFile:
-        """Open an object for random access by pyarrow."""
+    def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
+        """Open an object for random access by pyarrow; its size is asked for unless it is known."""
 
     def leftovers(self, prefix: str) -> Iterator[StoredObject]:  # noqa: ARG002 # most stores have none
         """What killed writers left half-written below a prefix, which `list` hides; `delete` takes it away."""
@@ -85,6 +94,11 @@ class Storage(ABC):
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:  # noqa: B027 # DuckDB reads local files as it is
         """Teach a DuckDB connection to read this store's URIs."""
+
+    @property
+    def readable(self) -> list[str]:
+        """The places in which whoever reads the lake reads."""
+        return [self.uri("")]
 
     @property
     def polars_options(self) -> Mapping[str, str] | None:
@@ -95,6 +109,15 @@ class Storage(ABC):
         """Read an object whole."""
         with self._errors("read", key):
             return bytes(obstore.get(self._store, key).bytes())
+
+    def get_all(self, keys: Sequence[str]) -> list[bytes]:
+        """Read objects whole, many at a time where each has to be waited for."""
+        return each(self.get, keys)
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read an object in pieces of some megabytes."""
+        with self._errors("read", key):
+            yield from map(bytes, obstore.get(self._store, key).stream(_CHUNK))
 
     def read_range(self, key: str, start: int, end: int) -> bytes:
         """Read some bytes of an object."""
@@ -128,6 +151,10 @@ class Storage(ABC):
     def names(self, prefix: str) -> Iterator[str]:
         """The keys of all objects below a prefix, in no particular order; cheaper than `list` where sizes cost."""
         return (found.key for found in self.list(prefix))
+
+    def marked(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """What `names` gives, each with a mark that differs once the object does; empty where a listing gives none."""
+        return ((key, "") for key in self.names(prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; a missing one is no error."""

@@ -53,7 +53,7 @@ class LocalStorage(Storage):
         with self._errors("read", key), open(self.uri(key), "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs as much as the read
             return file.read()
 
-    def open_input(self, key: str) -> pa.NativeFile:
+    def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:  # noqa: ARG002 # it costs nothing here
         """The file, by its path."""
         with self._errors("read", key):
             return pa.OSFile(self.uri(key))

@@ -80,10 +80,10 @@ class Overlay(Storage):
             )
         return self.below.uri(content)
 
-    def open_input(self, key: str) -> pa.NativeFile:
+    def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
         """Open an object for random access by pyarrow."""
         content = self._content(key)
-        return pa.BufferReader(content) if isinstance(content, bytes) else self.below.open_input(content)
+        return pa.BufferReader(content) if isinstance(content, bytes) else self.below.open_input(content, size)
 
     def get(self, key: str) -> bytes:
         """Read an object whole."""

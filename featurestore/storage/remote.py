@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,12 @@ from obstore.store import from_url
 from featurestore.errors import InputError, first_line
 from featurestore.settings import Settings, read_settings
 from featurestore.storage.base import Storage
+from featurestore.storage.caches import cache_settings
+from featurestore.storage.lake_cache import LakeCache
 from featurestore.storage.local import LocalStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     from obstore.store import ObjectStore
@@ -82,17 +85,24 @@ class ObjectStorage(Storage):
         InputError: No store knows the URL.
     """
 
+    at_once = 64
+
     def __init__(self, location: str, settings: Settings | None = None, called: str = "lake") -> None:
+        settings = settings or Settings()
         self.location = location.rstrip("/")
         self.called = called
         self._scheme = location.partition("://")[0]
-        self._config = _s3_config(settings or Settings()) if self._scheme in {"s3", "s3a"} else {}
+        self._config = _s3_config(settings) if self._scheme in {"s3", "s3a"} else {}
         self._http = {"allow_http": self._config.get("endpoint", "").startswith("http://")}
         try:
             self._remote: ObjectStore = from_url(self.location, **self._options(_CLIENT))
             self._uploads: ObjectStore = from_url(self.location, **self._options(_UPLOAD))
         except (BaseError, ValueError) as error:
             raise InputError(f"Cannot open a {called} at {location}: {first_line(error)}.") from error
+        kept = cache_settings(settings)
+        # Two stores may have a bucket of one name.
+        where = f"{self.location} at {self._config['endpoint']}" if "endpoint" in self._config else self.location
+        self.cache = LakeCache(kept, where) if kept.limit else None
 
     def _options(self, client: Mapping[str, Any]) -> dict[str, Any]:
         return {"config": self._config or None, "client_options": {**client, **self._http}, "retry_config": _RETRY}
@@ -103,16 +113,32 @@ class ObjectStorage(Storage):
 
     def exists(self) -> bool:
         """Whether there is any object below the prefix."""
-        return next(self.list(""), None) is not None
+        with self._errors("list", ""):
+            found = obstore.list_with_delimiter(self._remote)
+        return bool(found["common_prefixes"] or found["objects"])
 
     def uri(self, key: str) -> str:
         """The object's URL."""
         return f"{self.location}/{key}"
 
-    def open_input(self, key: str) -> pa.NativeFile:
+    def get_all(self, keys: Sequence[str]) -> list[bytes]:
+        """Read objects whole, many at a time."""
+        with ThreadPoolExecutor(self.at_once) as pool:
+            return list(pool.map(self.get, keys))
+
+    def marked(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Keys with what the store says of their versions: a store that says nothing marks nothing."""
+        with self._errors("list", prefix):
+            for batch in obstore.list(self._remote, prefix):
+                for meta in batch:
+                    tag = meta["e_tag"]
+                    yield meta["path"], f"{tag} {meta['size']} {meta['last_modified'].isoformat()}" if tag else ""
+
+    def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
         """The object, read by ranges."""
-        with self._errors("read", key):
-            size = int(obstore.head(self._remote, key)["size"])
+        if size is None:
+            with self._errors("read", key):
+                size = int(obstore.head(self._remote, key)["size"])
         return pa.PythonFile(_RangeReader(self, key, size), mode="r")
 
     def put(self, key: str, data: bytes | memoryview) -> None:
@@ -133,15 +159,22 @@ class ObjectStorage(Storage):
         return self._uploads if len(data) > _LARGE_UPLOAD else self._remote
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let DuckDB read through obstore, with the same credentials."""
+        """Let DuckDB read through obstore, with the same credentials; once."""
         import duckdb
         from obstore.fsspec import FsspecStore
 
         # Typed by provider, and the provider is the user's choice.
         filesystem: Any = FsspecStore
+        if self._scheme in connection.list_filesystems():
+            return
         connection.register_filesystem(filesystem(self._scheme, **self._options(_CLIENT)))
         if duckdb.__version__.startswith(_BLOCKING_DUCKDB):
             connection.execute("set threads = 1")
+
+    @property
+    def readable(self) -> list[str]:
+        """The bucket, and what is kept of it here."""
+        return [self.uri(""), *([str(self.cache.folder)] if self.cache else [])]
 
     @property
     def polars_options(self) -> Mapping[str, str]:

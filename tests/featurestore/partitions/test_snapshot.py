@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.lakes import put
-from featurestore import CorruptionError, Lake, MissingError
+from featurestore import CorruptionError, Lake, MissingError, machine
 from featurestore.layout.manifest import Fragment
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
@@ -99,7 +99,7 @@ def test_many_manifests_are_read_by_threads_where_waiting_is_what_costs(
         return get(key)
 
     monkeypatch.setattr(lake.storage, "get", wait_for_the_others)
-    monkeypatch.setattr(snapshot, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(machine, "_WORTH_A_THREAD", 0)
     assert [manifest.key["model"] for manifest in snapshot.current(lake.storage, TABLES["accuracy"])] == models
 
 
