@@ -94,7 +94,7 @@ class Context:
         options: Mapping[str, str] | None = None,
     ) -> Figure:
         """A study's figure, with the detectors that its chart asks for; `options` are those of the study's command."""
-        known = {"detector": self.best_detector, "detectors": self.detectors}
+        known = {"detector": self.best_detector, "detectors": self.detectors, "metric": self.metric}
         asked = known.keys() & inspect.signature(study.chart).parameters
         chart = partial(study.chart, **{key: known[key] for key in asked})
         name = study.__name__.rpartition(".")[2].replace("_", "-")

@@ -23,7 +23,7 @@ from analysis.charts.palette import (
     tooltips,
 )
 from analysis.studies.command import run
-from analysis.studies.results import RECIPE, leading, results
+from analysis.studies.results import METRICS, RECIPE, leading, metric_name, results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 _FEW = 60
-_SHARES = ("accuracy", "fpr95", "auroc")
+_SHARES = ("accuracy", *METRICS)
 
 
 def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
@@ -42,22 +42,23 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         benchmark: The benchmark.
 
     Returns:
-        Columns model, detector, ood_dataset, accuracy, fpr95 (unweighted mean over the OOD classes), auroc, pretraining
-        ("unknown" where it is) and the recipe columns. Models whose accuracy is unknown are left out.
+        Columns model, detector, ood_dataset, accuracy, the metrics (unweighted means over the OOD classes), pretraining ("unknown" where it is) and the recipe columns. Models whose accuracy is unknown are left out.
     """
     frame = results(lake, benchmark).filter(pl.col("accuracy").is_not_null())
     return frame.select("model", "detector", "ood_dataset", *_SHARES, *RECIPE)
 
 
-def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
+def chart(frame: pl.DataFrame, detectors: Sequence[str] = (), metric: str = "fpr95") -> alt.FacetChart:
     """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to single out.
 
     Args:
         frame: What `data` returns.
         detectors: The detectors in the order in which they get shapes: the first eight one each, the others another; by
-            default those with the lowest mean FPR first.
+            default those with the best mean metric first.
+        metric: The one that is shown.
     """
-    names = list(detectors) or leading(frame)
+    names = list(detectors) or leading(frame, metric)
+    title = FPR if metric == "fpr95" else metric_name(metric)
     by_pretraining = alt.selection_point(name="pretrained_on", fields=["pretraining"], bind="legend")
     by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
     points = (
@@ -65,7 +66,7 @@ def chart(frame: pl.DataFrame, detectors: Sequence[str] = ()) -> alt.FacetChart:
         .mark_point(filled=True, size=55 if frame["model"].n_unique() <= _FEW else 28, stroke="white", strokeWidth=0.4)
         .encode(
             x=alt.X("accuracy:Q", title=ACCURACY, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=5)),
-            y=alt.Y("fpr95:Q", title=FPR, scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y(f"{metric}:Q", title=title, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("pretraining:N", title="Pretraining", scale=colours(frame["pretraining"])),
             shape=alt.Shape(
                 "detector:N",

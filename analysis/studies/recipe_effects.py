@@ -66,18 +66,16 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
 
 
 def in_words(value: str) -> str:
-    """The value of an ingredient without JSON.
+    """The value of an ingredient without the JSON that the rest of a recipe is.
 
-    >>> in_words('vit_small_patch16{"depth":4,"num_heads":2}'), in_words("resnet50{}")
-    ('vit_small_patch16 (depth 4, num_heads 2)', 'resnet50')
+    >>> in_words('{"mixup":0.5,"smoothing":0.1}'), in_words("resnet50")
+    ('mixup 0.5, smoothing 0.1', 'resnet50')
     """
-    name, brace, rest = value.partition("{")
     try:
-        options = json.loads(brace + rest) if brace else {}
+        said = json.loads(value)
     except ValueError:
         return value
-    listed = ", ".join(f"{key} {option}" for key, option in options.items())
-    return f"{name} ({listed})" if name and listed else name or listed or value
+    return ", ".join(f"{key} {option}" for key, option in said.items()) if said and isinstance(said, dict) else value
 
 
 def effects(lake: Lake, benchmark: str) -> pl.DataFrame:

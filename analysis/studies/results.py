@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 UNIT_TESTS = "unit-tests"
-RECIPE = ("architecture", "pretraining", "weight_decay", "dropout", "stochastic_depth", "augmentation", "finetune_lr", "input_size")  # fmt: skip
+RECIPE = ("short_architecture", "pretraining", "weight_decay", "dropout", "stochastic_depth", "augmentation", "finetune_lr", "input_size")  # fmt: skip
 Aggregation: TypeAlias = Literal["class_mean", "pooled", "class"]
 METRICS = ("fpr95", "auroc", "aupr_in", "aupr_out")
 _COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", *METRICS, "accuracy")
@@ -49,6 +49,11 @@ def _some_results(lake: Lake, benchmark: str) -> pl.DataFrame:
 def metric_sign(metric: str) -> int:
     """What a metric is multiplied by so that the lower, the better, as the macro of this name has it."""
     return 1 if metric == "fpr95" else -1
+
+
+def metric_name(metric: str) -> str:
+    """What sentences and axes call a metric."""
+    return "FPR" if metric == "fpr95" else metric.upper().replace("_", "-")
 
 
 def leading(frame: pl.DataFrame, metric: str = "fpr95") -> list[str]:

@@ -18,8 +18,10 @@ from extract.datasets.listing import Listing, choose
 from extract.datasets.membership import with_part
 from extract.datasets.origin import Origin, place
 from extract.datasets.registry import formats, list_samples, open_reader
+from extract.datasets.seen_classes import NOTHING_SEEN, Seen, read_seen, seen_of
 
 __all__ = [
+    "NOTHING_SEEN",
     "Contents",
     "DatasetRow",
     "Digests",
@@ -28,6 +30,7 @@ __all__ = [
     "Listing",
     "Origin",
     "Reader",
+    "Seen",
     "add_dataset",
     "add_listed",
     "check_cached",
@@ -46,6 +49,8 @@ __all__ = [
     "read_dataset",
     "read_digests",
     "read_listing",
+    "read_seen",
+    "seen_of",
     "unread",
     "with_part",
     "write_contents",

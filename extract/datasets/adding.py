@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from extract.datasets.contents import taken_anew, write_contents
 from extract.datasets.dataset import ROLES, DatasetRow, datasets, read_listing, write_dataset
@@ -15,14 +15,19 @@ from extract.datasets.listing import Listing, changes, choose
 from extract.datasets.membership import check_agrees, check_group
 from extract.datasets.origin import Origin, detect_format
 from extract.datasets.registry import look, needs_labels, stamp
+from extract.datasets.seen_classes import NOTHING_SEEN, seen_classes
 from featurestore.errors import ConflictError, InputError, LakeError
 from featurestore.names import check_slug, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from extract.datasets.contents import Contents
+    from extract.datasets.seen_classes import Seen
     from featurestore.lake import Lake
+
+    # Where images lie, which they are, and what of them the data of a pretraining are said to hold.
+    Placed: TypeAlias = "tuple[Origin, Listing, Mapping[str, Sequence[str]]]"
 
 
 def add_dataset(
@@ -33,6 +38,7 @@ def add_dataset(
     role: str | None = None,
     benchmark: str | None = None,
     group: str | None = None,
+    seen_in: Seen = NOTHING_SEEN,
     format_: str | None = None,
     options: FormatOptions = NO_OPTIONS,
     replacing: bool = False,
@@ -50,6 +56,8 @@ def add_dataset(
             which the lake holds.
         benchmark: A benchmark that it takes part in; None for those that the lake holds, and `main` for a new dataset.
         group: Group of an OOD dataset, such as `near` or `far`; None for none, or for that which the lake holds.
+        seen_in: Of an OOD dataset, by pretraining data, the classes that these hold; None for all. What is not said is as the
+            format or the lake says it.
         format_: How the images lie; None to go by the location.
         options: What the format needs to know, and which samples to choose.
         replacing: Whether another dataset of this name may be swapped.
@@ -60,23 +68,24 @@ def add_dataset(
         ConflictError: The lake holds a dataset of this name with other samples or another role.
     """
 
-    def find(role: str, existing: DatasetRow | None) -> tuple[Origin, Listing]:
+    def find(role: str, existing: DatasetRow | None) -> Placed:
         is_same = existing and role == existing.role
         moved = existing and is_same and _moved(lake, existing, str(location), format_, options)
         return moved or _listed(str(location), role, format_, options, say)
 
     stated, asked = options.labels is not None, {"role": role, "benchmark": benchmark, "group": group}
-    return add_listed(lake, name, find, stated=stated, replacing=replacing, say=say, **asked)
+    return add_listed(lake, name, find, seen_in=seen_in, stated=stated, replacing=replacing, say=say, **asked)
 
 
 def add_listed(
     lake: Lake,
     name: str,
-    find: Callable[[str, DatasetRow | None], tuple[Origin, Listing]],
+    find: Callable[[str, DatasetRow | None], Placed],
     *,
     role: str | None,
     benchmark: str | None,
     group: str | None,
+    seen_in: Seen = NOTHING_SEEN,
     stated: bool,
     replacing: bool,
     say: Callable[[str], None],
@@ -86,10 +95,12 @@ def add_listed(
     Args:
         lake: Where to write.
         name: The dataset's name.
-        find: From its role, and what the lake holds under that name, to where its images lie and which they are.
+        find: From its role, and what the lake holds under that name, to where its images lie, which they are, and which of
+            their classes a pretraining has seen.
         role: Its role.
         benchmark: A benchmark.
         group: Its group.
+        seen_in: Which of its classes the data of a pretraining hold.
         stated: Whether the user said the labels of its classes; then names may differ from those of other datasets.
         replacing: Whether another dataset of this name may be swapped.
         say: Is told what the user should know.
@@ -103,7 +114,7 @@ def add_listed(
     pick("role", role, ROLES)
     check_group(group, role)
     benchmarks = (check_slug("benchmark", benchmark),) if benchmark else existing.benchmarks if existing else ("main",)
-    origin, listing = find(role, existing)
+    origin, listing, found = find(role, existing)
     row = DatasetRow(
         name,
         role,
@@ -114,6 +125,7 @@ def add_listed(
         _remembered(origin).text,
         origin.location,
         group,
+        seen_classes(existing.seen_classes if existing else None, {**found, **seen_in}, set(listing.class_names), role),
     )
     taken = None
     if existing:
@@ -132,7 +144,7 @@ def add_listed(
 
 def _listed(
     location: str, role: str, format_: str | None, options: FormatOptions, say: Callable[[str], None]
-) -> tuple[Origin, Listing]:
+) -> Placed:
     """List what lies in a place, and choose from it what the options ask for."""
     origin = _absolute(Origin(format_ or _detected(location, say), location, options))
     whole, found = look(origin, role)
@@ -144,12 +156,12 @@ def _listed(
         say(
             f"{len(fewer):,} classes have fewer than {options.per_class} images and are kept whole (first: {first!r} with {size})"
         )
-    return replace(origin, options=replace(origin.options, **found.inferred)), listing
+    return replace(origin, options=replace(origin.options, **found.inferred)), listing, found.seen
 
 
 def _moved(
     lake: Lake, existing: DatasetRow, location: str, format_: str | None, options: FormatOptions
-) -> tuple[Origin, Listing] | None:
+) -> Placed | None:
     """Where a dataset of the lake lies now, if that is another place with the same images, told by what the lake knows of it.
 
     None where an option says anything else than before, or images of a list lie beside a root of their own: that is listed
@@ -165,7 +177,7 @@ def _moved(
         found = changes(listing, relist(there, listing))
     except LakeError:
         return None
-    return None if found else (there, listing)
+    return None if found else (there, listing, NOTHING_SEEN)
 
 
 def _detected(location: str, say: Callable[[str], None]) -> str:

@@ -35,6 +35,7 @@ class DatasetRow:
     format: str
     location: str
     ood_group: str | None = None
+    seen_classes: str | None = None
 
     @property
     def origin(self) -> Origin:
@@ -85,6 +86,8 @@ def write_dataset(lake: Lake, row: DatasetRow, listing: Listing) -> None:
     writing.write_part(lake.storage, samples, listing.to_table(), replacing=True)
     columns = {**asdict(row), "benchmarks": list(row.benchmarks)}
     del columns["dataset"]
+    if row.seen_classes is None:
+        del columns["seen_classes"]  # a row of before says the same without it
     target = writing.Target(TABLES["datasets"], key, columns, {})
     writing.write_part(
         lake.storage, target, pa.Table.from_pylist([columns], TABLES["datasets"].columns), replacing=True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from extract.datasets.dataset import ROLES, datasets, read_dataset, read_listing
 from extract.datasets.labelling import are_nested, check_other_images, check_same_classes
+from extract.datasets.seen_classes import NOTHING_SEEN, seen_classes
 from featurestore.errors import InputError
 from featurestore.names import check_slug, pick
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from extract.datasets.dataset import DatasetRow
     from extract.datasets.listing import Listing
+    from extract.datasets.seen_classes import Seen
     from featurestore.lake import Lake
 
 _ALONE_IN_BENCHMARK = ("fit", "id")
@@ -26,6 +28,7 @@ def with_part(
     *,
     role: str | None = None,
     group: str | None = None,
+    seen_in: Seen = NOTHING_SEEN,
     joining: Sequence[str] = (),
     leaving: Sequence[str] = (),
 ) -> tuple[DatasetRow, DatasetRow]:
@@ -36,6 +39,7 @@ def with_part(
         name: The dataset.
         role: Its new role.
         group: Its new group; an empty text for none.
+        seen_in: By pretraining data, which of its classes these hold, None for all; an empty text takes back what was said.
         joining: Benchmarks that it is to take part in.
         leaving: Benchmarks that it is to leave.
 
@@ -44,8 +48,8 @@ def with_part(
         InputError: It cannot play that part, or nothing is to change.
     """
     before = read_dataset(lake, name)
-    if role is None and group is None and not joining and not leaving:
-        raise InputError("Say what to change: --role, --group, --benchmark or --leave.")
+    if role is None and group is None and not seen_in and not joining and not leaving:
+        raise InputError("Say what to change: --role, --group, --seen-in, --benchmark or --leave.")
     for benchmark in joining:
         check_slug("benchmark", benchmark)
     for benchmark in leaving:
@@ -53,6 +57,9 @@ def with_part(
     own_group = before.ood_group if group is None else group or None
     benchmarks = tuple(sorted({*before.benchmarks, *joining} - set(leaving)))
     after = replace(before, role=role or before.role, ood_group=own_group, benchmarks=benchmarks)
+    if seen_in:
+        classes = set(read_listing(lake, name).class_names)
+        after = replace(after, seen_classes=seen_classes(before.seen_classes, seen_in, classes, after.role))
     pick("role", after.role, ROLES)
     if before.role != after.role and "ood" in {before.role, after.role}:
         raise InputError(

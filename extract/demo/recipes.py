@@ -22,7 +22,8 @@ PRETRAIN_EPOCHS = 12
 FINETUNE_EPOCHS = 8
 
 Pretraining = Literal["scratch", "digits10"]
-PRETRAININGS: tuple[Pretraining, ...] = ("scratch", "digits10")
+ON_ALL_DIGITS: Pretraining = "digits10"
+PRETRAININGS: tuple[Pretraining, ...] = ("scratch", ON_ALL_DIGITS)
 WEIGHT_DECAYS = (0.01, 1.0)
 DROPOUTS = (0.0, 0.1)
 FINETUNE_LRS = (2e-3, 5e-3)

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from extract.demo.digits import write_digits
+from extract.demo.recipes import ON_ALL_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,12 @@ def commands(folder: Path, pool: Path, location: str) -> list[Sequence[str]]:
         "near-ood": (images / "near-ood", "ood"),
         "unit-tests": (folder / "unit-tests" / "NINCO_OOD_unit_tests", "ood"),
     }
-    added = [["dataset", "add", name, str(place), "--role", role, *lake] for name, (place, role) in datasets.items()]
+    # The pretraining on all ten digits saw other images of the three that are held out.
+    seen = {"near-ood": ["--seen-in", ON_ALL_DIGITS]}
+    added = [
+        ["dataset", "add", name, str(place), "--role", role, *seen.get(name, ()), *lake]
+        for name, (place, role) in datasets.items()
+    ]
     return [
         ["unit-tests", str(folder / "unit-tests"), "--images", str(images / "id"), "--per-kind", str(_PER_KIND)],
         *added,
@@ -56,6 +62,7 @@ def commands(folder: Path, pool: Path, location: str) -> list[Sequence[str]]:
         ["score", *lake],
         ["ask", "best_detector", *lake],
         ["ask", "accuracy_vs_unit_test_fpr", "--param", "detector=mahalanobis", *lake],
+        ["ask", "pretraining_effect", "--detector", "mahalanobis", *lake],
         ["report", str(folder / "report.html"), *lake],
     ]
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from extract.datasets import (
+    NOTHING_SEEN,
     Contents,
     DatasetRow,
     add_listed,
     read_contents,
     read_dataset,
     read_listing,
+    seen_of,
     write_contents,
 )
 from extract.subsets.choice import part_of
@@ -20,6 +22,7 @@ from featurestore.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from extract.datasets import Listing, Origin, Seen
     from extract.subsets.choice import Choice
     from featurestore.lake import Lake
 
@@ -33,6 +36,7 @@ def add_part(
     role: str | None = None,
     benchmark: str | None = None,
     group: str | None = None,
+    seen_in: Seen = NOTHING_SEEN,
     replacing: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> DatasetRow:
@@ -46,6 +50,7 @@ def add_part(
         role: As of `add_dataset`.
         benchmark: As there; images have one role in a benchmark.
         group: As there.
+        seen_in: As there; what is not said is as the parent says it.
         replacing: Whether another dataset of this name may be swapped.
         say: Is told what the user should know, in a line.
 
@@ -66,14 +71,20 @@ def add_part(
         )
     options = replace(of.origin.options, parent=parent, chosen=choice.text)
     origin = replace(of.origin, options=options)
+
+    def find(role: str, _: DatasetRow | None) -> tuple[Origin, Listing, dict[str, list[str]]]:
+        part = part_of(whole, samples, role, parent)
+        return origin, part, seen_of(of.seen_classes if role == "ood" else None, set(part.class_names))
+
     row = add_listed(
         lake,
         name,
-        lambda role, _: (origin, part_of(whole, samples, role, parent)),
+        find,
         stated=True,
         role=role,
         benchmark=benchmark,
         group=group,
+        seen_in=seen_in,
         replacing=replacing,
         say=say,
     )

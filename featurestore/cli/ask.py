@@ -101,6 +101,8 @@ def ask(
             parameters["metric"] = _metric(found, metric, parameters)
         if color is not None:
             found = _coloured(found, color, is_drawn=bool(draw))
+        if "metric" in found.parameters:
+            found = _named_by(found, str(found.bind(parameters)["metric"]))
         frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_), strict=strict)
         if draw:
             draw(frame, found)
@@ -191,7 +193,7 @@ def _fetch(
         answered = answer_to(storage, question, parameters, filters, location=location)
         tell_age(answered.rests_on, strict=strict)
         frame = fetch(answered.relation, f"the question {question.origin}", typed=typed)
-    for note in [*answered.notes, *(answered.why_empty(location) if frame.is_empty() else ())]:
+    for note in [*answered.notes, *answered.remarks, *(answered.why_empty(location) if frame.is_empty() else ())]:
         sys.stderr.write(f"Note: {note}\n")
     return frame
 
@@ -205,6 +207,16 @@ def _metric(question: SqlFile, name: str, parameters: Mapping[str, str]) -> str:
             f"{question.name} does not show one metric that could be chosen: leave out --metric; `--explain` lists its columns."
         )
     return pick("metric", name, map(str, question.parameters["metric"].choices))
+
+
+def _named_by(question: SqlFile, metric: str) -> SqlFile:
+    """A question whose title and columns name the metric that it is asked for."""
+    columns = {
+        name: text.replace("The metric", metric).replace("the metric", metric)
+        for name, text in question.columns.items()
+    }
+    title = question.title if metric == "fpr95" else question.title.replace("FPR", metric.upper())
+    return replace(question, title=title, columns=columns)
 
 
 def _coloured(question: SqlFile, column: str, *, is_drawn: bool) -> SqlFile:

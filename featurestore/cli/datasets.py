@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -17,6 +17,16 @@ from featurestore.cli.options import (
     say,
 )
 from featurestore.cli.render import show
+
+SeenInOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--seen-in",
+        metavar="DATA[=FILE]",
+        help="Pretraining data, as models name them, that hold the classes of an OOD dataset: all, or those that FILE lists. "
+        "'' takes back what was said.",
+    ),
+]
 
 
 def dataset_add(
@@ -37,6 +47,7 @@ def dataset_add(
         str | None, typer.Option(help="Benchmark that it takes part in. [default: as in the lake, else main]")
     ] = None,
     group: Annotated[str | None, typer.Option(help="Group of an OOD dataset, such as near or far.")] = None,
+    seen_in: SeenInOption = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +109,7 @@ def dataset_add(
     lake: LakeOption = None,
 ) -> None:
     """Add a dataset: list its images, and remember what they are."""
-    from extract.datasets import FormatOptions, add_dataset, place
+    from extract.datasets import FormatOptions, add_dataset, place, read_seen
     from extract.subsets import Choice, add_part
 
     if (path is None) == (from_ is None):
@@ -122,6 +133,7 @@ def dataset_add(
         image_column=image_column,
         delimiter=delimiter,
     )
+    seen = read_seen(seen_in or ())
     opened, part_ = lake_at(lake), Choice(tuple(classes.split(",")) if classes else (), where or "", per_class, seed)
     if from_ is not None:
         more = sorted(options.given.keys() - {"per_class", "seed"}) or ["format"] * (format_ is not None)
@@ -131,7 +143,16 @@ def dataset_add(
             )
         opened.check_exists()
         row = add_part(
-            opened, name, from_, part_, role=role, benchmark=benchmark, group=group, replacing=replace, say=say
+            opened,
+            name,
+            from_,
+            part_,
+            role=role,
+            benchmark=benchmark,
+            group=group,
+            seen_in=seen,
+            replacing=replace,
+            say=say,
         )
     elif path is not None:
         if classes or where:
@@ -143,6 +164,7 @@ def dataset_add(
             role=role,
             benchmark=benchmark,
             group=group,
+            seen_in=seen,
             format_=format_,
             options=options,
             replacing=replace,
@@ -167,12 +189,13 @@ def dataset_set(
     benchmark: Annotated[list[str] | None, typer.Option(help="Benchmark that it takes part in from now on.")] = None,
     leave: Annotated[list[str] | None, typer.Option(help="Benchmark that it leaves, with its scores there.")] = None,
     group: Annotated[str | None, typer.Option(help="Group of an OOD dataset; '' for none.")] = None,
+    seen_in: SeenInOption = None,
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Change a dataset's role, group and benchmarks; nothing is extracted again."""
+    """Change a dataset's role, group and benchmarks, and who has seen its classes; nothing is extracted again."""
     lake_with_verbs(lake).set_dataset(
-        name, role=role, benchmark=benchmark, leave=leave, group=group, dry_run=dry_run, say=say
+        name, role=role, benchmark=benchmark, leave=leave, group=group, seen_in=seen_in, dry_run=dry_run, say=say
     )
 
 

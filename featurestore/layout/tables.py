@@ -91,7 +91,7 @@ TABLES = {
             "datasets",
             "dataset",
             "role text, benchmarks texts, samples integer, classes integer, digest text, format text, location text",
-            added="ood_group text",
+            added="ood_group text, seen_classes text",
         ),
         _table("benchmarks", "benchmark", "without_overlaps truth"),
         _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),

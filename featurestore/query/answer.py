@@ -30,6 +30,10 @@ _MADE_BY = {
 _ALL = Filters()
 _WIDE_VALUES = ("all", "any", "")
 _COLUMN_OF = {"unit_tests": "ood_dataset", "ood": "ood_dataset"}
+_SEEN = "seen_classes"
+_OOD_SETS = (
+    "select dataset, classes from datasets where role = 'ood' and list_contains(benchmarks, $1) order by dataset"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Answer:
         chosen: What it was narrowed to.
         without: Asks the same of all models and results.
         rests_on: Sentences on what is stale, mixed or partial of what it reads.
+        remarks: Sentences on what its columns say of the OOD sets, for those who read on.
     """
 
     question: SqlFile
@@ -52,6 +57,7 @@ class Answer:
     chosen: Filters
     without: Callable[[], Answer]
     rests_on: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     def why_empty(self, location: str) -> list[str]:
         """Sentences that help where the answer has no rows: what the lake lacks, which value it does not know, or what was narrowed to nothing."""
@@ -151,12 +157,32 @@ def answer_to(
     rests_on = complaints(held, reads, chosen.models, without) if held else []
     try:
         notes = filters.narrow(connection, reads, chosen)
+        remarks = _seen(connection, bound) if _SEEN in reads else []
     except duckdb.Error as error:
         raise catalog.unreadable(error, location) from error
     _lock(connection, [] if storage is None else storage.readable)
     relation = question_result(connection, question, bound, location)
     unnarrowed = partial(answer_to, storage, question, given, location=location, without=without)
-    return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on)
+    return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on, remarks)
+
+
+def _seen(connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Value]) -> list[str]:
+    """Sentences on the OOD sets of a benchmark: how many of their classes a pretraining has seen, or that nothing is said of it."""
+    sets = connection.execute(_OOD_SETS, [parameters.get("benchmark", "main")]).fetchall()
+    said = connection.execute(f"select dataset, pretraining, count(ood_class) from {_SEEN} group by all order by all")
+    seen = [(ood, data, count) for ood, data, count in said.fetchall() if ood in dict(sets)]
+    lines = [
+        f"{data} has {count} of the {dict(sets)[ood]} classes of {ood}: to models that were pretrained on it, these are not new."
+        for ood, data, count in seen
+        if count
+    ]
+    untold = sorted(dict(sets).keys() - {ood for ood, _, _ in seen})
+    if untold:
+        lines.append(
+            f"Of {', '.join(untold)} nothing is said of which classes a pretraining has seen: "
+            "`featurestore dataset set NAME --seen-in DATA` says it."
+        )
+    return lines
 
 
 def _implied(question: SqlFile, chosen: Filters) -> dict[str, Value]:

@@ -12,8 +12,12 @@ from featurestore.transfer.comparison import Disagreement
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from featurestore.layout.fingerprint import Ingredient
+
 _ALONE = ("fit", "id", "val")
 _SAME = ("digest", "role", "samples", "classes")
+_SAID = ("ood_group", "seen_classes")
+"""What a lake may say of a dataset, or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Described:
         benchmarks: Those that it takes part in.
         ood_group: The group of an OOD dataset.
         location: Where its images lie.
+        seen_classes: Which of its classes the data of a pretraining are said to hold.
     """
 
     digest: str
@@ -37,6 +42,7 @@ class Described:
     benchmarks: tuple[str, ...]
     ood_group: str | None
     location: str
+    seen_classes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,12 @@ class Joined:
     """What comes of the datasets of two lakes.
 
     Attributes:
-        changes: What the rows of datasets of the first lake are to say of benchmarks and group, where they say less.
+        changes: What the rows of datasets of the first lake are to say, by column, where they say less.
         notes: What a user should know, in lines.
         disagreements: Why the two cannot be joined.
     """
 
-    changes: Mapping[str, tuple[tuple[str, ...], str | None]]
+    changes: Mapping[str, Mapping[str, Ingredient]]
     notes: tuple[str, ...]
     disagreements: tuple[Disagreement, ...]
 
@@ -66,7 +72,7 @@ def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here
         here: What messages call the first.
         there: What messages call the other.
     """
-    changes: dict[str, tuple[tuple[str, ...], str | None]] = {}
+    changes: dict[str, Mapping[str, Ingredient]] = {}
     notes: list[str] = []
     disagreements: list[Disagreement] = []
     for name in sorted(ours.keys() & theirs.keys()):
@@ -75,14 +81,20 @@ def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here
         if differing:
             disagreements.append(Disagreement(f"datasets (dataset {name})", "; ".join(differing), "dataset", name))
             continue
-        benchmarks = tuple(sorted({*our.benchmarks, *their.benchmarks}))
-        group = our.ood_group or their.ood_group
-        if benchmarks != tuple(sorted(our.benchmarks)) or group != our.ood_group:
-            changes[name] = (benchmarks, group)
-        for more in sorted({*their.benchmarks} - {*our.benchmarks}):
-            notes += [f"dataset {name} takes part in benchmark {more} too"]
-        if group != our.ood_group:
-            notes.append(f"dataset {name} is of the group {group}, as {there} says")
+        more = sorted({*their.benchmarks} - {*our.benchmarks})
+        said: dict[str, Ingredient] = {"benchmarks": [*sorted({*our.benchmarks, *more})]} if more else {}
+        said |= {
+            column: getattr(their, column)
+            for column in _SAID
+            if getattr(our, column) is None and getattr(their, column) is not None
+        }
+        if said:
+            changes[name] = said
+        notes += [f"dataset {name} takes part in benchmark {benchmark} too" for benchmark in more]
+        if "ood_group" in said:
+            notes.append(f"dataset {name} is of the group {their.ood_group}, as {there} says")
+        if "seen_classes" in said:
+            notes.append(f"dataset {name} has classes that a pretraining has seen, as {there} says")
         if our.location != their.location:
             notes.append(f"dataset {name}: its images stay at {our.location} ({there}: {their.location})")
     for found in (*_members(ours, theirs, here, there), *_twice(ours, theirs)):
@@ -116,8 +128,10 @@ def _differing(our: Described, their: Described, here: str, there: str) -> Itera
     for name in _SAME:
         if getattr(our, name) != getattr(their, name):
             yield f"{name} ({here}: {_short(getattr(our, name))}, {there}: {_short(getattr(their, name))})"
-    if our.ood_group and their.ood_group and our.ood_group != their.ood_group:
-        yield f"ood_group ({here}: {our.ood_group}, {there}: {their.ood_group})"
+    for name in _SAID:
+        our_word, their_word = getattr(our, name), getattr(their, name)
+        if our_word and their_word and our_word != their_word:
+            yield f"{name} ({here}: {our_word}, {there}: {their_word})"
 
 
 def _members(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -21,8 +21,9 @@ from featurestore.transfer.meeting import meet
 from featurestore.transfer.other_names import set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
+    from featurestore.layout.fingerprint import Ingredient
     from featurestore.layout.manifest import Manifest
     from featurestore.progress import Bar
     from featurestore.storage import Storage
@@ -95,8 +96,8 @@ def _carry_table(meeting: Meeting, target: Storage, ours: Holding, table: str, a
         loads = [_looked_at_nowhere(load) if load.manifest.key["dataset"] in meeting.moved else load for load in loads]
     carry(meeting.source, target, loads, ours.sizes, advance)
     if table == _TABLE.name:
-        for name, (benchmarks, group) in meeting.joined.changes.items():
-            _rewrite(target, ours.partitions[f"datasets/dataset={name}"], benchmarks, group)
+        for name, columns in meeting.joined.changes.items():
+            _rewrite(target, ours.partitions[f"datasets/dataset={name}"], columns)
 
 
 def _looked_at_nowhere(load: Load) -> Load:
@@ -105,11 +106,10 @@ def _looked_at_nowhere(load: Load) -> Load:
     return replace(load, parts=tuple(parts))
 
 
-def _rewrite(target: Storage, manifest: Manifest, benchmarks: Sequence[str], group: str | None) -> None:
-    """Change what the row of a dataset says of benchmarks and group."""
+def _rewrite(target: Storage, manifest: Manifest, changed: Mapping[str, Ingredient]) -> None:
+    """Change what the row of a dataset says."""
     (part,) = manifest.parts
     (row,) = reading.read(target, manifest, part).to_pylist()
-    changed: dict[str, Any] = {"benchmarks": list(benchmarks), "ood_group": group}
     wanted = writing.Target(_TABLE, manifest.key, {**part.ingredients, **changed}, {})
     rows = pa.Table.from_pylist([{**row, **changed}], _TABLE.columns)
     writing.write_part(target, wanted, rows, replacing=True, details=part.details)

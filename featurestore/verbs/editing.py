@@ -103,6 +103,7 @@ class EditingLake(Lake):
         benchmark: Names = None,
         leave: Names = None,
         group: str | None = None,
+        seen_in: Names | Mapping[str, Sequence[str] | None] = None,
         dry_run: bool = False,
         say: Said = print,
         progress: Bars | None = shown,
@@ -115,6 +116,8 @@ class EditingLake(Lake):
             benchmark: Benchmarks that it takes part in from now on.
             leave: Benchmarks that it leaves, with its scores there.
             group: Group of an OOD dataset; an empty text for none.
+            seen_in: Pretraining data that hold its classes, or by such data which classes they hold, None for all; an empty text
+                takes back what was said.
             dry_run: Say what would be done, and do nothing.
             say: Is told what changes.
             progress: Shows how far it is.
@@ -127,11 +130,12 @@ class EditingLake(Lake):
             InputError: It cannot have that role, or be in these benchmarks.
         """
         guard()
-        from extract.datasets import with_part
+        from extract.datasets import read_seen, with_part
         from featurestore.edit import read_inventory, row_change
 
         tell = told(say)
-        before, after = with_part(self, name, role=role, group=group, joining=listed(benchmark), leaving=listed(leave))
+        asked: Any = {"seen_in": read_seen(seen_in), "joining": listed(benchmark), "leaving": listed(leave)}
+        before, after = with_part(self, name, role=role, group=group, **asked)
         held = asdict(before)
         columns = {column: value for column, value in asdict(after).items() if value != held[column]}
         if "benchmarks" in columns:

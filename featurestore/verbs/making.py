@@ -38,6 +38,7 @@ class MakingLake(Lake):
         role: str | None = None,
         benchmark: str | None = None,
         group: str | None = None,
+        seen_in: Names | Mapping[str, Sequence[str] | None] = None,
         from_: str | None = None,
         classes: str | Sequence[str] | None = None,
         where: str | None = None,
@@ -54,6 +55,7 @@ class MakingLake(Lake):
             role: `fit`, `id`, `ood`, `val` or `csid`; by default that which the lake holds, or the parent's.
             benchmark: Benchmark that it takes part in; by default those that it is in, else `main`.
             group: Group of an OOD dataset, such as `near`.
+            seen_in: Pretraining data that hold its classes, or by such data which classes they hold, None for all.
             from_: In the place of a path: the dataset of the lake that this one is a part of.
             classes: Of such a part: its classes.
             where: Of such a part: a condition on `samples`, in SQL.
@@ -70,7 +72,7 @@ class MakingLake(Lake):
             ConflictError: The lake holds another dataset of this name.
         """
         guard()
-        from extract.datasets import FormatOptions, add_dataset, place
+        from extract.datasets import FormatOptions, add_dataset, place, read_seen
         from extract.subsets import Choice, add_part
 
         known = [field.name for field in fields(FormatOptions)]
@@ -82,6 +84,7 @@ class MakingLake(Lake):
         if options.get("root") is not None:
             options["root"] = place(str(options["root"]))
         both: Any = {"role": role, "benchmark": benchmark, "group": group, "replacing": replace, "say": told(say)}
+        both["seen_in"] = read_seen(seen_in)
         if (path is None) == (from_ is None):
             raise InputError("Give where the images lie (path), or the dataset of the lake that has them (from_).")
         if from_ is not None:

@@ -4,15 +4,16 @@
 --   accuracy and FPR do not go together with Mahalanobis-based detectors.
 -- topic: accuracy
 -- plot: heatmap x=detector y=pretraining color=spearman
+-- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column ood_dataset: The OOD set
 -- column pretraining: Pretraining data of the models, null where it is unknown; all for every model; pooled within for those of
 --   known pretraining, each less the mean of its own: pretrainings that differ in both make no correlation there
 -- column detector: The detector's name
--- column models: Models with an accuracy and an FPR
--- column left_out: Models with an FPR whose accuracy is not known, or, pooled within, their pretraining
--- column pearson: Pearson's correlation of accuracy and fpr95; null where one of them is constant
+-- column models: Models with an accuracy and the metric
+-- column left_out: Models with the metric whose accuracy is not known, or, pooled within, their pretraining
+-- column pearson: Pearson's correlation of accuracy and the metric; null where one of them is constant
 -- column pearson_low: Lower end of its 95 % interval (Fisher's z); null of a perfect correlation, and below ten models: too few to
 --   tell. Pooled within, each pretraining but one counts as a model less
 -- column pearson_high: Its upper end
@@ -21,7 +22,8 @@
 -- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000), null likewise
 -- column spearman_high: Its upper end
 with asked as (
-    select ood_dataset, pretraining, detector, accuracy, fpr95
+    select
+        ood_dataset, pretraining, detector, accuracy, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as value
     from results
     where benchmark = $benchmark and aggregation = $aggregation
 ),
@@ -30,14 +32,14 @@ by_pretraining as (
     select
         ood_dataset, case when grouping(pretraining) = 1 then 'all' else pretraining end as pretraining, detector,
         count(accuracy) as models, count(*) - count(accuracy) as left_out, 1 as groups,
-        pearson(accuracy, fpr95) as pearson, spearman(accuracy, fpr95) as spearman
+        pearson(accuracy, value) as pearson, spearman(accuracy, value) as spearman
     from asked
     group by grouping sets ((ood_dataset, detector), (ood_dataset, detector, pretraining))
 ),
 
 -- Places among all.
 placed as (
-    select *, mid_rank(accuracy, (ood_dataset, detector)) as x, mid_rank(fpr95, (ood_dataset, detector)) as y
+    select *, mid_rank(accuracy, (ood_dataset, detector)) as x, mid_rank(value, (ood_dataset, detector)) as y
     from asked
     where accuracy is not null and pretraining is not null
 ),
@@ -46,7 +48,7 @@ placed as (
 centred as (
     select
         ood_dataset, detector, pretraining,
-        round(accuracy - avg(accuracy) over own, 14) as accuracy, round(fpr95 - avg(fpr95) over own, 14) as fpr95,
+        round(accuracy - avg(accuracy) over own, 14) as accuracy, round(value - avg(value) over own, 14) as value,
         round(x - avg(x) over own, 9) as x, round(y - avg(y) over own, 9) as y
     from placed
     window own as (partition by ood_dataset, detector, pretraining)
@@ -55,7 +57,7 @@ centred as (
 pooled as (
     select
         ood_dataset, 'pooled within' as pretraining, detector, count(*) as models, count(distinct pretraining) as groups,
-        pearson(accuracy, fpr95) as pearson, pearson(x, y) as spearman
+        pearson(accuracy, value) as pearson, pearson(x, y) as spearman
     from centred
     group by ood_dataset, detector
 ),

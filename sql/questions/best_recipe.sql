@@ -10,7 +10,7 @@
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- param top integer = 20 [1, ]: How many places to show
 -- column place: Place by the mean of the metric, the best first; ties share one
--- columns results: architecture, pretraining
+-- columns results: short_architecture, pretraining
 -- column augmentation: Augmentation of training images; this and what follows null if unknown or not used
 -- columns results: weight_decay, dropout, stochastic_depth, finetune_lr, input_size
 -- column models: Models of this recipe
@@ -27,7 +27,7 @@ with asked as (
 
 recipes as (
     select
-        architecture, pretraining, augmentation, weight_decay, dropout, stochastic_depth, finetune_lr, input_size,
+        short_architecture, pretraining, augmentation, weight_decay, dropout, stochastic_depth, finetune_lr, input_size,
         count(*) as models, avg(fpr95) as mean_fpr95, avg(auroc) as mean_auroc,
         avg(value) as mean_value, avg(accuracy) as mean_accuracy
     from asked
@@ -37,11 +37,11 @@ recipes as (
 
 select
     rank() over (order by round(metric_sign($metric) * mean_value, 9)) as place,
-    architecture, pretraining, augmentation, weight_decay, dropout, stochastic_depth, finetune_lr, input_size,
+    short_architecture, pretraining, augmentation, weight_decay, dropout, stochastic_depth, finetune_lr, input_size,
     models, mean_fpr95, mean_auroc, mean_value, mean_accuracy,
     (select count(*) from asked where pretraining is null) as left_out
 from recipes
 qualify place <= $top
 order by
-    place, architecture, pretraining, augmentation nulls last, weight_decay nulls last, dropout nulls last,
+    place, short_architecture, pretraining, augmentation nulls last, weight_decay nulls last, dropout nulls last,
     stochastic_depth nulls last, finetune_lr nulls last, input_size nulls last

@@ -6,14 +6,15 @@
 -- plot: x=spearman y=measure color=ood_dataset
 -- param ood text = all: One OOD set, or all
 -- param detector text = mahalanobis: One detector, or all
+-- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- columns metrics: ood_dataset, detector
 -- column place: Place by the size of spearman, the largest first; ties share one; null without spearman
 -- column measure: The measure: a column of geometry for the fit dataset; ood_energy_outside is energy_outside of the OOD set
--- column models: Models with this measure and an FPR
--- column left_out: Models with an FPR whose measure is not known; combinations of models have no features and are not counted
--- column spearman: Spearman's rank correlation of the measure and fpr95 over models; null where one of them is constant
+-- column models: Models with this measure and the metric
+-- column left_out: Models with the metric whose measure is not known; combinations of models have no features and are not counted
+-- column spearman: Spearman's rank correlation of the measure and the metric over models; null where one of them is constant
 -- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000); null of a perfect correlation, and below ten models: too few to tell
 -- column spearman_high: Its upper end
 -- column pearson: Pearson's correlation; null where one of them is constant
@@ -29,7 +30,8 @@
 -- Each interval is for its own measure: of 25 measures without any meaning, one or two have an interval without zero.
 with measured as (
     select
-        metrics.ood_dataset, metrics.detector, metrics.fpr95, models.pretraining,
+        metrics.ood_dataset, metrics.detector, models.pretraining,
+        metric_of($metric, metrics.fpr95, metrics.auroc, metrics.aupr_in, metrics.aupr_out) as metric,
         fit.* exclude (model, dataset, fit_dataset, role, "rows"),
         ood.energy_outside as ood_energy_outside
     from metrics
@@ -46,13 +48,13 @@ with measured as (
 
 values_of as (
     from measured
-    unpivot include nulls (value for measure in (columns(* exclude (ood_dataset, detector, fpr95, pretraining))))
+    unpivot include nulls (value for measure in (columns(* exclude (ood_dataset, detector, metric, pretraining))))
 ),
 
 correlations as (
     select
         ood_dataset, detector, measure, count(value) as models, count(*) - count(value) as left_out,
-        spearman(value, fpr95) as spearman, pearson(value, fpr95) as pearson
+        spearman(value, metric) as spearman, pearson(value, metric) as pearson
     from values_of
     group by ood_dataset, detector, measure
 ),
@@ -60,7 +62,7 @@ correlations as (
 -- Places among all.
 placed as (
     select
-        *, mid_rank(value, (ood_dataset, detector, measure)) as x, mid_rank(fpr95, (ood_dataset, detector, measure)) as y
+        *, mid_rank(value, (ood_dataset, detector, measure)) as x, mid_rank(metric, (ood_dataset, detector, measure)) as y
     from values_of
     where value is not null and pretraining is not null
 ),

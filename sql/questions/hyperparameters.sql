@@ -1,10 +1,11 @@
 -- title: FPR against the constants of detectors
 -- question: How does the false positive rate change with a constant of a detector, all else equal?
 -- topic: detectors
--- plot: x=value y=mean_fpr95 color=detector shape=constant
+-- plot: x=value y=mean_metric color=detector shape=constant
 -- param constant text = all: One constant, or all
 -- param base text = all: One detector, by its name without constants, or all
 -- param ood text = all: One OOD set, or all
+-- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- columns metrics: ood_dataset
@@ -16,7 +17,8 @@
 -- column left_out: Models scored with this value and not with every other
 -- column mean_fpr95: Mean over models of the share of OOD accepted when 95 % of ID is accepted; null without such a model
 -- column mean_auroc: Mean over models of the area under the ROC curve; null likewise
--- column best: Models for which no value of the series has a lower fpr95 (ties count for each)
+-- column mean_metric: Mean over models of the metric; null likewise
+-- column best: Models for which no value of the series has a better metric (ties count for each)
 
 -- A default that follows from the model by a rule is no number, and in no series.
 with constants as (
@@ -35,7 +37,9 @@ valued as (
 judged as (
     select
         valued.base, valued.constant, valued.others, valued.value,
-        metrics.ood_dataset, metrics.model, metrics.fpr95, metrics.auroc
+        metrics.ood_dataset, metrics.model, metrics.fpr95, metrics.auroc,
+        metric_of($metric, metrics.fpr95, metrics.auroc, metrics.aupr_in, metrics.aupr_out) as metric,
+        metric_sign($metric) * metric as loss
     from valued
     inner join metrics on metrics.detector = valued.detector
     where
@@ -49,7 +53,7 @@ counted as (
         *,
         count(*) over (partition by ood_dataset, base, constant, others, model) as values_of_model,
         count(distinct value) over (partition by ood_dataset, base, constant, others) as values_of_series,
-        fpr95 = min(fpr95) over (partition by ood_dataset, base, constant, others, model) as is_best
+        loss = min(loss) over (partition by ood_dataset, base, constant, others, model) as is_best
     from judged
 )
 
@@ -59,6 +63,7 @@ select
     count(*) filter (where values_of_model < values_of_series) as left_out,
     avg(fpr95) filter (where values_of_model = values_of_series) as mean_fpr95,
     avg(auroc) filter (where values_of_model = values_of_series) as mean_auroc,
+    avg(metric) filter (where values_of_model = values_of_series) as mean_metric,
     count(*) filter (where values_of_model = values_of_series and is_best) as best
 from counted
 where values_of_series > 1

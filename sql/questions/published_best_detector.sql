@@ -1,7 +1,7 @@
 -- title: Best detectors, as published
 -- question: Which detector of the Mahalanobis++ paper has the lowest FPR on average over its models, and how often is it the best?
--- finding: Mahalanobis with normalised features is the best detector of 30 of 44 models, by the mean FPR on five OOD sets
---   (arXiv 2505.18032, section 5 and table 4); the numbers here are those on NINCO alone.
+-- asked because: The Mahalanobis++ paper (arXiv 2505.18032) proposes Mahalanobis with normalised features, and judges it by the mean
+--   FPR on several OOD sets; the numbers here are those on NINCO alone.
 -- topic: published
 -- column pretraining: Pretraining data of the models, all for every model, null where it is unknown
 -- column detector: The detector's name

@@ -1,7 +1,7 @@
 -- title: Your numbers beside the published ones
 -- question: How far are the lake's FPRs from those of the Mahalanobis++ paper for the same networks and detectors?
 -- asked because: A reader who has the same networks can check the own numbers against those that are printed (arXiv 2505.18032,
---   table 6).
+--   its main table for NINCO).
 -- topic: published
 -- plot: x=published_fpr95 y=fpr95 color=detector
 -- param rows text = all {all, mine}: All published numbers, or only those that the lake has, too

@@ -1,7 +1,7 @@
 -- title: FPR of each unit-test
 -- question: Which unit-tests does each model accept as in-distribution?
--- asked because: Each unit-test is easy, and fails a model for itself: with an FPR above 10 % at 95 % TPR, as counted in
---   arXiv 2505.18032, table 5.
+-- asked because: Each unit-test is easy, and fails a model for itself: with an FPR above 10 % at 95 % TPR, as the notebook with
+--   NINCO's plots counts (Bitterwolf, Mueller & Hein 2023).
 -- topic: unit-tests
 -- plot: heatmap x=unit_test y=model color=value
 -- param unit_tests text = unit-tests: The dataset that holds the unit-tests

@@ -8,4 +8,6 @@
 -- column format: How the images lie on disk
 -- column location: Where they lay when the dataset was added
 -- column ood_group: Group of an OOD dataset, such as near or far; null if none was said
+-- column seen_classes: Of an OOD dataset, a JSON object: by pretraining data, the classes that these are said to hold, see
+--   seen_classes; null if nothing was said, and in older lakes
 from stored.datasets

@@ -2,7 +2,7 @@
 -- column model: The model's name
 -- column ingredient: weight_decay, dropout, pretraining, resolution, …; dropout+stochastic_depth for the two together, which
 --   AugReg changes together
--- column parts: Its value, as text; a list, since dropout+stochastic_depth has two; null where it is not known or not used
+-- column parts: Its value, as text, of an architecture the short one; a list, since dropout+stochastic_depth has two; null where it is not known or not used
 -- column others: The values of all other ingredients; models with equal ones are alike but for this ingredient. Empty texts are
 --   what was not used
 -- column complete: Whether all that a recipe has to tell is known; if not, the model is in no pair: unknown is not equal
@@ -17,7 +17,9 @@ with told as (
         pretraining in ('none', 'scratch') as untrained, finetune_dataset = 'none' as untuned,
         -- Repeats are told apart by these alone, and what was inferred of a file is no ingredient.
         json_merge_patch(coalesce(recipe, '{}'), '{"inferred": null, "run": null, "seed": null}')::varchar as recipe,
-        * exclude (model, checkpoint_id, recipe)
+        -- The size of the images is the resolution's, also where timm writes it into the architecture's name.
+        regexp_replace(architecture, '_' || coalesce(input_size, 0) || '(\.|$)', '\1') as architecture,
+        * exclude (model, checkpoint_id, recipe, architecture)
     from models
     -- An ensemble has members, and no recipe.
     where source is distinct from 'ensemble'
@@ -26,11 +28,9 @@ with told as (
 -- Null is unknown, and '' is not used.
 listed as (
     select
-        model, checkpoint_id, untrained,
+        model, checkpoint_id, untrained, short_architecture(architecture, model_kwargs) as short_architecture,
         [
-            -- The size of the images is the resolution's, also where timm writes it into the architecture's name.
-            regexp_replace(architecture, '_' || coalesce(input_size, 0) || '(\.|$)', '\1')
-            || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar,
+            architecture || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar,
             input_size::varchar,
             pretraining,
             weight_decay::varchar,
@@ -62,7 +62,7 @@ recipes as (
             array_to_string(
                 list_transform(
                     -- Where the weight decay of pretraining is told apart, the other is that of the finetuning.
-                    [known[1], known[3], coalesce(nullif(known[16], ''), known[4])] || known[5:7] || known[14:15],
+                    [short_architecture, known[3], coalesce(nullif(known[16], ''), known[4])] || known[5:7] || known[14:15],
                     lambda value: coalesce(value, '?')
                 ),
                 '/'
@@ -86,7 +86,10 @@ names as (
 select
     recipes.model,
     names.ingredient,
-    list_transform(names.places, lambda place: nullif(nullif(recipes.known[place], ''), '{}')) as parts,
+    list_transform(
+        names.places,
+        lambda place: case when place = 1 then recipes.short_architecture else nullif(nullif(recipes.known[place], ''), '{}') end
+    ) as parts,
     list_transform(
         range(1, 18),
         lambda place: case

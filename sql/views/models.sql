@@ -32,4 +32,6 @@
 -- column pretrain_weight_decay: Weight decay of pretraining, where it is told apart; null if it is not, and in older lakes
 -- column checkpoint_id: The pretrained checkpoint that it was finetuned from, by any name: models that share it are not
 --   independent; null where the rest of the recipe tells it
-from stored.models
+-- column short_architecture: architecture, and + with six digits that stand for model_kwargs where these make it another network
+--   than timm's
+select *, short_architecture(architecture, model_kwargs) as short_architecture from stored.models

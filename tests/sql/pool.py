@@ -85,6 +85,8 @@ MORE_MODELS = [
         "source": "ensemble",
         "recipe": '{"ensemble_of": ["base/msp", "wd/knn", "gone/knn", "base/gone"], "combine": "mean-rank"}',
     },
+    {"model": "deep", "model_kwargs": '{"depth":4,"num_heads":2,"img_size":32}'},
+    {"model": "deeper", "model_kwargs": '{"depth":8,"num_heads":2,"img_size":32}'},
 ]
 NO_RECIPE = dict.fromkeys(
     ("architecture", "input_size", "augmentation", "finetune_dataset", "finetune_steps", "model_kwargs", "pretraining"
@@ -97,6 +99,11 @@ CLASSES = {
     "id": [f"id-{i % 3}" for i in range(30)],
     "ninco": ["barn-owl"] * 5 + ["dune"] * 6 + ["fog"],
     "unit-tests": ["black", "white"] * 4,
+}
+# By dataset: what the data of a pretraining hold of its classes; of the unit-tests, none.
+SEEN: dict[str, dict[str, list[str]]] = {
+    "ninco": {"in1k": ["dune"], "in21k": ["barn-owl"], "published": []},
+    "unit-tests": {"in1k": []},
 }
 # By dataset: what bytes its first samples have, by a letter; the others have bytes of their own, and nobody read those of None.
 SHARED: dict[str, list[str | None]] = {
@@ -246,6 +253,7 @@ def write_pool(lake: Lake, pool: Pool) -> None:
         for name, (role, _) in DATASETS.items():
             labels = [int(text[-1]) if text.startswith("id-") else None for text in CLASSES[name]]
             row = {"benchmarks": ["main", "other"], "location": f"/images/{name}", "ood_group": GROUPS.get(name)}
+            row["seen_classes"] = json.dumps(SEEN[name]) if name in SEEN else None
             put_dataset(lake, name, role, CLASSES[name], labels, **row)
             put_rows(
                 lake, "contents", {"dataset": name}, *({"sample": n, "digest": d} for n, d in enumerate(digests(name)))

@@ -57,12 +57,17 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "dropout_effect": (recipes.effect("dropout", "dropout+stochastic_depth"), EFFECT_ORDER),
     "finetune_lr_effect": (recipes.effect("finetune_lr"), EFFECT_ORDER),
     "high_accuracy_failures": (accuracy.high_accuracy_failures, "-accuracy model -failed detector"),
-    "pretraining_effect": (recipes.effect("pretraining"), EFFECT_ORDER),
+    "pretraining_effect": (recipes.pretraining_effect, EFFECT_ORDER),
     "unit_test_heatmap": (accuracy.unit_test_heatmap, "model -fpr95 unit_test"),
     "weight_decay_effect": (recipes.effect("weight_decay"), EFFECT_ORDER),
 }
 OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "accuracy_vs_ninco_fpr": [{"detector": "knn", "aggregation": "pooled"}, {"ood": "unit-tests"}],
+    "pretraining_effect": [
+        {"aggregation": "pooled"},
+        {"benchmark": "other"},
+        {"aggregation": "pooled", "metric": "aupr_in"},
+    ],
     "augmentation_effect": [{"aggregation": "pooled"}],
     "best_practice": [
         {"metric": "aupr_in"},
@@ -120,6 +125,13 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
 }
 CASES = [(name, pool, {}) for name in GOLDEN for pool in POOLS] + [
     (name, pool, parameters) for name, many in OTHER_PARAMETERS.items() for parameters in many for pool in POOLS[:2]
+]
+CASES += [
+    (name, pool, {"metric": metric})
+    for name, question in catalog.questions().items()
+    if "metric" in question.parameters
+    for metric in ("auroc", "aupr_in", "aupr_out")
+    for pool in ("whole", "ties")
 ]
 
 
@@ -198,6 +210,33 @@ def test_the_order_is_the_documented_one_and_total(connections: Connections, nam
 def test_the_header_names_the_answer_s_columns(lakes: dict[str, Lake], name: str, pool: str) -> None:
     """What `--explain` promises is what comes, in that order, also from an empty lake."""
     assert lakes[pool].ask(name).columns == list(catalog.questions()[name].columns)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_no_answer_has_the_json_of_an_architecture(connections: Connections, name: str) -> None:
+    """Networks with arguments of their own have short names, which tell them apart."""
+    for row in asked(connections["whole"], name):
+        assert not any("num_heads" in str(value) for value in row.values()), row
+
+
+def test_short_names_tell_architectures_apart(connections: Connections) -> None:
+    """Neither the size of the images nor the number of classes makes another; models and results have both names."""
+    connection = connections["whole"]
+    query = "select distinct short_architecture, architecture from {} where model in ('base', 'deep', 'deeper') order by all"
+    for view in ("models", "results"):
+        found = dict(connection.execute(query.format(view)).fetchall())
+        assert set(found.values()) == {"vit_small_patch16_224"}
+        plain, *custom = found
+        assert (plain, len(custom)) == ("vit_small_patch16_224", 2)
+        assert all(re.fullmatch(r"vit_small_patch16_224\+[0-9a-f]{6}", name) for name in custom)
+    both = "'deep' in (first, second) and 'deeper' in (first, second)"
+    rows = connection.execute(
+        f"select first_value, second_value from pairs where ingredient = 'architecture' and {both}"
+    )
+    assert [set(row) for row in rows.fetchall()] == [set(custom)]
+    texts = connection.execute("select from_value, to_value from effects where ingredient = 'architecture'").fetchall()
+    assert texts
+    assert not any("{" in value for pair in texts for value in pair if value)
 
 
 @pytest.mark.parametrize("name", [name for name in GOLDEN if not name.startswith("published_")])

@@ -10,6 +10,7 @@ from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
 from analysis.report.sentences import FEW, Text, correlation, hedge, other_sign, sentence, span
 from analysis.studies import accuracy_vs_fpr
+from analysis.studies.results import metric_name, metric_sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 _QUESTION = "accuracy_fpr_correlation"
 _ALL, _WITHIN = "all", "pooled within"
+_BETTER = {
+    1: "lower is better. FPR is the share of OOD samples accepted at the threshold that accepts 95 % of ID test samples.",
+    -1: "higher is better.",
+}
+_SIDES = {1: "below", -1: "above"}
+"""By the sign of the metric: of one that falls as detection improves, and of others."""
 
 
 def build(context: Context) -> SectionBody:
@@ -30,21 +37,23 @@ def build(context: Context) -> SectionBody:
         return SectionBody(not_shown=[why])
     figure = context.figure(
         accuracy_vs_fpr,
-        "Accuracy against FPR",
-        "Each point is a model with a detector; lower is better. FPR is the share of OOD samples accepted at the threshold "
-        "that accepts 95 % of ID test samples, averaged over the OOD classes. Hover for the recipe; click a legend entry "
-        "to single it out.",
+        f"Accuracy against {metric_name(context.metric)}",
+        f"Each point is a model with a detector; {_BETTER[metric_sign(context.metric)]} Means over the OOD classes. Hover for the "
+        "recipe; click a legend entry to single it out.",
         frame,
     )
     models = frame["model"].n_unique()
     if models < FEW:
-        few = f"Correlation of accuracy and FPR: it takes {FEW} models, the lake has {models}."
+        few = (
+            f"Correlation of accuracy and {metric_name(context.metric)}: it takes {FEW} models, the lake has {models}."
+        )
         return SectionBody(items=[figure], not_shown=[few])
     caption = (
-        "Over models; below zero, more accurate models accept less OOD. Pooled within: each model less the mean of its "
-        "pretraining, so that what pretrainings differ in makes no correlation."
+        f"Over models; {_SIDES[metric_sign(context.metric)]} zero, more accurate models tell OOD better from ID. Pooled within: "
+        "each model less the mean of its pretraining, so that what pretrainings differ in makes no correlation."
     )
-    table = context.answer("correlation", "Correlation of accuracy and FPR", caption, _QUESTION)
+    title = f"Correlation of accuracy and {metric_name(context.metric)}"
+    table = context.answer("correlation", title, caption, _QUESTION)
     return SectionBody(list(_findings(context, table.frame)), [figure, table])
 
 
@@ -54,14 +63,14 @@ def _findings(context: Context, answer: pl.DataFrame) -> Iterator[Markup]:
     all_models = {row["ood_dataset"]: row for row in best.filter(pretraining=_ALL).iter_rows(named=True)}
     within = {row["ood_dataset"]: row for row in best.filter(pretraining=_WITHIN).iter_rows(named=True)}
     for ood in list(all_models)[:3]:
-        yield _finding(within.get(ood), all_models[ood])
+        yield _finding(within.get(ood), all_models[ood], context.metric)
 
 
-def _finding(within: dict[str, Any] | None, all_models: dict[str, Any]) -> Markup:
+def _finding(within: dict[str, Any] | None, all_models: dict[str, Any], metric: str = "fpr95") -> Markup:
     row = within or all_models
     among = ", among models of equal pretraining" if within else ", over all models, whatever their pretraining"
     return sentence(
-        _verdict(row["spearman_low"], row["spearman_high"], among)
+        _verdict(row["spearman_low"], row["spearman_high"], among, metric)
         + " (Spearman {rho}, {interval}, n = {models} models, by {detector})."
         + hedge(row["models"])
         + other_sign(within["spearman"] if within else None, all_models["spearman"]),
@@ -74,14 +83,16 @@ def _finding(within: dict[str, Any] | None, all_models: dict[str, Any]) -> Marku
     )
 
 
-def _verdict(low: float | None, high: float | None, among: str) -> str:
+def _verdict(low: float | None, high: float | None, among: str, metric: str) -> str:
+    name = metric_name(metric)
     if low is None or high is None:
-        return f"On {{ood}}{among}, there are too few to tell how accuracy and FPR go together"
-    if high < 0:
-        return f"On {{ood}}{among}, more accurate ones accept <em>less</em> OOD"
-    if low > 0:
-        return f"On {{ood}}{among}, more accurate ones accept <em>more</em> OOD"
-    return f"On {{ood}}{among}, it is not clear how accuracy and FPR go together"
+        return f"On {{ood}}{among}, there are too few to tell how accuracy and {name} go together"
+    if high < 0 or low > 0:
+        words = ("accept <em>less</em> OOD", "accept <em>more</em> OOD")
+        if metric_sign(metric) < 0:
+            words = (f"have a <em>lower</em> {name}", f"have a <em>higher</em> {name}")
+        return f"On {{ood}}{among}, more accurate ones {words[high >= 0]}"
+    return f"On {{ood}}{among}, it is not clear how accuracy and {name} go together"
 
 
 SECTION = Section("accuracy", "Accuracy and detection", 10, build)

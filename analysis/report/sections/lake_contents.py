@@ -13,7 +13,7 @@ from analysis.report.sections.section import Section
 if TYPE_CHECKING:
     from analysis.report.context import Context
 
-_MODELS = "select model, pretraining, architecture, params, input_size, weight_decay, dropout, augmentation, finetune_lr from models order by model"
+_MODELS = "select model, pretraining, short_architecture, params, input_size, weight_decay, dropout, augmentation, finetune_lr from models order by model"
 _DATASETS = "select dataset, role, samples, classes, benchmarks, format from datasets order by role, dataset"
 
 

@@ -12,11 +12,14 @@ from analysis.report.sentences import Text, hedge, named, points, sentence, span
 from analysis.studies import recipe_effects
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from markupsafe import Markup
 
     from analysis.report.context import Context
 
 _MOST = 4
+_SEEN = "select dataset, pretraining, classes, count(ood_class) as seen from seen_classes join datasets using (dataset) group by all having seen > 0 order by all"
 
 
 def build(context: Context) -> SectionBody:
@@ -35,7 +38,20 @@ def build(context: Context) -> SectionBody:
         frame,
         filters=(),
     )
-    return SectionBody(_findings(context, frame), [figure], _left_out(context))
+    return SectionBody(_findings(context, frame), [figure], _left_out(context), intro=" ".join(_seen(context).values()))
+
+
+def _seen(context: Context) -> dict[tuple[str, str], str]:
+    """By OOD set and pretraining data that hold classes of it, how many, as a sentence."""
+    rows = context.lake.sql(_SEEN).pl().filter(pl.col("dataset").is_in(context.ood))
+    return {
+        (
+            row["dataset"],
+            row["pretraining"],
+        ): f"{row['pretraining']} has {row['seen']} of the {row['classes']} classes of "
+        f"{row['dataset']}: to models that were pretrained on it, these are not new."
+        for row in rows.iter_rows(named=True)
+    }
 
 
 def _left_out(context: Context) -> list[str]:
@@ -53,11 +69,13 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
     clear = ((pl.col("high") < 0) | (pl.col("low") > 0)).fill_null(value=False)
     ranked = of_best.sort(clear, pl.col("mean_difference").abs(), descending=True, maintain_order=True)
     largest = ranked.unique(["ingredient", "ood_dataset"], keep="first", maintain_order=True)
-    return [_finding(row) for row in largest.head(_MOST).iter_rows(named=True)]
+    seen = _seen(context)
+    return [_finding(row, seen) for row in largest.head(_MOST).iter_rows(named=True)]
 
 
-def _finding(row: dict[str, Any]) -> Markup:
+def _finding(row: dict[str, Any], seen: Mapping[tuple[str, str], str]) -> Markup:
     low, high, pairs, clusters = row["low"], row["high"], row["pairs"], row["clusters"]
+    own = {(row["ood_dataset"], row[value]) for value in ("from_value", "to_value")}
     clear = low is not None and high is not None and (low > 0 or high < 0)
     chance = row["p_holm"] is None or row["p_holm"] >= 0.05
     verdict = (
@@ -68,7 +86,7 @@ def _finding(row: dict[str, Any]) -> Markup:
         else "has no clear effect on {ood}: {difference} points of FPR"
     )
     return sentence(
-        "{ingredient} from {before} to {after} " + verdict + " ({interval}, {pairs} matched pairs in {clusters} clusters, by {detector})." + hedge(clusters, "clusters of pairs"),
+        "{ingredient} from {before} to {after} " + verdict + " ({interval}, {pairs} matched pairs in {clusters} clusters, by {detector})." + hedge(clusters, "clusters of pairs") + "{seen}",
         ingredient=Text(row["ingredient"].replace("_", " ").capitalize()),
         before=named(recipe_effects.in_words(row["from_value"])),
         after=named(recipe_effects.in_words(row["to_value"])),
@@ -78,6 +96,7 @@ def _finding(row: dict[str, Any]) -> Markup:
         pairs=pairs,
         clusters=clusters,
         detector=row["detector"],
+        seen=Text("".join(f" {said}" for key, said in seen.items() if row["ingredient"] == "pretraining" and key in own)),
     )  # fmt: skip
 
 

@@ -88,6 +88,7 @@ class Found:
         notes: What was inferred or passed over, with where it came from: a line each, for the user.
         refusal: Why a dataset that is like this is not added; one that a lake holds already is read as before.
         inferred: Options that were inferred and not said; the lake keeps them, so that listing again infers nothing else.
+        seen: Of OOD images, by pretraining data, the classes that these are said to hold.
     """
 
     paths: Sequence[str]
@@ -97,6 +98,7 @@ class Found:
     notes: Sequence[str] = ()
     inferred: Mapping[str, Any] = field(default_factory=dict)
     refusal: str | None = None
+    seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Stat(Protocol):

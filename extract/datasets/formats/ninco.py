@@ -23,6 +23,9 @@ _LISTS = {
 }
 _SUBSETS = {"46": 4_290, "64": 5_879}
 _ROWS = {"unit-tests": 6_800, "popular": 2_715}
+_NAMES = "NINCO_class_names.csv"
+_OVERLAP, _IMAGENET_21K = "class overlap 21k", "in21k"
+_NO_OVERLAP, _UNSURE = "0", "?"
 
 
 def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
@@ -42,7 +45,7 @@ def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
     said = read_list(file)
     rows = list(zip(said.paths, said.classes or [""] * len(said.paths), strict=True))
     if subset == "46":
-        chosen = _classes_of_the_paper(root / "NINCO_class_names.csv")
+        chosen = _classes_of_the_paper(root / _NAMES)
         rows = [(path, name) for path, name in rows if name in chosen]
     expected = _ROWS.get(part) or _SUBSETS[subset or "64"]
     if len(rows) != expected:
@@ -51,14 +54,15 @@ def list_ninco(location: str, role: str, options: FormatOptions) -> Found:
             f"a list of your own is --format csv {file}."
         )
     paths = [path for path, _ in rows]
-    return Found(paths, sizes_below(root, paths, listed_in=file), [name for _, name in rows])
+    names = [name for _, name in rows]
+    seen, note = _seen(root / _NAMES, set(names)) if part == "ood-classes" else ({}, "")
+    return Found(paths, sizes_below(root, paths, listed_in=file), names, notes=[note] if note else [], seen=seen)
 
 
 def _classes_of_the_paper(file: Path) -> set[str]:
     """The 46 classes whose `benchmark status` is 1; that of the other 18 is 2."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            chosen = {row["filename"] for row in csv.DictReader(lines) if row["benchmark status"] == "1"}
+        chosen = {name for name, status in _column(file, "benchmark status").items() if status == "1"}
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise InputError(
             f"--subset 46 needs NINCO's {file}, with the columns filename and benchmark status: "
@@ -67,6 +71,25 @@ def _classes_of_the_paper(file: Path) -> set[str]:
     if len(chosen) != 46:
         raise InputError(f"{file} gives {len(chosen)} classes the benchmark status 1, not 46: take the released file.")
     return chosen
+
+
+def _seen(file: Path, classes: set[str]) -> tuple[dict[str, list[str]], str]:
+    """The classes that ImageNet-21k has, too, as the authors noted, and a line on it; a class that they were not sure of is none."""
+    try:
+        overlap = {name: text for name, text in _column(file, _OVERLAP).items() if name in classes}
+    except (OSError, KeyError, UnicodeDecodeError):
+        return {}, f"which classes ImageNet-21k has is not known: there is no {file} with the column {_OVERLAP!r}"
+    seen = sorted(name for name, text in overlap.items() if text not in {"", _NO_OVERLAP, _UNSURE})
+    unsure = sum(text == _UNSURE for text in overlap.values())
+    asides = f"; {unsure} more are marked {_UNSURE}, and count as if it had not" * bool(unsure)
+    said = f"{len(seen)} of {len(classes)} classes are in ImageNet-21k ({_IMAGENET_21K}), by {file.name}{asides}"
+    return {_IMAGENET_21K: seen}, said
+
+
+def _column(file: Path, name: str) -> dict[str, str]:
+    """What a column of the table of classes says of each class."""
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        return {row["filename"]: row[name].strip() for row in csv.DictReader(lines) if row["filename"]}
 
 
 NINCO = Format("ninco", list_ninco, takes=frozenset({"part", "subset"}))

@@ -109,16 +109,16 @@ def test_disagreements_are_listed_by_ingredient(ours: Lake, theirs: Lake) -> Non
 
 def test_a_dataset_of_both_takes_part_in_the_benchmarks_of_both(ours: Lake, theirs: Lake) -> None:
     """Its images stay where the lake has them, and nobody has looked at these."""
-    change_row(theirs, "far", benchmarks=["hard", "main"], location="/elsewhere", ood_group="far")
+    said_of = {"benchmarks": ["hard", "main"], "ood_group": "far", "seen_classes": '{"in21k": ["owl"]}'}
+    change_row(theirs, "far", location="/elsewhere", **said_of)
     writing.drop(ours.storage, TABLES["contents"], {"dataset": "far"}, lambda _: True)
     row = ours.scan("datasets", dataset="far").collect().to_dicts()[0]
     said = merged(theirs, ours)
-    assert ours.scan("datasets", dataset="far").collect().to_dicts() == [
-        {**row, "benchmarks": ["hard", "main"], "ood_group": "far"}
-    ]
-    assert said[:3] == [
+    assert ours.scan("datasets", dataset="far").collect().to_dicts() == [{**row, **said_of}]
+    assert said[:4] == [
         "dataset far takes part in benchmark hard too",
         f"dataset far is of the group far, as in {theirs.location} says",
+        f"dataset far has classes that a pretraining has seen, as in {theirs.location} says",
         f"dataset far: its images stay at {row['location']} (in {theirs.location}: /elsewhere)",
     ]
     assert ours.part("contents", dataset="far")[1].details["looked_at"] == 0
@@ -132,10 +132,11 @@ def test_a_dataset_of_both_takes_part_in_the_benchmarks_of_both(ours: Lake, thei
         ({"digest": "e" * 64}, r"datasets \(dataset far\): digest \(in .*, in .*: eeeeeeeeeeee…\)"),
         ({"role": "csid"}, r"datasets \(dataset far\): role \(in .*: ood, in .*: csid\)"),
         ({"ood_group": "near"}, r"datasets \(dataset far\): ood_group \(in .*: far, in .*: near\)"),
+        ({"seen_classes": "{}"}, r'datasets \(dataset far\): seen_classes \(in .*: \{"in21k": \[\]\}, in .*: \{\}\)'),
     ],
 )
 def test_datasets_of_one_name_are_one(ours: Lake, theirs: Lake, values: dict[str, str], line: str) -> None:
-    change_row(ours, "far", ood_group="far")
+    change_row(ours, "far", ood_group="far", seen_classes='{"in21k": []}')
     change_row(theirs, "far", **values)
     (said,) = refused(theirs, ours)
     assert re.fullmatch(line, said)

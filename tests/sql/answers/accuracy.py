@@ -36,8 +36,9 @@ def accuracy_vs_unit_test_fpr(
     ]
 
 
-def accuracy_vs_ninco_fpr(pool: Pool, ood: str = "ninco", **chosen: Any) -> list[Row]:
-    return picked(selected(pool, ood=ood, **chosen), "model pretraining detector accuracy fpr95 auroc n_ood " + COLOURS)
+def accuracy_vs_ninco_fpr(pool: Pool, ood: str = "ninco", metric: str = "fpr95", **chosen: Any) -> list[Row]:
+    rows = [row | {"value": row[metric]} for row in selected(pool, ood=ood, **chosen)]
+    return picked(rows, "model pretraining detector accuracy fpr95 auroc value n_ood " + COLOURS)
 
 
 def ninco_vs_unit_test_fpr(
@@ -64,19 +65,19 @@ def ninco_vs_unit_test_fpr(
     return answer
 
 
-def accuracy_fpr_correlation(pool: Pool, **chosen: Any) -> list[Row]:
+def accuracy_fpr_correlation(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
     rows = selected(pool, **chosen)
     rows += [r | {"pretraining": "all"} for r in rows]
     answer = []
     for key, every in grouped(rows, "ood_dataset", "pretraining", "detector"):
         group = [r for r in every if r["accuracy"] is not None]
-        pair = [[r[name] for r in group] for name in ("accuracy", "fpr95")]
+        pair = [[r[name] for r in group] for name in ("accuracy", metric)]
         row = key | {"models": len(group), "left_out": len(every) - len(group)}
         answer.append(row | correlation("pearson", *pair) | correlation("spearman", *pair))
     for key, every in grouped(selected(pool, **chosen), "ood_dataset", "detector"):
         group = [r for r in every if None not in (r["accuracy"], r["pretraining"])]
         if group:
-            three = [[r[name] for r in group] for name in ("accuracy", "fpr95", "pretraining")]
+            three = [[r[name] for r in group] for name in ("accuracy", metric, "pretraining")]
             row = {"pretraining": "pooled within", "models": len(group), "left_out": len(every) - len(group)}
             ranks = pooled_within("spearman", *three)
             ranks = {name.replace("within", "spearman"): value for name, value in ranks.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from tests.sql.answers.rows import correlation, grouped, holm, mean, picked, pooled_within, selected, spread
+from tests.sql.answers.rows import correlation, grouped, holm, loss, mean, picked, pooled_within, selected, spread
 from tests.sql.pool import CONSTANTS, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def full_spectrum(pool: Pool, aggregation: str = "pooled", **chosen: Any) -> lis
     )
 
 
-def hyperparameters(pool: Pool, constant: str = "all", base: str = "all", **chosen: Any) -> list[Row]:
+def hyperparameters(
+    pool: Pool, constant: str = "all", base: str = "all", metric: str = "fpr95", **chosen: Any
+) -> list[Row]:
     series: dict[tuple[str, ...], dict[float, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in selected(pool, **chosen):
         name, values = row["detector"].partition("@")[0], CONSTANTS.get(row["detector"], {})
@@ -46,10 +48,13 @@ def hyperparameters(pool: Pool, constant: str = "all", base: str = "all", **chos
     for (ood, name, key, others), by_value in series.items():
         common = set.intersection(*(set(of) for of in by_value.values()))
         for value, of in by_value.items() if len(by_value) > 1 else ():
-            best = [m for m in common if of[m]["fpr95"] == min(other[m]["fpr95"] for other in by_value.values())]
+            best = [
+                m for m in common if loss(of[m], metric) == min(loss(other[m], metric) for other in by_value.values())
+            ]
             told = {"ood_dataset": ood, "detector": name, "constant": key, "others": others, "value": float(value)}
             counts = {"models": len(common), "left_out": len(of) - len(common), "best": len(best)}
             means = {f"mean_{what}": mean(of[m][what] for m in common) for what in ("fpr95", "auroc")}
+            means["mean_metric"] = mean(of[m][metric] for m in common)
             answer.append(told | counts | means)
     return answer
 
@@ -106,7 +111,7 @@ def clip_gap(
     return answer
 
 
-def ensemble_gain(pool: Pool, **chosen: Any) -> list[Row]:
+def ensemble_gain(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
     cells = {(r["model"], r["detector"], r["ood_dataset"]): r for r in selected(pool, **chosen)}
     answer = []
     for (model, detector, ood), whole in cells.items():
@@ -114,16 +119,20 @@ def ensemble_gain(pool: Pool, **chosen: Any) -> list[Row]:
             continue
         names = [tuple(name.split("/")) for name in json.loads(whole["recipe"])["ensemble_of"]]
         parts = [cells[*name, ood] for name in names if (*name, ood) in cells]
-        best = min(parts, key=lambda r: (r["fpr95"], f"{r['model']}/{r['detector']}"), default=None)
+        best = min(parts, key=lambda r: (loss(r, metric), f"{r['model']}/{r['detector']}"), default=None)
         row = {"ensemble": model, "combination": detector, "members": len(parts), "missing": len(names) - len(parts)}
         row |= {"best": best and f"{best['model']}/{best['detector']}", "best_fpr95": best and best["fpr95"]}
-        row |= {"gain": best and best["fpr95"] - whole["fpr95"], "mean_fpr95": mean(r["fpr95"] for r in parts)}
+        row |= {"value": whole[metric], "best_value": best and best[metric]}
+        row |= {
+            "gain": best and loss(best, metric) - loss(whole, metric),
+            "mean_fpr95": mean(r["fpr95"] for r in parts),
+        }
         row |= {"best_auroc": max((r["auroc"] for r in parts), default=None)}
         answer.append(row | picked([whole], "ood_dataset fpr95 auroc")[0])
     return answer
 
 
-def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", **chosen: Any) -> list[Row]:
+def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", metric: str = "fpr95", **chosen: Any) -> list[Row]:
     rows = [r for r in selected(pool, detector=detector, **chosen) if r["model"] != "all-in-one"]
     held = {(g["model"], g["dataset"]): g for g in pool.geometry if g["fit_dataset"] == "fit"}
     answer = []
@@ -132,7 +141,7 @@ def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", **chosen: A
         for measure in [*MEASURES, "ood_energy_outside"]:
             outside = measure == "ood_energy_outside"
             of, column = (key["ood_dataset"], "energy_outside") if outside else ("fit", measure)
-            pairs = [(held.get((r["model"], of), {}).get(column), r["fpr95"], r["pretraining"]) for r in group]
+            pairs = [(held.get((r["model"], of), {}).get(column), r[metric], r["pretraining"]) for r in group]
             pairs = [pair for pair in pairs if pair[0] is not None]
             row = key | {"measure": measure, "models": len(pairs), "left_out": len(group) - len(pairs)}
             x, y = np.array([pair[:2] for pair in pairs], float).reshape(-1, 2).T

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from tests.sql.answers.rows import RECIPE, grouped, holm, mean, of_model, picked, selected, spread
+from tests.sql.answers.rows import RECIPE, grouped, holm, loss, mean, of_model, picked, selected, spread
+from tests.sql.pool import CLASSES, SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def known(pool: Pool, name: str, ingredient: str) -> str | None:
 
 
 def effect(*ingredients: str) -> Callable[..., list[Row]]:
-    def answer(pool: Pool, **chosen: Any) -> list[Row]:
+    def answer(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
         of = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
         cells = {key[1:] for key in of}
         groups = defaultdict(list)
@@ -50,7 +51,7 @@ def effect(*ingredients: str) -> Callable[..., list[Row]]:
                 )
                 if a and b:
                     values = known(pool, a[0]["model"], ingredient), known(pool, b[0]["model"], ingredient)
-                    pairs[values].append([mean(r[n] for r in b) - mean(r[n] for r in a) for n in ("fpr95", "auroc")])
+                    pairs[values].append([mean(r[n] for r in b) - mean(r[n] for r in a) for n in (metric, "auroc")])
             for values, differences in pairs.items():
                 groups[*cell, *values].append(np.array(differences))
         left_out = Counter((ood, detector) for model, ood, detector in of if model in INCOMPLETE)
@@ -58,7 +59,7 @@ def effect(*ingredients: str) -> Callable[..., list[Row]]:
             groups[*cell, None, None] = []
         names = "ood_dataset", "detector", "from_value", "to_value"
         rows = [
-            dict(zip(names, key, strict=True)) | summary(clusters) | {"left_out": left_out[key[:2]]}
+            dict(zip(names, key, strict=True)) | summary(clusters, metric) | {"left_out": left_out[key[:2]]}
             for key, clusters in groups.items()
         ]
         for _, family in grouped(rows, "ood_dataset"):
@@ -68,15 +69,54 @@ def effect(*ingredients: str) -> Callable[..., list[Row]]:
     return answer
 
 
-def summary(clusters: list[Any]) -> Row:
+def summary(clusters: list[Any], metric: str = "fpr95") -> Row:
     """Each cluster of pairs counts once, by its mean; the signs are counted of all pairs, and tested of clusters."""
     pairs = np.concatenate([*clusters, np.empty((0, 2))]).round(12)
     fpr, auroc = np.array([cluster.mean(0) for cluster in clusters]).reshape(-1, 2).T
     row = {"pairs": len(pairs), "clusters": len(clusters), "mean_difference": mean(fpr), "p_mean": None}
     if len(fpr) > 1 and np.std(fpr) > 1e-12:
         row["p_mean"] = float(stats.ttest_1samp(fpr, 0).pvalue)
-    signs = {"improved": int((pairs[:, 0] < 0).sum()), "worsened": int((pairs[:, 0] > 0).sum())}
+    sign = 1 if metric == "fpr95" else -1
+    signs = {"improved": int((sign * pairs[:, 0] < 0).sum()), "worsened": int((sign * pairs[:, 0] > 0).sum())}
     return row | spread(fpr.round(12), "improved", "worsened") | signs | {"mean_auroc_difference": mean(auroc)}
+
+
+def pretraining_effect(
+    pool: Pool, metric: str = "fpr95", benchmark: str = "main", aggregation: str = "class_mean"
+) -> list[Row]:
+    """The effect, and once more on the classes that neither pretraining has seen, from the metrics of single classes."""
+    answer = effect("pretraining")(pool, metric=metric, benchmark=benchmark, aggregation=aggregation)
+    by_class = {
+        (r["model"], r["detector"], r["ood_dataset"], r["ood_class"]): r
+        for r in selected(pool, benchmark=benchmark, aggregation="class")
+    }
+    for row in answer:
+        said = [SEEN.get(row["ood_dataset"], {}).get(data) for data in (row["from_value"], row["to_value"])]
+        seen = {name for names in said for name in names or ()}
+        told = said != [None, None]
+        row |= {"classes": len(set(CLASSES[row["ood_dataset"]])), "seen_classes": len(seen) if told else None}
+        numbers = dict.fromkeys(("difference", "low", "high", "auroc_difference"))
+        values, means = (row["from_value"], row["to_value"]), []
+        for cluster in PAIRS["pretraining"] if told and (aggregation, metric[:4]) != ("pooled", "aupr") else ():
+            differences = []
+            for pair in cluster:
+                of = [
+                    {key[3]: r for key, r in by_class.items() if key[:3] == (m, row["detector"], row["ood_dataset"])}
+                    for m in pair
+                ]
+                left = sorted(of[0].keys() & of[1].keys() - seen)
+                if left and tuple(known(pool, m, "pretraining") for m in pair) == values:
+                    weights = [of[0][name]["n_ood"] if aggregation == "pooled" else 1 for name in left]
+                    changes = [[of[1][name][n] - of[0][name][n] for n in (metric, "auroc")] for name in left]
+                    differences.append(np.average(changes, axis=0, weights=weights))
+            means += [np.mean(differences, axis=0)] if differences else []
+        if means:
+            first, auroc = np.array(means).T
+            interval = spread(first, "less", "more")
+            numbers |= {"difference": mean(first), "auroc_difference": mean(auroc)}
+            numbers |= {"low": interval["low"], "high": interval["high"]}
+        row |= {f"unseen_{name}": value for name, value in numbers.items()}
+    return answer
 
 
 def best_recipe(
@@ -99,7 +139,7 @@ def best_recipe(
     return [row for row in answer if row["place"] <= top]
 
 
-def soup_vs_ingredients(pool: Pool, **chosen: Any) -> list[Row]:
+def soup_vs_ingredients(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
     cells = {(r["model"], r["ood_dataset"], r["detector"]): r for r in selected(pool, **chosen)}
     answer = []
     for (model, *cell), whole in cells.items():
@@ -107,12 +147,13 @@ def soup_vs_ingredients(pool: Pool, **chosen: Any) -> list[Row]:
         if names is None:
             continue
         parts = [cells[name, *cell] for name in sorted(names) if (name, *cell) in cells]
-        best = min(parts, key=lambda r: (r["fpr95"], r["model"]), default=None)
-        average = mean(r["fpr95"] for r in parts)
+        best = min(parts, key=lambda r: (loss(r, metric), r["model"]), default=None)
+        average = mean(r[metric] for r in parts)
         row = {"soup": model, "ingredients": len(parts), "missing": len(names) - len(parts)}
-        row |= {"best": best and best["model"], "best_fpr95": best and best["fpr95"], "mean_fpr95": average}
-        row |= {"difference": None if average is None else whole["fpr95"] - average}
-        row |= {f"mean_{name}": mean(r[name] for r in parts) for name in ("auroc", "accuracy")}
+        row |= {"best": best and best["model"], "best_fpr95": best and best["fpr95"]}
+        row |= {"value": whole[metric], "mean_value": average, "best_value": best and best[metric]}
+        row |= {"difference": None if average is None else whole[metric] - average}
+        row |= {f"mean_{name}": mean(r[name] for r in parts) for name in ("fpr95", "auroc", "accuracy")}
         answer.append(row | picked([whole], "ood_dataset detector fpr95 auroc accuracy")[0])
     return answer
 
@@ -156,7 +197,9 @@ def followed(told: list[tuple[bool | None, Row]]) -> Row:
         by_checkpoint = defaultdict(list)
         for follows, row in told:
             if follows is side:
-                architecture = (row["architecture"] or "").removesuffix(f"_{row['input_size']}")
+                plain = row["architecture"] or ""
+                arguments = (row["short_architecture"] or "").removeprefix(plain)
+                architecture = plain.removesuffix(f"_{row['input_size']}") + arguments
                 names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
                 recipe = (architecture, pretraining_decay(row), *(row.get(name) for name in names))
                 by_checkpoint[row.get("checkpoint_id") or recipe].append(row["value"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,14 +19,25 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, Any]
 RECIPE = (
-    "architecture", "pretraining", "augmentation", "weight_decay", "dropout", "stochastic_depth", "finetune_lr",
+    "short_architecture", "pretraining", "augmentation", "weight_decay", "dropout", "stochastic_depth", "finetune_lr",
     "input_size",
 )  # fmt: skip
 
 
 def of_model(pool: Pool, name: str) -> Row:
     """A model's whole row; empty if the pool has none of that name."""
-    return next((ALIKE | model for model in pool.models if model["model"] == name), {})
+    found = next((ALIKE | model for model in pool.models if model["model"] == name), {})
+    return found | {"short_architecture": short_architecture(found)} if found else {}
+
+
+def short_architecture(model: Row) -> str | None:
+    """timm's name, and six digits of the arguments that are neither the image's size nor the number of classes."""
+    if model["architecture"] is None:
+        return None
+    said = json.loads(model["model_kwargs"] or "{}")
+    kwargs = {name: value for name, value in said.items() if name not in {"img_size", "num_classes"}}
+    digits = hashlib.md5(json.dumps(kwargs, separators=(",", ":")).encode(), usedforsecurity=False).hexdigest()[:6]
+    return model["architecture"] + f"+{digits}" * bool(kwargs)
 
 
 def selected(
@@ -45,6 +58,12 @@ def grouped(rows: Iterable[Row], *names: str) -> list[tuple[Row, list[Row]]]:
 
 def picked(rows: Iterable[Row], names: str) -> list[Row]:
     return [{name: row[name] for name in names.split()} for row in rows]
+
+
+def loss(row: Row, metric: str) -> float:
+    """The metric, so that less is better."""
+    value: float = row[metric]
+    return value if metric == "fpr95" else -value
 
 
 def mean(values: Iterable[float | None]) -> float | None:

@@ -208,8 +208,10 @@ def ninco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_list(root / "NINCO_OOD_classes.csv", rows)
     popular = [(f"NINCO_popular_datasets_subsamples/s{i % 11}/{i}.jpg", f"s{i % 11}") for i in range(2_715)]
     write_list(root / "NINCO_popular_datasets_subsamples.csv", popular)
-    header = "filename,,benchmark status"
-    status = [f"{name},,{1 if number < 46 else 2}" for number, name in enumerate(classes)] + ["black,,unit test"]
+    header = "filename,,benchmark status,class overlap 21k"
+    overlaps = ["7:owl", "0", "?", '"1:a(2/3), 2:b"']
+    status = [f"{name},,{1 if i < 46 else 2},{overlaps[i % 4]}" for i, name in enumerate(classes)]
+    status += ["black,,unit test,", ",,,"]
     (root / "NINCO_class_names.csv").write_text("\n".join([header, *status, ""]))
     return root
 
@@ -232,6 +234,26 @@ def test_each_part_of_ninco_has_the_published_numbers(
 ) -> None:
     listing = part_of(ninco, part, subset)
     assert (len(listing), len(set(listing.class_names))) == (samples, classes)
+
+
+def test_ninco_s_authors_say_which_classes_imagenet_21k_has(ninco: Path, tmp_path: Path) -> None:
+    """Neither those marked 0 nor the doubtful ones; without their table, a line says that nothing is known."""
+    _, found = look(Origin("ninco", str(ninco)), "ood")
+    assert found.seen == {"in21k": sorted(f"class {i}" for i in range(64) if i % 4 in {0, 3})}
+    said = "32 of 64 classes are in ImageNet-21k (in21k), by NINCO_class_names.csv; 16 more are marked ?, and count as if it had not"
+    assert list(found.notes) == [said]
+    _, of_the_paper = look(Origin("ninco", str(ninco), FormatOptions(subset="46")), "ood")
+    assert set(of_the_paper.seen["in21k"]) == {name for name in found.seen["in21k"] if int(name[6:]) < 46}
+    _, popular = look(Origin("ninco", str(ninco), FormatOptions(part="popular")), "ood")
+    assert (popular.seen, popular.notes) == ({}, [])
+    for name in ("NINCO_OOD_classes", "NINCO_OOD_classes.csv"):
+        (tmp_path / name).symlink_to(ninco / name)
+    for text in (None, "filename,benchmark status\nclass 1,1\n"):
+        if text:
+            (tmp_path / "NINCO_class_names.csv").write_text(text)
+        _, unknown = look(Origin("ninco", str(tmp_path)), "ood")
+        assert unknown.seen == {}
+        assert "which classes ImageNet-21k has is not known" in unknown.notes[0]
 
 
 def test_ninco_is_refused_as_an_id_dataset_and_in_parts_that_it_has_not(ninco: Path) -> None:
