@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from analysis.statistics.statistic import Accumulator, Arrays, Statistic, SweepContext
 
 LANES = 16
+_BLOCKS_A_LANE = 8
+"""At least, where there are several lanes: to merge the class statistics of two takes as long as to gather some blocks."""
 
 Advance: TypeAlias = "Callable[[int], None]"
 Gatherer: TypeAlias = "Callable[[Blocks, Sequence[Statistic], SweepContext, Advance], Iterable[list[Accumulator]]]"
@@ -129,7 +131,7 @@ def columns_of(statistics: Iterable[Statistic]) -> list[str]:
 
 def lanes_of(reads: Sequence[Read]) -> list[Sequence[Read]]:
     """Cut the blocks of a dataset into at most `LANES` stretches of nearly equal length."""
-    count = min(LANES, len(reads))
+    count = min(LANES, -(-len(reads) // _BLOCKS_A_LANE))
     cuts = [len(reads) * lane // count for lane in range(count + 1)] if count else []
     return [reads[start:stop] for start, stop in pairwise(cuts)]
 

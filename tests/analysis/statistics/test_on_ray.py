@@ -57,8 +57,8 @@ def commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(registry, "_modules", {})
     commands = Commands(tmp_path, capsys, monkeypatch)
     write_datasets(commands.lake)
-    write_model(commands.lake, "a", rows_per_fragment=7)
-    write_model(commands.lake, "b", unlabelled={"train": 100}, rows_per_fragment=7)
+    write_model(commands.lake, "a", rows_per_fragment=1)
+    write_model(commands.lake, "b", unlabelled={"train": 100}, rows_per_fragment=1)
     return commands
 
 
