@@ -26,6 +26,8 @@
 --   equal: the *_effect questions compare matched pairs
 -- column low: Lower end of its 95 % interval (Welch, over checkpoints); null with a single checkpoint on a side
 -- column high: Its upper end
+-- column p: Two-sided p of the difference (Welch, over checkpoints); null with a single checkpoint on a side
+-- column p_holm: The same corrected by Holm for the four rows of one OOD set and detector
 -- column left_out: Models of which it is not known whether they follow
 with asked as (
     select
@@ -77,17 +79,30 @@ compared as (
     group by ood_dataset, detector, advice
 ),
 
-reaching as (
+welch as (
     -- Welch's degrees of freedom, rounded down to the whole number that is tabled.
-    select *, sqrt(first_variance + second_variance) * student_t(floor(round(
+    select *, sqrt(first_variance + second_variance) as error, floor(round(
         (first_variance + second_variance) ** 2
         / nullif(first_variance ** 2 / (following_checkpoints - 1) + second_variance ** 2 / (other_checkpoints - 1), 0), 6
-    ))::bigint) as half
+    ))::bigint as freedom
     from compared
+),
+
+tested as (
+    select *, case when round(error, 12) > 0 then student_p(difference / error, freedom) end as p
+    from welch
+),
+
+-- Holm: each p times how many are at least as large, and never below that of a smaller p.
+steps as (
+    select *, least(1, p * count(p) over (partition by ood_dataset, detector order by p desc nulls last)) as step
+    from tested
 )
 
 select
     ood_dataset, detector, advice, following, following_checkpoints, others, other_checkpoints, following_value, other_value,
-    difference, difference - half as low, difference + half as high, left_out
-from reaching
+    difference, difference - student_t(freedom) * error as low, difference + student_t(freedom) * error as high, p,
+    case when p is not null then max(step) over (partition by ood_dataset, detector order by p nulls last) end as p_holm,
+    left_out
+from steps
 order by ood_dataset, detector, advice

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from tests.sql.answers.rows import correlation, grouped, holm, loss, mean, picked, pooled_within, selected, spread
+from tests.sql.answers.rows import (
+    checkpoint_of,
+    correlation,
+    grouped,
+    holm,
+    loss,
+    mean,
+    picked,
+    pooled_within,
+    selected,
+    spread,
+)
 from tests.sql.pool import CONSTANTS, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
 
 if TYPE_CHECKING:
@@ -98,17 +109,37 @@ def clip_gap(
     pool: Pool, feature_based: str = "mahalanobis", logit_based: str = "max-logit", metric: str = "fpr95", **chosen: Any
 ) -> list[Row]:
     rows = [r for r in selected(pool, **chosen) if r["detector"] in {feature_based, logit_based}]
-    wins = ("feature_wins", "logit_wins") if metric == "fpr95" else ("logit_wins", "feature_wins")
+    for row in rows:
+        row["checkpoint"] = row["model"] if row["source"] == "ensemble" else checkpoint_of(row)
     answer = []
-    for key, group in grouped(rows, "ood_dataset", "pretraining"):
-        by_model = [{r["detector"]: r[metric] for r in of} for _, of in grouped(group, "model")]
-        both = [of for of in by_model if len(of) == 2]
-        gaps = np.array([of[feature_based] - of[logit_based] for of in both])
-        row = {"models": len(both), "left_out": len(by_model) - len(both), "gap": mean(gaps)}
-        row |= {"feature_value": mean(of[feature_based] for of in both)}
-        row |= {"logit_value": mean(of[logit_based] for of in both)}
-        answer.append(key | row | spread(gaps, *wins))
+    for key, group in grouped(rows, "ood_dataset"):
+        family = [
+            key | of | gap_of(part, feature_based, logit_based, metric) for of, part in grouped(group, "pretraining")
+        ]
+        holm(family, "p_mean")
+        answer += family
     return answer
+
+
+def gap_of(rows: list[Row], feature_based: str, logit_based: str, metric: str) -> Row:
+    """Each checkpoint counts once, by the means of its models; wins are of models."""
+    by_model = [
+        (of["checkpoint"], {r["detector"]: r[metric] for r in own}) for of, own in grouped(rows, "model", "checkpoint")
+    ]
+    both = [(checkpoint, of[feature_based], of[logit_based]) for checkpoint, of in by_model if len(of) == 2]
+    by_checkpoint = defaultdict(list)
+    for checkpoint, *values in both:
+        by_checkpoint[checkpoint].append(values)
+    means = np.array([np.mean(values, 0) for values in by_checkpoint.values()]).reshape(-1, 2)
+    gaps, of_models = (means[:, 0] - means[:, 1]).round(12), np.array([a - b for _, a, b in both])
+    row = {"models": len(both), "checkpoints": len(means), "left_out": len(by_model) - len(both), "gap": mean(gaps)}
+    row |= {"feature_value": mean(means[:, 0]), "logit_value": mean(means[:, 1]), "p_mean": None}
+    if len(gaps) > 1 and np.std(gaps) > 1e-12:
+        row["p_mean"] = float(stats.ttest_1samp(gaps, 0).pvalue)
+    signs = {"feature_wins": int((of_models < 0).sum()), "logit_wins": int((of_models > 0).sum())}
+    if metric != "fpr95":
+        signs = dict(zip(signs, reversed(signs.values()), strict=True))
+    return row | spread(gaps, "feature_wins", "logit_wins") | signs
 
 
 def ensemble_gain(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:

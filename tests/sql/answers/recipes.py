@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from tests.sql.answers.rows import RECIPE, grouped, holm, loss, mean, of_model, picked, selected, spread
+from tests.sql.answers.rows import (
+    RECIPE,
+    checkpoint_of,
+    grouped,
+    holm,
+    loss,
+    mean,
+    of_model,
+    picked,
+    pretraining_decay,
+    selected,
+    spread,
+)
 from tests.sql.pool import CLASSES, SEEN
 
 if TYPE_CHECKING:
@@ -182,12 +194,10 @@ def best_practice(
             for advice, told in zip(("pretraining", "weight decay", "finetuning rate"), each, strict=True):
                 follows[advice].append((told, row))
             follows["all three"].append((False if False in each else None if None in each else True, row))
-        answer += [key | {"advice": advice} | followed(told) for advice, told in follows.items()]
+        family = [key | {"advice": advice} | followed(told) for advice, told in follows.items()]
+        holm(family, "p")
+        answer += family
     return answer
-
-
-def pretraining_decay(row: Row) -> float | None:
-    return row.get("pretrain_weight_decay") or row["weight_decay"]
 
 
 def followed(told: list[tuple[bool | None, Row]]) -> Row:
@@ -197,21 +207,17 @@ def followed(told: list[tuple[bool | None, Row]]) -> Row:
         by_checkpoint = defaultdict(list)
         for follows, row in told:
             if follows is side:
-                plain = row["architecture"] or ""
-                arguments = (row["short_architecture"] or "").removeprefix(plain)
-                architecture = plain.removesuffix(f"_{row['input_size']}") + arguments
-                names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
-                recipe = (architecture, pretraining_decay(row), *(row.get(name) for name in names))
-                by_checkpoint[row.get("checkpoint_id") or recipe].append(row["value"])
+                by_checkpoint[checkpoint_of(row)].append(row["value"])
         sides.append([mean(values) for values in by_checkpoint.values()])
     (first, second), (following, others) = sides, ([side for f, _ in told if f is side] for side in (True, False))
     difference = np.mean(first) - np.mean(second) if first and second else None
-    half = None
+    half = p = None
     if min(len(first), len(second)) > 1:
         a, b = (np.var(side, ddof=1) / len(side) for side in sides)
         if a + b:
             freedom = np.floor((a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1)) + 1e-6)
             half = stats.t.ppf(0.975, freedom) * np.sqrt(a + b)
+            p = 2 * stats.t.sf(abs(difference) / np.sqrt(a + b), freedom)
     return {
         "following": len(following),
         "following_checkpoints": len(first),
@@ -222,5 +228,6 @@ def followed(told: list[tuple[bool | None, Row]]) -> Row:
         "difference": difference,
         "low": None if half is None else difference - half,
         "high": None if half is None else difference + half,
+        "p": p,
         "left_out": sum(f is None for f, _ in told),
     }

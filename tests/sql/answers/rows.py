@@ -112,3 +112,15 @@ def holm(rows: list[Row], p: str) -> None:
     for i, row in enumerate(family):
         before = family[i - 1]["p_holm"] if i else 0.0
         row["p_holm"] = max(before, min(1.0, row[p] * (len(family) - i)))
+
+
+def pretraining_decay(row: Row) -> float | None:
+    return row.get("pretrain_weight_decay") or row["weight_decay"]
+
+
+def checkpoint_of(row: Row) -> Any:
+    """What a model is said to come from, or its recipe but for size of image and finetuning."""
+    plain = row["architecture"] or ""
+    architecture = plain.removesuffix(f"_{row['input_size']}") + (row["short_architecture"] or "").removeprefix(plain)
+    names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
+    return row.get("checkpoint_id") or (architecture, pretraining_decay(row), *(row.get(name) for name in names))

@@ -1,0 +1,116 @@
+"""What questions claim: which columns are an interval, what makes a finding, and which rows are one family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from benchmarks.simulated.draws import CORRELATION
+from benchmarks.simulated.table_lake import EXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.simulated.draws import Truth
+
+Kind: TypeAlias = Literal["mean", "pearson", "spearman"]
+"""Of a mean the truth is its estimate without noise; of a correlation it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a question claims.
+
+    Attributes:
+        question: Its name.
+        family: What one OOD set's rows are together: the hypotheses of which one is falsely found in at most 5 % of lakes.
+        kind: Of which kind the estimates are.
+        estimate: The column of the estimate.
+        low: The column of the lower end of its interval.
+        high: That of the upper end.
+        found: The rows that are called a finding.
+        keys: The columns that, with the OOD set, tell rows apart.
+        counted: The rows that count.
+        parameters: The question's parameters.
+    """
+
+    question: str
+    family: str
+    kind: Kind
+    estimate: str
+    low: str
+    high: str
+    found: pl.Expr
+    keys: tuple[str, ...]
+    counted: pl.Expr = field(default_factory=lambda: pl.lit(value=True))
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def truths(self) -> tuple[Truth, ...]:
+        """What may hold where this is tried."""
+        return ("none", "effects") if self.kind == "mean" else ("none", "related", "confounded")
+
+    def with_truth(self, answer: pl.DataFrame, truth: Truth) -> pl.DataFrame:
+        """The answer's rows that count, with a column `true`: what is estimated; null where that is not known."""
+        rows = answer.filter(self.counted)
+        if self.kind != "mean":
+            known = rows.filter(pl.col("ood_dataset") != EXPECTED)
+            return known.with_columns(true=_correlation(self.kind, known, truth))
+        of_expected = rows.filter(pl.col("ood_dataset") == EXPECTED)
+        true = of_expected.select(*self.keys, true=pl.col(self.estimate).round(9))
+        return rows.filter(pl.col("ood_dataset") != EXPECTED).join(true, on=self.keys, how="left", nulls_equal=True)
+
+
+def _correlation(kind: Kind, rows: pl.DataFrame, truth: Truth) -> pl.Expr:
+    """The correlation that holds; where pretrainings confound, only within them."""
+    related = CORRELATION if kind == "pearson" else float(6 / np.pi * np.arcsin(CORRELATION / 2))
+    if truth == "related":
+        is_related = pl.col("measure") == "norm_mean" if "measure" in rows.columns else pl.lit(value=True)
+        return pl.when(is_related).then(related).otherwise(0.0)
+    if truth == "confounded":
+        return pl.when(pl.col("pretraining") != "all").then(0.0) if "pretraining" in rows.columns else pl.lit(0.0)
+    return pl.lit(0.0)
+
+
+def _excludes_zero(low: str, high: str) -> pl.Expr:
+    return (pl.col(low) > 0) | (pl.col(high) < 0)
+
+
+_HOLM = pl.col("p_holm") < 0.05
+_OF_EFFECTS = ("detector", "from_value", "to_value")
+
+
+def _effect(ingredient: str) -> Claim:
+    family = "all its changes and detectors (Holm)"
+    return Claim(f"{ingredient}_effect", family, "mean", "mean_difference", "low", "high", _HOLM, _OF_EFFECTS)
+
+
+def _correlations(kind: Kind) -> Claim:
+    # The report says what holds within pretrainings, by the rank correlation.
+    return Claim(
+        "accuracy_fpr_correlation", "one detector's, pooled within", kind, kind, f"{kind}_low", f"{kind}_high",
+        _excludes_zero(f"{kind}_low", f"{kind}_high") & (pl.col("pretraining") == "pooled within")
+        & (pl.col("detector") == "mahalanobis"), ("pretraining", "detector"),
+    )  # fmt: skip
+
+
+def _geometry(kind: Kind, column: str) -> Claim:
+    return Claim(
+        "geometry_predicts_fpr", "all measures (Holm)", kind, column, f"{column}_low", f"{column}_high",
+        _HOLM, ("measure", "detector"),
+    )  # fmt: skip
+
+
+CLAIMS = (
+    *map(_effect, ("weight_decay", "pretraining", "finetune_lr", "augmentation", "dropout", "resolution")),
+    Claim("best_practice", "four pieces of advice (Holm)", "mean", "difference", "low", "high", _HOLM, ("advice",)),
+    Claim("clip_gap", "all pretrainings (Holm)", "mean", "gap", "low", "high", _HOLM, ("pretraining",)),
+    _correlations("pearson"),
+    _correlations("spearman"),
+    _geometry("spearman", "within"),
+    _geometry("spearman", "spearman"),
+    _geometry("pearson", "pearson"),
+)  # fmt: skip
