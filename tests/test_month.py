@@ -29,6 +29,9 @@ TABLES = {
     "accuracy": "model, dataset, n, top1",
     "scores": "benchmark, model, dataset, detector, sample, score, id_rank",
     "metrics": "* exclude (aupr_in, aupr_out)",
+    "selective": "*",
+    "oscr": "*",
+    "calibration": "*",
 }
 MEMBERS = {"train": "fit", "test": "id", "far": "ood"}
 

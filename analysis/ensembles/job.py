@@ -17,6 +17,7 @@ from analysis.lineage.benchmark import read_benchmarks
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.metrics import id_rank, write_metrics
+from analysis.mistakes import Predicted, write_selective
 from featurestore.errors import InputError, LakeError, MissingError
 from featurestore.layout import basis
 from featurestore.names import nearest, pick
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from analysis.lineage.benchmark import Benchmark
     from featurestore.lake import Lake
     from featurestore.layout.manifest import Manifest, Part
+
+
+_NO_CLASS = "an ensemble of scores predicts no class"
 
 
 def combine(lake: Lake, ensemble: Ensemble, benchmark: str | None, say: Callable[[str], None]) -> tuple[int, int, int]:
@@ -119,7 +123,9 @@ class _EnsembleScorer:
         held = self.lake.partitions("scores", benchmark=benchmark.name, model=ensemble.name)
         judged = current_ensemble_scores(benchmark, ensemble.name, held, self.current)
         parts = [part for manifest in held for part in manifest.parts if manifest.key["dataset"] in judged]
-        write_metrics(self.lake, benchmark, ensemble.name, judged, _basis(parts))
+        which = self.lake, benchmark, ensemble.name, judged
+        write_metrics(*which, _basis(parts))
+        write_selective(*which, partial(Predicted.none, _NO_CLASS), rests_on=_basis(parts))
         made, reused = len(missing), len(targets) - len(missing)
         note = f"; not on {', '.join(lacking)}, where a member has no scores of its samples" if lacking else ""
         say(f"{ensemble.name} in {benchmark.name}: {made} score partitions made, {reused} in the lake already{note}")

@@ -1,4 +1,4 @@
-"""What the lake should hold: the parts that statistics, scores, accuracy and metrics make, each named by all that determines it.
+"""What the lake should hold: the parts that statistics, scores, metrics and what else follows make, each named by all that determines it.
 
 Pure: `score` makes what these name and the lake does not hold, and `status` compares them with what it holds.
 """
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _METRICS_VERSION = 2
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
 _GEOMETRY_VERSION = 2
+# The same of selective prediction, and of calibration.
+_SELECTIVE_VERSION = 1
+_CALIBRATION_VERSION = 1
 OF_DATASETS = ("activations", "id_activations", "left_out", "id_left_out")
 """Ingredients of scores that are the same for all detectors: the last two stand only where samples do not judge."""
 # What may differ between datasets of one model: the images, which of them could be read, how they are cut into fragments, and
@@ -161,6 +164,29 @@ def metrics_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mappin
         **({SHIFTED: list(shifted)} if shifted else {}),
     }
     return Target(TABLES["metrics"], {"benchmark": benchmark.name, "model": model}, ingredients, {})
+
+
+def selective_target(benchmark: Benchmark, model: str, scores: Mapping[str, Mapping[str, str]]) -> Target:
+    """The partition of a model's selective prediction; scores of the ID test set name the activations that tell what is right.
+
+    Args:
+        benchmark: The benchmark.
+        model: The model.
+        scores: Fingerprints of the scores to judge, by dataset and detector; those on csid datasets do not judge.
+    """
+    judged = {name: of for name, of in scores.items() if name not in benchmark.csids}
+    ingredients: Ingredients = {
+        "version": _SELECTIVE_VERSION,
+        "id_dataset": benchmark.id,
+        **{ingredient_name(name): scores_digest(of) for name, of in judged.items()},
+    }
+    return Target(TABLES["selective"], {"benchmark": benchmark.name, "model": model}, ingredients, {})
+
+
+def calibration_target(model: str, dataset: str, activations: str) -> Target:
+    """The partition of a model's calibration on a dataset, from the activations of that fingerprint."""
+    ingredients: Ingredients = {"version": _CALIBRATION_VERSION, "activations": activations}
+    return Target(TABLES["calibration"], {"model": model, "dataset": dataset}, ingredients, {})
 
 
 def shifted_sets(benchmark: Benchmark, scores: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ scores alone. NaN and infinity are errors.
 
 from __future__ import annotations
 
-from analysis.metrics.accuracy import accuracy
+from analysis.metrics.accuracy import accuracy, write_accuracy
 from analysis.metrics.table import write_metrics
 from analysis.metrics.threshold import id_rank, threshold_at, threshold_interval
 
-__all__ = ["accuracy", "id_rank", "threshold_at", "threshold_interval", "write_metrics"]
+__all__ = ["accuracy", "id_rank", "threshold_at", "threshold_interval", "write_accuracy", "write_metrics"]

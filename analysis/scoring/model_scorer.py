@@ -1,8 +1,8 @@
-"""One model in one benchmark: its scores, geometry, accuracy and metrics, each made only where it is missing or stale."""
+"""One model in one benchmark: its scores, geometry, accuracy, metrics and mistakes, each made only where it is missing or stale."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from analysis.detectors import registry
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.ingredients import check_same_model, score_target
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of, leaves_out_tenth
-from analysis.metrics import accuracy, id_rank, write_metrics
+from analysis.metrics import id_rank, write_accuracy, write_metrics
+from analysis.mistakes import Predicted, read_predicted, write_calibration, write_selective
 from analysis.rows.lake_rows import Rows, in_tenth
 from analysis.scoring.blocks import score_rows
 from analysis.scoring.comparing import Comparison
@@ -26,7 +27,6 @@ from featurestore.errors import InputError, LakeError
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
-from featurestore.partitions.stored_accuracy import Accuracy, accuracy_details, accuracy_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -57,6 +57,7 @@ class ModelScorer:
         self.lake, self.benchmark, self.model, self.say = lake, benchmark, model, say
         self.activations, self.means = extracted, means
         self.provisions = Provisions(lake, benchmark, model, extracted)
+        self.predicted = cache(self._predicted)
         self.fitted: dict[str, Any] = {}
         self.asked = asked
         self.refused: dict[str, str] = {}
@@ -88,9 +89,9 @@ class ModelScorer:
         self._compare_datasets(due, [detector for detector in usable if detector.compare])
         self._write_geometry(usable, [name for name in wanted if name not in benchmark.csids])
         for dataset in (benchmark.id, *(name for name in benchmark.csids if name in wanted)):
-            self._write_accuracy(dataset)
+            self._write_predicted(dataset)
         self._withdraw()
-        self._write_metrics(learnt_from)
+        self._write_judged(learnt_from)
         self._summarise(wanted)
         return self.made, self.reused, self.skipped
 
@@ -228,7 +229,7 @@ class ModelScorer:
         """What a detector's scores of a dataset rest on."""
         learnt_from = learning_sets_of(self.benchmark, detector, self.activations).values()
         names = {dataset, self.benchmark.id, *(one.dataset for one in learnt_from if one)}
-        return basis.basis_of(self.model, {name: self.activations[name] for name in names})
+        return self._basis_of(names)
 
     def _held(self, dataset: str) -> dict[str, str]:
         """Fingerprints of the scores that the lake holds of a dataset, by detector."""
@@ -263,24 +264,30 @@ class ModelScorer:
             if missing:
                 write_geometry(self.fits, learning_set, missing)
 
-    def _write_accuracy(self, dataset: str) -> None:
-        target = accuracy_target(self.model, dataset, self.activations[dataset].fingerprint)
-        if not self.provisions.has_logits or writing.find(self.lake.storage, target, replacing=True):
-            return
-        total = Accuracy()
-        for label, logits in self.lake.batches(model=self.model, dataset=dataset, columns=("label", "logits")):
-            total += accuracy(logits[label >= 0], label[label >= 0])
-        details = accuracy_details(self.model, dataset, self.activations[dataset])
-        writing.write_part(self.lake.storage, target, total.rows, replacing=True, details=details)
+    def _write_predicted(self, dataset: str) -> None:
+        """What the head says of a labelled dataset: how often it is right, and whether it is as sure."""
+        which = self.lake, self.model, dataset, self.activations[dataset]
+        if self.provisions.has_logits:
+            write_accuracy(*which)
+        write_calibration(*which, partial(self.predicted, dataset))
 
-    def _write_metrics(self, learnt_from: Iterable[str]) -> None:
+    def _predicted(self, dataset: str) -> Predicted:
+        return read_predicted(self.lake, self.model, dataset, self.provisions.lacking_predictions)
+
+    def _write_judged(self, learnt_from: Iterable[str]) -> None:
+        """How well current scores tell ID from OOD, and what the model gets right from what it gets wrong."""
         held = self._score_manifests()
         names = _detectors_of(held)
         self.scored = {name: one for name, one in registry.known_by(names).items() if name in names}
         current = current_scores(self.benchmark, self.model, self.activations, held, self.scored.values())
         rests_on = {*learnt_from, *(name for name, of in current.items() if of)}
-        rest = basis.basis_of(self.model, {name: self.activations[name] for name in rests_on})
-        write_metrics(self.lake, self.benchmark, self.model, current, rest)
+        which = self.lake, self.benchmark, self.model, current
+        write_metrics(*which, self._basis_of(rests_on))
+        rest = self._basis_of(rests_on - {*self.benchmark.csids})
+        write_selective(*which, partial(self.predicted, self.benchmark.id), rests_on=rest)
+
+    def _basis_of(self, datasets: Iterable[str]) -> basis.Basis:
+        return basis.basis_of(self.model, {name: self.activations[name] for name in datasets})
 
     def _summarise(self, wanted: Sequence[str]) -> None:
         absent = sorted(set(self.benchmark.scored) - set(wanted))

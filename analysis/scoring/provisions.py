@@ -39,6 +39,13 @@ class Provisions:
         """Whether logits are stored, or follow from a head."""
         return not is_headless(self.activations)
 
+    @cached_property
+    def lacking_predictions(self) -> str:
+        """Why the model predicts no class, in words; empty if it does."""
+        if not self.has_logits:
+            return "the model has no head, so no logits"
+        return "the weights of the model's head are the same for each class" if self._lacking_head else ""
+
     def lacking(self, detector: Detector[Any]) -> str:
         """What a detector needs and is not there, in words; empty if nothing."""
         if for_good := self.lacking_for_good(detector):

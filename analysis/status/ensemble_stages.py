@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.ensembles.ensemble import current_ensemble_scores, ensemble_target, stored
-from analysis.status.stage import Stage, joined, metrics_stage, stage_of
+from analysis.lineage.ingredients import metrics_target, selective_target
+from analysis.status.stage import Stage, joined, judging_stage, stage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,8 +58,10 @@ class _InBenchmark:
             if dataset in self._scores or self._may_be_made(dataset):
                 scores[dataset] = self._of_scores(dataset, stages_of)
                 yield dataset, "scores", scores[dataset]
-        metrics = self._index.metrics.get((benchmark.name, self._name))
-        yield benchmark.id, "metrics", metrics_stage(benchmark, self._name, metrics, self._own, scores)
+        for target in (metrics_target, selective_target):
+            wanted = target(benchmark, self._name, self._own)
+            held = self._index.judging.get((wanted.table.name, benchmark.name, self._name))
+            yield benchmark.id, wanted.table.name, judging_stage(wanted, held, scores)
 
     def _may_be_made(self, dataset: str) -> bool:
         """Whether all members have scores of a dataset: else there is nothing to combine."""

@@ -1,4 +1,4 @@
-"""The graph activations, fits, scores, metrics of each model and dataset: what is there, missing, or stale and why.
+"""The graph activations, fits, scores, metrics and what else follows, of each model and dataset: what is there, missing, or stale and why.
 
 A stage is stale if what it was made from changed since, or is stale itself. Pure.
 """
@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 from analysis.ensembles.ensemble import is_ensemble
 from analysis.lineage.current_scores import current_scores
 from analysis.lineage.extracted import extracted_of
-from analysis.lineage.ingredients import score_target, statistic_targets
+from analysis.lineage.ingredients import (
+    calibration_target,
+    metrics_target,
+    score_target,
+    selective_target,
+    statistic_targets,
+)
 from analysis.rows.head import is_headless
 from analysis.status.ensemble_stages import ensemble_stages
-from analysis.status.stage import Stage, differing, joined, metrics_stage, stage_of
+from analysis.status.stage import Stage, differing, joined, judging_stage, stage_of
 from featurestore.machine import collector_paused
 from featurestore.names import pick
 
@@ -119,6 +125,8 @@ class _AllModels:
         for benchmark in self._benchmarks:
             for name, stage, found in self._scored(benchmark, model).stages(stages):
                 stages[name][stage] = joined(stages[name][stage], found) if stage in stages[name] else found
+            for name in (benchmark.id, *benchmark.csids):
+                stages[name]["calibration"] = _calibration(index, model, name, stages[name]["activations"])
         return stages
 
 
@@ -152,8 +160,18 @@ def _fits(
     return stage_of(manifest, extracted or reasons or activations.reasons)
 
 
+def _calibration(index: LakeIndex, model: str, dataset: str, activations: Stage) -> Stage:
+    manifest, source = index.calibration.get((model, dataset)), index.activations.get(model, {}).get(dataset)
+    if manifest is None or source is None:
+        return Stage() if manifest is None else stage_of(manifest, [_GONE])
+    stored, target = manifest.parts[0], calibration_target(model, dataset, source.parts[0].fingerprint)
+    changed = differing(stored.ingredients, target.ingredients)
+    reasons = [_EXTRACTED] if "activations" in changed else ["calibration changed its definition"] if changed else []
+    return stage_of(manifest, reasons or activations.reasons)
+
+
 class _OneModel:
-    """The scores and metrics of one model in one benchmark."""
+    """The scores of one model in one benchmark, and what judges them."""
 
     def __init__(
         self, index: LakeIndex, detectors: Mapping[str, Detector[Any]], benchmark: Benchmark, model: str
@@ -166,7 +184,7 @@ class _OneModel:
         # Without activations on the ID test dataset nothing in the benchmark can be scored.
         self._activations: Mapping[str, Part] = activations if benchmark.id in activations else {}
         self._scores = index.scores.get((benchmark.name, model), {})
-        self._metrics = index.metrics.get((benchmark.name, model))
+        self._judging = index.judging
         judged = self._scores.values() if benchmark.id in of_samples else ()
         self.current = current_scores(benchmark, model, of_samples, judged, detectors.values())
 
@@ -179,7 +197,10 @@ class _OneModel:
             sources = [earlier[name]["activations"] for name in dict.fromkeys((dataset, benchmark.id))]
             scores[dataset] = self._of_scores(dataset, sources, fits)
             yield dataset, "scores", scores[dataset]
-        yield benchmark.id, "metrics", metrics_stage(benchmark, self._model, self._metrics, self.current, scores)
+        for target in (metrics_target, selective_target):
+            wanted = target(benchmark, self._model, self.current)
+            held = self._judging.get((wanted.table.name, benchmark.name, self._model))
+            yield benchmark.id, wanted.table.name, judging_stage(wanted, held, scores)
 
     def _of_scores(self, dataset: str, sources: Sequence[Stage], fits: Sequence[Stage]) -> Stage:
         manifest = self._scores.get(dataset)

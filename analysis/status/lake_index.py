@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.lineage.benchmark import benchmarks_in, datasets
 from analysis.rows.head import tells_classes
+from featurestore.layout.judged_scores import JUDGING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,8 @@ class LakeIndex:
         activations: By model, then by dataset.
         fits: By model and dataset.
         scores: By benchmark and model, then by dataset.
-        metrics: By benchmark and model.
+        judging: Metrics and selective prediction: by table, benchmark and model.
+        calibration: By model and dataset.
         constant_heads: Models whose head tells no class from another.
     """
 
@@ -38,7 +40,8 @@ class LakeIndex:
     activations: Mapping[str, Mapping[str, Manifest]]
     fits: Mapping[tuple[str, str], Manifest]
     scores: Mapping[tuple[str, str], Mapping[str, Manifest]]
-    metrics: Mapping[tuple[str, str], Manifest]
+    judging: Mapping[tuple[str, str, str], Manifest]
+    calibration: Mapping[tuple[str, str], Manifest]
     constant_heads: frozenset[str] = frozenset()
 
     @property
@@ -69,6 +72,9 @@ def read_lake_index(lake: Lake) -> LakeIndex:
         activations=activations,
         fits={(manifest.key["model"], manifest.key["dataset"]): manifest for manifest in lake.partitions("fits")},
         scores=scores,
-        metrics={(of.key["benchmark"], of.key["model"]): of for of in lake.partitions("metrics")},
+        judging={
+            (of.table, of.key["benchmark"], of.key["model"]): of for name in JUDGING for of in lake.partitions(name)
+        },
+        calibration={(of.key["model"], of.key["dataset"]): of for of in lake.partitions("calibration")},
         constant_heads=frozenset(of.key["model"] for of in lake.partitions("heads") if not tells_classes(of.parts[0])),
     )

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.lineage.ingredients import metrics_target
 from featurestore.layout.judged_scores import judged_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from analysis.lineage.benchmark import Benchmark
     from featurestore.layout.fingerprint import Ingredients
     from featurestore.layout.manifest import Manifest
+    from featurestore.partitions.writing import Target
 
-STAGES = ("activations", "fits", "scores", "metrics")
+STAGES = ("activations", "fits", "scores", "metrics", "selective", "calibration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +47,17 @@ def stage_of(manifest: Manifest, reasons: Iterable[str], detectors: Iterable[str
     return Stage(tuple(dict.fromkeys(reasons)), frozenset(detectors), rows, size, manifest.created)
 
 
-def metrics_stage(
-    benchmark: Benchmark,
-    model: str,
-    manifest: Manifest | None,
-    current: Mapping[str, Mapping[str, str]],
-    scores: Mapping[str, Stage],
-) -> Stage:
-    """The stage of a model's metrics.
+def judging_stage(target: Target, manifest: Manifest | None, scores: Mapping[str, Stage]) -> Stage:
+    """The stage of what judges a model's scores: its metrics, or its selective prediction.
 
     Args:
-        benchmark: The benchmark.
-        model: The model.
-        manifest: Its metrics; None if there are none.
-        current: Fingerprints of its current scores, by dataset and detector.
-        scores: The stages of its scores, by dataset.
+        target: What it should be, of the scores that are current.
+        manifest: What there is; None if there is nothing.
+        scores: The stages of the model's scores, by dataset.
     """
     if manifest is None:
         return Stage()
     stored = manifest.parts[0]
-    target = metrics_target(benchmark, model, current)
     if stored.fingerprint == target.fingerprint:
         return stage_of(manifest, [reason for stage in scores.values() for reason in stage.reasons])
     changed = differing(stored.ingredients, target.ingredients)
@@ -76,7 +66,7 @@ def metrics_stage(
     others = [dataset for dataset in judged if dataset not in stale]
     reasons = [f"the scores of {', '.join(stale)} are stale"] if stale else []
     reasons += [f"the scores of {', '.join(others)} changed"] if others else []
-    return stage_of(manifest, reasons or ["the metrics changed their definition"])
+    return stage_of(manifest, reasons or [f"the numbers of {target.table.name} changed their definition"])
 
 
 def joined(one: Stage, other: Stage) -> Stage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import numpy as np
 from analysis.lineage.benchmark import Benchmark
 from analysis.metrics import id_rank
 from analysis.metrics.table import write_metrics
+from analysis.mistakes import Predicted, write_selective
+from analysis.mistakes.confidence import calibrated
 from benchmarks.lakes.tables import put_dataset, put_rows, put_scores
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
@@ -106,7 +108,20 @@ def _model(lake: Lake, name: str, row: Mapping[str, Any], number: int, shape: Sh
         for dataset, values in drawn.items():
             scores.setdefault(dataset, {})[detector] = values, id_rank(values, ordered)
     prints = {dataset: put_scores(lake, name, dataset, of) for dataset, of in scores.items()}
-    write_metrics(lake, Benchmark("main", "train", "test", tuple(shape.ood)), name, prints)
+    benchmark = Benchmark("main", "train", "test", tuple(shape.ood))
+    write_metrics(lake, benchmark, name, prints)
+    if shape.accuracy:
+        said = _predicted(scores["test"], generator)
+        write_selective(lake, benchmark, name, prints, lambda: said)
+        put_rows(lake, "calibration", {"model": name, "dataset": "test"}, asdict(calibrated(said)) | {"unlabelled": 0})
+
+
+def _predicted(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], generator: np.random.Generator) -> Predicted:
+    """Predictions that are right more often the higher the rank of a sample is among the ID scores of the detectors."""
+    confidence = np.mean([rank for _, rank in scores.values()], axis=0) * 0.8 + 0.2
+    right = generator.random(len(confidence)) < confidence
+    own = np.where(right, confidence, (1 - confidence) / 3 + 0.01)
+    return Predicted(np.arange(len(right)), right, confidence, -np.log(own), (1 - own) ** 2)
 
 
 def _geometry(lake: Lake, name: str, shape: Shape, generator: np.random.Generator, *, clip: bool) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.lineage.benchmark import Benchmark
-from analysis.lineage.ingredients import geometry_target, metrics_target, score_target, statistic_targets
+from analysis.lineage.ingredients import (
+    calibration_target,
+    geometry_target,
+    metrics_target,
+    score_target,
+    selective_target,
+    statistic_targets,
+)
 from analysis.lineage.learning_set import learning_set_of, learning_sets_of
 from analysis.statistics.statistic import FIT
 from benchmarks.lakes.tables import activations, put, put_dataset, put_rows
@@ -34,7 +41,7 @@ FRAGMENTS = {"train": 79, "val": 4, "ninco": 1, "unit-tests": 1, "far": 1}
 
 
 def make_wide_lake(location: Path, models: int, known: Detectors) -> None:
-    """Make a lake in which every model has activations, scores of all these detectors, metrics and geometry, all fresh."""
+    """Make a lake in which every model has activations, scores of all these detectors and what follows, all fresh."""
     lake = Lake(location)
     for name in FRAGMENTS:
         put_dataset(lake, name, _role(name), ["c0"] * SAMPLES, [None] * SAMPLES, digest=_digest(name))
@@ -77,9 +84,20 @@ def _put_model(lake: Lake, model: str, number: int, network: Mapping[str, str], 
         for ood in ("ninco", "unit-tests")
         for aggregation, k in [("class", k) for k in range(17)] + [("class_mean", 0), ("pooled", 0)]
     ]  # fmt: skip
-    target = metrics_target(BENCHMARK, model, _put_manifests(lake, model, parts, known))
+    prints = _put_manifests(lake, model, parts, known)
+    target = metrics_target(BENCHMARK, model, prints)
     details = {basis.NAME: basis.basis_of(model, parts)}
     put_rows(lake, "metrics", target.key, *metrics, ingredients=target.ingredients, details=details)
+    selective = [
+        {"detector": detector, "id_dataset": "val", "n_id": SAMPLES, "accuracy": 1.0, "aurc": 0.0, "augrc": 0.0}
+        for detector in ("msp", "max-logit", "mahalanobis")
+    ]
+    target = selective_target(BENCHMARK, model, prints)
+    put_rows(lake, "selective", target.key, *selective, ingredients=target.ingredients, details=details)
+    target = calibration_target(model, "val", parts["val"].fingerprint)
+    put_rows(
+        lake, "calibration", target.key, {"n": SAMPLES, "ece": 0.1}, ingredients=target.ingredients, details=details
+    )
     target = accuracy_target(model, "val", parts["val"].fingerprint)
     accuracy = {"n": SAMPLES, "top1": 0.7 + number / 2000, "top5": 0.9}
     put_rows(lake, "accuracy", target.key, accuracy, ingredients=target.ingredients)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from featurestore.layout.fingerprint import fingerprint
+from featurestore.layout.judged_scores import JUDGING
 from featurestore.layout.tables import TABLES
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _ALONE = ("id", "fit")
 """Roles that one dataset of a benchmark has at most."""
-_OF_ACTIVATIONS = ("fits", "scores", "accuracy", "geometry")
+_OF_ACTIVATIONS = ("fits", "scores", "accuracy", "calibration", "geometry")
 """Tables of which each partition is made of the activations of its model on its dataset."""
 
 
@@ -69,7 +70,7 @@ def _problems(held: Mapping[tuple[str, ...], Manifest], tables: Collection[str],
         return
     elif table in _OF_ACTIVATIONS and ("activations", model, str(dataset)) not in held:
         yield f"the activations of {model} on {dataset}, which it is made from, are gone: nothing can be told of its age"
-    elif table == "metrics" and (judged := _judged(manifest)) and ("activations", model, judged) not in held:
+    elif table in JUDGING and (judged := _judged(manifest)) and ("activations", model, judged) not in held:
         yield f"the activations of {model} on {judged}, which they are judged by, are gone: nothing can be told of their age"
 
 
@@ -86,8 +87,8 @@ def _other_samples(dataset: Manifest, activations: Manifest) -> str:
     return f"it is of other samples than {name} has now: run `featurestore extract --replace --dataset {name}`"
 
 
-def _judged(metrics: Manifest) -> str:
-    name = metrics.parts[0].ingredients.get("id_dataset")
+def _judged(judging: Manifest) -> str:
+    name = judging.parts[0].ingredients.get("id_dataset")
     return name if isinstance(name, str) else ""
 
 

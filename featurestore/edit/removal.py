@@ -1,4 +1,4 @@
-"""Planning a removal: what bears a name, what was made from it, and the metrics that judged it; what depends goes first."""
+"""Planning a removal: what bears a name, what was made from it, and what judged it; what depends goes first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from featurestore.dataset_format import parent_of, with_parent
 from featurestore.edit.inventory import benchmarks_of, is_view_of, named, rank, texts
 from featurestore.edit.steps import Copy, Edit, Step, changed_row
 from featurestore.layout import basis
-from featurestore.layout.judged_scores import SHIFTED, judged_dataset, scores_digest
+from featurestore.layout.judged_scores import JUDGING, SHIFTED, judged_dataset, scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.names import check_key
 from featurestore.partitions import reading, writing
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[str] = ()) -> Edit:
     """What removing a dataset, model, detector or benchmark takes.
 
-    What was made from it goes too, and so do layers of a model, and ensembles of which it is a member. Metrics of others stay,
-    without what they said of it.
+    What was made from it goes too, and so do layers of a model, and ensembles of which it is a member. What judges others stays,
+    without what it said of it.
 
     Args:
         inventory: What the lake holds.
@@ -120,14 +120,14 @@ class _Plan:
             self.notes.append(f"{what}: {', '.join(sorted(names))}")
 
     def take(self, chosen: Callable[[Manifest, Part], bool]) -> None:
-        """Let parts go, and with them what was made from them, but for metrics."""
+        """Let parts go, and with them what was made from them, but for what judges scores."""
         fresh = {part.fingerprint for manifest, part in self.inventory.parts() if chosen(manifest, part)}
         while fresh:
             self.gone |= fresh
             fresh = {
                 part.fingerprint
                 for manifest, part in self.inventory.parts()
-                if manifest.table != "metrics" and part.fingerprint not in self.gone and _names(part, fresh)
+                if manifest.table not in JUDGING and part.fingerprint not in self.gone and _names(part, fresh)
             }
 
     def take_ensembles(self) -> None:
@@ -145,8 +145,8 @@ class _Plan:
             gone = tuple(part for part in manifest.parts if part.fingerprint in self.gone)
             if gone:
                 steps.append(Step(manifest, gone))
-            elif manifest.table == "metrics":
-                steps += self._metrics(manifest)
+            elif manifest.table in JUDGING:
+                steps += self._judging(manifest)
         return Edit(sorted(steps, key=self._place), self.notes)
 
     def _place(self, step: Step | Copy) -> tuple[int, bool]:
@@ -154,8 +154,8 @@ class _Plan:
         model = step.manifest.key.get("model", "")
         return rank(step.manifest.table), not (model in self.inventory.ensembles or "@" in model)
 
-    def _metrics(self, manifest: Manifest) -> Iterator[Step]:
-        """Metrics without what they say of scores that go; the partition goes where nothing is left, or they are stale."""
+    def _judging(self, manifest: Manifest) -> Iterator[Step]:
+        """What judges scores, without what it says of those that go; it goes whole where nothing is left, or it is stale."""
         (part,) = manifest.parts
         benchmark, id_dataset = manifest.key["benchmark"], part.ingredients.get("id_dataset")
         left: dict[str, dict[str, str]] = {}
@@ -191,15 +191,15 @@ class _Plan:
                 self.notes.append(f"stale {manifest.title} go whole: run `featurestore score`")
             yield Step(manifest, (part,))
             return
-        target = writing.Target(TABLES["metrics"], manifest.key, ingredients, {})
+        target = writing.Target(TABLES[manifest.table], manifest.key, ingredients, {})
         part = replace(part, details=self._details(part))
         yield Step(manifest, (part,), target, partial(self._rows, manifest, left, [str(id_dataset), *pooled]))
 
-    def _details(self, metrics: Part) -> Mapping[str, Any]:
-        """The details of metrics, of which the note of what they rest on is without datasets that go."""
-        note = basis.noted(metrics)
+    def _details(self, judging: Part) -> Mapping[str, Any]:
+        """The details of what judges scores, of which the note of what they rest on is without datasets that go."""
+        note = basis.noted(judging)
         if note is None or self.kind != "dataset":
-            return metrics.details
+            return judging.details
         gone = {basis.short(fingerprint) for fingerprint in self.gone}
         left = basis.Basis(
             samples={name: digest for name, digest in note["samples"].items() if name not in self.names},
@@ -207,22 +207,22 @@ class _Plan:
             networks=note["networks"],
             activations=[one for one in note["activations"] if one not in gone],
         )
-        return {**metrics.details, basis.NAME: left}
+        return {**judging.details, basis.NAME: left}
 
-    def _are_named_in(self, metrics: Manifest) -> bool:
-        """Whether rows of metrics, which are stale, are about what goes."""
+    def _are_named_in(self, judging: Manifest) -> bool:
+        """Whether rows of what judges scores, which is stale, are about what goes."""
         columns = {"dataset": ("id_dataset", "ood_dataset"), "detector": ("detector",)}.get(self.kind, ())
-        rows = reading.read(self.inventory.storage, metrics, metrics.parts[0], columns) if columns else None
+        rows = reading.read(self.inventory.storage, judging, judging.parts[0], columns) if columns else None
         return rows is not None and any(not set(self.names).isdisjoint(rows[name].to_pylist()) for name in columns)
 
     def _rows(self, manifest: Manifest, left: dict[str, dict[str, str]], ids: Sequence[str]) -> pa.Table:
-        """The metrics' rows of scores that stay, in their order; in the full spectrum they rest on all of the ID datasets."""
+        """The rows on scores that stay, in their order; in the full spectrum they rest on all of the ID datasets."""
         rows = reading.read(self.inventory.storage, manifest, manifest.parts[0])
         spectra = rows["spectrum"].to_pylist() if "spectrum" in rows.column_names else [None] * len(rows)
         cells = zip(spectra, rows["detector"].to_pylist(), rows["ood_dataset"].to_pylist(), strict=True)
         return rows.filter(
             [
-                all(d in left.get(name, ()) for name in (*(ids if spectrum == "full" else ids[:1]), ood))
+                all(d in left.get(name, ()) for name in (*(ids if spectrum == "full" else ids[:1]), ood) if name)
                 for spectrum, d, ood in cells
             ]
         )

@@ -11,7 +11,7 @@ import pyarrow as pa
 from featurestore.dataset_format import parent_of, with_parent
 from featurestore.edit.inventory import KINDS, is_view_of, texts
 from featurestore.layout import basis
-from featurestore.layout.judged_scores import SHIFTED, ingredient_name, judged_dataset, scores_digest
+from featurestore.layout.judged_scores import JUDGING, SHIFTED, ingredient_name, judged_dataset, scores_digest
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _KIND_OF = {column: kind for kind, columns in KINDS.items() for column in columns}
 _IN_ROWS = {
-    "metrics": {"detector": "detector", "id_dataset": "dataset", "ood_dataset": "dataset"},
+    **{name: {"detector": "detector", "id_dataset": "dataset", "ood_dataset": "dataset"} for name in JUDGING},
     "models": {"base_model": "model"},
 }
 """The columns of tables that hold names, besides those of their paths, and of what kind these are."""
@@ -108,8 +108,8 @@ class Substitution:
             for row in found:
                 row |= {column: self.name(self.kind, row[column]) for column in columns if row.get(column)}
                 row |= {column: value for column, value in changed.items() if column not in columns}
-            if table.name == "metrics":
-                found.sort(key=lambda row: (row["ood_dataset"], row["detector"]))  # as they are made
+            if table.name in JUDGING:
+                found.sort(key=lambda row: (row["ood_dataset"] or "", row["detector"]))  # as they are made
             return pa.Table.from_pylist(found, table.columns)
 
         return rows
@@ -117,7 +117,7 @@ class Substitution:
     def _ingredients(self, manifest: Manifest, part: Part) -> Mapping[str, Ingredient]:
         """With other names; fingerprints are as they were."""
         stored = part.ingredients
-        if manifest.table == "metrics":
+        if manifest.table in JUDGING:
             return dict(self._judged(manifest, name, value) for name, value in stored.items())
         if manifest.table == "datasets" and self.kind == "benchmark":
             held = set(texts(stored.get("benchmarks", [])))
@@ -136,14 +136,14 @@ class Substitution:
             changed["recipe"] = self._recipe(str(stored["recipe"]))
         return {**stored, **changed}
 
-    def _judged(self, metrics: Manifest, name: str, value: Ingredient) -> tuple[str, Ingredient]:
-        """An ingredient of metrics. Those of scores that are no more there are stale, or done already, and stay."""
+    def _judged(self, judging: Manifest, name: str, value: Ingredient) -> tuple[str, Ingredient]:
+        """An ingredient of what judges scores. Those of scores that are no more there are stale, or done already, and stay."""
         dataset = judged_dataset(name)
         if name == SHIFTED:
             return name, [*sorted(self.name("dataset", one) for one in texts(value))]
         if dataset is None:
             return name, self.name("dataset", str(value)) if name == "id_dataset" else value
-        place = ("scores", metrics.key["benchmark"], metrics.key["model"], dataset)
+        place = ("scores", judging.key["benchmark"], judging.key["model"], dataset)
         scores = self.inventory.manifests.get(place)
         parts = (
             [part for part in scores.parts if self.kind != "detector" or not self.is_new(scores, part)]

@@ -1,4 +1,4 @@
-"""What the ingredients of metrics say of the scores that they judge: a digest for each dataset."""
+"""What the ingredients of metrics, and of selective prediction, say of the scores that they judge: a digest for each dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+JUDGING = ("metrics", "selective")
+"""The tables that judge scores: a partition of each holds all that is said of one model in one benchmark."""
 _SCORES_OF = "scores of "
 SHIFTED = "csid"
 """The ingredient that lists the datasets that are ID, too, in the full spectrum; metrics without such have none."""

@@ -113,6 +113,23 @@ TABLES = {
         ),
         _table("accuracy", "model dataset", "n integer, top1 number, top5 number"),
         _table(
+            "calibration",
+            "model dataset",
+            """
+            n integer, unlabelled integer, accuracy number, confidence number, ece number, ece_equal_mass number, nll number,
+            brier number, lacking text
+            """,
+        ),
+        _table(
+            "selective",
+            "benchmark model",
+            """
+            detector text, id_dataset text, ood_dataset text, n_id integer, n_ood integer, unlabelled integer, accuracy number,
+            aurc number, eaurc number, augrc number, misclassification_auroc number, misclassification_fpr95 number,
+            risks numbers, oscr number, lacking text
+            """,
+        ),
+        _table(
             "geometry",
             "model dataset",
             """
@@ -129,8 +146,8 @@ TABLES = {
 }
 
 ORDER = (
-    "samples", "contents", "benchmarks", "datasets", "models", "heads", "failures", "activations", "accuracy", "fits",
-    "geometry", "detectors", "scores", "metrics",
+    "samples", "contents", "benchmarks", "datasets", "models", "heads", "failures", "activations", "accuracy",
+    "calibration", "fits", "geometry", "detectors", "scores", "metrics", "selective",
 )  # fmt: skip
 """All tables, each after those that its rows name: a lake that has the first few of them whole is a lake."""
 

@@ -12,23 +12,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from featurestore.layout.basis import Basis, basis_of, network, noted, same_network, short
+from featurestore.layout.judged_scores import JUDGING
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.storage import Storage
 
-AGEING = ("scores", "metrics", "geometry", "accuracy")
+AGEING = ("scores", *JUDGING, "geometry", "accuracy", "calibration")
 """The tables whose rows are made of activations, and whose age is told."""
 OF_SAMPLES = frozenset({"scores", "activations"})
 """The tables whose rows are of one sample each: joined by its number with rows of other samples, they say nonsense."""
 ALL = OF_SAMPLES.union(AGEING)
 """The tables of which a reader may leave out what is stale."""
-
-
+_WORDS = {"selective": "selective prediction"}
+"""What sentences call a table whose name is no noun."""
 _NAMED = 3
 
 
@@ -104,7 +105,7 @@ class Held:
         return Age(stale, tuple(map(faults.__getitem__, noting)) if stale else (), fewer)
 
     def current_parts(self, manifest: Manifest, without: Collection[str]) -> list[Part]:
-        """The parts that an answer may read; never metrics of another ID test dataset than the benchmark's others.
+        """The parts that an answer may read; never what judges against another ID test dataset than the benchmark's others.
 
         Args:
             manifest: The partition.
@@ -114,10 +115,10 @@ class Held:
         if manifest.table in without:
             age = self.age(manifest)
             parts = [part for part, fault in zip(parts, age.faults, strict=True) if not fault] if age.stale else parts
-        if manifest.table != "metrics":
+        if manifest.table not in JUDGING:
             return parts
         kept = self.id_sets.get(manifest.key["benchmark"])
-        return [part for part in parts if _judged(part) in {None, kept}]
+        return [part for part in parts if kept is None or _judged(part) in {None, kept}]
 
     @cached_property
     def id_sets(self) -> dict[str, str]:
@@ -190,13 +191,13 @@ class Held:
     def _of_other_id_set(self, manifest: Manifest, part: Part, basis: Basis | None) -> Fault | None:
         benchmark = manifest.key.get("benchmark", "")
         wanted = self._id_set_of.get(benchmark)
-        if wanted is None and manifest.table == "metrics":
+        if wanted is None and manifest.table in JUDGING:
             wanted = self.id_sets.get(benchmark)
         if wanted is None:
             return None
         other = (
             _judged(part) not in {None, wanted}
-            if manifest.table == "metrics"
+            if manifest.table in JUDGING
             else bool(basis and wanted not in basis["samples"])
         )
         return Fault(wanted, judged=True) if other else None
@@ -214,7 +215,7 @@ class Held:
     def _without_note(self, manifest: Manifest, part: Part) -> Fault | None:
         """The same of a part from before there were notes, and of activations: as the activations' manifests tell."""
         model, dataset = manifest.key["model"], manifest.key.get("dataset", "")
-        if manifest.table == "metrics":
+        if manifest.table in JUDGING:
             scores = self._scores.get((manifest.key["benchmark"], model), [])
             return next((fault for one in scores for fault in self.age(one).faults if fault), None)
         if manifest.table == "activations":
@@ -250,9 +251,9 @@ class Held:
         return now.issuperset(basis["activations"])
 
 
-def _judged(metrics: Part) -> str | None:
-    """The ID test dataset that metrics are of."""
-    name = metrics.ingredients.get("id_dataset")
+def _judged(judging: Part) -> str | None:
+    """The ID test dataset that metrics, or selective prediction, are of."""
+    name = judging.ingredients.get("id_dataset")
     return name if isinstance(name, str) else None
 
 
@@ -290,11 +291,11 @@ def complaints(
 def _stale(fault: Fault, models_of: Mapping[str, set[str]], known: int, gone: Collection[str], held: Held) -> str:
     models = sorted(set().union(*models_of.values()))
     named = ", ".join(models[:_NAMED]) + (", …" if len(models) > _NAMED else "")
-    what = f"{len(models):,} of {known:,} models have {' and '.join(models_of)}"
+    what = f"{len(models):,} of {known:,} models have {_listed(models_of)}"
     score = "run `featurestore score`"
     if fault.judged:
         why, do = f"judged against another ID test set than {fault.dataset}", score
-        gone = {*gone, *(["metrics"] if fault.dataset in held.id_sets.values() else [])}
+        gone = {*gone, *(JUDGING if fault.dataset in held.id_sets.values() else ())}
     elif fault.dataset:
         why = f"of other samples than {fault.dataset} has now"
         do = f"run `featurestore extract --replace --dataset {fault.dataset}`, then `featurestore score`"
@@ -304,12 +305,16 @@ def _stale(fault: Fault, models_of: Mapping[str, set[str]], known: int, gone: Co
             "run `featurestore extract --replace` on all their datasets, then `featurestore score`",
         )
     left = [table for table in models_of if table in gone]
-    out = f", and are left out of the {' and '.join(left)}" if left else ""
+    out = f", and are left out of the {_listed(left)}" if left else ""
     return f"{what} {why} ({named}){out}: {do if fault.extract else score}."
 
 
+def _listed(tables: Iterable[str]) -> str:
+    return " and ".join(_WORDS.get(name, name) for name in tables)
+
+
 def _partial(dataset: str, models_of: Mapping[str, Mapping[str, int]], known: int, count: int) -> str:
-    what, models = " and ".join(models_of), {m: n for of in models_of.values() for m, n in of.items()}
+    what, models = _listed(models_of), {m: n for of in models_of.values() for m, n in of.items()}
     told = [f"{model} {rows:,}" for model, rows in sorted(models.items())[:_NAMED]]
     listed = '`featurestore sql "from failures"` lists the others'
     if len(models) == 1:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published"
 SPECTRA = "spectra"
-_NARROWED = TABLES.keys() | {SPECTRA}
+_OF_RESULTS = {"metrics", SPECTRA, "selective", "oscr"}
+"""The views of which a row stays where a result of the same model and detector does."""
+_NARROWED = TABLES.keys() | _OF_RESULTS
 _ROW = ("benchmark", "model", "detector", "ood_dataset", "ood_class", "aggregation")
 """What tells a row of `metrics` from the others."""
 
@@ -226,8 +228,8 @@ def _part(view: str, condition: Condition, kept: str) -> str | None:
     """How a condition on results narrows a view; None if it says nothing about it."""
     if condition.columns <= _columns(view):
         return condition.sql
-    if view in {"metrics", SPECTRA}:
-        return _among(view, _ROW, kept)
+    if view in _OF_RESULTS:
+        return _among(view, [column for column in _ROW if column in _columns(view)], kept)
     about = _columns("models") | {"benchmark", "detector", "accuracy"}
     if condition.columns <= about and "model" in _columns(view):
         key = [column for column in ("benchmark", "model", "detector") if column in _columns(view)]

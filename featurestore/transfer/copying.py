@@ -82,8 +82,9 @@ def _notes(
     if added := restriction.added_tables:
         yield f"{', '.join(added)} come too: the others name them"
     if broad:
+        tables = " and ".join(sorted({manifest.table for manifest in broad}))
         yield (
-            f"metrics: {len(broad):,} partitions are left out, which rest on more datasets than these; "
+            f"{tables}: {len(broad):,} partitions are left out, which rest on more datasets than these; "
             "`featurestore score` makes those of the copy"
         )
     yield from _parted(source, held, chosen)

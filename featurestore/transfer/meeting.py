@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from featurestore.layout.fingerprint import differences
+from featurestore.layout.judged_scores import JUDGING
 from featurestore.layout.tables import ORDER
 from featurestore.names import base_model
 from featurestore.partitions import reading
@@ -77,9 +78,9 @@ def meet(source: Storage, ours: Holding, *, here: str, there: str) -> Meeting:
 
 
 def _to_compare(theirs: Holding, ours: Holding) -> Iterator[Manifest]:
-    """Their partitions, but for those that are joined in other ways where both lakes have them: datasets, metrics."""
+    """Their partitions, but for those that are joined in other ways where both lakes have them: datasets, and what judges scores."""
     for folder, manifest in theirs.partitions.items():
-        if manifest.table not in {"datasets", "metrics"} or not _both_differ(folder, theirs, ours):
+        if manifest.table not in {"datasets", *JUDGING} or not _both_differ(folder, theirs, ours):
             yield manifest
 
 

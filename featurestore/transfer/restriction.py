@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from featurestore.errors import MissingError
-from featurestore.layout.judged_scores import judged_dataset
+from featurestore.layout.judged_scores import JUDGING, judged_dataset
 from featurestore.layout.tables import ORDER, TABLES
 from featurestore.names import nearest
 
@@ -20,7 +20,7 @@ _NAMED_BY_KEY = {"dataset": ("samples", "datasets"), "model": ("models",), "benc
 _NAMED_BY_TABLE = {
     "datasets": ("samples",),
     "activations": ("heads", "failures"),
-    "metrics": ("samples", "datasets", "detectors"),
+    **dict.fromkeys(JUDGING, ("samples", "datasets", "detectors")),
     "scores": ("detectors",),
 }
 
@@ -58,7 +58,7 @@ class Restriction:
         return [name for name in self.chosen_tables if self.tables and not _fits(name, self.tables)]
 
     def of(self, held: Mapping[str, Sequence[Manifest]]) -> tuple[list[Manifest], list[Manifest]]:
-        """The partitions to keep, in order, and the metrics that are left out since they rest on other datasets too.
+        """The partitions to keep, in order, and those that judge scores and are left out since they rest on other datasets too.
 
         Args:
             held: Partitions by table, for at least the chosen tables.
@@ -83,8 +83,8 @@ EVERYTHING = Restriction()
 
 
 def judged_on(manifest: Manifest) -> set[str]:
-    """The datasets whose scores metrics rest on; none for other tables."""
-    if manifest.table != "metrics":
+    """The datasets whose scores metrics and selective prediction rest on; none for other tables."""
+    if manifest.table not in JUDGING:
         return set()
     judged = (judged_dataset(name) for part in manifest.parts for name in part.ingredients)
     return {dataset for dataset in judged if dataset is not None}

@@ -98,9 +98,13 @@ def lake() -> Lake:
 READERS: dict[str, Callable[[Lake, str], list[dict[str, Any]]]] = {
     "documented": lambda lake, table: read_as_documented(Path(lake.location), table),
     "polars": lambda lake, table: lake.scan(table).collect().to_dicts(),
-    # The view of benchmarks shows all that datasets make up, not only those of which something is set, and that of metrics one spectrum.
+    # The view of benchmarks shows all that datasets make up, not only those of which something is set, that of metrics one spectrum, and
+    # that of selective prediction the rows without an OOD set.
     "DuckDB": lambda lake, table: (
-        lake.connect().sql(f"from {'stored.' * (table in {'benchmarks', 'metrics'})}{table}").pl().to_dicts()
+        lake.connect()
+        .sql(f"from {'stored.' * (table in {'benchmarks', 'metrics', 'selective'})}{table}")
+        .pl()
+        .to_dicts()
     ),
 }
 

@@ -11,10 +11,12 @@ import pytest
 from featurestore import Lake
 from tests.sql.pool import (
     Pool,
+    drawn_calibration,
     drawn_geometry,
     drawn_logits,
     drawn_metrics,
     drawn_scores,
+    drawn_selective,
     drawn_variants,
     more_models,
     write_pool,
@@ -53,7 +55,8 @@ def pools() -> dict[str, Pool]:
     metrics += drawn_variants(of_base)
     for row in metrics:
         row |= {"aupr_in": row["auroc"] ** 2, "aupr_out": (1 - row["fpr95"]) * row["auroc"]}
-    whole = Pool(models + more, metrics, drawn_scores(), drawn_logits(), drawn_geometry())
+    of_mistakes = drawn_selective(metrics), drawn_calibration(models + more)
+    whole = Pool(models + more, metrics, drawn_scores(), drawn_logits(), drawn_geometry(), *of_mistakes)
     return {
         "whole": whole,
         "one model": whole.of("wd"),

@@ -38,10 +38,12 @@ class Pool:
     scores: list[dict[str, Any]]
     logits: list[dict[str, Any]]
     geometry: list[dict[str, Any]]
+    selective: list[dict[str, Any]]
+    calibration: list[dict[str, Any]]
 
     def of(self, *names: str) -> Pool:
         """The pool of just these models."""
-        tables = self.models, self.metrics, self.scores, self.logits, self.geometry
+        tables = self.models, self.metrics, self.scores, self.logits, self.geometry, self.selective, self.calibration
         return Pool(*([row for row in rows if row["model"] in names] for rows in tables))
 
     def levelled(self) -> Pool:
@@ -52,6 +54,8 @@ class Pool:
             [r | {"score": 0.5, "id_rank": 0.5} for r in self.scores],
             [r | {"logits": [1.0, 1.0, 1.0]} for r in self.logits],
             [r | {name: 2.0 for name in MEASURES if r[name] is not None} for r in self.geometry],
+            [r | {name: 0.5 for name in OF_MISTAKES if r[name] is not None} for r in self.selective],
+            [r | {name: 0.5 for name in OF_CONFIDENCE if r[name] is not None} for r in self.calibration],
         )
 
 
@@ -228,6 +232,49 @@ def drawn_geometry() -> list[dict[str, Any]]:
     return found
 
 
+OF_MISTAKES = (
+    "accuracy", "aurc", "eaurc", "augrc", "misclassification_auroc", "misclassification_fpr95", "oscr",
+)  # fmt: skip
+OF_CONFIDENCE = ("accuracy", "confidence", "ece", "ece_equal_mass", "nll", "brier")
+WITHOUT_HEAD = "strong"
+UNJUDGED = ("lr", "published")
+"""Models that `score` has not judged by their mistakes yet."""
+
+
+def drawn_selective(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the mistakes of most models say of each of their detectors, with ties; some predict no class."""
+    generator = np.random.default_rng(9)
+    keys = dict.fromkeys((r["benchmark"], r["model"], r["detector"], r["ood_dataset"]) for r in metrics)
+    own = dict.fromkeys((*key[:3], None) for key in keys)
+    found = []
+    for benchmark, model, detector, ood in (*own, *keys):
+        if model in UNJUDGED:
+            continue
+        lacking = {WITHOUT_HEAD: "no head", "all-in-one": "no class"}.get(model)
+        names = ("accuracy", "oscr") if ood else OF_MISTAKES[:-1]
+        numbers = {name: generator.integers(1, 5) / 8 for name in names}
+        known = dict.fromkeys(OF_MISTAKES) | ({} if lacking else numbers)
+        if (model, detector) == ("drop", "knn"):
+            known |= {"misclassification_auroc": None, "misclassification_fpr95": None}
+        row = {"benchmark": benchmark, "model": model, "detector": detector, "id_dataset": "id", "ood_dataset": ood}
+        row |= {"n_id": 0 if lacking else 30, "n_ood": ood and 12, "unlabelled": 2, "lacking": lacking}
+        found.append(row | known | {"risks": None if lacking or ood else [0.25, 0.5]})
+    return found
+
+
+def drawn_calibration(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calibration of most models on the ID test set, and on one that is none."""
+    generator = np.random.default_rng(10)
+    found = []
+    for model in (row["model"] for row in models if row["model"] not in UNJUDGED):
+        lacking = "no head" if model == WITHOUT_HEAD else None
+        for dataset in ("id", "fit"):
+            numbers = {name: generator.integers(1, 9) / 10 for name in OF_CONFIDENCE}
+            row = {"model": model, "dataset": dataset, "n": 0 if lacking else 30, "unlabelled": 2, "lacking": lacking}
+            found.append(row | (dict.fromkeys(OF_CONFIDENCE) if lacking else numbers))
+    return found
+
+
 GROUPS = {"ninco": "near"}
 UNSHIFTED = ("drop", "large")  # without scores of a csid set, so without metrics of the full spectrum
 
@@ -272,6 +319,8 @@ def write_pool(lake: Lake, pool: Pool) -> None:
         "metrics": of_both_spectra(pool.metrics),
         "scores": pool.scores,
         "geometry": pool.geometry,
+        "selective": pool.selective,
+        "calibration": pool.calibration,
     }.items():
         for key, of_key in partitions(rows, *TABLES[table].path_columns):
             put_rows(lake, table, key, *of_key)

@@ -58,7 +58,12 @@ def test_a_question_of_datasets_alone_refuses_filters(lakes: dict[str, Lake]) ->
             lakes["whole"].ask("overlaps", chosen)
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_of_models_alone_refuses_detectors(lakes: dict[str, Lake]) -> None:
+    with pytest.raises(InputError, match="--detector chooses nothing here: the question reads no detectors"):
+        lakes["whole"].ask("miscalibration", Filters(detectors=["msp"]))
+
+
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "miscalibration"])
 def test_detectors_are_chosen(lakes: dict[str, Lake], name: str) -> None:
     """No question tells of a detector that was not chosen; an unknown one is refused."""
     lake, column = lakes["whole"], "detector"

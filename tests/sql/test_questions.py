@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore.query import catalog
-from tests.sql.answers import accuracy, detectors, published, recipes, samples
+from tests.sql.answers import accuracy, detectors, mistakes, published, recipes, samples
 from tests.sql.answers.rows import RECIPE
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "geometry_predicts_fpr": (detectors.geometry_predicts_fpr, "ood_dataset detector place measure"),
     "hardest_samples": (samples.hardest_samples, "-accepted -mean_id_rank sample"),
     "hyperparameters": (detectors.hyperparameters, "ood_dataset detector constant others value"),
+    "miscalibration": (mistakes.miscalibration, "dataset ece model"),
     "ninco_vs_unit_test_fpr": (accuracy.ninco_vs_unit_test_fpr, "fpr95 model detector"),
     "overlaps": (samples.overlaps, "seriousness -samples benchmark dataset other_dataset"),
     "per_class_difficulty": (accuracy.per_class_difficulty, "caught -best_fpr95 -mean_fpr95 ood_dataset ood_class"),
@@ -53,6 +54,7 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "published_best_detector": (published.published_best_detector, "pretraining mean_fpr95 detector"),
     "published_comparison": (published.published_comparison, "model published_model detector ood_dataset"),
     "resolution_effect": (recipes.effect("input_size"), EFFECT_ORDER),
+    "selective_prediction": (mistakes.selective_prediction, "model place detector"),
     "soup_vs_ingredients": (recipes.soup_vs_ingredients, "soup ood_dataset detector"),
     "dropout_effect": (recipes.effect("dropout", "dropout+stochastic_depth"), EFFECT_ORDER),
     "finetune_lr_effect": (recipes.effect("finetune_lr"), EFFECT_ORDER),
@@ -94,6 +96,7 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "groups": [{"group": "near", "detector": "msp"}, {"spectrum": "full"}, {"aggregation": "class_mean"}],
     "hardest_samples": [{"ood": "unit-tests", "top": 3}, {"detector": "knn", "tpr": 0.6}],
     "hyperparameters": [{"constant": "gamma"}, {"base": "knn", "ood": "ninco"}, {"aggregation": "pooled"}],
+    "miscalibration": [{"benchmark": "other"}, {"benchmark": "no such"}],
     "ninco_vs_unit_test_fpr": [
         {"metric": "aupr_in"},
         {"detector": "knn", "aggregation": "pooled"},
@@ -103,6 +106,11 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "per_class_difficulty": [{"ood": "ninco"}, {"detector": "msp", "threshold": 0.3}],
     "published_accuracy_vs_fpr": [{"detector": "vim"}],
     "published_comparison": [{"rows": "mine"}, {"aggregation": "pooled"}],
+    "selective_prediction": [
+        {"ood": "ninco", "detector": "knn"},
+        {"aggregation": "pooled", "benchmark": "other"},
+        {"ood": "no such"},
+    ],
     "soup_vs_ingredients": [{"aggregation": "pooled"}],
     "accuracy_fpr_correlation": [{"aggregation": "pooled"}, {"benchmark": "other"}],
     "accuracy_vs_unit_test_fpr": [

@@ -136,7 +136,7 @@ def test_an_ensemble_follows_its_members(commands: Commands) -> None:
     commands.ok("score", "--ensemble", TRIO)
     commands.ok("score", "--ensemble", TRIO, "--combine", "weighted", "--tune-on", "far")
     assert set(stages(commands, "trio").items()) == {
-        (("test", "scores"), "fresh"), (("test", "metrics"), "fresh"),
+        (("test", "scores"), "fresh"), (("test", "metrics"), "fresh"), (("test", "selective"), "fresh"),
         (("far", "scores"), "fresh"), (("unit-tests", "scores"), "fresh"),
     }  # fmt: skip
     pool = write_pool(commands.folder / "models", {"a": 7, "b": 2})

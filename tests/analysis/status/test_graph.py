@@ -13,6 +13,7 @@ from analysis.lineage.current_scores import current_scores
 from analysis.lineage.ingredients import score_target
 from analysis.status import status_rows
 from analysis.status.lake_index import LakeIndex, read_lake_index
+from analysis.status.stage import STAGES
 from tests.pipeline import Commands, write_pool
 from tests.tiny import write_images
 
@@ -50,18 +51,16 @@ def test_each_role_has_its_stages_and_all_are_fresh_once_scored(commands: Comman
     assert set(found.values()) == {"fresh"}
     assert {(dataset, stage) for _, dataset, stage in found} == {
         ("train", "activations"), ("train", "fits"),
-        ("test", "activations"), ("test", "scores"), ("test", "metrics"),
+        ("test", "activations"), ("test", "scores"), ("test", "metrics"), ("test", "selective"), ("test", "calibration"),
         ("far", "activations"), ("far", "scores"),
         ("unit-tests", "activations"), ("unit-tests", "scores"),
     }  # fmt: skip
 
 
 def test_rows_and_bytes_are_those_of_the_manifests(commands: Commands) -> None:
-    """Every stored partition of the four tables counts once."""
+    """Every stored partition of the tables counts once."""
     rows = [stage for row in status_rows(read_lake_index(commands.lake), detectors()) for stage in row.stages.values()]
-    parts = [
-        p for t in ("activations", "fits", "scores", "metrics") for m in commands.lake.partitions(t) for p in m.parts
-    ]
+    parts = [p for t in STAGES for m in commands.lake.partitions(t) for p in m.parts]
     assert sum(stage.rows for stage in rows) == sum(part.rows for part in parts)
     assert sum(stage.bytes for stage in rows) == sum(part.bytes for part in parts)
 
@@ -124,8 +123,9 @@ def test_a_dataset_that_changed_makes_all_that_came_from_it_stale(commands: Comm
     stale = {key[1:] for key, state in found.items() if state == "dataset far changed"}
     assert stale == {("far", "activations"), ("far", "scores")}
     # Metrics of other samples are not kept: they change once the rest is made again.
-    assert found["a", "test", "metrics"] == "the scores of far are stale"
-    assert {s for key, s in found.items() if key[1:] not in stale | {("test", "metrics")}} == {"fresh"}
+    judging = {("test", "metrics"), ("test", "selective")}
+    assert {found["a", *stage] for stage in judging} == {"the scores of far are stale"}
+    assert {s for key, s in found.items() if key[1:] not in stale | judging} == {"fresh"}
     other = replace(held.datasets["train"], digest="0" * 64)
     found = stages(replace(held, datasets={**held.datasets, "train": other}))
     assert {key[1] for key, state in found.items() if state == "dataset train changed"} == {
@@ -161,7 +161,8 @@ def test_what_status_says_through_a_history_is_what_score_does(fresh: Commands) 
     fresh.ok(*extract, "--dataset", "test", "--dataset", "far")
     assert set(changed(fresh).items()) == {
         (("train", "activations"), "missing"), (("train", "fits"), "missing"), (("test", "scores"), "missing"),
-        (("test", "metrics"), "missing"), (("far", "scores"), "missing"),
+        (("test", "metrics"), "missing"), (("test", "selective"), "missing"), (("test", "calibration"), "missing"),
+        (("far", "scores"), "missing"),
     }  # fmt: skip
     fresh.ok("score", "--detector", "msp")
     assert changed(fresh) == {("train", "activations"): "missing", ("train", "fits"): "missing"}
@@ -177,9 +178,9 @@ def test_what_status_says_through_a_history_is_what_score_does(fresh: Commands) 
     assert (
         found["far", "activations"] == found["train", "activations"] == found["train", "fits"] == "the weights changed"
     )
-    assert found["test", "scores"] == "the activations were extracted again"
+    assert found["test", "scores"] == found["test", "calibration"] == "the activations were extracted again"
     assert found["far", "scores"] == "the ID activations were extracted again"
-    assert found["test", "metrics"] == "the scores of far, test are stale"
+    assert found["test", "metrics"] == found["test", "selective"] == "the scores of far, test are stale"
     assert ("test", "activations") not in found
     said = fresh.ok("status")
     assert "stale because the weights changed" in said
@@ -202,12 +203,22 @@ def test_the_command_answers_in_every_format(commands: Commands) -> None:
     """A line per model and dataset to read, a line per stage to compute with."""
     lines = commands.ok("status").splitlines()
     assert len(lines) == 1 + 2 * 4 + 1
-    assert lines[0].split() == ["model", "dataset", "role", "activations", "fits", "scores", "metrics"]
+    assert lines[0].split() == [
+        "model",
+        "dataset",
+        "role",
+        "activations",
+        "fits",
+        "scores",
+        "metrics",
+        "selective",
+        "calibration",
+    ]
     assert "fresh: 17 rows" in lines[1]
-    assert lines[-1].startswith("2 models x 4 datasets: 18 stages fresh, 0 stale, 0 missing")
+    assert lines[-1].startswith("2 models x 4 datasets: 22 stages fresh, 0 stale, 0 missing")
     assert commands.ok("status", "--format", "markdown").count("\n") == 2 + 2 * 4
     rows = list(csv.DictReader(io.StringIO(commands.ok("status", "--format", "csv"))))
-    assert len(rows) == 18
+    assert len(rows) == 22
     assert {row["state"] for row in rows} == {"fresh"}
     scored = len(_scored(read_lake_index(commands.lake)))
     only = json.loads(commands.ok("status", "--format", "json", "--model", "a", "--dataset", "far"))

@@ -49,7 +49,7 @@ def dangling(lake: Lake) -> list[str]:
 
 
 def mentions(lake: Lake, name: str) -> list[str]:
-    """Partitions in whose paths, ingredients or metrics a name stands."""
+    """Partitions in whose paths, ingredients or rows on scores a name stands."""
     inventory = read_inventory(lake.storage)
     found = [
         manifest.title
@@ -58,8 +58,9 @@ def mentions(lake: Lake, name: str) -> list[str]:
         or any(word == name for key, value in part.ingredients.items() for word in (*key.split(), *texts(value)))
     ]
     rows = lake.sql(
-        "select distinct benchmark, model from metrics where $name in (benchmark, model, detector, id_dataset, ood_dataset)".replace(
-            "$name", f"'{name}'"
-        )
+        """
+        select distinct benchmark, model from (from metrics union all by name from selective union all by name from oscr)
+        where $name in (benchmark, model, detector, id_dataset, ood_dataset)
+        """.replace("$name", f"'{name}'")
     )
-    return found + [f"metrics of {model} in {benchmark}" for benchmark, model in rows.fetchall()]
+    return found + [f"what judges {model} in {benchmark}" for benchmark, model in rows.fetchall()]

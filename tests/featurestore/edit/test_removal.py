@@ -40,12 +40,18 @@ def ensembled(copied: Commands) -> Commands:
 
 def test_an_ood_dataset_goes_and_the_metrics_are_those_that_score_would_make(ensembled: Commands) -> None:
     commands = ensembled
-    rows = "from metrics where ood_dataset <> 'far' order by all"
-    before = commands.lake.sql(rows).fetchall()
+    tables = "metrics", "selective", "oscr"
+    rows = "from {} where {} <> 'far' order by all"
+    before = [
+        commands.lake.sql(rows.format(table, "ood_dataset" if table != "selective" else "model")).fetchall()
+        for table in tables
+    ]
     said = commands.ok("dataset", "remove", "far")
     assert "far: metrics: 4 partitions rewritten\n" in said
+    assert "far: selective: 4 partitions rewritten\n" in said
     assert "far: activations: 2 partitions removed: 34 rows, " in said
-    assert commands.lake.sql("from metrics order by all").fetchall() == before
+    assert [commands.lake.sql(f"from {table} order by all").fetchall() for table in tables] == before
+    assert all(before)
     sound(commands, "far")
     held = fingerprints(commands.lake), [manifest.path for manifest in commands.lake.partitions("metrics")]
     assert "0 score partitions made" in commands.ok("score")

@@ -67,7 +67,7 @@ def test_a_renamed_lake_is_the_one_that_is_made_under_the_new_names(
     made_afresh(fresh, made)
     assert fingerprints(copied.lake) == fingerprints(fresh.lake)
     assert notes(copied.lake) == notes(fresh.lake)
-    for table in ("metrics", "datasets", "scores", "geometry", "accuracy"):
+    for table in ("metrics", "selective", "oscr", "calibration", "datasets", "scores", "geometry", "accuracy"):
         rows = f"from {table} order by all"
         assert copied.lake.sql(rows).fetchall() == fresh.lake.sql(rows).fetchall()
 

@@ -103,7 +103,9 @@ def test_other_weights_are_told_of(scored: Commands, older: bool) -> None:
     assert {m.key["model"] for m in scored.lake.current().partitions("metrics")} == {"b"}
     scored.ok("report", scored.folder / "report.html")
     page = (scored.folder / "report.html").read_text()
-    assert "1 of 2 models have scores and metrics and geometry from older activations (a), and are left out" in page
+    told_of = "scores and metrics and selective prediction and geometry and calibration"
+    said = f"1 of 2 models have {told_of} from older activations (a), and are left out"
+    assert said in page
     scored.ok("score", "--detector", "msp", "--detector", "mahalanobis")
     assert told(scored) == []
 

@@ -47,11 +47,11 @@ def test_a_copy_is_the_lake_and_is_made_once(source: Lake, target: Lake) -> None
     assert parts(target.storage) == parts(source.storage)
     assert {manifest.table for table in TABLES for manifest in target.partitions(table)} == set(TABLES)
     assert faults(target) == faults(source) == []
-    assert said[-1].startswith(f"{target.location}: 44 partitions, 6")
+    assert said[-1].startswith(f"{target.location}: 46 partitions, 6")
     assert said[-1].endswith("; 0 partitions, 0 fragments, 0 B there already")
     before = files(target)
     (line,) = copied(source, target)
-    assert "0 partitions, 0 fragments, 0 B copied; 44 partitions" in line
+    assert "0 partitions, 0 fragments, 0 B copied; 46 partitions" in line
     assert files(target) == before
 
 
@@ -189,7 +189,10 @@ def test_models_and_datasets_are_chosen_by_patterns(source: Lake, target: Lake) 
     assert names(target, "samples") == [("far",), ("test",)]
     assert names(target, "metrics") == []
     assert said[:2] == [
-        "metrics: 1 partitions are left out, which rest on more datasets than these; `featurestore score` makes those of the copy",
+        (
+            "metrics and selective: 2 partitions are left out, which rest on more datasets than these; "
+            "`featurestore score` makes those of the copy"
+        ),
         "benchmark main comes without its fit dataset train",
     ]
     copied(source, target)
@@ -217,7 +220,7 @@ def test_questions_and_settings_come_and_other_files_stay(source: Lake, target: 
 
 def test_a_dry_run_says_it_all_and_does_nothing(source: Lake, target: Lake) -> None:
     said = copied(source, target, dry_run=True)
-    assert said[-1].startswith(f"{target.location}: 44 partitions")
+    assert said[-1].startswith(f"{target.location}: 46 partitions")
     assert not target.storage.exists()
     assert [line.replace("would be copied", "copied") for line in said] == copied(source, target)
 
@@ -245,7 +248,7 @@ def _there_and_back(run: Run, source: Lake, bucket: str, target: Lake) -> list[d
     """What is there then, in the bucket and where it is copied to from there."""
     code, out, err = run("copy", source.location, bucket)
     assert (code, err) == (0, "")
-    assert "44 partitions" in out.splitlines()[-1]
+    assert "46 partitions" in out.splitlines()[-1]
     assert faults(Lake(bucket)) == []
     assert run("copy", bucket, target.location)[0] == 0
     assert faults(target) == []

@@ -40,6 +40,10 @@ def whole_lake(folder: Path) -> Lake:
     put_rows(lake, "detectors", {"detector": "msp"}, {"title": "MSP"})
     path = {"model": "vit-b16", "dataset": "far", "fit_dataset": "train"}
     put_rows(lake, "geometry", path, {"role": "ood", "rows": 1})
+    put_rows(lake, "calibration", {"model": "vit-b16", "dataset": "test"}, {"n": 0, "lacking": "no labels"})
+    judged = {"benchmark": "main", "model": "vit-b16"}
+    own = [{"detector": "msp", "id_dataset": "test", "ood_dataset": ood, "n_id": 1} for ood in (None, "far")]
+    put_rows(lake, "selective", judged, *own, ingredients=lake.part("metrics", **judged)[1].ingredients)
     return lake
 
 

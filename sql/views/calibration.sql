@@ -1,0 +1,13 @@
+-- title: Calibration of the models on ID test sets, and on those under a covariate shift; a confidence is the largest softmax probability
+-- column model: The model's name
+-- column dataset: The dataset's name
+-- column n: Labelled samples
+-- column unlabelled: Samples without a label, which do not count
+-- column accuracy: Share of samples whose label has the largest logit
+-- column confidence: Mean confidence; above the accuracy, the model is too sure
+-- column ece: Expected calibration error in 15 bins of equal width: mean over samples of |accuracy - mean confidence| of their bin
+-- column ece_equal_mass: The same in 15 bins of as many samples each
+-- column nll: Mean negative log-likelihood of the labels, in nats
+-- column brier: Mean squared distance of the probabilities from 1 for the label and 0 for all other classes, from 0 to 2
+-- column lacking: Why the numbers are null; null where they are not
+from stored.calibration
