@@ -17,7 +17,7 @@ from featurestore.partitions import derived_logits, reading, snapshot
 from featurestore.partitions.age import ALL, Held, complaints
 from featurestore.partitions.reading import Batch
 from featurestore.settings import read_settings
-from featurestore.storage import open_storage
+from featurestore.storage import Remembering, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,6 +73,22 @@ class StoredLake:
         """This lake without what is stale: `partitions`, `scan`, `sql` and `ask` leave it out, and warn of it but for `partitions`."""
         found = copy.copy(self)
         vars(found)["_without"] = ALL
+        return found
+
+    def for_a_job(self, *tables: str) -> Self:
+        """This lake for a job that looks at partitions one by one, or asks many questions.
+
+        In a bucket, each table is then listed as a whole and remembered for some seconds: what others write meanwhile is seen a
+        little later, what the job writes at once. A lake on disk is returned as it is.
+
+        Args:
+            tables: Tables whose manifests will be looked at, all of them.
+        """
+        if self.storage.folder is not None:
+            return self
+        found = copy.copy(self)
+        vars(found)["storage"] = Remembering(self.storage)
+        snapshot.keep_manifests(found.storage, map(table_named, tables))
         return found
 
     def partitions(self, table: str, **key: str) -> list[Manifest]:

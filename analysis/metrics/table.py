@@ -13,7 +13,7 @@ from analysis.metrics.groups import IdReference
 from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading, writing
+from featurestore.partitions import reading, snapshot, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +66,10 @@ def _rows(
         for manifest in lake.partitions("scores", benchmark=benchmark.name, model=model)
         for part in manifest.parts
     }
+    files = [
+        file for (dataset, name), (m, part) in held.items() if name in scores.get(dataset, ()) for file in m.files(part)
+    ]
+    snapshot.bring(lake.storage, files)  # at once, where they lie elsewhere
     references = {
         name: IdReference.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})
     }

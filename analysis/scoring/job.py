@@ -31,6 +31,19 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Part
 
 _NAMED = 3
+_LOOKED_AT = (
+    "datasets",
+    "models",
+    "heads",
+    "activations",
+    "fits",
+    "scores",
+    "metrics",
+    "accuracy",
+    "geometry",
+    "detectors",
+)
+"""Tables of which a job looks at the partitions of each model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ def score(
     """
     start = time.monotonic()
     lake.check_exists()
+    lake = lake.for_a_job(*_LOOKED_AT)
     chosen = registry.choose(selection.detectors)
     asked = {one.name for name in selection.detectors if name != registry.ALL for one in registry.named(name)}
     extracted = read_extracted(lake)

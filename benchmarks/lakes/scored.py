@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH, CLASSES = 16, 6
-DATASETS = {"train": ("fit", 240), "test": ("id", 120), "far": ("ood", 90), "unit-tests": ("ood", 90)}
+DATASETS = {"train": ("fit", 1200), "test": ("id", 120), "far": ("ood", 90), "unit-tests": ("ood", 90)}
 """Role and samples of each dataset."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +16,7 @@ from featurestore.layout import manifest as manifests
 from featurestore.machine import collector_paused, each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -163,6 +164,25 @@ def bring(
     if not _fetch_all(storage, cache, lacking):
         return None
     return [cache.place(path, fragment.sha256) for path, fragment in fragments]
+
+
+def keep(storage: Storage, path: str, fragment: Fragment, data: bytes | memoryview) -> None:
+    """Keep a fragment that was just written elsewhere, if it is one that is kept: it may soon be read."""
+    if storage.cache and _is_kept(storage.cache, path, fragment):
+        storage.cache.keep(path, fragment.sha256, data)
+
+
+def keep_manifests(storage: Storage, tables: Iterable[Table]) -> None:
+    """Bring the manifests of whole tables that the cache lacks into it, for who will look at them one by one."""
+    cache = storage.cache
+    if cache is None:
+        return
+    with ThreadPoolExecutor(storage.at_once) as pool:
+        found = [one for of in pool.map(partial(newest, storage), tables) for one in of.values() if one.mark]
+    lacking = [one for one in found if cache.read_marked(*one) is None]
+    with contextlib.suppress(MissingError):  # replaced and collected meanwhile: whoever looks at it lists anew
+        for one, data in zip(lacking, storage.get_all([one.path for one in lacking]), strict=True):
+            cache.keep_marked(*one, data)
 
 
 def opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.NativeFile]:

@@ -132,6 +132,7 @@ def _stored(storage: Storage, target: Target, number: int, data: pa.Buffer, rows
         if existing:
             return existing[0], existing[0] != ours
         storage.put(key, stored)
+    snapshot.keep(storage, key, ours, stored)
     return ours, False
 
 
@@ -195,7 +196,7 @@ def commit(
     """
     folder = paths.partition_path(table, key)
     for _ in range(_ATTEMPTS):
-        current = snapshot.latest_commit(storage, table, key)
+        current = snapshot.latest_commit(storage.afresh(), table, key)
         planned = manifests.merged(current, table.name, key, parts, replacing=replacing, dropping=dropping)
         if planned is None and current is not None:
             return current

@@ -88,6 +88,10 @@ class Storage(ABC):
     def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
         """Open an object for random access by pyarrow; its size is asked for unless it is known."""
 
+    def afresh(self) -> Storage:
+        """This storage as one that remembers nothing: what a commit begins with."""
+        return self
+
     def leftovers(self, prefix: str) -> Iterator[StoredObject]:  # noqa: ARG002 # most stores have none
         """What killed writers left half-written below a prefix, which `list` hides; `delete` takes it away."""
         return iter(())
