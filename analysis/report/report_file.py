@@ -54,6 +54,7 @@ def write_report(
     """
     pick("metric", metric, METRICS)
     lake.check_exists()
+    lake = lake.for_a_job("datasets", "models", "scores", "metrics", "accuracy", "geometry", "detectors")
     rests_on = complaints(Held(lake.storage), ALL, without=ALL)
     note(rests_on)
     with warnings.catch_warnings(action="ignore", category=StaleWarning):

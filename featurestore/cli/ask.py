@@ -76,12 +76,12 @@ def ask(
     """Answer a question about all models."""
     from featurestore.query import Filters, read_library
 
-    if lake is not None and not published:
-        lake_at(lake).check_exists()
+    asked = None if published else lake_at(lake).for_a_job()
+    if asked and lake is not None:
+        asked.check_exists()
     if schema:
         _show_schema(question, format_)
         return
-    asked = None if published else lake_at(lake)
     if question is None:
         _list(_answerable(asked, questions))
     elif explain:

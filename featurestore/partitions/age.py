@@ -7,6 +7,7 @@ differ, and for parts from before there were such notes, are the manifests of ac
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,6 +77,14 @@ class Held:
         if table not in self._tables:
             self._tables[table] = snapshot.current(self.storage, TABLES[table])
         return self._tables[table]
+
+    def read(self, tables: Collection[str]) -> None:
+        """Read the manifests of tables that lie elsewhere, and what their age is told by, side by side before they are asked for."""
+        if self.storage.folder is None:
+            more = ("datasets", "models") if not ALL.isdisjoint(tables) else ()
+            wanted = {*tables, *more} - self._tables.keys()
+            with ThreadPoolExecutor(max(1, len(wanted))) as pool:
+                list(pool.map(self.of, wanted))
 
     @cached_property
     def samples(self) -> dict[str, int]:

@@ -116,6 +116,9 @@ def create(
     connection.execute("set python_enable_replacements = false")
     connection.execute("create schema stored")
     held = held or (Held(storage) if storage else None)
+    if held:
+        read = set().union(*map(_views_behind, _files() if names is None else names))
+        held.read(sorted(read & TABLES.keys()))
     builder = _Builder(connection, held, from_files, checking, names is None, without)
     for name in sorted(_files() if names is None else names):
         builder.create(name)
