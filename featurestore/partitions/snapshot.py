@@ -34,6 +34,7 @@ STREAMED = "activations"
 _SMALL = 1 << 20
 _UNDER_WAY = 256 << 20
 """Bytes of fragments that are fetched at the same time."""
+_AT_A_TIME = 1024
 _LISTED = 8
 """A listing takes the place of questions for the sizes of more than so many fragments."""
 
@@ -106,6 +107,12 @@ def _load_all(storage: Storage, found: Sequence[Found]) -> list[Manifest]:
     cache = storage.cache
     if cache is None:
         return each(lambda one: load(storage, one.path), found, storage.at_once)
+    # Some at a time: their bytes are several times what is made of them.
+    some = [found[start : start + _AT_A_TIME] for start in range(0, len(found), _AT_A_TIME)]
+    return [manifest for part in some for manifest in _load_some(storage, cache, part)]
+
+
+def _load_some(storage: Storage, cache: LakeCache, found: Sequence[Found]) -> list[Manifest]:
     held = [cache.read_marked(*one) if one.mark else None for one in found]
     lacking = [one for one, data in zip(found, held, strict=True) if data is None]
     read = dict(zip(lacking, storage.get_all([one.path for one in lacking]), strict=True))

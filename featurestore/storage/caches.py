@@ -50,9 +50,12 @@ def cache_settings(settings: Settings) -> CacheSettings:
     """
     named = os.environ.get("FEATURESTORE_CACHE") or settings.cache
     size = os.environ.get("FEATURESTORE_CACHE_SIZE") or settings.cache_size or DEFAULT_SIZE
-    return CacheSettings(
-        Path(named).expanduser().absolute() if named else _users_folder(), parse_bytes(size), _all(settings)
-    )
+    folder, limit = Path(named or _users_folder()), parse_bytes(size)
+    try:
+        folder = folder.expanduser().absolute()
+    except RuntimeError:  # nobody's home, as in some containers: nothing is kept
+        limit = 0
+    return CacheSettings(folder, limit, _all(settings))
 
 
 def _all(settings: Settings) -> bool:
@@ -64,10 +67,9 @@ def _all(settings: Settings) -> bool:
     return _TRUTHS[said.lower()]
 
 
-def _users_folder() -> Path:
-    named = os.environ.get("XDG_CACHE_HOME")
+def _users_folder() -> str:
     usual = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
-    return Path(named or usual).expanduser().absolute() / "featurestore"
+    return f"{os.environ.get('XDG_CACHE_HOME') or usual}/featurestore"
 
 
 @dataclass(frozen=True, slots=True)

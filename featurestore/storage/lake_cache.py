@@ -51,6 +51,8 @@ class LakeCache:
         self._since = 0
         self._full_until = 0.0
         self._has_failed = False
+        self._made: set[Path] = set()
+        """Folders that are there, unless somebody cleared the cache since."""
 
     def place(self, key: str, digest: str) -> Path:
         """Where an object of that content lies, if it is here: below folders of the same names, as readers of Parquet want it."""
@@ -94,6 +96,7 @@ class LakeCache:
         if not self.has_room(size):
             return False
         place = self.place(key, digest)
+        self._made.discard(place.parent)  # pieces come once: no second attempt where somebody cleared the cache
         try:
             self._prepare(place)
             with staged(self._scratch) as half:
@@ -104,6 +107,7 @@ class LakeCache:
         except StorageError:
             raise
         except OSError as error:
+            self._made.clear()
             self._tell(error)
             return False
         self._count(size)
@@ -128,8 +132,11 @@ class LakeCache:
         for attempt in range(2):
             try:
                 self._prepare(place)
-                write_whole(place, data, scratch=self._scratch)
+                with staged(self._scratch) as half:
+                    half.write_bytes(data)
+                    half.replace(place)
             except OSError as error:
+                self._made.clear()
                 if attempt or not isinstance(error, FileNotFoundError):  # someone may have cleared the cache meanwhile
                     self._tell(error)
                     return False
@@ -139,11 +146,14 @@ class LakeCache:
         return True
 
     def _prepare(self, place: Path) -> None:
+        if place.parent in self._made:
+            return
         if not (self.folder / caches.LOCATION).is_file():
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(self.folder / caches.LOCATION, self._location.encode())
         self._scratch.mkdir(exist_ok=True)
         place.parent.mkdir(parents=True, exist_ok=True)
+        self._made.add(place.parent)
 
     def _count(self, size: int) -> None:
         with self._lock:

@@ -171,3 +171,10 @@ def test_the_environment_goes_before_the_settings(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("FEATURESTORE_CACHE_SIZE", "much")
     with pytest.raises(InputError, match="is no size"):
         cache_settings(said)
+
+
+def test_where_nobody_is_at_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "FEATURESTORE_CACHE", "FEATURESTORE_CACHE_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654_321)
+    assert cache_settings(Settings()).limit == 0
