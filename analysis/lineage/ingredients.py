@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from featurestore.layout.fingerprint import Ingredient, Ingredients
     from featurestore.layout.manifest import Part
 
-# Raised whenever a metric's numbers change, so that stored metrics become stale.
-_METRICS_VERSION = 2
+# Raised whenever a metric's numbers change, or there is one more, so that stored metrics become stale and `score` makes them
+# again, of the scores that are there.
+_METRICS_VERSION = 3
 # Raised whenever a measure's numbers change, so that stored geometry becomes stale.
 _GEOMETRY_VERSION = 2
 # The same of selective prediction, and of calibration.

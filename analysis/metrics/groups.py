@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.metrics.threshold import threshold_at
+from analysis.metrics.threshold import ordered_interval, threshold_at
 from analysis.rows.checks import score_vector
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ class IdReference:
     Attributes:
         ordered_id: The ID scores in ascending order, shape [n_id].
         threshold: Their 5 % quantile.
+        threshold_ends: Between which it may lie, of all images, as `threshold_interval` has it.
         tie_ends: For each value that several of them share, ascending, how many are below or equal to it, shape [ties].
         tie_sizes: How many share it, shape [ties].
     """
 
     ordered_id: Floats
     threshold: np.float64
+    threshold_ends: tuple[float, float]
     tie_ends: Integers
     tie_sizes: Integers
 
@@ -81,7 +83,14 @@ class IdReference:
         ordered = np.sort(score_vector("ID scores", id_scores))
         ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, len(ordered))
         sizes = np.diff(ends, prepend=0)
-        return cls(ordered, np.float64(threshold_at(ordered, 0.95)), ends[sizes > 1], sizes[sizes > 1])
+        shared = sizes > 1
+        return cls(
+            ordered,
+            np.float64(threshold_at(ordered, 0.95)),
+            ordered_interval(ordered, 0.95),
+            ends[shared],
+            sizes[shared],
+        )
 
     def rank(self, ood_scores: ArrayLike) -> tuple[Groups, Integers]:
         """All OOD scores as one group, and where each came from."""

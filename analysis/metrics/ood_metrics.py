@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from analysis.metrics import intervals
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class OodMetrics:
         aupr_in: Area under precision-recall by trapezoids (OpenOOD), ID positive; of constant scores the average precision.
         aupr_out: The same, OOD positive, scores negated.
         fpr95_ood_positive: Share of ID flagged at the threshold that catches 95 % of OOD (OpenOOD).
+        fpr95_low: Lower end of the 95 % interval of fpr95, for the error of the OOD samples and of the threshold.
+        fpr95_high: Its upper end.
+        auroc_low: Lower end of the 95 % interval of auroc.
+        auroc_high: Its upper end.
     """
 
     n_id: int
@@ -40,6 +45,10 @@ class OodMetrics:
     aupr_in: float
     aupr_out: float
     fpr95_ood_positive: float
+    fpr95_low: float
+    fpr95_high: float
+    auroc_low: float
+    auroc_high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +119,23 @@ def dataset_metrics(reference: IdReference, ood_scores: ArrayLike, classes: OodC
     sizes = np.bincount(members, minlength=len(classes.names))
     present = np.flatnonzero(sizes)
     # By class, and in each class by score.
-    by_class = reference.metrics(pooled.reordered(np.argsort(members, kind="stable"), sizes[present]))
+    by_class = pooled.reordered(np.argsort(members, kind="stable"), sizes[present])
+    found = reference.metrics(by_class)
+    ends = intervals.of_class_mean(reference, by_class, found, pooled, np.searchsorted(present, members))
+    mean = _class_mean(found) | ends
     names = [classes.names[place] for place in present.tolist()]
+    rows = _rows_of(found | intervals.of_groups(reference, by_class, found))
+    whole = reference.metrics(pooled)
     return (
-        *(MetricRow("class", name, row) for name, row in zip(names, _rows_of(by_class), strict=True)),
-        MetricRow("class_mean", None, _class_mean(by_class)),
-        MetricRow("pooled", None, *_rows_of(reference.metrics(pooled))),
+        *(MetricRow("class", name, row) for name, row in zip(names, rows, strict=True)),
+        MetricRow("class_mean", None, OodMetrics(**mean)),
+        MetricRow("pooled", None, *_rows_of(whole | intervals.of_groups(reference, pooled, whole))),
     )
 
 
-def _class_mean(columns: Mapping[str, NDArray[Any]]) -> OodMetrics:
-    means = {name: float(np.mean(values)) for name, values in columns.items() if name not in {"n_id", "n_ood"}}
-    return OodMetrics(n_id=int(columns["n_id"][0]), n_ood=int(columns["n_ood"].sum()), **means)
+def _class_mean(columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    counts = {"n_id": int(columns["n_id"][0]), "n_ood": int(columns["n_ood"].sum())}
+    return counts | {name: float(np.mean(values)) for name, values in columns.items() if name not in counts}
 
 
 def _rows_of(columns: Mapping[str, NDArray[Any]]) -> list[OodMetrics]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,13 +66,23 @@ def threshold_interval(id_scores: ArrayLike, tpr: float, confidence: float = 0.9
     ordered = np.sort(score_vector("ID scores", id_scores))
     if not (0 <= tpr <= 1 and 0 < confidence < 1):
         raise InputError(f"A true positive rate and a confidence lie between 0 and 1; got {tpr} and {confidence}.")
-    count, tail = len(ordered), (1 - confidence) / 2
+    return ordered_interval(ordered, tpr, confidence)
+
+
+def ordered_interval(ordered: NDArray[np.float64], tpr: float, confidence: float = 0.95) -> tuple[float, float]:
+    """What `threshold_interval` says of ID scores that are checked, and in ascending order."""
+    lower, upper = _interval_ranks(len(ordered), tpr, confidence)
+    low = ordered[lower - 1] if lower else -np.inf
+    return float(low), float(ordered[upper - 1] if upper <= len(ordered) else np.inf)
+
+
+@lru_cache(maxsize=256)
+def _interval_ranks(count: int, tpr: float, confidence: float) -> tuple[int, int]:
+    """The ranks of both ends, from 1 on; 0 and count + 1 where there is no such score."""
+    tail = (1 - confidence) / 2
     # at_most[k] is the probability that at most k scores lie below the quantile.
     at_most = bdtr(np.arange(count + 1, dtype=np.float64), count, np.round(1.0 - tpr, 12))
-    lower = int(np.searchsorted(at_most, tail, side="right"))
-    upper = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
-    ends = np.concatenate([[-np.inf], ordered, [np.inf]])
-    return float(ends[lower]), float(ends[upper])
+    return int(np.searchsorted(at_most, tail, side="right")), int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
 
 
 def id_rank(scores: ArrayLike, sorted_id_scores: ArrayLike) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ UNIT_TESTS = "unit-tests"
 RECIPE = ("short_architecture", "pretraining", "weight_decay", "dropout", "stochastic_depth", "augmentation", "finetune_lr", "input_size")  # fmt: skip
 Aggregation: TypeAlias = Literal["class_mean", "pooled", "class"]
 METRICS = ("fpr95", "auroc", "aupr_in", "aupr_out")
-_COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", *METRICS, "accuracy")
+INTERVALS = ("fpr95_low", "fpr95_high", "auroc_low", "auroc_high")
+_COLUMNS = ("model", "detector", "ood_dataset", "ood_class", "n_ood", *METRICS, *INTERVALS, "accuracy")
 
 
 def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean") -> pl.DataFrame:
@@ -30,7 +31,7 @@ def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean")
         aggregation: `class_mean`, `pooled` or `class`.
 
     Returns:
-        Columns model, detector, ood_dataset, ood_class, n_ood, the metrics, accuracy and the recipe; an unknown
+        Columns model, detector, ood_dataset, ood_class, n_ood, the metrics, the ends of their intervals, accuracy and the recipe; an unknown
         pretraining is "unknown".
     """
     query = f"select {', '.join(_COLUMNS + RECIPE)}, benchmark from results where aggregation = '{aggregation}'"  # noqa: S608 # constants

@@ -29,12 +29,16 @@ def data(lake: Lake, benchmark: str = "main", unit_tests: str = UNIT_TESTS) -> p
         unit_tests: The dataset that holds the unit-tests.
 
     Returns:
-        Columns model, pretraining, accuracy, detector, unit_test, fpr95, failed, and mean_fpr95 of the model with the detector.
+        Columns model, pretraining, accuracy, detector, unit_test, fpr95, fpr95_low, fpr95_high, failed (fpr95 is above 0.1, as
+        measured), verdict (fails, passes or undecided, by the interval; null without one), and mean_fpr95 of the model with the detector.
     """
     frame = results(lake, benchmark, "class").filter(pl.col("ood_dataset") == unit_tests)
+    low, high = pl.col("fpr95_low"), pl.col("fpr95_high")
+    known = pl.when(low > FAILS_ABOVE).then(pl.lit("fails")).when(high <= FAILS_ABOVE).then(pl.lit("passes"))
     return frame.select(
-        "model", "pretraining", "accuracy", "detector", pl.col("ood_class").alias("unit_test"), "fpr95",
+        "model", "pretraining", "accuracy", "detector", pl.col("ood_class").alias("unit_test"), "fpr95", low, high,
         failed=pl.col("fpr95") > FAILS_ABOVE,
+        verdict=known.when(low.is_not_null()).then(pl.lit("undecided")),
         mean_fpr95=pl.col("fpr95").mean().over("model", "detector"),
     )  # fmt: skip
 
@@ -58,7 +62,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.TopLevelMixin:
             x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=200)),
             y=alt.Y("unit_test:N", title=None, sort=hardest["unit_test"].to_list(), axis=alt.Axis(grid=False, ticks=False)),
             color=alt.Color("fpr95:Q", title="FPR at 95 % TPR; fails above 0.1", scale=FAILURE_SCALE, legend=alt.Legend(values=[FAILS_ABOVE, 0.5, 1], gradientLength=240, labelOverlap=False, format=".1f")),
-            tooltip=tooltips(frame.columns, dict.fromkeys(("accuracy", "fpr95", "mean_fpr95"), ".3f")),
+            tooltip=tooltips(frame.columns, dict.fromkeys(("accuracy", "fpr95", "fpr95_low", "fpr95_high", "mean_fpr95"), ".3f")),
         )
         .add_params(chosen)
     )  # fmt: skip

@@ -109,7 +109,7 @@ TABLES = {
             detector text, id_dataset text, ood_dataset text, ood_class text, aggregation text, n_id integer, n_ood integer,
             fpr95 number, auroc number, aupr_in number, aupr_out number, fpr95_ood_positive number
             """,
-            added="spectrum text",
+            added="spectrum text, fpr95_low number, fpr95_high number, auroc_low number, auroc_high number",
         ),
         _table("accuracy", "model dataset", "n integer, top1 number, top5 number"),
         _table(

@@ -15,12 +15,17 @@
 -- column unit_test_fpr95: Mean over the unit-tests of that share
 -- column value: The metric on the natural images
 -- column unit_test_value: Mean over the unit-tests of the metric
--- column failed: Unit-tests with fpr95 above 0.1
+-- column failed: Unit-tests with fpr95 above 0.1, as measured
 -- column unit_tests: Unit-tests in the dataset
+-- column fails: Of them, those that so many images tell to be failed: the 95 % interval of fpr95 is above 0.1; null where intervals
+--   are not known
+-- column undecided: Those whose interval has 0.1 inside
 with asked as (
     select
         *, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as shown, metric_sign($metric) * shown as loss,
-        aggregation = 'class' as is_unit_test
+        aggregation = 'class' as is_unit_test,
+        -- Natural images are no unit-tests, and leave nothing unknown.
+        case when is_unit_test then verdict(fpr95_low, fpr95_high, 0.1) else 'none' end as verdict
     from results
     where
         benchmark = $benchmark and $detector in ('all', detector)
@@ -35,7 +40,9 @@ select
     any_value(shown) filter (where not is_unit_test) as value,
     avg(shown) filter (where is_unit_test) as unit_test_value,
     count(*) filter (where is_unit_test and fpr95 > 0.1) as failed,
-    count(*) filter (where is_unit_test) as unit_tests
+    count(*) filter (where is_unit_test) as unit_tests,
+    case when bool_and(verdict is not null) then count(*) filter (where verdict = 'fails') end as fails,
+    case when bool_and(verdict is not null) then count(*) filter (where verdict = 'undecided') end as undecided
 from asked
 group by model, detector
 having count(distinct is_unit_test) = 2

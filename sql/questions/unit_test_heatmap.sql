@@ -8,9 +8,11 @@
 -- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that is shown
 -- param benchmark text = main: The benchmark
 -- param detector text = mahalanobis: The detector
--- columns unit_test_failures: model, unit_test, fpr95, failed
+-- columns unit_test_failures: model, unit_test, fpr95, fpr95_low, fpr95_high, failed, verdict
 -- column value: The metric
-select model, unit_test, fpr95, failed, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as value
+select
+    model, unit_test, fpr95, fpr95_low, fpr95_high, failed, verdict,
+    metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as value
 from unit_test_failures
 where ood_dataset = $unit_tests and benchmark = $benchmark and detector = $detector
 order by model, metric_sign($metric) * value desc, unit_test

@@ -14,6 +14,11 @@
 -- column aupr_out: The same, OOD positive, scores negated
 -- column fpr95_ood_positive: Share of ID rejected when 95 % of OOD is rejected (OOD positive)
 -- column spectrum: standard: the ID test set alone is ID
+-- column fpr95_low: Lower end of the 95 % interval of fpr95: what other images of ID and OOD might have given, the error of the
+--   threshold counted; null in metrics of older versions, until score makes them again
+-- column fpr95_high: Its upper end
+-- column auroc_low: Lower end of the 95 % interval of auroc
+-- column auroc_high: Its upper end
 select * replace (coalesce(spectrum, 'standard') as spectrum)
 from stored.metrics
 where coalesce(spectrum, 'standard') = 'standard'

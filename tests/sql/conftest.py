@@ -18,6 +18,7 @@ from tests.sql.pool import (
     drawn_scores,
     drawn_selective,
     drawn_variants,
+    interval_of,
     more_models,
     write_pool,
 )
@@ -54,7 +55,7 @@ def pools() -> dict[str, Pool]:
     metrics += drawn_metrics(of_base, [model["model"] for model in more])
     metrics += drawn_variants(of_base)
     for row in metrics:
-        row |= {"aupr_in": row["auroc"] ** 2, "aupr_out": (1 - row["fpr95"]) * row["auroc"]}
+        row |= {"aupr_in": row["auroc"] ** 2, "aupr_out": (1 - row["fpr95"]) * row["auroc"], **interval_of(row)}
     of_mistakes = drawn_selective(metrics), drawn_calibration(models + more)
     whole = Pool(models + more, metrics, drawn_scores(), drawn_logits(), drawn_geometry(), *of_mistakes)
     return {

@@ -50,7 +50,7 @@ class Pool:
         """The pool with all accuracies and metrics equal: everything is a tie."""
         return Pool(
             [m | {"accuracy": 0.5} for m in self.models],
-            [r | {"fpr95": 0.25, "auroc": 0.75} for r in self.metrics],
+            [level | interval_of(level) for r in self.metrics for level in (r | {"fpr95": 0.25, "auroc": 0.75},)],
             [r | {"score": 0.5, "id_rank": 0.5} for r in self.scores],
             [r | {"logits": [1.0, 1.0, 1.0]} for r in self.logits],
             [r | {name: 2.0 for name in MEASURES if r[name] is not None} for r in self.geometry],
@@ -178,6 +178,17 @@ def drawn_variants(like: list[dict[str, Any]]) -> list[dict[str, Any]]:
             numbers = {"fpr95": generator.integers(0, 9) / 20, "auroc": generator.integers(70, 99) / 100}
             found.append(row | {"detector": detector} | numbers)
     return found
+
+
+def interval_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Intervals about metrics; those of one model are older than intervals are."""
+    ends = {"fpr95": (0.06, 0.09), "auroc": (0.05, 0.01)}
+    found = {
+        f"{name}_{end}": max(0.0, min(1.0, row[name] + (by if end == "high" else -by)))
+        for name, both in ends.items()
+        for end, by in zip(("low", "high"), both, strict=True)
+    }
+    return dict.fromkeys(found) if row["model"] == "lr" else found
 
 
 def drawn_scores() -> list[dict[str, Any]]:

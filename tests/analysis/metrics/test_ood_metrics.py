@@ -25,6 +25,7 @@ a_property = settings(deadline=None, max_examples=60)
 tied = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=40).map(np.array)
 untied = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40).map(np.array)
 score_lists = tied | untied
+INTERVALS = ["fpr95_low", "fpr95_high", "auroc_low", "auroc_high"]
 METRICS = ["fpr95", "auroc", "aupr_in", "aupr_out", "fpr95_ood_positive"]
 
 
@@ -158,7 +159,7 @@ def test_a_single_class_is_its_own_mean_and_pool() -> None:
     id_scores, ood_scores, _ = a_dataset()
     one, mean, pooled = judged_by_class(id_scores, ood_scores, ["only"] * 300)
     assert one.metrics == mean.metrics == pooled.metrics
-    assert [field.name for field in fields(OodMetrics)] == ["n_id", "n_ood", *METRICS]
+    assert [field.name for field in fields(OodMetrics)] == ["n_id", "n_ood", *METRICS, *INTERVALS]
 
 
 def test_every_ood_score_needs_a_class() -> None:

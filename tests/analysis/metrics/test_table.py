@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from analysis.lineage import ingredients
 from analysis.lineage.benchmark import Benchmark
 from analysis.lineage.ingredients import metrics_target
+from analysis.metrics import table
 from featurestore.layout.judged_scores import scores_digest
 
 if TYPE_CHECKING:
@@ -94,15 +96,35 @@ def test_lakes_without_csid_sets_keep_their_fingerprints() -> None:
     """The ingredient is there only where all csid sets of the benchmark have scores."""
     scores = {"test": {"msp": "1"}, "far": {"msp": "2"}}
     plain = Benchmark("main", "train", "test", ("far",))
-    ingredients = {"version": 2, "id_dataset": "test"} | {
+    wanted = {"version": 3, "id_dataset": "test"} | {
         f"scores of {name}": scores_digest(of) for name, of in scores.items()
     }
-    assert metrics_target(plain, "m", scores).ingredients == ingredients
+    assert metrics_target(plain, "m", scores).ingredients == wanted
     awaited = Benchmark("main", "train", "test", ("far",), csids=("fog",))
     assert metrics_target(awaited, "m", scores).fingerprint == metrics_target(plain, "m", scores).fingerprint
     here = scores | {"fog": {"msp": "3"}}
     assert metrics_target(awaited, "m", here).ingredients["csid"] == ["fog"]
     assert metrics_target(awaited, "m", here).fingerprint != metrics_target(plain, "m", here).fingerprint
+
+
+def test_metrics_of_before_intervals_are_made_again_of_the_scores_that_are_there(
+    copied: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are stale, and read with null; score fills them in, and touches no scores."""
+    monkeypatch.setattr(ingredients, "_METRICS_VERSION", 2)
+    monkeypatch.setattr(table, "_NAMES", [name for name in table._NAMES if not name.endswith(("_low", "_high"))])
+    copied.ok("score", "--detector", "msp")
+    monkeypatch.undo()
+    unknown = "select count(*) from metrics where fpr95_low is null and auroc_high is null"
+    assert copied.lake.sql(unknown).fetchall() == copied.lake.sql("select count(*) from metrics").fetchall() != [(0,)]
+    assert "stale" in copied.ok("status", "--format", "csv")
+    scores = [part.fingerprint for manifest in copied.lake.partitions("scores") for part in manifest.parts]
+    versions = [manifest.version for manifest in copied.lake.partitions("scores")]
+    copied.ok("score", "--detector", "msp")
+    assert copied.lake.sql(unknown).fetchall() == [(0,)]
+    assert "stale" not in copied.ok("status", "--format", "csv")
+    assert [part.fingerprint for manifest in copied.lake.partitions("scores") for part in manifest.parts] == scores
+    assert [manifest.version for manifest in copied.lake.partitions("scores")] == versions
 
 
 def test_ensembles_have_the_full_spectrum_too(shifted: Commands) -> None:

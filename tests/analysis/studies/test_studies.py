@@ -150,8 +150,8 @@ def test_the_unit_test_heatmap_marks_failures(lake: Lake) -> None:
     asked = lake.ask("unit_test_heatmap", detector="msp").pl()
     own = frame.filter(pl.col("detector") == "msp")
     assert_frame_equal(
-        own.select("model", "unit_test", "fpr95", "failed"),
-        asked.select("model", "unit_test", "fpr95", "failed"),
+        own.select("model", "unit_test", "fpr95", "failed", "verdict"),
+        asked.select("model", "unit_test", "fpr95", "failed", "verdict"),
         check_row_order=False,
     )
 

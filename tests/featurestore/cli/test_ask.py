@@ -42,6 +42,8 @@ def test_ask_answers(run: Run, one_metric: Lake) -> None:
             "mean_value": "0.125",
             "failed": "1",
             "unit_tests": "2",
+            "fails": "",
+            "undecided": "",
             "weight_decay": "",
             "finetune_lr": "",
             "augmentation": "",

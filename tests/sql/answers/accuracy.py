@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 COLOURS = "weight_decay finetune_lr augmentation"
 
 
+def verdict(row: Row, above: float) -> str | None:
+    """What the interval says of the limit; nothing where there is none."""
+    if row["fpr95_low"] is None:
+        return None
+    if row["fpr95_low"] > above:
+        return "fails"
+    return "passes" if row["fpr95_high"] <= above else "undecided"
+
+
+def verdicts(rows: list[Row], above: float = 0.1) -> Row:
+    found = [verdict(row, above) for row in rows]
+    return {name: None if None in found else found.count(name) for name in ("fails", "undecided")}
+
+
 def accuracy_vs_unit_test_fpr(
     pool: Pool, unit_tests: str = "unit-tests", metric: str = "fpr95", **chosen: Any
 ) -> list[Row]:
@@ -25,6 +39,7 @@ def accuracy_vs_unit_test_fpr(
             "failed": sum(r["fpr95"] > 0.1 for r in group),
             "unit_tests": len(group),
         }
+        | verdicts(group)
         for key, group in grouped(
             selected(pool, aggregation="class", ood=unit_tests, **chosen),
             "model",
@@ -60,6 +75,8 @@ def ninco_vs_unit_test_fpr(
                 "unit_test_value": tests["mean_value"],
                 "failed": tests["failed"],
                 "unit_tests": tests["unit_tests"],
+                "fails": tests["fails"],
+                "undecided": tests["undecided"],
             }
             answer += picked([row | more], f"model pretraining {COLOURS} detector accuracy fpr95 {' '.join(more)}")
     return answer
@@ -92,12 +109,16 @@ def high_accuracy_failures(
     accuracies = {r["model"]: r["accuracy"] for r in rows}
     ranked = [name for name, accuracy in accuracies.items() if accuracy is not None]
     leaders = sorted(ranked, key=lambda name: (-accuracies[name], name))[:top]
-    failing = [r for r in rows if r["model"] in leaders and r["fpr95"] > threshold]
+    of_leaders = [r for r in rows if r["model"] in leaders]
     answer = []
-    for key, group in grouped(failing, "model", "accuracy", "detector"):
+    for key, every in grouped(of_leaders, "model", "accuracy", "detector"):
+        group = [r for r in every if r["fpr95"] > threshold]
+        if not group:
+            continue
         worst_first = sorted(group, key=lambda r: (-r["fpr95"], r["ood_class"]))
         failures = [r["ood_class"] for r in worst_first]
         row = {"failed": len(group), "worst": failures[0], "worst_fpr95": worst_first[0]["fpr95"]}
+        row |= verdicts(every, threshold)
         answer.append(key | row | {"failures": failures, "left_out": len(accuracies) - len(ranked)})
     return answer
 
@@ -107,7 +128,8 @@ def unit_test_heatmap(
 ) -> list[Row]:
     rows = selected(pool, aggregation="class", ood=unit_tests, detector=detector)
     rows = [r | {"unit_test": r["ood_class"], "failed": r["fpr95"] > 0.1, "value": r[metric]} for r in rows]
-    return picked(rows, "model unit_test fpr95 failed value")
+    rows = [r | {"verdict": verdict(r, 0.1)} for r in rows]
+    return picked(rows, "model unit_test fpr95 fpr95_low fpr95_high failed verdict value")
 
 
 def per_class_difficulty(pool: Pool, threshold: float = 0.1, **chosen: Any) -> list[Row]:
