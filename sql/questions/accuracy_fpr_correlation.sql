@@ -9,78 +9,140 @@
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
 -- column ood_dataset: The OOD set
 -- column pretraining: Pretraining data of the models, null where it is unknown; all for every model; pooled within for those of
---   known pretraining, each less the mean of its own: pretrainings that differ in both make no correlation there
+--   known pretraining, each compared with those of its own: pretrainings that differ in both make no correlation there
 -- column detector: The detector's name
 -- column models: Models with an accuracy and the metric
 -- column left_out: Models with the metric whose accuracy is not known, or, pooled within, their pretraining
--- column pearson: Pearson's correlation of accuracy and the metric; null where one of them is constant
--- column pearson_low: Lower end of its 95 % interval (Fisher's z); null of a perfect correlation, and below ten models: too few to
---   tell. Pooled within, each pretraining but one counts as a model less
+-- column pearson: Pearson's correlation of accuracy and the metric, over the n values; null where one of them is constant. Pooled
+--   within, each value less the mean of its pretraining
+-- column pearson_low: Lower end of its 95 % interval (Fisher's z); null of a perfect correlation, and below ten values: too few to
+--   tell. Pooled within, each pretraining but one counts as a value less
 -- column pearson_high: Its upper end
--- column spearman: Spearman's rank correlation; null where one of them is constant. Pooled within, that of the ranks among all,
---   each less the mean rank of its pretraining
+-- column spearman: Spearman's rank correlation, over the n values; null where one of them is constant. Pooled within, the mean of
+--   those of the pretrainings, weighted by n (n - 1) / (n + 1)
 -- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000), null likewise
 -- column spearman_high: Its upper end
-with asked as (
-    select
-        ood_dataset, pretraining, detector, accuracy, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as value
-    from results
-    where benchmark = $benchmark and aggregation = $aggregation
+-- column n: Values that are correlated: models of one pretrained checkpoint are not independent, and are one value, their mean;
+--   where all are of a single checkpoint each model is one, and what is said is said of its finetunes alone
+-- column p: Two-sided p of spearman among all orders of the values (pooled within, of those of each pretraining): exact below ten
+--   values, ties as unfavourable as they can be, and by a distribution of the same variance and kurtosis from there on
+-- column p_holm: The same corrected by Holm for the family of all detectors on one OOD set: over all models one family, pooled
+--   within another, and all single pretrainings a third
+-- column verdict: falls or rises (the metric as accuracy rises) where p_holm is below 0.05; else weaker than 0.5 where the interval of
+--   spearman lies between -0.5 and 0.5, and else too few to tell
+-- column signs_differ: Whether spearman has another sign than that over all models, or, over all models, than that pooled within
+with recipes as (
+    -- One row for each model but ensembles.
+    select model, parts[1] as pretraining, checkpoint from ingredients where ingredient = 'pretraining' and not for_untrained
 ),
 
-by_pretraining as (
+asked as (
     select
-        ood_dataset, case when grouping(pretraining) = 1 then 'all' else pretraining end as pretraining, detector,
-        count(accuracy) as models, count(*) - count(accuracy) as left_out, 1 as groups,
-        pearson(accuracy, value) as pearson, spearman(accuracy, value) as spearman
+        metrics.ood_dataset, recipes.pretraining, metrics.detector, metrics.model, accuracy.top1 as accuracy,
+        metric_of($metric, metrics.fpr95, metrics.auroc, metrics.aupr_in, metrics.aupr_out) as value,
+        -- An ensemble comes from no checkpoint, and is one of its own.
+        coalesce(recipes.checkpoint, metrics.model) as checkpoint
+    from metrics
+    left join recipes on recipes.model = metrics.model
+    left join accuracy on accuracy.model = metrics.model and accuracy.dataset = metrics.id_dataset
+    where metrics.benchmark = $benchmark and metrics.aggregation = $aggregation
+),
+
+-- Each model twice: among all, and among those of its pretraining.
+scoped as (
+    select
+        * exclude (checkpoint), false as is_own,
+        case
+            when
+                min(checkpoint) filter (where accuracy is not null) over every
+                = max(checkpoint) filter (where accuracy is not null) over every
+                then model
+            else checkpoint
+        end as unit
     from asked
-    group by grouping sets ((ood_dataset, detector), (ood_dataset, detector, pretraining))
-),
-
--- Places among all.
-placed as (
-    select *, mid_rank(accuracy, (ood_dataset, detector)) as x, mid_rank(value, (ood_dataset, detector)) as y
-    from asked
-    where accuracy is not null and pretraining is not null
-),
-
--- What is left of rounding is no difference.
-centred as (
+    window every as (partition by ood_dataset, detector)
+    union all by name
     select
-        ood_dataset, detector, pretraining,
-        round(accuracy - avg(accuracy) over own, 14) as accuracy, round(value - avg(value) over own, 14) as value,
-        round(x - avg(x) over own, 9) as x, round(y - avg(y) over own, 9) as y
-    from placed
+        * exclude (checkpoint), true as is_own,
+        case
+            when
+                min(checkpoint) filter (where accuracy is not null) over own
+                = max(checkpoint) filter (where accuracy is not null) over own
+                then model
+            else checkpoint
+        end as unit
+    from asked
     window own as (partition by ood_dataset, detector, pretraining)
 ),
 
-pooled as (
+units as (
     select
-        ood_dataset, 'pooled within' as pretraining, detector, count(*) as models, count(distinct pretraining) as groups,
-        pearson(accuracy, value) as pearson, pearson(x, y) as spearman
-    from centred
-    group by ood_dataset, detector
+        ood_dataset, detector, is_own, case when is_own then pretraining else 'all' end as pretraining, unit,
+        count(*) as every, count(accuracy) as models,
+        -- Means that are equal but for their last digits are equal.
+        round(avg(accuracy), 12) as accuracy, round(avg(value) filter (where accuracy is not null), 12) as value
+    from scoped
+    group by all
+),
+
+groups as materialized (
+    select
+        ood_dataset, detector, is_own, pretraining, sum(every)::bigint as every, sum(models)::bigint as models,
+        count(accuracy) as n, pearson(accuracy, value) as pearson,
+        regr_sxy(value, accuracy) as sxy, regr_sxx(value, accuracy) as sxx, regr_syy(value, accuracy) as syy,
+        rank_stratum(
+            coalesce(list({'x': accuracy, 'y': value}) filter (where accuracy is not null), [])
+        ) as stratum
+    from units
+    group by ood_dataset, detector, is_own, pretraining
 ),
 
 correlations as (
-    select * from by_pretraining
+    select
+        ood_dataset, detector, pretraining, case when is_own then 'one' else 'all' end as kind, models, every - models as left_out,
+        n, n as effective, pearson, rank_correlation([stratum]) as ranked
+    from groups
     union all by name
-    select pooled.*, every.models + every.left_out - pooled.models as left_out
-    from pooled
-    inner join by_pretraining as every
-        on every.ood_dataset = pooled.ood_dataset and every.detector = pooled.detector and every.pretraining = 'all'
+    select
+        ood_dataset, detector, 'pooled within' as pretraining, 'within' as kind, sum(models)::bigint as models,
+        any_value(whole.every) - sum(models)::bigint as left_out, sum(n)::bigint as n, sum(n)::bigint - count(*) + 1 as effective,
+        case
+            when sum(sxx) > 0 and sum(syy) > 0 then greatest(-1.0, least(1.0, sum(sxy) / sqrt(sum(sxx) * sum(syy))))
+        end as pearson,
+        rank_correlation(list(stratum)) as ranked
+    from groups
+    inner join (select ood_dataset, detector, every from groups where not is_own) as whole using (ood_dataset, detector)
+    where is_own and models > 0 and pretraining is not null
+    group by ood_dataset, detector
 ),
 
 intervals as (
     select
-        *, correlation_ci(pearson, models - groups + 1) as of_pearson,
-        correlation_ci(spearman, models - groups + 1, excess := spearman ** 2 / 2) as of_spearman
+        *, ranked.rho as spearman, ranked.p as p, correlation_ci(pearson, effective) as of_pearson,
+        correlation_ci(ranked.rho, ranked.n, excess := ranked.rho ** 2 / 2) as of_spearman
     from correlations
+),
+
+-- Holm: each p times how many are at least as large, and never below that of a smaller p.
+steps as (
+    select
+        *, least(1, p * count(p) over (partition by ood_dataset, kind order by p desc nulls last)) as step,
+        max(spearman) filter (where kind = 'all') over (partition by ood_dataset, detector) as over_all,
+        max(spearman) filter (where kind = 'within') over (partition by ood_dataset, detector) as within
+    from intervals
+),
+
+corrected as (
+    select
+        *, case when p is not null then max(step) over (partition by ood_dataset, kind order by p nulls last) end as p_holm
+    from steps
 )
 
 select
     ood_dataset, pretraining, detector, models, left_out,
     pearson, of_pearson.low as pearson_low, of_pearson.high as pearson_high,
-    spearman, of_spearman.low as spearman_low, of_spearman.high as spearman_high
-from intervals
+    spearman, of_spearman.low as spearman_low, of_spearman.high as spearman_high, n, p, p_holm,
+    correlation_verdict(spearman, p_holm, of_spearman.low, of_spearman.high) as verdict,
+    round(spearman * case when kind = 'all' then within else over_all end, 12) < 0 as signs_differ
+from corrected
 order by ood_dataset, pretraining nulls last, round(spearman, 9) nulls last, detector

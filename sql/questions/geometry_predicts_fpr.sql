@@ -14,28 +14,42 @@
 -- column measure: The measure: a column of geometry for the fit dataset; ood_energy_outside is energy_outside of the OOD set
 -- column models: Models with this measure and the metric
 -- column left_out: Models with the metric whose measure is not known; combinations of models have no features and are not counted
--- column spearman: Spearman's rank correlation of the measure and the metric over models; null where one of them is constant
--- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000); null of a perfect correlation, and below ten models: too few to tell
+-- column spearman: Spearman's rank correlation of the measure and the metric, over the n values; null where one of them is constant
+-- column spearman_low: Lower end of its 95 % interval (Fisher's z, with the variance of Bonett & Wright 2000); null of a perfect correlation, and below ten values: too few to tell
 -- column spearman_high: Its upper end
 -- column pearson: Pearson's correlation; null where one of them is constant
 -- column pearson_low: Lower end of its 95 % interval (Fisher's z)
 -- column pearson_high: Its upper end
--- column within: The rank correlation pooled within pretrainings: of the ranks among all models of known pretraining, each less the
---   mean rank of its own; pretrainings that differ in both make no correlation there
--- column within_low: Lower end of its 95 % interval, each pretraining but one counted as a model less; null likewise
+-- column within: The rank correlation pooled within pretrainings: the mean of those of each, weighted by n (n - 1) / (n + 1);
+--   pretrainings that differ in both make no correlation there
+-- column within_low: Lower end of its 95 % interval, each pretraining but one counted as a value less; null likewise
 -- column within_high: Its upper end
--- column p: Two-sided p of within, or where no pretraining is known of spearman (Student's t); null below ten models
+-- column p: Two-sided p of within among all orders of the values of each pretraining, or where no pretraining tells, of spearman
+--   among all: exact below ten values, ties as unfavourable as they can be, and by a distribution of the same variance and
+--   kurtosis from there on
 -- column p_holm: The same corrected by Holm for the family of all measures of one OOD set and detector
+-- column n: Values that spearman is of: models of one pretrained checkpoint are not independent, and are one value, their mean;
+--   where all are of a single checkpoint each model is one, and what is said is said of its finetunes alone
+-- column n_within: Values that within is of, likewise: the checkpoints of each pretraining, or its models if they are of one
+-- column each_pretraining: The rank correlation within each pretraining, as text, with n
+-- column verdict: falls or rises (the metric as the measure rises) where p_holm is below 0.05; else weaker than 0.5 where the interval of
+--   within (or spearman, as for p) lies between -0.5 and 0.5, and else too few to tell
+-- column signs_differ: Whether spearman and within have opposite signs
 
 -- Each interval is for its own measure: of 25 measures without any meaning, one or two have an interval without zero.
-with measured as (
+with recipes as (
+    -- One row for each model but ensembles.
+    select model, parts[1] as pretraining, checkpoint from ingredients where ingredient = 'pretraining' and not for_untrained
+),
+
+measured as (
     select
-        metrics.ood_dataset, metrics.detector, models.pretraining,
+        metrics.ood_dataset, metrics.detector, metrics.model, recipes.pretraining, recipes.checkpoint,
         metric_of($metric, metrics.fpr95, metrics.auroc, metrics.aupr_in, metrics.aupr_out) as metric,
         fit.* exclude (model, dataset, fit_dataset, role, "rows"),
         ood.energy_outside as ood_energy_outside
     from metrics
-    inner join models on models.model = metrics.model and models.source is distinct from 'ensemble'
+    inner join recipes on recipes.model = metrics.model
     left join datasets on datasets.role = 'fit' and list_contains(datasets.benchmarks, $benchmark)
     left join geometry as fit
         on fit.model = metrics.model and fit.dataset = datasets.dataset and fit.fit_dataset = datasets.dataset
@@ -48,46 +62,81 @@ with measured as (
 
 values_of as (
     from measured
-    unpivot include nulls (value for measure in (columns(* exclude (ood_dataset, detector, metric, pretraining))))
+    unpivot include nulls (
+        value for measure in (columns(* exclude (ood_dataset, detector, metric, model, pretraining, checkpoint)))
+    )
 ),
 
-correlations as (
+-- Each model twice: among all, and among those of its pretraining.
+scoped as (
     select
-        ood_dataset, detector, measure, count(value) as models, count(*) - count(value) as left_out,
-        spearman(value, metric) as spearman, pearson(value, metric) as pearson
+        * exclude (checkpoint, pretraining), false as is_own, null as pretraining,
+        case when min(checkpoint) over every = max(checkpoint) over every then model else checkpoint end as unit
     from values_of
-    group by ood_dataset, detector, measure
-),
-
--- Places among all.
-placed as (
+    where value is not null
+    window every as (partition by ood_dataset, detector, measure)
+    union all by name
     select
-        *, mid_rank(value, (ood_dataset, detector, measure)) as x, mid_rank(metric, (ood_dataset, detector, measure)) as y
+        * exclude (checkpoint), true as is_own,
+        case when min(checkpoint) over own = max(checkpoint) over own then model else checkpoint end as unit
     from values_of
     where value is not null and pretraining is not null
+    window own as (partition by ood_dataset, detector, measure, pretraining)
 ),
 
-centred as (
+units as (
+    -- Means that are equal but for their last digits are equal.
     select
-        ood_dataset, detector, measure, pretraining, round(x - avg(x) over own, 9) as x, round(y - avg(y) over own, 9) as y
-    from placed
-    window own as (partition by ood_dataset, detector, measure, pretraining)
+        ood_dataset, detector, measure, is_own, pretraining, unit,
+        avg(value) as whole,
+        case when whole = 0 then 0 else round(whole, (11 - floor(log10(abs(whole))))::integer) end as value,
+        round(avg(metric), 12) as metric
+    from scoped
+    group by ood_dataset, detector, measure, is_own, pretraining, unit
+),
+
+groups as materialized (
+    select
+        ood_dataset, detector, measure, is_own, pretraining, pearson(value, metric) as pearson,
+        rank_stratum(list({'x': value, 'y': metric})) as stratum
+    from units
+    group by ood_dataset, detector, measure, is_own, pretraining
+),
+
+over_all as (
+    select
+        ood_dataset, detector, measure, pearson, stratum.n, rank_correlation([stratum]) as ranked
+    from groups
+    where not is_own
 ),
 
 pooled as (
     select
-        ood_dataset, detector, measure, count(*) - count(distinct pretraining) + 1 as effective, pearson(x, y) as within
-    from centred
+        ood_dataset, detector, measure, sum(stratum.n)::bigint as n_within, rank_correlation(list(stratum)) as ranked,
+        string_agg(
+            format('{} {:.2f} (n = {})', pretraining, stratum.rho, stratum.n), ', ' order by pretraining
+        ) as each_pretraining
+    from groups
+    where is_own
+    group by ood_dataset, detector, measure
+),
+
+counts as (
+    select ood_dataset, detector, measure, count(value) as models, count(*) - count(value) as left_out
+    from values_of
     group by ood_dataset, detector, measure
 ),
 
 intervals as (
     select
-        correlations.*, pooled.within, correlation_ci(spearman, models, excess := spearman ** 2 / 2) as of_spearman,
-        correlation_ci(pearson, models) as of_pearson,
-        correlation_ci(within, effective, excess := within ** 2 / 2) as of_within,
-        case when within is null then correlation_p(spearman, models) else correlation_p(within, effective) end as p
-    from correlations
+        counts.*, over_all.n, over_all.pearson, over_all.ranked.rho as spearman, pooled.n_within, pooled.ranked.rho as within,
+        pooled.each_pretraining,
+        correlation_ci(over_all.ranked.rho, over_all.ranked.n, excess := over_all.ranked.rho ** 2 / 2) as of_spearman,
+        correlation_ci(over_all.pearson, over_all.n) as of_pearson,
+        correlation_ci(pooled.ranked.rho, pooled.ranked.n, excess := pooled.ranked.rho ** 2 / 2) as of_within,
+        case when pooled.ranked.rho is null then over_all.ranked.p else pooled.ranked.p end as p
+    from counts
+    left join over_all using (ood_dataset, detector, measure)
     left join pooled using (ood_dataset, detector, measure)
 ),
 
@@ -95,6 +144,13 @@ intervals as (
 steps as (
     select *, least(1, p * count(p) over (partition by ood_dataset, detector order by p desc nulls last)) as step
     from intervals
+),
+
+corrected as (
+    select
+        *, case when p is not null then max(step) over (partition by ood_dataset, detector order by p nulls last) end as p_holm,
+        case when within is null then of_spearman else of_within end as of_p
+    from steps
 )
 
 select
@@ -105,7 +161,9 @@ select
     end as place,
     measure, models, left_out, spearman, of_spearman.low as spearman_low, of_spearman.high as spearman_high,
     pearson, of_pearson.low as pearson_low, of_pearson.high as pearson_high,
-    within, of_within.low as within_low, of_within.high as within_high, p,
-    case when p is not null then max(step) over (partition by ood_dataset, detector order by p nulls last) end as p_holm
-from steps
+    within, of_within.low as within_low, of_within.high as within_high, p, p_holm,
+    coalesce(n, 0) as n, coalesce(n_within, 0) as n_within, each_pretraining,
+    correlation_verdict(coalesce(within, spearman), p_holm, of_p.low, of_p.high) as verdict,
+    round(spearman * within, 12) < 0 as signs_differ
+from corrected
 order by ood_dataset, detector, place nulls last, measure

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.sql.answers.rows import correlation, grouped, mean, picked, pooled_within, selected
+from tests.sql.answers.rows import (
+    correlation_verdict,
+    fisher,
+    grouped,
+    holm,
+    mean,
+    pearson,
+    picked,
+    rank_correlation,
+    selected,
+    units,
+)
 from tests.sql.pool import DATASETS
 
 if TYPE_CHECKING:
     from tests.sql.answers.rows import Row
     from tests.sql.pool import Pool
 
+NO_CORRELATION = fisher("pearson", None, 0) | fisher("spearman", None, 0) | {"p": None}
 COLOURS = "weight_decay finetune_lr augmentation"
 
 
@@ -83,22 +95,32 @@ def ninco_vs_unit_test_fpr(
 
 
 def accuracy_fpr_correlation(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
-    rows = selected(pool, **chosen)
-    rows += [r | {"pretraining": "all"} for r in rows]
-    answer = []
-    for key, every in grouped(rows, "ood_dataset", "pretraining", "detector"):
-        group = [r for r in every if r["accuracy"] is not None]
-        pair = [[r[name] for r in group] for name in ("accuracy", metric)]
-        row = key | {"models": len(group), "left_out": len(every) - len(group)}
-        answer.append(row | correlation("pearson", *pair) | correlation("spearman", *pair))
-    for key, every in grouped(selected(pool, **chosen), "ood_dataset", "detector"):
-        group = [r for r in every if None not in (r["accuracy"], r["pretraining"])]
-        if group:
-            three = [[r[name] for r in group] for name in ("accuracy", metric, "pretraining")]
-            row = {"pretraining": "pooled within", "models": len(group), "left_out": len(every) - len(group)}
-            ranks = pooled_within("spearman", *three)
-            ranks = {name.replace("within", "spearman"): value for name, value in ranks.items()}
-            answer.append(key | row | pooled_within("pearson", *three) | ranks)
+    rows, answer = selected(pool, **chosen), []
+    for key, every in grouped(rows, "ood_dataset", "detector"):
+        each = [(of["pretraining"], group) for of, group in grouped(every, "pretraining")]
+        scopes = [("one", name, [group]) for name, group in each] + [("all", "all", [every])]
+        scopes.append(("within", "pooled within", [group for name, group in each if name is not None]))
+        cell = []
+        for kind, name, groups in scopes:
+            known = [[r for r in group if r["accuracy"] is not None] for group in groups]
+            strata = [units(group, "accuracy", metric) for group in known if group]
+            models = sum(map(len, known))
+            if not groups or (kind == "within" and not strata):
+                continue
+            row = key | {"kind": kind, "pretraining": name, "models": models}
+            row["left_out"] = (len(groups[0]) if kind == "one" else len(every)) - models
+            row |= (pearson(strata) | rank_correlation("spearman", strata)) if strata else NO_CORRELATION
+            cell.append(row | {"n": sum(map(len, strata))})
+        told = {row["kind"]: row["spearman"] for row in cell if row["kind"] != "one"}
+        for row in cell:
+            other = told.get("within" if row["kind"] == "all" else "all")
+            row["signs_differ"] = None if None in (other, row["spearman"]) else round(row["spearman"] * other, 12) < 0
+        answer += cell
+    for _, family in grouped(answer, "ood_dataset", "kind"):
+        holm(family, "p")
+    for row in answer:
+        del row["kind"]
+        row["verdict"] = correlation_verdict(row, "spearman")
     return answer
 
 

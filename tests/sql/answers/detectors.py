@@ -11,23 +11,24 @@ from scipy import stats
 
 from tests.sql.answers.rows import (
     checkpoint_of,
-    correlation,
+    correlation_verdict,
+    fisher,
     grouped,
     holm,
     loss,
     mean,
+    pearson,
     picked,
-    pooled_within,
+    rank_correlation,
     selected,
     spread,
+    units,
 )
 from tests.sql.pool import CONSTANTS, DATASETS, GROUPS, MEASURES, UNSHIFTED, full_spectrum_of
 
 if TYPE_CHECKING:
     from tests.sql.answers.rows import Row
     from tests.sql.pool import Pool
-
-NO_WITHIN = dict.fromkeys(("within", "within_low", "within_high"))
 
 
 def full_spectrum(pool: Pool, aggregation: str = "pooled", **chosen: Any) -> list[Row]:
@@ -172,24 +173,33 @@ def geometry_predicts_fpr(pool: Pool, detector: str = "mahalanobis", metric: str
         for measure in [*MEASURES, "ood_energy_outside"]:
             outside = measure == "ood_energy_outside"
             of, column = (key["ood_dataset"], "energy_outside") if outside else ("fit", measure)
-            pairs = [(held.get((r["model"], of), {}).get(column), r[metric], r["pretraining"]) for r in group]
-            pairs = [pair for pair in pairs if pair[0] is not None]
-            row = key | {"measure": measure, "models": len(pairs), "left_out": len(group) - len(pairs)}
-            x, y = np.array([pair[:2] for pair in pairs], float).reshape(-1, 2).T
-            row |= correlation("spearman", x, y) | correlation("pearson", x, y)
-            known_ones = [pair for pair in pairs if pair[2] is not None]
-            row |= pooled_within("spearman", *zip(*known_ones, strict=True)) if known_ones else NO_WITHIN
-            groups = len({pair[2] for pair in known_ones})
-            r, n = (
-                (row["within"], len(known_ones) - groups + 1)
-                if row["within"] is not None
-                else (row["spearman"], len(x))
-            )
-            row["p"] = (
-                None if r is None or n < 10 else float(2 * stats.t.sf(abs(r) * np.sqrt((n - 2) / (1 - r**2)), n - 2))
+            measured = [r | {"value": held.get((r["model"], of), {}).get(column)} for r in group]
+            measured = [r for r in measured if r["value"] is not None]
+            row = key | {"measure": measure, "models": len(measured), "left_out": len(group) - len(measured)}
+            every = units(measured, "value", metric)
+            each = [
+                (of["pretraining"], units(models, "value", metric))
+                for of, models in grouped(measured, "pretraining")
+                if of["pretraining"] is not None
+            ]
+            none = fisher("pearson", None, 0) | rank_correlation("spearman", [])
+            overall = pearson([every]) | rank_correlation("spearman", [every]) if every else none
+            within = rank_correlation("within", [points for _, points in each])
+            row |= overall | within | {"n": len(every), "n_within": sum(len(points) for _, points in each)}
+            if within["within"] is None:
+                row["p"] = overall["p"]
+            alone = [(name, points, rank_correlation("rho", [points])["rho"]) for name, points in sorted(each)]
+            told = [f"{name} {rho:.2f} (n = {len(points)})" for name, points, rho in alone if rho is not None]
+            row["each_pretraining"] = ", ".join(told) or None
+            row["signs_differ"] = (
+                None
+                if row["within"] is None or row["spearman"] is None
+                else round(row["within"] * row["spearman"], 12) < 0
             )
             cell.append(row)
         holm(cell, "p")
+        for row in cell:
+            row["verdict"] = correlation_verdict(row, "spearman" if row["within"] is None else "within")
         sizes = [None if row["spearman"] is None else round(abs(row["spearman"]), 9) for row in cell]
         for row, size in zip(cell, sizes, strict=True):
             row["place"] = None if size is None else 1 + sum(other > size for other in sizes if other is not None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from tests.sql.pool import ALIKE
 
@@ -80,11 +82,26 @@ def spread(differences: Any, negative: str, positive: str) -> Row:
     return {"low": low, "high": high, negative: less, positive: more, "p": p}
 
 
-def correlation(kind: str, x: Any, y: Any, groups: int = 1) -> Row:
-    """With Fisher's interval, by scipy's normal distribution; for ranks with the variance of Bonett and Wright."""
-    n, r = len(x) - groups + 1, None
-    if len(set(x)) > 1 and len(set(y)) > 1:
-        r = float(stats.spearmanr(x, y).statistic if kind == "spearman" else np.corrcoef(x, y)[0, 1])
+def checkpoint_of(row: Row) -> Any:
+    """What it is said to be finetuned from, or what its recipe tells but for the size of images and the finetuning."""
+    if row.get("source") == "ensemble" or "architecture" not in row:
+        return row["model"]
+    plain = row["architecture"] or ""
+    arguments = (row["short_architecture"] or "").removeprefix(plain)
+    architecture = plain.removesuffix(f"_{row['input_size']}") + arguments
+    names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
+    return row.get("checkpoint_id") or (architecture, pretraining_decay(row), *(row.get(name) for name in names))
+
+
+def units(rows: list[Row], x: str, y: str) -> list[tuple[float, float]]:
+    """Points of two columns: a mean for each checkpoint, or the models of a single one, to twelve digits."""
+    by_checkpoint = [of for _, of in grouped([row | {"of": checkpoint_of(row)} for row in rows], "of")]
+    parts = [[row] for row in rows] if len(by_checkpoint) == 1 else by_checkpoint
+    return [tuple(float(f"{np.mean([row[name] for row in part]):.12g}") for name in (x, y)) for part in parts]
+
+
+def fisher(kind: str, r: float | None, n: int) -> Row:
+    """A correlation with Fisher's interval, by scipy's normal distribution; for ranks with the variance of Bonett and Wright."""
     if r is None or n < 10:
         return {kind: r, f"{kind}_low": None, f"{kind}_high": None}
     variance = (1 + (0 if kind == "pearson" else r**2 / 2)) / (n - 3)
@@ -92,16 +109,86 @@ def correlation(kind: str, x: Any, y: Any, groups: int = 1) -> Row:
     return {kind: r, f"{kind}_low": low, f"{kind}_high": high}
 
 
-def pooled_within(kind: str, x: Any, y: Any, groups: list[str]) -> Row:
-    """Of numbers, or of ranks among all, less the mean of each group."""
-    names = np.array(groups)
-    centred = []
-    for values in (x, y):
-        of = np.array(values, float) if kind == "pearson" else stats.rankdata(values)
-        for name in set(groups):
-            of[names == name] -= of[names == name].mean()
-        centred.append(of.round(9 if kind != "pearson" else 14))
-    return correlation(kind if kind == "pearson" else "within", *centred, groups=len(set(groups)))
+def pearson(strata: list[list[tuple[float, float]]]) -> Row:
+    """Of values less the means of their groups."""
+    x, y = np.concatenate([np.array(points).reshape(-1, 2) - np.mean(points, 0) for points in strata]).T
+    varies = all(
+        any(len(set(column)) > 1 for column in of)
+        for of in zip(*(zip(*points, strict=True) for points in strata), strict=True)
+    )
+    r = float(np.sum(x * y) / np.sqrt(np.sum(x**2) * np.sum(y**2))) if varies else None
+    return fisher("pearson", r, len(x) - len(strata) + 1)
+
+
+def rank_correlation(kind: str, strata: list[list[tuple[float, float]]]) -> Row:
+    """The weighted mean of the groups' Spearman correlations, with interval, and p: by the beta distribution, or exact below ten."""
+    telling = [points for points in strata if all(len(set(column)) > 1 for column in zip(*points, strict=True))]
+    if not telling:
+        return fisher(kind, None, 0) | {"p": None}
+    weights = np.array([len(points) * (len(points) - 1) / (len(points) + 1) for points in telling])
+    rho = np.array([stats.spearmanr(*zip(*points, strict=True)).statistic for points in telling])
+    r, n = float(weights @ rho / weights.sum()), sum(len(points) - 1 for points in telling) + 1
+    answer = fisher(kind, r, n)
+    p = exact_p(telling, weights) if n < 10 else beta_p(r * weights.sum(), [len(points) for points in telling], weights)
+    return answer | {"p": float(p)}
+
+
+def beta_p(total: float, sizes: list[int], weights: Any) -> float:
+    """scipy's beta distribution, with the variance and kurtosis of the weighted sum of Spearman correlations by chance."""
+    n = np.array(sizes, float)
+    fourth = 3 * (25 * n**3 - 38 * n**2 - 35 * n + 72) / (25 * n * (n + 1) * (n - 1) ** 3)
+    variance = np.sum(weights**2 / (n - 1))
+    excess = np.sum(weights**4 * (fourth - 3 / (n - 1) ** 2)) / variance**2
+    shape = np.ceil(-6 / excess - 3) / 2
+    reach = np.sqrt(variance * (2 * shape + 1))
+    by_chance = stats.beta(shape, shape, loc=-reach, scale=2 * reach)
+    return max(float(2 * by_chance.sf(abs(total))), 2 * float(np.exp(-np.sum(special.gammaln(n + 1)))))
+
+
+def exact_p(strata: list[list[tuple[float, float]]], weights: Any) -> float:
+    """From all orders within each group, by going through them; of all ways to break the ties the largest p counts."""
+    chance, observed = np.zeros(1), [np.zeros(1)]
+    for points, weight in zip(strata, weights, strict=True):
+        chance = np.add.outer(chance, weight * by_chance(len(points))).ravel()
+        x, y = (broken_ties(column) for column in zip(*points, strict=True))
+        observed.append(weight * np.array([rho_of(np.array([b]), np.array(a))[0] for a in x for b in y]))
+    sums = observed[0]
+    for of_group in observed[1:]:
+        sums = np.add.outer(sums, [of_group.min(), of_group.max()]).ravel()
+    nearest = 0.0 if sums.min() <= 0 <= sums.max() else np.abs(sums).min()
+    return float(np.mean(np.abs(chance) >= nearest - 1e-7))
+
+
+@functools.cache
+def by_chance(n: int) -> Any:
+    """Spearman's correlation of each order of n things with one of them."""
+    return rho_of(np.array(list(itertools.permutations(range(n)))), np.arange(n))
+
+
+def rho_of(orders: Any, places: Any) -> Any:
+    """Spearman's correlation of orders (rows) with one of the same length."""
+    n = len(places)
+    return 1 - 6 * ((orders - places) ** 2).sum(1) / (n**3 - n)
+
+
+def broken_ties(values: Iterable[float]) -> list[list[int]]:
+    """Places of numbers, for each order of those that are equal."""
+    numbers = list(values)
+    ties = [[i for i, v in enumerate(numbers) if v == value] for value in sorted(set(numbers))]
+    return [
+        [list(itertools.chain(*order)).index(i) for i in range(len(numbers))]
+        for order in itertools.product(*(itertools.permutations(tie) for tie in ties))
+    ]
+
+
+def correlation_verdict(row: Row, kind: str) -> str | None:
+    """What may be said of a correlation with its corrected p and interval."""
+    if row[kind] is None:
+        return None
+    if row["p_holm"] is not None and row["p_holm"] < 0.05:
+        return "falls" if row[kind] < 0 else "rises"
+    low, high = row[f"{kind}_low"], row[f"{kind}_high"]
+    return "weaker than 0.5" if low is not None and low > -0.5 and high < 0.5 else "too few to tell"
 
 
 def holm(rows: list[Row], p: str) -> None:
@@ -116,11 +203,3 @@ def holm(rows: list[Row], p: str) -> None:
 
 def pretraining_decay(row: Row) -> float | None:
     return row.get("pretrain_weight_decay") or row["weight_decay"]
-
-
-def checkpoint_of(row: Row) -> Any:
-    """What a model is said to come from, or its recipe but for size of image and finetuning."""
-    plain = row["architecture"] or ""
-    architecture = plain.removesuffix(f"_{row['input_size']}") + (row["short_architecture"] or "").removeprefix(plain)
-    names = ["pretraining", "pretrain_epochs", "pretrain_lr", "dropout", "stochastic_depth", "augmentation"]
-    return row.get("checkpoint_id") or (architecture, pretraining_decay(row), *(row.get(name) for name in names))
