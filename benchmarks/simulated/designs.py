@@ -72,8 +72,7 @@ def design(models: int) -> Design:
 
 def _paper() -> list[dict[str, Any]]:
     """As the pool that ships; all finetunes of CLIP come from one checkpoint."""
-    rows = [{"model": entry.name, "source": "simulated", **described(entry)} for entry in entries()]
-    return [row | {"checkpoint_id": "clip"} if row["pretraining"] == "clip-openai" else row for row in rows]
+    return [{"model": entry.name, "source": "simulated", **described(entry)} for entry in entries()]
 
 
 def _small(models: int) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from featurestore.names import suggest_slug
 
 BUCKET = "gs://vit_models/augreg"
 RELEASE = "https://github.com/mlfoundations/model-soups/releases/download/v0.0.2"
+CLIP = "clip-vit-base-patch32"
+"""The checkpoint that all finetunes come from, so that they are not independent."""
 RESOLUTIONS = (224, 384)
 PRETRAININGS = ("i1k", "i21k")
 AUGMENTATIONS = ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2")
@@ -54,5 +56,5 @@ def _finetune(row: dict[str, str]) -> PoolEntry:
     file = f"{row['model']}.pt"
     cells = {name: value for name, value in row.items() if value and name != "model"}
     said = {name: value if name in {"aug", "info"} else float(value) for name, value in cells.items()}
-    recipe = {"pretraining": "clip-openai", "finetune_dataset": "in1k", **soups_recipe(said)}
+    recipe = {"pretraining": "clip-openai", "checkpoint_id": CLIP, "finetune_dataset": "in1k", **soups_recipe(said)}
     return PoolEntry(row["model"], ARCHITECTURES[768, 32], file, f"{RELEASE}/{file}", recipe=recipe)

@@ -12,7 +12,7 @@ import timm
 from extract.models.sources.augreg import parse_augreg
 from extract.pools import maha_pp_2025, named_pool
 from extract.pools.recipe_file import read_recipes
-from extract.pools.vit_ood_2024 import augreg_names
+from extract.pools.vit_ood_2024 import CLIP, augreg_names
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.names import check_slug
 from tests.extract.models.sources.test_augreg import FULL, RECIPE
@@ -63,8 +63,11 @@ def test_its_recipes_are_complete(paper: list[PoolEntry]) -> None:
             assert set(entry.recipe) == set(RECIPE)
         elif entry.name != "model_0":
             expected = {"augmentation", "weight_decay", "finetune_lr", "finetune_epochs", "recipe"}
-            assert set(entry.recipe) == {"pretraining", "finetune_dataset", *expected}
+            assert set(entry.recipe) == {"pretraining", "checkpoint_id", "finetune_dataset", *expected}
             assert set(json.loads(entry.recipe["recipe"])) == {"mix", "smoothing"}
+    finetunes = [entry for entry in paper if entry.recipe["pretraining"] == "clip-openai"]
+    assert len(finetunes) == 72
+    assert len({entry.recipe["checkpoint_id"] for entry in finetunes}) == 1
     first = next(entry for entry in paper if entry.name == "model_0")
     assert json.loads(first.recipe["recipe"]) == {"info": "LP initialization"}
 
@@ -88,7 +91,7 @@ def test_the_shipped_soups_table_reads_as_the_published_layout(tmp_path: Path, p
     table = {"model_4": {**layout, "mix": 0.6279559421375438, "smoothing": 0.0}}
     (tmp_path / "hparam_info.json").write_text(json.dumps(table))
     read = read_recipes(tmp_path / "hparam_info.json").recipes["model_4"]
-    assert {**read, "pretraining": "clip-openai", "finetune_dataset": "in1k"} == entry.recipe
+    assert {**read, "pretraining": "clip-openai", "checkpoint_id": CLIP, "finetune_dataset": "in1k"} == entry.recipe
 
 
 def test_the_other_pool_is_of_weights_that_timm_publishes() -> None:
