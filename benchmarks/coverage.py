@@ -20,6 +20,7 @@ import polars as pl
 from benchmarks.simulated.claims import CLAIMS
 from benchmarks.simulated.designs import design
 from benchmarks.simulated.draws import draw
+from benchmarks.simulated.report_claims import WORDINGS, report
 from benchmarks.simulated.table_lake import MEASURES, TableLake, put_design, put_drawn
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ POOLS = ((3, 0.4), (5, 0.4), (8, 0.4), (16, 0.4), (16, 0.8), (296, 0.0), (296, 0
 """Numbers of models, each with the correlation of finetunes of one checkpoint."""
 BATCHES, DRAWS, FEW = 20, 25, 10
 """Geometry is drawn for each batch, all else for each draw; of 296 models the draws are fewer."""
+LAKES = 60
+"""Reports that are read of each pool; of 296 models a quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,23 @@ def table(
     ]
 
 
+def page(lake: TableLake, truth: Truth, pools: Sequence[tuple[int, float]], scale: float) -> list[str]:
+    """One row of Markdown for each kind of sentence of the report: in how many lakes, in percent, it is a finding."""
+    said = [
+        report(lake, models, alike, truth, round(scale * (LAKES if models < 296 else LAKES // 4)))
+        for models, alike in pools
+    ]
+    heads = " | ".join(f"{models} ({alike:g})" for models, alike in pools)
+    rows = [
+        f"| {wording.section}: {wording.what} | "
+        + " | ".join(_percent([1.0] * of.found[wording] + [0.0] * (of.lakes - of.found[wording]), 0, 1) for of in said)
+        + " |"
+        for wording in WORDINGS
+    ]
+    unknown = [f"of no known wording: {text}" for text in sorted({text for of in said for text in of.unknown})]
+    return [f"| the report says, {truth} | {heads} |", "|---" * (len(pools) + 1) + "|", *rows, *unknown]
+
+
 def main() -> None:
     """Simulate all, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,6 +169,10 @@ def main() -> None:
     for truth in TRUTHS:
         pools = [pool for pool in POOLS if not options.quick or pool[0] < 16]
         print("\n".join(table(lake, claims, truth, pools, 0.1 if options.quick else options.scale)), flush=True)
+    if not options.only:
+        for truth in TRUTHS[:2]:
+            pools = [pool for pool in POOLS if pool[0] in {5, 16, 296} and not (options.quick and pool[0] > 5)]
+            print("\n".join(page(lake, truth, pools, 0.1 if options.quick else options.scale)), flush=True)
     print(f"{time.perf_counter() - start:.0f} s")
 
 

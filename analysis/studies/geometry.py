@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 import polars as pl
+from scipy.special import stdtrit
 
 from analysis.charts.palette import GREY, UNKNOWN, colours, single_panel, tooltips
 from analysis.studies.command import run
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 MEASURES = [name for name in TABLES["geometry"].columns.names if name not in {"role", "rows"}]
 _WIDE = 10
-_NORMAL_95 = 1.959963984540054
 
 
 def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
@@ -32,12 +32,15 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     Returns:
         Columns measure, pretraining ("unknown" where it is), model, value; scale ("log" where positive values span more
         than a factor of ten, else "linear"); standardised (value on that scale, less the mean over models, over their
-        standard deviation); models and others (with this pretraining, with another); difference of the means of the two, in
-        their pooled standard deviations (Hedges' g), with its 95 % interval low and high; null where a group has one model.
+        standard deviation); models and others (with this pretraining, with another), checkpoints and other_checkpoints that they
+        come from, each of which counts once, by its mean; difference of the means of the two, in their pooled standard
+        deviations (Hedges' g), with an interval low and high; null where a group has one checkpoint. The intervals of all
+        differences hold at once in 95 % of lakes without any: Student's t, by Bonferroni.
     """
     query = """
-        select geometry.*, models.pretraining, datasets.benchmarks
+        select geometry.*, models.pretraining, coalesce(of_checkpoints.checkpoint, geometry.model) as checkpoint, datasets.benchmarks
         from geometry
+        left join (select distinct model, checkpoint from ingredients) as of_checkpoints on of_checkpoints.model = geometry.model
         inner join models on models.model = geometry.model
         inner join datasets on datasets.dataset = geometry.dataset and datasets.role = 'fit'
         where geometry.dataset = geometry.fit_dataset
@@ -45,38 +48,55 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     wide: pl.DataFrame = lake.sql(query).pl()
     known = wide.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
     own = known.filter(pl.col("benchmarks").list.contains(benchmark))
-    long = own.unpivot(MEASURES, index=["model", "pretraining"], variable_name="measure").drop_nulls("value")
+    index = ["model", "pretraining", "checkpoint"]
+    scaled = _scaled(own.unpivot(MEASURES, index=index, variable_name="measure").drop_nulls("value"))
     columns = ("measure", "pretraining", "model", "value", "scale", "standardised", "models", "others")
-    return _compared(long).select(*columns, "difference", "low", "high").sort("measure", "pretraining", "model")
+    found = scaled.join(_compared(scaled), on=["measure", "pretraining"])
+    counts = ("checkpoints", "other_checkpoints", "difference", "low", "high")
+    return found.select(*columns, *counts).sort("measure", "pretraining", "model")
 
 
-def _compared(frame: pl.DataFrame) -> pl.DataFrame:
-    """With each value on its scale and standardised, and each group of models against the rest."""
+def _scaled(frame: pl.DataFrame) -> pl.DataFrame:
+    """With each value on its scale (`x`) and standardised, and how many models have the same pretraining or another."""
     low, high = pl.col("value").min().over("measure"), pl.col("value").max().over("measure")
     is_wide = (low > 0) & (high > _WIDE * low)
     on_scale = pl.when(is_wide).then(pl.col("value").log10()).otherwise(pl.col("value"))
-    x, group = pl.col("x"), ("measure", "pretraining")
-    n, mean, squares = x.count(), x.mean(), x.var(ddof=0).fill_null(0.0) * x.count()
-    m, every = pl.col("models"), pl.col("models") + pl.col("others")
-    rest = (every * pl.col("mean") - m * pl.col("own")) / pl.col("others")
-    # The squares of the others about their own mean: those of all, less those of the group and those between the two.
-    between = m * (pl.col("own") - pl.col("mean")) ** 2 + pl.col("others") * (rest - pl.col("mean")) ** 2
-    pooled = ((pl.col("all_squares") - between).clip(0) / (every - 2)).sqrt()
-    g = (pl.col("own") - rest) / pooled * (1 - 3 / (4 * every - 9))
-    reach = _NORMAL_95 * (every / (m * pl.col("others")) + pl.col("difference") ** 2 / (2 * every)).sqrt()
+    x, models = pl.col("x"), pl.len().over("measure", "pretraining").cast(pl.Int64)
     return (
         frame.with_columns(x=on_scale, scale=pl.when(is_wide).then(pl.lit("log")).otherwise(pl.lit("linear")))
         .filter(high > low)
         .with_columns(
-            models=n.over(group).cast(pl.Int64),
-            others=(n.over("measure") - n.over(group)).cast(pl.Int64),
-            mean=mean.over("measure"),
-            own=mean.over(group),
-            all_squares=squares.over("measure"),
-            standardised=(x - mean.over("measure")) / x.std().over("measure"),
+            models=models,
+            others=pl.len().over("measure").cast(pl.Int64) - models,
+            standardised=(x - x.mean().over("measure")) / x.std().over("measure"),
         )
-        .with_columns(difference=pl.when((m > 1) & (pl.col("others") > 1) & (pooled > 0)).then(g))
-        .with_columns(low=pl.col("difference") - reach, high=pl.col("difference") + reach)
+    )
+
+
+def _compared(frame: pl.DataFrame) -> pl.DataFrame:
+    """Each measure and group of checkpoints against the rest."""
+    group, x = ("measure", "pretraining"), pl.col("x")
+    of_checkpoints = frame.group_by(*group, "checkpoint").agg(x.mean()).with_columns(x - x.mean().over("measure"))
+    groups = of_checkpoints.group_by(*group).agg(
+        checkpoints=pl.len().cast(pl.Int64), own=x.mean(), squares=x.var(ddof=0) * pl.len(), sum=x.sum()
+    )
+    n, m = pl.col("checkpoints"), pl.col("other_checkpoints")
+    every, rest = n + m, (pl.col("sum").sum().over("measure") - pl.col("sum")) / m
+    # Both sides' squares about their own means.
+    all_squares = (pl.col("squares") + n * pl.col("own") ** 2).sum().over("measure")
+    squares = all_squares - n * pl.col("own") ** 2 - m * rest**2
+    pooled = (squares.clip(0) / (every - 2)).sqrt()
+    told = groups.with_columns(other_checkpoints=n.sum().over("measure") - n).with_columns(
+        difference=pl.when((n > 1) & (m > 1) & (pooled > 0)).then(
+            (pl.col("own") - rest) / pooled * (1 - 3 / (4 * every - 9))
+        )
+    )
+    quantile = stdtrit(
+        (told["checkpoints"] + told["other_checkpoints"] - 2).to_numpy(), 1 - 0.025 / max(told["difference"].count(), 1)
+    )
+    reach = pl.Series(quantile) * (every / (n * m) + pl.col("difference") ** 2 / (2 * every)).sqrt()
+    return told.with_columns(low=pl.col("difference") - reach, high=pl.col("difference") + reach).select(
+        *group, "checkpoints", "other_checkpoints", "difference", "low", "high"
     )
 
 

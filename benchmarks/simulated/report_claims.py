@@ -45,7 +45,7 @@ WORDINGS = (
         "geometry", "a measure goes with the FPR", r"allowed for",
         r"too few models|may be chance|none of \d+ measures",
     ),
-    Wording("geometry", "feature spaces by pretraining", r"stands out", r"cannot be told apart"),
+    Wording("geometry", "feature spaces by pretraining", r"stands out", r"told from chance"),
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from analysis.report.section_items import SectionBody
@@ -69,27 +70,34 @@ def _by_pretraining(context: Context) -> tuple[list[Figure], list[Markup], list[
 
 
 def _differences(frame: pl.DataFrame) -> list[Markup]:
-    """The measure and pretraining that lie furthest from the others, unless that could be chance."""
+    """The measure and pretraining that lie furthest from the others, and whether that could be chance among all."""
     groups: pl.DataFrame = frame.drop_nulls("difference").unique(["measure", "pretraining"])
-    clear = groups.filter((pl.col("low") > 0) | (pl.col("high") < 0))
-    if clear.is_empty():
+    if groups.is_empty():
         return []
-    row = clear.sort(pl.col("difference").abs().round(9), "measure", "pretraining", descending=[True, False, False]).row(0, named=True)  # fmt: skip
-    # A clear interval lies on one side of 0, so that its ends have one sign.
-    low, size, high = sorted(abs(row[name]) for name in ("difference", "low", "high"))
+    clear = groups.filter((pl.col("low") > 0) | (pl.col("high") < 0))
+    furthest = groups if clear.is_empty() else clear
+    row = furthest.sort(pl.col("difference").abs().round(9), "measure", "pretraining", descending=[True, False, False]).row(0, named=True)  # fmt: skip
+    verdict = (
+        "Of {tried} comparisons of feature spaces by pretraining, none can be told from chance; furthest is {measure}: models"
+        if clear.is_empty()
+        else "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models"
+    )
+    # The side is told in words.
+    low, high = sorted(np.sign(row["difference"]) * row[name] for name in ("low", "high"))
+    size = abs(row["difference"])
     return [
         sentence(
-            "Of {tried} comparisons of feature spaces by pretraining, {measure} stands out: models with pretraining {pretraining} "
-            "lie {size} standard deviations {side} the others ({interval} for this one alone, n = {models} against {others})."
-            + hedge(min(row["models"], row["others"])),
+            verdict
+            + " with pretraining {pretraining} lie {size} standard deviations {side} the others ({interval}, widened for all that "
+            "were compared, n = {checkpoints} checkpoints against {others}).",
             tried=len(groups),
             measure=row["measure"],
             pretraining=row["pretraining"],
             size=Number(size, f"{size:.1f}"),
             side=Text("above" if row["difference"] > 0 else "below"),
             interval=Text(span(low, high, shares=False)),
-            models=row["models"],
-            others=row["others"],
+            checkpoints=row["checkpoints"],
+            others=row["other_checkpoints"],
         )
     ]
 

@@ -100,3 +100,18 @@ def test_ingredients_are_told_without_json() -> None:
     assert recipe_effects.in_words('{"mixup":0.2}') == "mixup 0.2"
     for text in ("resnet50+1a2b3c", "0.1", "odd{", "{}"):
         assert recipe_effects.in_words(text) == text
+
+
+def test_feature_spaces_differ_only_where_the_widened_interval_says_so() -> None:
+    """The furthest is named either way; that it stands out is said of one without zero."""
+    row = {"measure": "nc1", "pretraining": "clip", "difference": -2.0, "checkpoints": 6, "other_checkpoints": 9}
+
+    def said_of(low: float, high: float) -> str:
+        (found,) = geometry._differences(pl.DataFrame([row | {"low": low, "high": high}]))
+        return found
+
+    clear, unclear = said_of(-3.0, -1.0), said_of(-5.0, 1.0)
+    assert "stands out" in clear
+    assert "2.0</data> standard deviations below the others (95\u00a0% interval 1.00 to 3.00" in clear
+    assert "none can be told from chance; furthest is <b>nc1</b>" in unclear
+    assert "interval −1.00 to 5.00" in unclear

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 import analysis.studies
 from analysis.studies import (
@@ -165,22 +166,32 @@ def test_distributions_lose_no_sample(lake: Lake) -> None:
 
 
 def test_pretrainings_are_compared_in_pooled_standard_deviations(lake: Lake) -> None:
-    """Hedges' g of each group against the rest, by the two samples themselves; on logarithms where values span magnitudes."""
+    """Hedges' g of each group of checkpoints against the rest, by the samples themselves; on logarithms where values span magnitudes."""
     frame = geometry.data(lake)
+    checkpoints = lake.sql("select distinct model, checkpoint from ingredients").pl()
+    tried = len(frame.drop_nulls("difference").unique(["measure", "pretraining"]))
     assert set(frame["model"]) == {*(f"m{i:03d}" for i in range(8)), "soup"}
     assert set(frame["measure"]) == set(geometry.MEASURES)
     assert frame.filter(pl.col("measure") == "condition_within")["scale"].unique().to_list() == ["log"]
     for (measure, scale), part in frame.group_by("measure", "scale"):
         x = part["value"].log10() if scale == "log" else part["value"]
         assert part["standardised"].to_list() == pytest.approx(((x - x.mean()) / x.std()).to_list()), measure
-        for (pretraining,), group in part.with_columns(x=x).group_by("pretraining"):
-            own, rest = group["x"].to_numpy(), x.filter(part["pretraining"] != pretraining).to_numpy()
+        of_checkpoints = (
+            part.with_columns(x=x)
+            .join(checkpoints, on="model")
+            .group_by("pretraining", "checkpoint")
+            .agg(pl.col("x").mean())
+        )
+        for (pretraining,), group in part.group_by("pretraining"):
+            is_own = pl.col("pretraining") == pretraining
+            own, rest = (of_checkpoints.filter(side)["x"].to_numpy() for side in (is_own, ~is_own))
             n, m = len(own), len(rest)
             pooled = np.sqrt(((n - 1) * own.var(ddof=1) + (m - 1) * rest.var(ddof=1)) / (n + m - 2))
             g = (own.mean() - rest.mean()) / pooled * (1 - 3 / (4 * (n + m) - 9))
-            reach = 1.959963984540054 * np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m)))
-            expected = (n, m, *map(pytest.approx, (g, g - reach, g + reach)))
-            assert group.select("models", "others", "difference", "low", "high").unique().rows() == [expected]
+            reach = stats.t.ppf(1 - 0.025 / tried, n + m - 2) * np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m)))
+            expected = (len(group), len(part) - len(group), n, m, *map(pytest.approx, (g, g - reach, g + reach)))
+            columns = ("models", "others", "checkpoints", "other_checkpoints", "difference", "low", "high")
+            assert group.select(columns).unique().rows() == [expected]
 
 
 def test_geometry_of_single_models_and_constant_measures_has_no_difference(tmp_path: Path) -> None:
