@@ -17,12 +17,23 @@
 -- column unseen_low: Lower end of its 95 % interval (Student's t over clusters)
 -- column unseen_high: Its upper end
 -- column unseen_auroc_difference: mean_auroc_difference on these classes
-with pretrainings as (
-    select * from pairs where ingredient = 'pretraining'
+with recipes as materialized (
+    select * from ingredients where ingredient = 'pretraining' and complete
+),
+
+-- As in pairs, which would read the models once more.
+pretrainings as materialized (
+    select
+        a.model as first, b.model as second, a.parts[1] as first_value, b.parts[1] as second_value,
+        concat_ws(' → ', a.checkpoint, b.checkpoint) as cluster
+    from recipes as a
+    inner join recipes as b
+        on b.others = a.others and precedes(a.parts, b.parts) and not (a.for_untrained and b.for_untrained)
+    where a.model = a.recipe_of and b.model = b.recipe_of
 ),
 
 -- For each change of pretraining, the OOD sets of which something is said, and their classes that are seen.
-seen as (
+seen as materialized (
     select
         changes.first_value, changes.second_value, said.dataset,
         coalesce(list_distinct(list(said.ood_class) filter (where said.ood_class is not null)), []) as classes
@@ -32,39 +43,57 @@ seen as (
 ),
 
 runs as (
-    select distinct model, recipe_of from ingredients
+    select distinct model, recipe_of from recipes
+    where recipe_of in (select first from pretrainings union all select second from pretrainings)
 ),
 
-of_classes as materialized (
+of_classes as (
     select
-        runs.recipe_of as model, metrics.detector, metrics.ood_dataset, metrics.ood_class,
-        avg(metric_of($metric, metrics.fpr95, metrics.auroc, metrics.aupr_in, metrics.aupr_out)) as shown,
-        avg(metrics.auroc) as auroc,
-        max(case when $aggregation = 'pooled' then metrics.n_ood else 1 end) as weight
+        model, ood_dataset, detector, ood_class, auroc, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as shown,
+        case when $aggregation = 'pooled' then n_ood else 1 end as weight
     from metrics
-    inner join runs on runs.model = metrics.model
     where
-        metrics.benchmark = $benchmark and metrics.aggregation = 'class'
-        and metrics.ood_dataset in (select dataset from seen_classes)
+        benchmark = $benchmark and aggregation = 'class'
         and not ($aggregation = 'pooled' and $metric in ('aupr_in', 'aupr_out'))
-    group by all
 ),
 
 -- A share of samples is the mean of the shares of classes, weighted by their sizes.
+of_models as materialized (
+    select
+        seen.first_value, seen.second_value, of_classes.model, of_classes.ood_dataset, of_classes.detector,
+        sum(of_classes.weight * of_classes.shown) / sum(of_classes.weight) as shown,
+        sum(of_classes.weight * of_classes.auroc) / sum(of_classes.weight) as auroc
+    from of_classes
+    inner join seen on seen.dataset = of_classes.ood_dataset
+    where not list_contains(seen.classes, of_classes.ood_class)
+    group by all
+),
+
+of_recipes as materialized (
+    select
+        of_models.first_value, of_models.second_value, runs.recipe_of as model, of_models.ood_dataset, of_models.detector,
+        avg(of_models.shown) as shown, avg(of_models.auroc) as auroc
+    from of_models
+    inner join runs on runs.model = of_models.model
+    group by all
+),
+
+of_first as materialized (
+    select pretrainings.second, pretrainings.cluster, of_recipes.*
+    from pretrainings
+    inner join of_recipes
+        on of_recipes.model = pretrainings.first
+        and of_recipes.first_value = pretrainings.first_value and of_recipes.second_value = pretrainings.second_value
+),
+
 of_pairs as (
     select
-        pretrainings.first, pretrainings.second, pretrainings.first_value, pretrainings.second_value, pretrainings.cluster,
-        a.ood_dataset, a.detector, sum(a.weight * (b.shown - a.shown)) / sum(a.weight) as difference,
-        sum(a.weight * (b.auroc - a.auroc)) / sum(a.weight) as auroc_difference
-    from pretrainings
-    inner join of_classes as a on a.model = pretrainings.first
-    inner join of_classes as b
-        on b.model = pretrainings.second and b.detector = a.detector
-        and b.ood_dataset = a.ood_dataset and b.ood_class = a.ood_class
-    inner join seen
-        on seen.first_value = pretrainings.first_value and seen.second_value = pretrainings.second_value
-        and seen.dataset = a.ood_dataset and not list_contains(seen.classes, a.ood_class)
-    group by all
+        a.ood_dataset, a.detector, a.first_value, a.second_value, a.cluster,
+        b.shown - a.shown as difference, b.auroc - a.auroc as auroc_difference
+    from of_first as a
+    inner join of_recipes as b
+        on b.model = a.second and b.first_value = a.first_value and b.second_value = a.second_value
+        and b.detector = a.detector and b.ood_dataset = a.ood_dataset
 ),
 
 of_clusters as (
@@ -75,7 +104,7 @@ of_clusters as (
     group by all
 ),
 
-unseen as (
+unseen as materialized (
     select
         ood_dataset, detector, first_value, second_value, avg(difference) as difference,
         student_t(count(*) - 1) * stddev_samp(difference) / sqrt(count(*)) as half,
