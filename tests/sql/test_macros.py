@@ -125,6 +125,15 @@ def test_student_s_quantiles_are_those_of_scipy(connection: duckdb.DuckDBPyConne
     assert value(connection, "student_t(0)") is None
 
 
+def test_the_reach_of_student_s_t_is_scipy_s(connection: duckdb.DuckDBPyConnection) -> None:
+    """Also for the level of one of many comparisons."""
+    for p, freedom in ((0.05, 1), (0.05, 55), (0.05 / 828, 2), (1e-6, 7), (1e-6, 295)):
+        assert value(connection, f"student_reach({p}, {freedom})") == pytest.approx(
+            stats.t.isf(p / 2, freedom), rel=1e-8
+        )
+    assert value(connection, "student_reach(0.05, 0)") is None
+
+
 @pytest.mark.parametrize("split", [(0, 0), (0, 1), (3, 9), (9, 3), (5, 5), (0, 40), (100, 300)])
 def test_the_sign_test_is_scipy_s(connection: duckdb.DuckDBPyConnection, split: tuple[int, int]) -> None:
     expected = stats.binomtest(split[0], sum(split)).pvalue if sum(split) else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def best_detector(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]
     rows = selected(pool, **chosen)
     worst_first = sorted(rows, key=lambda r: r[metric], reverse=metric == "fpr95")
     best = {(r["ood_dataset"], r["model"]): r[metric] for r in worst_first}
-    return [
+    answer = [
         key
         | {
             "models": len(group),
@@ -101,9 +102,52 @@ def best_detector(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]
             "mean_fpr95": mean(r["fpr95"] for r in group),
             "mean_auroc": mean(r["auroc"] for r in group),
             "mean_value": mean(r[metric] for r in group),
+            "checkpoints": len({checkpoint_of(r) for r in group}),
+            "rows": group,
         }
         for key, group in grouped(rows, "ood_dataset", "pretraining", "detector")
     ]
+    for _, of_set in grouped(answer, "ood_dataset"):
+        contests = [contest for _, contest in grouped(of_set, "pretraining")]
+        pairs = sum(math.comb(len(contest), 2) for contest in contests)
+        for contest in contests:
+            compare_with_the_leader(contest, metric, pairs)
+    for row in answer:
+        del row["rows"]
+    return answer
+
+
+def compare_with_the_leader(contest: list[Row], metric: str, pairs: int) -> None:
+    """How far each detector is behind, by models and then by checkpoints, with scipy's t at a level for all pairs at once."""
+
+    def by_checkpoint(values: list[tuple[Row, float]]) -> list[float]:
+        of = defaultdict(list)
+        for row, value in values:
+            of[checkpoint_of(row)].append(value)
+        return [round(float(np.mean(each)), 12) for each in of.values()]
+
+    def of_means(row: Row) -> tuple[float, str]:
+        return round(float(np.mean(by_checkpoint([(r, loss(r, metric)) for r in row["rows"]]))), 9), row["detector"]
+
+    leader = min(contest, key=of_means)
+    first = {r["model"]: loss(r, metric) for r in leader["rows"]}
+    for row in contest:
+        row.update(dict.fromkeys(("behind", "behind_low", "behind_high")))
+        differences = [(r, loss(r, metric) - first[r["model"]]) for r in row["rows"] if r["model"] in first]
+        if row is leader or not differences:
+            continue
+        values = by_checkpoint(differences)
+        row["behind"] = float(np.mean(values))
+        error = round(float(np.std(values, ddof=1) / np.sqrt(len(values))), 12) if len(values) > 1 else 0
+        if error:
+            reach = error * stats.t.isf(0.025 / pairs, len(values) - 1)
+            row.update({"behind_low": row["behind"] - reach, "behind_high": row["behind"] + reach})
+    for row in contest:
+        low, high = row["behind_low"], row["behind_high"]
+        near = low is not None and low > -0.05 and high < 0.05
+        row["verdict"] = "behind" if low and low > 0 else "within 5 points" if near else "too few to tell"
+    others = [row["verdict"] for row in contest if row is not leader]
+    leader["verdict"] = None if not others else "best" if set(others) == {"behind"} else "leads"
 
 
 def clip_gap(
