@@ -40,6 +40,8 @@ _LOOKED_AT = (
     "scores",
     "metrics",
     "accuracy",
+    "calibration",
+    "selective",
     "geometry",
     "detectors",
 )
