@@ -59,8 +59,9 @@ def test_documented_columns_are_the_real_ones(connection: duckdb.DuckDBPyConnect
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_view_shows_every_stored_column(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Nothing that a table stores is out of SQL's reach."""
-    assert set(columns(connection, name)) >= set(TABLES[name].sql_schema.names)
+    """Nothing that a table stores is out of SQL's reach; what selective prediction says of OOD sets has a view of its own."""
+    shown = {*columns(connection, name), *(columns(connection, "oscr") if name == "selective" else ())}
+    assert shown >= set(TABLES[name].sql_schema.names)
 
 
 @pytest.mark.parametrize("name", FILES)
