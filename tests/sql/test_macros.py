@@ -49,6 +49,20 @@ def fill(connection: duckdb.DuckDBPyConnection, id_scores: list[float], ood: lis
         insert(connection, table, rows)
 
 
+@pytest.mark.parametrize(("x", "freedom"), [(0.0, 3), (3.0, 1), (7.5, 4), (20.0, 9), (90.0, 55), (700.0, 12)])
+def test_chi_square_s_p_is_scipy_s(connection: duckdb.DuckDBPyConnection, x: float, freedom: int) -> None:
+    """Of even and odd degrees of freedom."""
+    found = value(connection, "chi_square_p(?, ?)", x, freedom)
+    assert found == pytest.approx(stats.chi2.sf(x, freedom), rel=1e-3 if x > 100 else 1e-9)
+
+
+@pytest.mark.parametrize("z", [0.0, 1e-9, 0.5, -1.96, 3.0, 5.6, 5.7, 8.0, 20.0])
+def test_the_normal_p_is_scipy_s(connection: duckdb.DuckDBPyConnection, z: float) -> None:
+    wanted = 2 * stats.norm.sf(abs(z))
+    assert value(connection, "normal_p(?)", z) == pytest.approx(wanted, rel=1e-3, abs=1e-15)
+    assert value(connection, "normal_p(?)", z) == pytest.approx(wanted, abs=1e-10)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(id_scores=scores, ood=scores, tpr=st.sampled_from(TPRS))
 def test_fpr_and_auroc_from_scores_are_those_of_numpy(

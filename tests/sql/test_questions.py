@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore.query import catalog
-from tests.sql.answers import accuracy, detectors, mistakes, published, recipes, samples
+from tests.sql.answers import accuracy, detectors, mistakes, published, ranks, recipes, samples
 from tests.sql.answers.rows import RECIPE
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "confused_with": (samples.confused_with, "-accepted ood_class place"),
     "coverage": (accuracy.coverage, "-missing detector ood_dataset"),
     "detector_agreement": (samples.detector_agreement, "ood_dataset -mean_spearman first second"),
+    "detector_ranks": (ranks.detector_ranks, "mean_rank detector"),
     "ensemble_gain": (detectors.ensemble_gain, "ensemble combination ood_dataset"),
     "full_spectrum": (detectors.full_spectrum, "ood_dataset -auroc_full detector model"),
     "groups": (detectors.groups, "ood_group -mean_auroc detector model"),
@@ -86,6 +87,12 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "confused_with": [{"top": 1, "tpr": 0.5}, {"model": "wd", "ood_class": "fog"}, {"detector": "msp", "tpr": 1.0}],
     "coverage": [{"benchmark": "other"}],
     "detector_agreement": [{"ood": "ninco"}, {"model": "wd"}],
+    "detector_ranks": [
+        {"ood": "ninco", "metric": "auroc"},
+        {"aggregation": "pooled"},
+        {"benchmark": "other"},
+        {"ood": "no such"},
+    ],
     "ensemble_gain": [{"aggregation": "pooled"}],
     "geometry_predicts_fpr": [
         {"ood": "ninco", "detector": "all"},

@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from analysis.studies import (
     accuracy_vs_fpr,
     combining_models,
     detector_by_pretraining,
+    detector_ranks,
     ensemble_transfer,
     geometry,
     geometry_vs_fpr,
@@ -130,6 +132,25 @@ def test_the_detector_heatmap_is_the_mean_over_models(lake: Lake) -> None:
     results = accuracy_vs_fpr.data(lake)
     expected = results.group_by("ood_dataset", "pretraining", "detector").agg(mean_fpr95=pl.col("fpr95").mean())
     assert_frame_equal(frame.select(expected.columns), expected, check_row_order=False)
+
+
+def test_bars_join_detectors_that_are_not_told_apart(lake: Lake) -> None:
+    """Each pair in a bar is alike by the question's answer, and each pair of neighbours that is alike is in a bar."""
+    frame = detector_ranks.data(lake)
+    asked = lake.ask("detector_ranks").pl()
+    alike = dict(asked.select("detector", "alike").iter_rows())
+    bars = [set(group.split(", ")) for group in frame["group"].drop_nulls()]
+    for bar in bars:
+        assert all(other in alike[one] for one in bar for other in bar - {one})
+    names = asked["detector"].to_list()
+    for one, other in pairwise(names):
+        assert (other in alike[one]) == any({one, other} <= bar for bar in bars)
+    made = pl.DataFrame(
+        {"detector": [*"abcd"], "mean_rank": [1.0, 2, 3, 4], "alike": [["b"], ["a", "c"], ["b", "d"], ["c"]]}
+    )
+    assert [group for _, _, group in detector_ranks._groups(made)] == ["a, b", "b, c", "c, d"]
+    none = made.with_columns(alike=pl.Series([[], ["c", "d"], ["b", "d"], ["b", "c"]], dtype=pl.List(pl.String)))
+    assert detector_ranks._groups(none) == [(2.0, 4.0, "b, c, d")]
 
 
 def test_constants_are_drawn_against_the_mean_over_models(lake: Lake) -> None:
