@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Ends = tuple[Floats, Floats]
 
-_Z = 1.959963984540054
+Z = 1.959963984540054
 _PRIOR = 0.2
 """So many pairs of samples count as if they had varied like independent trials; see `trials`."""
 
@@ -98,9 +98,9 @@ def wilson(share: ArrayLike, count: ArrayLike) -> Ends:
         (0.0, 0.037)
     """
     p, n = np.asarray(share, np.float64), np.asarray(count, np.float64)
-    total = n + _Z**2
-    middle = (n * p + _Z**2 / 2) / total
-    reach = _Z * np.sqrt(n * p * (1 - p) + _Z**2 / 4) / total
+    total = n + Z**2
+    middle = (n * p + Z**2 / 2) / total
+    reach = Z * np.sqrt(n * p * (1 - p) + Z**2 / 4) / total
     # Rounding must not put 0 of n above 0, nor the share outside.
     return np.clip(middle - reach, 0, p), np.clip(middle + reach, p, 1)
 

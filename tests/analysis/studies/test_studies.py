@@ -21,6 +21,7 @@ from analysis.studies import (
     accuracy_vs_fpr,
     combining_models,
     detector_by_pretraining,
+    detector_difference,
     detector_ranks,
     ensemble_transfer,
     geometry,
@@ -36,6 +37,7 @@ from analysis.studies.command import run
 from analysis.studies.results import ModelScores
 from benchmarks.lakes import put, put_rows
 from benchmarks.lakes.random_scores import Shape, make
+from featurestore.errors import MissingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,6 +134,28 @@ def test_the_detector_heatmap_is_the_mean_over_models(lake: Lake) -> None:
     results = accuracy_vs_fpr.data(lake)
     expected = results.group_by("ood_dataset", "pretraining", "detector").agg(mean_fpr95=pl.col("fpr95").mean())
     assert_frame_equal(frame.select(expected.columns), expected, check_row_order=False)
+
+
+def test_two_detectors_are_compared_on_the_samples_that_both_have(lake: Lake) -> None:
+    """Values are the stored metrics', of the two best where none is named; and one detector alone is nothing to compare."""
+    metrics = {
+        (row["detector"], row["ood_dataset"]): row
+        for row in lake.sql("from metrics where model = 'm003' and aggregation = 'pooled'").pl().to_dicts()
+    }
+    frame = detector_difference.data(lake, model="m003", first="msp", second="mahalanobis", aggregation="pooled")
+    assert set(frame.select("ood_dataset", "metric").rows()) == {
+        (ood, metric) for ood in ("far", "unit-tests") for metric in ("fpr95", "auroc")
+    }
+    for row in frame.iter_rows(named=True):
+        stored = [metrics[row[side], row["ood_dataset"]] for side in ("first", "second")]
+        assert [row["first_value"], row["second_value"]] == pytest.approx([of[row["metric"]] for of in stored])
+        assert (row["n_id"], row["n_ood"]) == (stored[0]["n_id"], stored[0]["n_ood"])
+        assert row["low"] <= row["difference"] <= row["high"]
+    ranked = accuracy_vs_fpr.data(lake).filter(pl.col("model") == detector_difference.data(lake)["model"][0])
+    best = ranked.group_by("detector").agg(pl.col("fpr95").mean()).sort("fpr95", "detector")["detector"].to_list()
+    assert detector_difference.data(lake).select("first", "second").unique().rows() == [tuple(best[:2])]
+    with pytest.raises(MissingError, match="did you mean"):
+        detector_difference.data(lake, first="mahalanobi")
 
 
 def test_bars_join_detectors_that_are_not_told_apart(lake: Lake) -> None:
