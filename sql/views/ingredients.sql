@@ -10,6 +10,7 @@
 -- column checkpoint: What it was finetuned from: checkpoint_id, else the recipe without its finetuning; models that share it are
 --   not independent
 -- column for_untrained: Whether the row is for pairs with a model that was not pretrained, where others has nothing of how
+-- columns models: feature
 with told as (
     select
         model, checkpoint_id,
@@ -28,7 +29,7 @@ with told as (
 -- Null is unknown, and '' is not used.
 listed as (
     select
-        model, checkpoint_id, untrained, short_architecture(architecture, model_kwargs) as short_architecture,
+        model, checkpoint_id, untrained, feature, short_architecture(architecture, model_kwargs) as short_architecture,
         [
             architecture || json_merge_patch(coalesce(model_kwargs, '{}'), '{"img_size": null}')::varchar,
             input_size::varchar,
@@ -97,6 +98,6 @@ select
             when not list_contains(names.places, place) then recipes.known[place]
         end
     ) as others,
-    recipes.complete, recipes.recipe_of, recipes.checkpoint, names.for_untrained
+    recipes.complete, recipes.recipe_of, recipes.checkpoint, names.for_untrained, recipes.feature
 from recipes cross join names
 where not (names.for_untrained and coalesce(recipes.untrained, false))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from featurestore.query import catalog
-from tests.sql.answers import accuracy, detectors, mistakes, published, ranks, recipes, samples
+from tests.sql.answers import accuracy, detectors, mistakes, published, ranks, recipes, regressions, samples
 from tests.sql.answers.rows import RECIPE
 
 if TYPE_CHECKING:
@@ -48,12 +48,17 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
     "hardest_samples": (samples.hardest_samples, "-accepted -mean_id_rank sample"),
     "hyperparameters": (detectors.hyperparameters, "ood_dataset detector constant others value"),
     "miscalibration": (mistakes.miscalibration, "dataset ece model"),
+    "interactions": (
+        recipes.interactions,
+        "ood_dataset detector ingredient other from_value to_value other_from other_to",
+    ),
     "ninco_vs_unit_test_fpr": (accuracy.ninco_vs_unit_test_fpr, "fpr95 model detector"),
     "overlaps": (samples.overlaps, "seriousness -samples benchmark dataset other_dataset"),
     "per_class_difficulty": (accuracy.per_class_difficulty, "caught -best_fpr95 -mean_fpr95 ood_dataset ood_class"),
     "published_accuracy_vs_fpr": (published.published_accuracy_vs_fpr, "-accuracy model detector"),
     "published_best_detector": (published.published_best_detector, "pretraining mean_fpr95 detector"),
     "published_comparison": (published.published_comparison, "model published_model detector ood_dataset"),
+    "recipe_regression": (regressions.recipe_regression, "ood_dataset detector pretraining feature ingredient"),
     "resolution_effect": (recipes.effect("input_size"), EFFECT_ORDER),
     "selective_prediction": (mistakes.selective_prediction, "model place detector"),
     "soup_vs_ingredients": (recipes.soup_vs_ingredients, "soup ood_dataset detector"),
@@ -104,6 +109,11 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
     "hardest_samples": [{"ood": "unit-tests", "top": 3}, {"detector": "knn", "tpr": 0.6}],
     "hyperparameters": [{"constant": "gamma"}, {"base": "knn", "ood": "ninco"}, {"aggregation": "pooled"}],
     "miscalibration": [{"benchmark": "other"}, {"benchmark": "no such"}],
+    "interactions": [
+        {"ingredient": "weight_decay", "metric": "auroc"},
+        {"detector": "all", "ood": "ninco"},
+        {"aggregation": "pooled", "detector": "knn"},
+    ],
     "ninco_vs_unit_test_fpr": [
         {"metric": "aupr_in"},
         {"detector": "knn", "aggregation": "pooled"},
@@ -117,6 +127,12 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
         {"ood": "ninco", "detector": "knn"},
         {"aggregation": "pooled", "benchmark": "other"},
         {"ood": "no such"},
+    ],
+    "recipe_regression": [
+        {"least": 1, "detector": "all"},
+        {"least": 1, "within": "all", "metric": "auroc"},
+        {"within": "all", "aggregation": "pooled", "ood": "ninco"},
+        {"least": 1, "benchmark": "other"},
     ],
     "soup_vs_ingredients": [{"aggregation": "pooled"}],
     "accuracy_fpr_correlation": [{"aggregation": "pooled"}, {"benchmark": "other"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,60 @@ def pretraining_effect(
             numbers |= {"low": interval["low"], "high": interval["high"]}
         row |= {f"unseen_{name}": value for name, value in numbers.items()}
     return answer
+
+
+def interactions(pool: Pool, ingredient: str = "all", metric: str = "fpr95", **chosen: Any) -> list[Row]:
+    """All that two pairs of one ingredient and two of another make, repeats averaged."""
+    rows = selected(pool, **({"detector": "mahalanobis"} | chosen))
+    named = {("resolution" if name == "input_size" else name): (name, pairs) for name, pairs in PAIRS.items()}
+    pairs = {
+        name: {pair: place for place, cluster in enumerate(given) for pair in cluster}
+        for name, (_, given) in named.items()
+    }
+    answer = []
+    for cell, of_cell in grouped(rows, "ood_dataset", "detector"):
+        values = {row["model"]: row[metric] for row in of_cell}
+        groups = defaultdict(lambda: defaultdict(list))
+        for a, b in itertools.permutations(pairs, 2):
+            if a != ingredient and (ingredient != "all" or a > b):
+                continue
+            for (first, after), (other, both) in itertools.product(pairs[a], repeat=2):
+                if (first, other) in pairs[b] and (after, both) in pairs[b]:
+                    means = [
+                        mean(values[m] for m in REPEATS.get(name, (name,)) if m in values)
+                        for name in (first, after, other, both)
+                    ]
+                    if None not in means:
+                        key = [known(pool, m, named[n][0]) for n, m in ((a, first), (a, after), (b, first), (b, other))]
+                        of = pairs[a][first, after], pairs[a][other, both]
+                        groups[a, key[0], key[1], b, key[2], key[3]][of].append(
+                            (means[1] - means[0], means[3] - means[2])
+                        )
+        left_out = sum(row["model"] in INCOMPLETE for row in of_cell)
+        names = "ingredient", "from_value", "to_value", "other", "other_from", "other_to"
+        found = [dict(zip(names, key, strict=True)) | of_fours(clusters) for key, clusters in groups.items()]
+        if not found and left_out:
+            found = [dict.fromkeys(names) | of_fours({})]
+        answer += [cell | row | {"left_out": left_out} for row in found]
+    for _, family in grouped(answer, "ood_dataset"):
+        holm(family, "p")
+    return answer
+
+
+def of_fours(clusters: dict[Any, list[tuple[float, float]]]) -> Row:
+    means = np.array([np.mean(fours, 0) for fours in clusters.values()]).reshape(-1, 2)
+    differences = means[:, 1] - means[:, 0]
+    row = {
+        "fours": sum(map(len, clusters.values())),
+        "clusters": len(means),
+        "interaction": mean(differences),
+        "p": None,
+    }
+    row |= {"effect_from": mean(means[:, 0]), "effect_to": mean(means[:, 1])}
+    row |= {name: spread(differences, "less", "more")[name] for name in ("low", "high")}
+    if len(means) > 1 and np.std(differences) > 1e-12:
+        row["p"] = float(stats.ttest_1samp(differences, 0).pvalue)
+    return row
 
 
 def best_recipe(
