@@ -80,7 +80,7 @@ class Tally:
             covered=holds.filter(given).mean(),
             given=given.mean(),
             found=found.any(),
-            false=(found & (pl.col("true") == 0)).any(),
+            false=claim.wrong.fill_null(value=False).any(),
         )
         self.covered += by_lake["covered"].drop_nulls().to_list()
         for name in ("given", "found", "false"):
