@@ -94,13 +94,6 @@ def span(low: float | None, high: float | None, *, shares: bool = True) -> str:
     return f"95 % interval {scale * low:.{digits}f} to {scale * high:.{digits}f}{unit}".replace("-", "−")
 
 
-def share_span(low: float | None, high: float | None) -> str:
-    """The 95 % interval of a share as text: it ends where shares do."""
-    if low is None or high is None:
-        return "no interval"
-    return f"95 % interval {100 * max(low, 0):.1f} to {100 * min(high, 1):.1f} %"
-
-
 def hedge(count: int, thing: str = "models") -> str:
     """What to add where a statement rests on few things; empty otherwise."""
     if count >= FEW:

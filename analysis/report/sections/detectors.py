@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import Text, hedge, left_out, mean_interval, percent, points, sentence, share_span, span
+from analysis.report.sentences import Text, hedge, left_out, percent, points, sentence, span
 from analysis.studies import detector_by_pretraining
 from analysis.studies.results import metric_sign
 
@@ -50,24 +49,23 @@ def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
     best = ranked.row(0, named=True)
     if best[column] is None:
         return sentence("On {ood}, no model has the metric {metric}.", ood=ood, metric=context.metric)
-    same = pl.col("pretraining") == best["pretraining"]
-    rivals = ranked.filter(same, pl.col("detector") != best["detector"], pl.col(column).is_not_null())
-    own = context.results.filter(same, pl.col("ood_dataset") == ood)
-    choices = ranked["pretraining"].n_unique() * math.comb(len(rivals) + 1, 2)
-    of_best = own.filter(pl.col("detector") == best["detector"])[context.metric].drop_nulls()
+    # Each checkpoint counts once: finetunes of one are not independent.
+    same = of_set.filter(pl.col("pretraining") == best["pretraining"])
+    leader = same.filter(pl.col("behind").is_null()).sort(pl.col(column).round(9) * sign, "detector").row(0, named=True)
+    rivals = same.filter(pl.col("behind").is_not_null()).sort(pl.col("behind").round(9), "detector")
     return sentence(
         "On {ood}, models with pretraining {pretraining} and detector {detector} " + _VERDICTS[sign] + " "
-        "({interval}, n = {models}{wins}){rival}." + hedge(best["models"]),
+        "(n = {models} from {checkpoints} checkpoints{wins}){rival}." + hedge(leader["checkpoints"], "checkpoints"),
         ood=ood,
-        pretraining=best["pretraining"],
-        detector=best["detector"],
+        pretraining=leader["pretraining"],
+        detector=leader["detector"],
         metric=context.metric,
-        value=percent(best[column], _source(context.metric)),
-        interval=Text(share_span(*mean_interval(of_best.to_list()))),
-        models=best["models"],
-        wins=Text(f", the best detector for {best['wins']} of them" if len(rivals) else ""),
-        rival=_rival(context, own, best, rivals, choices),
-    )  # fmt: skip
+        value=percent(leader[column], _source(context.metric)),
+        models=leader["models"],
+        checkpoints=leader["checkpoints"],
+        wins=Text(f", the best detector for {leader['wins']} of them" if len(rivals) else ""),
+        rival=_rival(context, rivals),
+    )
 
 
 def _source(metric: str) -> str:
@@ -75,27 +73,19 @@ def _source(metric: str) -> str:
     return f"{_QUESTION}.{f'mean_{metric}' if metric in {'fpr95', 'auroc'} else 'mean_value'}"
 
 
-def _rival(
-    context: Context, own: pl.DataFrame, best: dict[str, Any], rivals: pl.DataFrame, choices: int
-) -> Markup | Text:
-    """How far the next detector is behind, over the models that have both; or that the two cannot be told apart."""
+def _rival(context: Context, rivals: pl.DataFrame) -> Markup | Text:
+    """How far the next detector is behind, over checkpoints; or that the two cannot be told apart."""
     if rivals.is_empty():
         return Text()
-    column = f"mean_{context.metric}"
     second = rivals.row(0, named=True)
-    by_model = own.filter(pl.col("detector").is_in([best["detector"], second["detector"]])).pivot(
-        "detector", index="model", values=context.metric
-    )
-    differences = (by_model[second["detector"]] - by_model[best["detector"]]).drop_nulls().to_list()
-    low, high = mean_interval(differences, choices) if differences else (None, None)
-    told = low is not None and high is not None and (low > 0 or high < 0)
+    low, high = second["behind_low"], second["behind_high"]
     verdict = "; with the next, {detector}, it is {value}, a difference of {difference} points ({interval})"
     unclear = "; it cannot be told apart from the next, {detector}, with {value} ({interval} of the difference)"
     return sentence(
-        verdict if told else unclear,
+        verdict if second["verdict"] == "behind" else unclear,
         detector=second["detector"],
-        value=percent(second[column], _source(context.metric)),
-        difference=points(math.fsum(differences) / len(differences)) if differences else "",
+        value=percent(second[f"mean_{context.metric}"], _source(context.metric)),
+        difference=points(second["behind"], f"{_QUESTION}.behind"),
         interval=Text(span(low, high) + (", widened since the best was chosen" if low is not None else "")),
     )
 

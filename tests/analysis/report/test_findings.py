@@ -45,35 +45,30 @@ def test_accuracy_is_told_within_pretrainings_first() -> None:
     assert "whatever their pretraining" in accuracy._finding(None, overall)
 
 
-def of_detectors(fpr95: dict[str, list[float]]) -> str:
-    """The sentence on the best detector of models with these FPRs by each detector, and AUROCs of half as much."""
-    rows = [
-        {"ood_dataset": "far", "pretraining": "in21k", "detector": name, "model": f"m{n}", "fpr95": x, "auroc": x / 2}
-        for name, values in fpr95.items()
-        for n, x in enumerate(values)
-    ]
-    results = pl.DataFrame(rows)
-    means = [pl.len().alias("models"), pl.lit(1).alias("wins"), pl.col("fpr95").mean().alias("mean_fpr95")]
-    answer = results.group_by("ood_dataset", "pretraining", "detector").agg(*means)
-    context = SimpleNamespace(metric="fpr95", results=results)
-    return said(detectors._finding(context, answer, "far"))
+def of_detectors(*rows: tuple[str, float, float | None, float | None, str]) -> str:
+    """The sentence on the best of these detectors: each with its mean FPR, how far it is behind and the interval's lower end, and the verdict."""
+    alike = {"ood_dataset": "far", "pretraining": "in21k", "models": 8, "checkpoints": 5, "wins": 1}
+    names = ("detector", "mean_fpr95", "behind", "behind_low", "verdict")
+    answer = pl.DataFrame([alike | dict(zip(names, row, strict=True)) for row in rows], orient="row")
+    answer = answer.with_columns(behind_high=2 * pl.col("behind") - pl.col("behind_low"))
+    return said(detectors._finding(SimpleNamespace(metric="fpr95"), answer, "far"))
 
 
 def test_the_best_detector_is_compared_with_the_next() -> None:
-    """By an interval over models, widened for the choice; where it holds zero, the two cannot be told apart."""
-    near, far = [0.1, 0.2, 0.3, 0.25, 0.15], [0.4, 0.52, 0.6, 0.55, 0.47]
-    clear = of_detectors({"knn": far, "msp": near, "vim": [1.0] * 5})
-    assert "detector msp accept the least OOD: 20.0 %" in clear
-    assert "with the next, knn, it is 50.8 %, a difference of +30.8 points" in clear
+    """By the question's interval over checkpoints, widened for the choice; where it holds zero, the two cannot be told apart."""
+    best, last = ("msp", 0.2, None, None, "leads"), ("vim", 1.0, 0.8, 0.7, "behind")
+    clear = of_detectors(last, ("knn", 0.508, 0.308, 0.2, "behind"), best)
+    assert "detector msp accept the least OOD: 20.0 % at 95 % TPR (n = 8 from 5 checkpoints" in clear
+    assert "with the next, knn, it is 50.8 %, a difference of +30.8 points (95 % interval 20.0 to 41.6 points" in clear
     assert "widened since the best was chosen" in clear
-    alike = of_detectors({"msp": near, "knn": [0.3, 0.2, 0.1, 0.15, 0.26]})
+    alike = of_detectors(last, ("knn", 0.202, 0.002, -0.1, "too few to tell"), best)
     assert "it cannot be told apart from the next, knn, with 20.2 %" in alike
-    # A rival that leads by an interval which 30 choices widen beyond zero is not told apart, either.
-    tight = {"msp": near, "knn": [x + d for x, d in zip(near, [0.01, 0.04, 0.02, 0.05, 0.01], strict=True)]}
-    assert "a difference of" in of_detectors(tight)
-    many = {f"d{n:02d}": [0.9] * 5 for n in range(30)}
-    assert "cannot be told apart" in of_detectors(tight | many)
-    assert "no interval of the difference" in of_detectors({"msp": [0.1], "knn": [0.2]})
+    # Over models another may lead than over checkpoints, which count once.
+    assert "detector msp accept" in of_detectors(("knn", 0.199, 0.002, -0.1, "too few to tell"), best)
+    single = of_detectors(best, ("knn", 0.3, 0.1, None, "too few to tell"))
+    assert "cannot be told apart" in single
+    assert "no interval" in single
+    assert "the next" not in of_detectors(best)
 
 
 def test_a_gain_is_one_only_where_its_digits_and_its_interval_say_so() -> None:

@@ -15,7 +15,6 @@ from analysis.report.sentences import (
     percent,
     points,
     sentence,
-    share_span,
     span,
 )
 
@@ -62,7 +61,6 @@ def test_what_is_left_out_is_named() -> None:
 def test_spans_and_hedges() -> None:
     assert span(-0.05, 0.1) == "95 % interval −5.0 to 10.0 points"
     assert span(None, None) == span(float("nan"), 0.1) == "no interval"
-    assert share_span(-0.01, 0.2) == "95 % interval 0.0 to 20.0 %"
     assert hedge(5) == ""
     assert "3 models" in hedge(3)
     assert "one pair" in hedge(1, "pairs")
