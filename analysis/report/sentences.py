@@ -102,6 +102,11 @@ def hedge(count: int, thing: str = "models") -> str:
     return f" With {named}, this is an observation, not a rule."
 
 
+def clustered(count: int, models: int) -> Text:
+    """What the values are that a statement rests on: models, or, where finetunes of a checkpoint are one value, what they are of."""
+    return Text(" models" if count == models else f" values of {models} models, those of a checkpoint as one")
+
+
 def other_sign(within: float | None, over_all: float) -> str:
     """What to add where a correlation within pretrainings has another sign than that over all models; empty otherwise."""
     if within is None or within * over_all >= 0:

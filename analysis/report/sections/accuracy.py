@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import FEW, Text, correlation, hedge, other_sign, sentence, span
+from analysis.report.sentences import FEW, Text, clustered, correlation, hedge, other_sign, sentence, span
 from analysis.studies import accuracy_vs_fpr
 from analysis.studies.results import metric_name, metric_sign
 
@@ -71,13 +71,14 @@ def _finding(within: dict[str, Any] | None, all_models: dict[str, Any], metric: 
     among = ", among models of equal pretraining" if within else ", over all models, whatever their pretraining"
     return sentence(
         _verdict(row["spearman_low"], row["spearman_high"], among, metric)
-        + " (Spearman {rho}, {interval}, n = {models} models, by {detector})."
-        + hedge(row["models"])
+        + " (Spearman {rho}, {interval}, n = {count}{clustered}, by {detector})."
+        + hedge(row["n"], "values")
         + other_sign(within["spearman"] if within else None, all_models["spearman"]),
         ood=row["ood_dataset"],
         rho=correlation(row["spearman"], f"{_QUESTION}.spearman"),
         interval=Text(span(row["spearman_low"], row["spearman_high"], shares=False)),
-        models=row["models"],
+        count=row["n"],
+        clustered=clustered(row["n"], row["models"]),
         detector=row["detector"],
         over_all=correlation(all_models["spearman"], f"{_QUESTION}.spearman"),
     )

@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.report.section_items import SectionBody
 from analysis.report.sections.section import Section
-from analysis.report.sentences import FEW, Number, Text, correlation, hedge, other_sign, sentence, span
+from analysis.report.sentences import FEW, Number, Text, clustered, correlation, hedge, other_sign, sentence, span
 from analysis.studies import geometry, geometry_vs_fpr
 from featurestore.query import catalog
 
@@ -131,21 +131,21 @@ def _predictors(context: Context) -> tuple[list[Figure], list[Markup], list[str]
 def _predictor(row: dict[str, Any], tried: int) -> Markup:
     """The closest measure, as clear as it is: also among all that were tried, by itself, or not; within pretrainings first."""
     is_within, p, corrected = row["within"] is not None, row["p"], row["p_holm"]
-    name = "within" if is_within else "spearman"
+    name, count = ("within", row["n_within"]) if is_within else ("spearman", row["n"])
     among = ", among models of equal pretraining," if is_within else ", over all models, whatever their pretraining,"
     verdict = (
         f"On {{ood}}{among} there are too few models to tell whether a measure goes with the FPR of {{detector}}; the closest of {{tried}} is {{measure}}"
-        if p is None or corrected is None
+        if p is None or corrected is None or (p >= 0.05 and row["verdict"] == "too few to tell")
         else f"On {{ood}}{among} the FPR of {{detector}} goes with {{measure}}, also when the {{tried}} measures tried are allowed for (Holm)"
         if corrected < 0.05
         else f"On {{ood}}{among} the FPR of {{detector}} goes most closely with {{measure}}, which among {{tried}} measures may be chance"
         if p < 0.05
-        else f"On {{ood}}{among} none of {{tried}} measures of the feature space clearly goes with the FPR of {{detector}}; the closest is {{measure}}"
+        else f"On {{ood}}{among} none of {{tried}} measures of the feature space goes with the FPR of {{detector}} as closely as 0.5; the closest is {{measure}}"
     )
     return sentence(
         verdict
-        + " (Spearman {rho}, {interval}, n = {models} models)."
-        + hedge(row["models"])
+        + " (Spearman {rho}, {interval}, n = {count}{clustered})."
+        + hedge(count, "values")
         + other_sign(row["within"], row["spearman"]),
         ood=row["ood_dataset"],
         detector=row["detector"],
@@ -153,7 +153,8 @@ def _predictor(row: dict[str, Any], tried: int) -> Markup:
         tried=tried,
         rho=correlation(row[name], f"{_QUESTION}.{name}"),
         interval=Text(span(row[f"{name}_low"], row[f"{name}_high"], shares=False)),
-        models=row["models"],
+        count=count,
+        clustered=clustered(count, row["models"]),
         over_all=correlation(row["spearman"], f"{_QUESTION}.spearman"),
     )
 

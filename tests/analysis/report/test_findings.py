@@ -13,14 +13,15 @@ from tests.analysis.report.conftest import said
 
 def test_a_predictor_is_as_clear_as_its_p_values() -> None:
     """Alone, a correlation may be clear; as the best of 25, not; and what holds within pretrainings is said first."""
-    row = {"ood_dataset": "far", "detector": "msp", "measure": "nc1", "models": 30} | {
+    row = {"ood_dataset": "far", "detector": "msp", "measure": "nc1", "models": 30, "n": 30, "n_within": 30} | {
         f"{name}{end}": value
         for name in ("spearman", "within")
         for end, value in (("", 0.5), ("_low", 0.1), ("_high", 0.7))
     }
 
-    def said_of(p: float | None, p_holm: float | None, **changed: float | None) -> str:
-        return geometry._predictor(row | {"p": p, "p_holm": p_holm} | changed, 25)
+    def said_of(p: float | None, p_holm: float | None, **changed: float | str | None) -> str:
+        verdict = {"verdict": "weaker than 0.5"}
+        return geometry._predictor(row | verdict | {"p": p, "p_holm": p_holm} | changed, 25)
 
     assert "among models of equal pretraining, the FPR of <b>msp</b> goes with <b>nc1</b>, also when the 25" in said_of(
         0.001, 0.01
@@ -28,6 +29,9 @@ def test_a_predictor_is_as_clear_as_its_p_values() -> None:
     assert "may be chance" in said_of(0.01, 0.2)
     assert "none of 25" in said_of(0.2, 1.0)
     assert "too few models to tell" in said_of(None, None)
+    assert "too few models to tell" in said_of(0.2, 1.0, verdict="too few to tell")
+    assert "may be chance" in said_of(0.01, 0.2, verdict="too few to tell")
+    assert "10 values of 30 models" in said_of(0.2, 1.0, n_within=10)
     assert "the sign is the other" not in said_of(0.2, 1.0)
     assert "Over all models the sign is the other" in said_of(0.2, 1.0, spearman=-0.8)
     assert "over all models, whatever their pretraining" in said_of(0.001, 0.01, within=None)
@@ -35,7 +39,7 @@ def test_a_predictor_is_as_clear_as_its_p_values() -> None:
 
 def test_accuracy_is_told_within_pretrainings_first() -> None:
     """What all models say is said where it is the opposite."""
-    row = {"ood_dataset": "far", "detector": "msp", "models": 30, "spearman_low": 0.1, "spearman_high": 0.7}
+    row = {"ood_dataset": "far", "detector": "msp", "models": 30, "n": 30, "spearman_low": 0.1, "spearman_high": 0.7}
     within, overall = row | {"spearman": 0.5}, row | {"spearman": -0.8}
     said_of = accuracy._finding(within, overall)
     assert "among models of equal pretraining, more accurate ones accept <em>more</em>" in said_of

@@ -8,6 +8,7 @@ from scipy import stats
 
 from analysis.report.sentences import (
     Text,
+    clustered,
     hedge,
     left_out,
     mean_interval,
@@ -56,6 +57,11 @@ def test_a_long_name_is_shortened_with_the_whole_on_hover() -> None:
 def test_what_is_left_out_is_named() -> None:
     assert left_out("Sentences", ["a", "b"], 2) == []
     assert left_out("Sentences", ["a", "b", "c"], 2) == ["Sentences: of a, b, and not of c."]
+
+
+def test_what_counts_is_said_where_it_is_not_the_models() -> None:
+    assert clustered(8, 8) == " models"
+    assert clustered(8, 16) == " values of 16 models, those of a checkpoint as one"
 
 
 def test_spans_and_hedges() -> None:
