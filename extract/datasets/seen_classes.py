@@ -65,7 +65,7 @@ def seen_classes(before: str | None, said: Seen, classes: Collection[str], role:
         if data and not _DATA.fullmatch(data):
             raise InputError(f"--seen-in {data!r} is no name of pretraining data, as in21k is.")
         for name in names or ():
-            pick(f"class of the dataset, said to be in {data}", name, classes)
+            pick("class in the dataset", name, classes)
     held |= {data: sorted(set(classes if names is None else names)) for data, names in said.items() if data}
     return json.dumps(dict(sorted(held.items())), ensure_ascii=False) if held else None
 

@@ -101,8 +101,7 @@ def ask(
             parameters["metric"] = _metric(found, metric, parameters)
         if color is not None:
             found = _coloured(found, color, is_drawn=bool(draw))
-        if "metric" in found.parameters:
-            found = _named_by(found, str(found.bind(parameters)["metric"]))
+        found = _named_by(found, parameters)
         frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_), strict=strict)
         if draw:
             draw(frame, found)
@@ -209,14 +208,17 @@ def _metric(question: SqlFile, name: str, parameters: Mapping[str, str]) -> str:
     return pick("metric", name, map(str, question.parameters["metric"].choices))
 
 
-def _named_by(question: SqlFile, metric: str) -> SqlFile:
-    """A question whose title and columns name the metric that it is asked for."""
-    columns = {
-        name: text.replace("The metric", metric).replace("the metric", metric)
-        for name, text in question.columns.items()
-    }
-    title = question.title if metric == "fpr95" else question.title.replace("FPR", metric.upper())
-    return replace(question, title=title, columns=columns)
+def _named_by(question: SqlFile, parameters: Mapping[str, str]) -> SqlFile:
+    """A question whose title and columns name the metric and the OOD set that it is asked for."""
+    title, columns = question.title, dict(question.columns)
+    if "metric" in question.parameters:
+        metric = str(parameters.get("metric", question.parameters["metric"].default))
+        columns = {
+            name: text.replace("The metric", metric).replace("the metric", metric) for name, text in columns.items()
+        }
+        title = title if metric == "fpr95" else title.replace("FPR", metric.upper())
+    ood = parameters.get("ood", "ninco")
+    return replace(question, title=title if ood == "ninco" else title.replace("NINCO", ood), columns=columns)
 
 
 def _coloured(question: SqlFile, column: str, *, is_drawn: bool) -> SqlFile:

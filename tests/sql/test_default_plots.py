@@ -65,3 +65,12 @@ def test_no_picture_of_a_metric_names_another(lakes: dict[str, Lake], run: Run, 
     encoding = drawn.get("spec", drawn)["encoding"]
     titles = [drawn["title"], *(encoding[channel]["title"] for channel in ("x", "y"))]
     assert not any(re.search("fpr", str(title), re.IGNORECASE) for title in titles), titles
+
+
+def test_a_picture_names_the_set_that_was_asked_for(lakes: dict[str, Lake], run: Run, tmp_path: Path) -> None:
+    """Points of another OOD set do not stand under the name of NINCO."""
+    file = tmp_path / "drawn.svg"
+    asked = ("ask", "accuracy_vs_ninco_fpr", "--param", "ood=unit-tests", "--plot", str(file))
+    code, _, err = run(*asked, "--lake", lakes["whole"].location)
+    assert code == 0, err
+    assert ">Accuracy against unit-tests FPR<" in file.read_text(encoding="utf-8")
