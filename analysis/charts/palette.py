@@ -11,16 +11,18 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 GREY = "#8A8F98"
-# Okabe and Ito's palette, without its yellow, which is too light on white, and its black, which a dark page hides; then
-# two of Tol's.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933", "#AA4499"]
+# Okabe and Ito's palette, without its yellow and black, its orange and sky blue darker, and two of Tol's: each has a contrast
+# of three to one or more with a white page and with a dark one.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A97700", "#3D9BD0", "#999933", "#AA4499"]
+CLEAR_COLOURS = [COLOURS[0], COLOURS[1], GREY]
+"""Of what lies clearly below zero, clearly above, and neither."""
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 OTHER_SHAPE = "wedge"
 # A legend names no more than are told apart by colour or shape alone.
 TOLD_APART = len(COLOURS)
 # Blue up to the FPR above which a unit-test fails, then orange.
 FAILS_ABOVE = 0.1
-FAILURE_SCALE = alt.Scale(domain=[0, FAILS_ABOVE, FAILS_ABOVE, 1], range=["#EEF4F9", "#9CC5E3", "#F7C9A6", "#B23A00"])
+FAILURE_SCALE = alt.Scale(domain=[0, FAILS_ABOVE, FAILS_ABOVE, 1], range=["#D9E8F3", "#8DBBDD", "#F7C9A6", "#B23A00"])
 SHARE_SCALE = alt.Scale(domain=[0, 0.5, 1], range=["#F1F5F9", "#6FA8D0", "#083D6B"])
 
 FPR = "FPR at 95 % TPR (share of OOD)"
@@ -34,6 +36,7 @@ CONFIG: dict[str, Any] = {
     "legend": {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titleLimit": 0, "symbolSize": 90, "symbolOpacity": 1, "orient": "top", "columns": 4, "labelLimit": 220, "offset": 10, "symbolLimit": 0},
     "header": {"labelFontSize": 12, "titleFontSize": 12, "labelFontWeight": "bold", "labelAnchor": "start", "labelPadding": 6},
     "title": {"fontSize": 12, "anchor": "start"},
+    "facet": {"spacing": 26},
 }  # fmt: skip
 
 
@@ -66,6 +69,12 @@ def by_ood_set(panel: Any) -> alt.FacetChart:
     """The chart with a panel for each OOD set, two in a row."""
     figure: alt.FacetChart = panel.facet(facet=alt.Facet("ood_dataset:N", title=None), columns=2).configure(**CONFIG)
     return figure
+
+
+def nil(base: alt.Chart) -> alt.Chart:
+    """The line at zero, from which differences and correlations are told."""
+    drawn: alt.Chart = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
+    return drawn
 
 
 def pick_detector(detectors: Iterable[str], default: str) -> alt.Parameter:

@@ -44,8 +44,9 @@ def with_rows(spec: dict[str, Any], frame: pl.DataFrame) -> dict[str, Any]:
 
 def panels(spec: dict[str, Any], frame: pl.DataFrame) -> int:
     """How many panels a chart has."""
-    field = spec.get("facet", {}).get("field")
-    return frame[field].n_unique() if field else 1
+    facet = spec.get("facet", {})
+    field = facet.get("field")
+    return len(facet["sort"]) if "sort" in facet else frame[field].n_unique() if field else 1
 
 
 def inner(spec: dict[str, Any]) -> dict[str, Any]:

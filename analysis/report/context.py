@@ -5,25 +5,28 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import duckdb
 import polars as pl
 
 from analysis.charts.palette import TOLD_APART, UNKNOWN
-from analysis.report.section_items import Figure, Provenance, TableView
+from analysis.report.section_items import Figure, TableView
 from analysis.rows.memo import Memo
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 from featurestore.lake import Lake
+from featurestore.query import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
+    from typing import Self
 
     from featurestore.query import Filters, Value
 
 # From a dataset and a sample to a picture (of Pillow's kind, with `thumbnail` and `save`), or None if it cannot be read.
 OpenImage: TypeAlias = "Callable[[str, int], Any | None]"
+Read = TypeVar("Read")
 DEFAULT_BENCHMARK = "main"
 DEFAULT_METRIC = "fpr95"
 _VALUE = "mean_value"
@@ -34,23 +37,25 @@ class Context:
     """A lake to report on.
 
     Attributes:
-        lake: The lake; it is asked the same more than once.
+        lake: The lake.
         benchmark: The benchmark that the report is about.
         open_image: Opens a sample's image; None where images cannot be read at all.
         rests_on: Sentences on what of it is left out because it is stale, or is partial.
         metric: What detectors are ranked by, and what tables of one metric show.
+        digest: sha256 over the fingerprints of what is reported.
     """
 
-    lake: Lake
+    lake: CachingLake
     benchmark: str
     open_image: OpenImage | None = None
     rests_on: Sequence[str] = ()
     metric: str = DEFAULT_METRIC
+    digest: str = ""
 
-    @cached_property
+    @property
     def results(self) -> pl.DataFrame:
         """The metrics of each model, detector and OOD set, mean over OOD classes; see `analysis.studies.results`."""
-        return results(self.lake, self.benchmark)
+        return self.lake.once(results, self.benchmark)
 
     @cached_property
     def detectors(self) -> list[str]:
@@ -88,71 +93,104 @@ class Context:
         study: ModuleType,
         title: str,
         caption: str,
-        frame: pl.DataFrame,
+        read: Callable[[], pl.DataFrame] | None = None,
         *,
         filters: tuple[str, ...] = ("pretraining", "detector"),
-        options: Mapping[str, str] | None = None,
+        **options: str,
     ) -> Figure:
-        """A study's figure, with the detectors that its chart asks for; `options` are those of the study's command."""
+        """A study's figure, with the detectors that its chart asks for.
+
+        Args:
+            study: The study.
+            title: Its heading.
+            caption: How to read it.
+            read: Gives the study's frame, where parts of it are read already; by default the study's `data`.
+            filters: The columns that the page's filter applies to.
+            options: Those of the study's `data`, which are those of its command, too.
+        """
+        frame, sql = self.lake.noting(read or partial(study.data, self.lake, self.benchmark, **options))
         known = {"detector": self.best_detector, "detectors": self.detectors, "metric": self.metric}
         asked = known.keys() & inspect.signature(study.chart).parameters
         chart = partial(study.chart, **{key: known[key] for key in asked})
         name = study.__name__.rpartition(".")[2].replace("_", "-")
-        words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in self._given(options or {}).items())
+        given = options if self.benchmark == DEFAULT_BENCHMARK else {"benchmark": self.benchmark, **options}
+        words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in given.items())
         command = f"python -m {study.__name__} --lake {self.lake.location}{words}"
-        provenance = Provenance(command, inspect.getsource(study), "python")
-        return Figure(name, title, caption, frame, provenance, chart, filters)
+        return Figure(name, title, caption, frame, sql, chart, filters, command)
 
     def answer(
         self, name: str, title: str, caption: str, question: str, shares: tuple[str, ...] = (), **parameters: str
     ) -> TableView:
         """The answer to a question on this benchmark as a table; an unknown pretraining is "unknown"."""
-        if self.metric != DEFAULT_METRIC and "metric" in self.lake.questions()[question].parameters:
+        if "metric" in self.lake.questions()[question].parameters:
             parameters = {"metric": self.metric, **parameters}
-        frame: pl.DataFrame = self.lake.ask(question, benchmark=self.benchmark, **parameters).pl()
+        answered, sql = self.lake.noting(lambda: self.lake.ask(question, benchmark=self.benchmark, **parameters))
+        frame: pl.DataFrame = answered.pl()
         if _VALUE in frame.columns:
             named = f"mean_{self.metric}"
             frame = frame.drop(named, strict=False).rename({_VALUE: named})
         if "pretraining" in frame.columns:
             frame = frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
-        words = "".join(f" --param {key}={value}" for key, value in self._given(parameters).items())
-        command = f"featurestore ask {question} --lake {self.lake.location}{words}"
-        provenance = Provenance(command, self.lake.questions()[question].sql, "sql")
-        return TableView(name, title, caption, frame, provenance, shares)
-
-    def table(
-        self, name: str, title: str, caption: str, frame: pl.DataFrame, *, query: str, shares: tuple[str, ...] = ()
-    ) -> TableView:
-        """A table and the SQL that it begins with."""
-        command = f'featurestore sql "{query}" --lake {self.lake.location}'
-        return TableView(name, title, caption, frame, Provenance(command, query, "sql"), shares)
-
-    def _given(self, options: Mapping[str, str]) -> Mapping[str, str]:
-        """The options of a command, and the benchmark where it is not the default."""
-        return options if self.benchmark == DEFAULT_BENCHMARK else {"benchmark": self.benchmark, **options}
+        return TableView(name, title, caption, frame, sql, shares)
 
 
 class CachingLake(Lake):
-    """A lake that executes each query or question once; whoever asks it again reads the rows that were found.
+    """A lake that executes each query or question once, and notes them; whoever asks it again reads the rows that were found.
 
     Args:
-        lake: The lake.
+        lake: The lake, without what is stale.
     """
 
     def __init__(self, lake: Lake) -> None:
         vars(self).update(vars(lake))
         self._answers = Memo()
+        self._noted: dict[str, None] = {}
+
+    def current(self) -> Self:
+        """This lake."""
+        return self
+
+    def noting(self, read: Callable[[], Read]) -> tuple[Read, list[str]]:
+        """What is read, and the SQL that says the same: statements that `featurestore sql` runs as they stand."""
+        before, self._noted = self._noted, {}
+        try:
+            return read(), list(self._noted)
+        finally:
+            self._noted = before | self._noted
+
+    def once(self, read: Callable[..., Read], *arguments: str) -> Read:
+        """What a function reads of this lake, with these further arguments: it is called once."""
+        found, sql = self._answers.get((read, arguments), lambda: self.noting(lambda: read(self, *arguments)))
+        self._noted |= dict.fromkeys(sql)
+        result: Read = found
+        return result
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a SQL query, as it was when it was first asked."""
         ask = super().sql
+        self._noted[" ".join(query.split())] = None
         return self._answers.get(query, lambda: _in_memory(ask(query)))
 
     def ask(self, question: str, filters: Filters | None = None, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
         """The answer to a question, as it was when it was first asked."""
         ask = super().ask
+        defaults = {name: known.default for name, known in self.questions()[question].parameters.items()}
+        given = {name: value for name, value in parameters.items() if value != defaults[name]}
+        self._noted[
+            f"from {question}({', '.join(f'{name}_ := {_literal(value)}' for name, value in given.items())})"
+        ] = None
         key = (question, filters, *sorted(parameters.items()))
         return self._answers.get(key, lambda: _in_memory(ask(question, filters, **parameters)))
+
+    def scan(self, table: str, **key: str) -> pl.LazyFrame:
+        """A table's rows as a LazyFrame."""
+        where = " and ".join(f"{name} = {_literal(value)}" for name, value in key.items())
+        self._noted[f"from {table}{f' where {where}' if key else ''}"] = None
+        return super().scan(table, **key)
+
+
+def _literal(value: Value) -> str:
+    return catalog.quote(value) if isinstance(value, str) else str(value)
 
 
 def _in_memory(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -19,6 +19,7 @@ from analysis.charts.frame_data import encoded, thinned
 from analysis.charts.palette import UNKNOWN
 from analysis.charts.specifications import panels, specification
 from analysis.report.section_items import Figure, Gallery
+from analysis.report.sentences import shortened
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from analysis.report.sections import Section
 
 _FIGURE_ROWS = 16_000
+_LONG = 40
 MOST_ROWS = 400
 # As page.css has them.
 _ROWS_ON_PAPER, _COLUMNS_ON_PAPER = 25, 13
-_LONG = 40
 _PRINT = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
 
 
@@ -45,11 +46,11 @@ def rendered(context: Context, built: Sequence[tuple[Section, SectionBody]], veg
         vega: The script that draws charts.
     """
     templates = environment()
-    shown = [(section, body) for section, body in built if body.items]
+    shown = [(section, body) for section, body in built if body.items or body.findings or body.notes]
     return templates.get_template("page.html.j2").render(
         context=context,
         counts={"model": context.results["model"].n_unique(), "detector": len(context.detectors), "OOD set": len(context.ood)},
-        built=built,
+        counted=context.lake.noting(lambda: context.results)[1],
         shown=shown,
         choices=_choices(context),
         not_shown=[line for _, body in built for line in body.not_shown],
@@ -66,7 +67,7 @@ def environment() -> Environment:
     loader = PackageLoader("analysis.report")
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
-    templates.filters |= {"cells": cells, "left_out": _left_out, "with_code": _with_code}
+    templates.filters |= {"cells": cells, "left_out": _left_out, "with_code": _with_code, "shortened": shortened}
     templates.filters["base64"] = lambda data: base64.b64encode(data).decode()
     return templates
 
@@ -156,16 +157,19 @@ def _column(column: pl.Series, *, share: bool) -> list[Cell]:
         and all(value is None or value == float(f"{value:.3g}") for value in column)
     )
     number = column.dtype.is_numeric()
-    return [_cell(value, _text(value, short=short), number=number, share=share) for value in column]
+    name = column.name.replace("_", " ")
+    return [_cell(value, _text(value, short=short), name, number=number, share=share) for value in column]
 
 
-def _cell(value: object, text: str, *, number: bool, share: bool) -> Cell:
+def _cell(value: object, text: str, name: str, *, number: bool, share: bool) -> Cell:
+    """A cell; its column's name stands beside it on a phone."""
     if not number:
-        return Cell(text, {"class": "long" if len(text) > _LONG else None})
+        short = shortened(text) if " " not in text else text
+        return Cell(short, {"data-name": name, "title": text if short != text else None, "class": "long" if len(short) > _LONG else None})  # fmt: skip
     if not isinstance(value, float):
-        return Cell(text, {"class": "number"})
+        return Cell(text, {"data-name": name, "class": "number"})
     bar = {"class": "number share", "style": f"--share:{value:.3f}"} if share else {"class": "number"}
-    return Cell(text, {**bar, "data-v": f"{value:.9g}"})
+    return Cell(text, {"data-name": name, **bar, "data-v": f"{value:.9g}"})
 
 
 def _text(value: object, *, short: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from analysis.report.context import OpenImage
     from analysis.report.sections import Section
     from featurestore.lake import Lake
+
+_READ = ("models", "datasets", "scores", "metrics", "accuracy", "geometry")
 
 
 def write_report(
@@ -54,12 +57,14 @@ def write_report(
     """
     pick("metric", metric, METRICS)
     lake.check_exists()
-    lake = lake.for_a_job("datasets", "models", "scores", "metrics", "accuracy", "geometry", "detectors")
-    rests_on = complaints(Held(lake.storage), ALL, without=ALL)
+    lake = lake.for_a_job(*_READ, "detectors")
+    held = Held(lake.storage)
+    rests_on = complaints(held, ALL, without=ALL)
     note(rests_on)
     with warnings.catch_warnings(action="ignore", category=StaleWarning):
         current = CachingLake(lake.current())
-        context = Context(current, _benchmark(current, benchmark, rests_on), open_image, rests_on, metric)
+        chosen = _benchmark(current, benchmark, rests_on)
+        context = Context(current, chosen, open_image, rests_on, metric, _digest(held))
         vega = bundle()
         built = [(section, _built(section, context)) for section in sections()]
     page = rendered(context, built, vega)
@@ -80,6 +85,17 @@ def _benchmark(lake: Lake, wanted: str | None, rests_on: Sequence[str]) -> str:
     if wanted is not None:
         return pick("benchmark", wanted, held)
     return DEFAULT_BENCHMARK if DEFAULT_BENCHMARK in held else held[0]
+
+
+def _digest(held: Held) -> str:
+    """The same for lakes that hold the same of what a report reads."""
+    prints = sorted(
+        f"{table} {sorted({**manifest.key, **part.key}.items())} {part.fingerprint}"
+        for table in _READ
+        for manifest in held.of(table)
+        for part in manifest.parts
+    )
+    return hashlib.sha256("\n".join(prints).encode()).hexdigest()
 
 
 def _built(section: Section, context: Context) -> SectionBody:

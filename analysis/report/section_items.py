@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import altair as alt
     import polars as pl
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
-    """How to make a figure or a table again.
+class Finding:
+    """A sentence, and what its numbers were read with.
 
     Attributes:
-        command: The command line.
-        code: Its script or SQL.
-        language: `python` or `sql`.
+        said: The sentence, of `sentences.sentence`.
+        sql: Statements that `featurestore sql` runs as they stand.
     """
 
-    command: str
-    code: str
-    language: str
+    said: Markup
+    sql: Sequence[str]
+
+
+def findings(said: Iterable[Markup], *sql: str) -> list[Finding]:
+    """Sentences whose numbers were read with the same statements."""
+    return [Finding(one, sql) for one in said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,14 @@ class Shown:
         title: What it shows, a heading.
         caption: How to read it, plain text.
         frame: Its data.
-        provenance: How to make it again.
+        sql: Statements that its numbers were read with; `featurestore sql` runs them as they stand.
     """
 
     name: str
     title: str
     caption: str
     frame: pl.DataFrame
-    provenance: Provenance
+    sql: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,13 @@ class Figure(Shown):
     Attributes:
         chart: From the frame, or a part of it, to the chart.
         filters: The columns that the page's filter applies to.
+        command: The command that draws it alone.
     """
 
     kind: ClassVar[str] = "figure"
     chart: Callable[[pl.DataFrame], alt.TopLevelMixin]
     filters: tuple[str, ...]
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,12 @@ class TableView(Shown):
 
     Attributes:
         shares: Columns that are shares of one: they get a bar.
+        opened: Whether it is there from the start, however long it is.
     """
 
     kind: ClassVar[str] = "listing"
     shares: tuple[str, ...] = ()
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +111,15 @@ class SectionBody:
     """What a section says.
 
     Attributes:
-        findings: Sentences for the top of the page, of `sentences.sentence`.
+        findings: The answer in sentences.
         items: Figures, tables and galleries, in order.
         not_shown: What is missing, and why; plain text.
         intro: What the section is about, plain text.
+        notes: A list of further lines, plain text.
     """
 
-    findings: Sequence[Markup] = ()
+    findings: Sequence[Finding] = ()
     items: Sequence[Item] = ()
     not_shown: Sequence[str] = ()
     intro: str = ""
+    notes: Sequence[str] = ()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FEW = 5
-_LONG = 60
+_LONG = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,23 @@ def sentence(template: str, **parts: str | float | Number) -> Markup:
 def _part(value: str | float | Number) -> str | Number:
     if isinstance(value, Number | Text | Markup):
         return value
-    return Markup("<b>{}</b>").format(value) if isinstance(value, str) else f"{value:,}"
+    return named(value) if isinstance(value, str) else f"{value:,}"
 
 
 def named(name: str) -> Markup:
-    """A name, set apart; of a long one the beginning, and the whole where the mouse rests on it."""
-    if len(name) <= _LONG:
+    """A name, set apart; of a long one both ends, and the whole where the mouse rests on it."""
+    if (short := shortened(name)) == name:
         return Markup("<b>{}</b>").format(name)
-    return Markup('<b title="{}">{}…</b>').format(name, name[: _LONG - 1])
+    return Markup('<b title="{}">{}</b>').format(name, short)
+
+
+def shortened(name: str) -> str:
+    """Both ends of a name of more than 36 characters.
+
+    >>> shortened("vit_base_patch16_224.augreg_in21k_ft_in1k-wd_0.1-lr_0.03-res_224")
+    'vit_base_patch16_224.…0.1-lr_0.03-res_224'
+    """
+    return name if len(name) <= _LONG else f"{name[: _LONG - 15]}…{name[-14:]}"
 
 
 def percent(value: float, source: str = "") -> Number:

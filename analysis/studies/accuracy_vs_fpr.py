@@ -1,4 +1,4 @@
-"""Accuracy against FPR: one point per model and detector, one panel per OOD set.
+"""Accuracy against FPR and AUROC: one point per model, a panel for each OOD set and metric.
 
 Run it with `python -m analysis.studies.accuracy_vs_fpr --lake LAKE --out accuracy.html`.
 """
@@ -10,24 +10,11 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import (
-    ACCURACY,
-    FPR,
-    GREY,
-    OTHER_SHAPE,
-    SHAPES,
-    TOLD_APART,
-    by_ood_set,
-    colours,
-    told_apart,
-    tooltips,
-)
+from analysis.charts.palette import ACCURACY, CONFIG, colours, pick_detector, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import METRICS, RECIPE, leading, metric_name, results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from featurestore.lake import Lake
 
 _FEW = 60
@@ -48,39 +35,40 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     return frame.select("model", "detector", "ood_dataset", *_SHARES, *RECIPE)
 
 
-def chart(frame: pl.DataFrame, detectors: Sequence[str] = (), metric: str = "fpr95") -> alt.FacetChart:
-    """The scatter: colour by pretraining, shape by detector, hover for the recipe, click a legend to single out.
+def chart(frame: pl.DataFrame, detector: str = "", metric: str = "fpr95") -> alt.FacetChart:
+    """Scatters on equal scales: colour by pretraining, hover for the recipe, click a legend to single out; pick the detector.
 
     Args:
         frame: What `data` returns.
-        detectors: The detectors in the order in which they get shapes: the first eight one each, the others another; by
-            default those with the best mean metric first.
-        metric: The one that is shown.
+        detector: The one that is picked at first; by default that with the best mean metric.
+        metric: The one that is shown beside the FPR; by default AUROC.
     """
-    names = list(detectors) or leading(frame, metric)
-    title = FPR if metric == "fpr95" else metric_name(metric)
+    chosen = pick_detector(frame["detector"], detector or leading(frame, metric)[0])
+    shown = {"fpr95": "FPR95", **({metric: metric_name(metric)} if metric != "fpr95" else {"auroc": "AUROC"})}
     by_pretraining = alt.selection_point(name="pretrained_on", fields=["pretraining"], bind="legend")
-    by_detector = alt.selection_point(name="detected_by", fields=["detector"], bind="legend")
     points = (
         alt.Chart(frame)
-        .mark_point(filled=True, size=55 if frame["model"].n_unique() <= _FEW else 28, stroke="white", strokeWidth=0.4)
+        .transform_filter(chosen)
+        .mark_point(filled=True, size=50 if frame["model"].n_unique() <= _FEW else 22, opacity=1)
         .encode(
             x=alt.X("accuracy:Q", title=ACCURACY, scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=5)),
-            y=alt.Y(f"{metric}:Q", title=title, scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("pretraining:N", title="Pretraining", scale=colours(frame["pretraining"])),
-            shape=alt.Shape(
-                "detector:N",
-                title="Detector",
-                scale=told_apart(names, SHAPES, OTHER_SHAPE),
-                legend=alt.Legend(values=names[:TOLD_APART], symbolFillColor=GREY, symbolStrokeColor=GREY),
-            ),
-            opacity=alt.condition(by_pretraining & by_detector, alt.value(0.8), alt.value(0.05)),
+            opacity=alt.condition(by_pretraining, alt.value(1), alt.value(0.08)),
             tooltip=tooltips(frame.columns, dict.fromkeys(_SHARES, ".3f")),
         )
-        .add_params(by_pretraining, by_detector)
-        .properties(width=320, height=280)
+        .add_params(chosen, by_pretraining)
+        .properties(width=320, height=230)
     )
-    return by_ood_set(points)
+    panels = [f"{ood}: {metric}" for ood in sorted(set(frame["ood_dataset"])) for metric in shown.values()]
+    figure: alt.FacetChart = (
+        points.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=2)
+        .transform_calculate(**{name: f"datum.{column}" for column, name in shown.items()})
+        .transform_fold(list(shown.values()), as_=["metric", "value"])
+        .transform_calculate(panel="datum.ood_dataset + ': ' + datum.metric")
+        .configure(**CONFIG)
+    )
+    return figure
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import altair as alt
 import polars as pl
 from scipy.special import stdtrit
 
-from analysis.charts.palette import GREY, UNKNOWN, colours, single_panel, tooltips
+from analysis.charts.palette import UNKNOWN, colours, nil, single_panel, tooltips
 from analysis.studies.command import run
 from featurestore.layout.tables import TABLES
 
@@ -112,13 +112,15 @@ def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
     tooltip = tooltips(frame.columns, dict.fromkeys(frame.select(pl.selectors.float()).columns, ".3g"))
     title = "Standard deviations from the mean of all models"
     base = alt.Chart(frame)
-    nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
-    each, mean = (alt.X(shorthand, title=title) for shorthand in ("standardised:Q", "mean(standardised):Q"))
+    each, mean = (
+        alt.X(shorthand, title=title, axis=alt.Axis(tickCount=8))
+        for shorthand in ("standardised:Q", "mean(standardised):Q")
+    )
     dots = base.mark_point(filled=True, size=24, opacity=0.45)
     points = dots.encode(x=each, color=colour, tooltip=tooltip, **across)
     means = base.mark_tick(thickness=3, size=9, opacity=1).encode(x=mean, color=colour, **across)
     height = alt.Step(7 * groups + 8, **{"for": "position"})
-    return single_panel(alt.layer(nil, points, means), width=560, height=height)
+    return single_panel(alt.layer(nil(base), points, means), width=560, height=height)
 
 
 if __name__ == "__main__":

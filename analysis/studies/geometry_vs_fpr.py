@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, GREY, by_ood_set, tooltips
+from analysis.charts.palette import CLEAR_COLOURS, by_ood_set, nil, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import by_sign
 
@@ -46,7 +46,7 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     """The rank correlation of each measure with its interval; those that go most closely with FPR stand first."""
     mean = pl.col("shown").abs().mean().round(9)
     order = frame.group_by("measure").agg(mean).sort("shown", "measure", descending=[True, False])
-    scale = alt.Scale(domain=[_AGAINST, _WITH, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY])
+    scale = alt.Scale(domain=[_AGAINST, _WITH, _UNCLEAR], range=CLEAR_COLOURS)
     numbers = (
         "within",
         "within_low",
@@ -67,11 +67,10 @@ def chart(frame: pl.DataFrame) -> alt.FacetChart:
     )
     ticks = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], format=".1f")
     x = alt.X("shown:Q", title="Spearman correlation with FPR", scale=alt.Scale(domain=[-1, 1]), axis=ticks)
-    nil = base.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.datum(0))
-    intervals = measured.mark_rule(strokeWidth=5, opacity=0.3).encode(x=alt.X("shown_low:Q"), x2="shown_high:Q")
+    intervals = measured.mark_rule(strokeWidth=1.5).encode(x=alt.X("shown_low:Q"), x2="shown_high:Q")
     tooltip = tooltips(frame.columns, dict.fromkeys(numbers, ".2f"))
-    points = measured.mark_point(filled=True, size=60, opacity=1).encode(x=x, tooltip=tooltip)
-    layers = alt.layer(nil, intervals, points).properties(width=300, height=alt.Step(18))
+    points = measured.mark_point(filled=True, size=45, opacity=1).encode(x=x, tooltip=tooltip)
+    layers = alt.layer(nil(base), intervals, points).properties(width=300, height=alt.Step(18))
     return by_ood_set(layers)
 
 

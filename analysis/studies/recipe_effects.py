@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_detector, tooltips
+from analysis.charts.palette import CLEAR_COLOURS, by_ood_set, nil, pick_detector, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import by_sign
 
@@ -85,35 +85,38 @@ def effects(lake: Lake, benchmark: str) -> pl.DataFrame:
 
 
 def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
-    """A dumbbell per change, from the open to the filled dot, with the interval of the difference; pick the detector.
+    """The difference that each change makes, with its interval, from zero; pick the detector.
 
     Args:
         frame: What `data` returns.
         detector: The one that is picked at first.
     """
     chosen = pick_detector(frame["detector"], detector)
-    scale = alt.Scale(domain=[_BETTER, _WORSE, _UNCLEAR], range=[COLOURS[0], COLOURS[1], GREY])
-    base = alt.Chart(frame).transform_filter(chosen).encode(
+    scale = alt.Scale(domain=[_BETTER, _WORSE, _UNCLEAR], range=CLEAR_COLOURS)
+    in_points = {name: f"100 * datum.{name}" for name in ("mean_difference", "low", "high")}
+    base = (
+        alt.Chart(frame)
+        .transform_filter(chosen)
+        .transform_calculate(**{f"{name}_points": of for name, of in in_points.items()})
+    )
+    rows = base.encode(
         y=alt.Y("change:N", title=None, axis=alt.Axis(labelLimit=260, grid=True)),
-        color=alt.Color("effect:N", title="Effect of the change", scale=scale),
-    )  # fmt: skip
-    numbers = {"from_fpr95": ".3f", "to_fpr95": ".3f", "mean_difference": "+.3f", "low": "+.3f", "high": "+.3f"}
-    p = alt.Tooltip("p", format=".2g", title="p of the sign test")
-    holm = alt.Tooltip("p_holm", format=".2g", title="p of the mean, by Holm")
-    tooltip = [
-        *tooltips(("change", "detector", "pairs", "clusters", "improved", "worsened"), {}),
-        p,
-        holm,
-        *tooltips(numbers, numbers),
-    ]
-    ends = {"left": "max(0, datum.from_fpr95 + datum.low)", "right": "min(1, datum.from_fpr95 + datum.high)"}
-    band = base.transform_calculate(**ends).mark_rule(strokeWidth=7, opacity=0.25).encode(x="left:Q", x2="right:Q")
-    x = alt.X("from_fpr95:Q", title=FPR, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
-    line = base.mark_rule(strokeWidth=2).encode(x=x, x2="to_fpr95:Q")
-    dots = base.encode(tooltip=tooltip)
-    first = dots.mark_point(size=60, strokeWidth=2, fill="white", fillOpacity=1).encode(x="from_fpr95:Q")
-    second = dots.mark_point(size=70, filled=True, opacity=1).encode(x="to_fpr95:Q")
-    layers = alt.layer(band, line, first, second).add_params(chosen).properties(width=300, height=alt.Step(24))
+        color=alt.Color("effect:N", title=None, scale=scale),
+    )
+    numbers = {
+        "from_fpr95": ".3f",
+        "to_fpr95": ".3f",
+        "mean_difference": "+.3f",
+        "low": "+.3f",
+        "high": "+.3f",
+        "p": ".2g",
+        "p_holm": ".2g",
+    }
+    tooltip = tooltips(("change", "detector", "pairs", "clusters", "improved", "worsened", *numbers), numbers)
+    x = alt.X("mean_difference_points:Q", title="Difference of FPR (percentage points)", axis=alt.Axis(tickCount=6))
+    intervals = rows.mark_rule(strokeWidth=2).encode(x="low_points:Q", x2="high_points:Q")
+    points = rows.mark_point(filled=True, size=70, opacity=1).encode(x=x, tooltip=tooltip)
+    layers = alt.layer(nil(base), intervals, points).add_params(chosen).properties(width=300, height=alt.Step(22))
     return by_ood_set(layers)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from analysis.charts.palette import UNKNOWN
 from featurestore.errors import MissingError
 from featurestore.names import pick
+from featurestore.query.catalog import quote
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake
@@ -34,8 +35,9 @@ def results(lake: Lake, benchmark: str, aggregation: Aggregation = "class_mean")
         Columns model, detector, ood_dataset, ood_class, n_ood, the metrics, the ends of their intervals, accuracy and the recipe; an unknown
         pretraining is "unknown".
     """
-    query = f"select {', '.join(_COLUMNS + RECIPE)}, benchmark from results where aggregation = '{aggregation}'"  # noqa: S608 # constants
-    frame: pl.DataFrame = lake.sql(query).pl().filter(pl.col("benchmark") == benchmark).drop("benchmark")
+    where = f"benchmark = {quote(benchmark)} and aggregation = '{aggregation}'"
+    query = f"select {', '.join(_COLUMNS + RECIPE)} from results where {where}"  # noqa: S608 # constants, and a quoted name
+    frame: pl.DataFrame = lake.sql(query).pl()
     known = frame.with_columns(pl.col("pretraining").fill_null(UNKNOWN))
     return known.sort("ood_dataset", "detector", "model", "ood_class")
 

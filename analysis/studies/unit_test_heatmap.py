@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 _LABELLED_MODELS = 24
+_SHORT = "length(datum.label) > 20 ? slice(datum.label, 0, 6) + '…' + slice(datum.label, -13) : datum.label"
 
 
 def data(lake: Lake, benchmark: str = "main", unit_tests: str = UNIT_TESTS) -> pl.DataFrame:
@@ -59,7 +60,7 @@ def chart(frame: pl.DataFrame, detector: str = "") -> alt.TopLevelMixin:
         .transform_filter(chosen)
         .mark_rect()
         .encode(
-            x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=200)),
+            x=alt.X("model:N", title="Model, from the lowest mean FPR to the highest", sort=alt.EncodingSortField("mean_fpr95", op="mean"), axis=alt.Axis(labels=labelled, ticks=False, grid=False, labelAngle=-50, labelLimit=200, labelExpr=_SHORT)),
             y=alt.Y("unit_test:N", title=None, sort=hardest["unit_test"].to_list(), axis=alt.Axis(grid=False, ticks=False)),
             color=alt.Color("fpr95:Q", title="FPR at 95 % TPR; fails above 0.1", scale=FAILURE_SCALE, legend=alt.Legend(values=[FAILS_ABOVE, 0.5, 1], gradientLength=240, labelOverlap=False, format=".1f")),
             tooltip=tooltips(frame.columns, dict.fromkeys(("accuracy", "fpr95", "fpr95_low", "fpr95_high", "mean_fpr95"), ".3f")),

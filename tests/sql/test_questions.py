@@ -52,6 +52,7 @@ GOLDEN: Mapping[str, tuple[Callable[..., list[Row]], str]] = {
         recipes.interactions,
         "ood_dataset detector ingredient other from_value to_value other_from other_to",
     ),
+    "model_overview": (detectors.model_overview, "-accuracy model ood_dataset"),
     "ninco_vs_unit_test_fpr": (accuracy.ninco_vs_unit_test_fpr, "fpr95 model detector"),
     "overlaps": (samples.overlaps, "seriousness -samples benchmark dataset other_dataset"),
     "per_class_difficulty": (accuracy.per_class_difficulty, "caught -best_fpr95 -mean_fpr95 ood_dataset ood_class"),
@@ -114,6 +115,7 @@ OTHER_PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
         {"detector": "all", "ood": "ninco"},
         {"aggregation": "pooled", "detector": "knn"},
     ],
+    "model_overview": [{"metric": "auroc"}, {"aggregation": "pooled"}, {"benchmark": "other"}],
     "ninco_vs_unit_test_fpr": [
         {"metric": "aupr_in"},
         {"detector": "knn", "aggregation": "pooled"},

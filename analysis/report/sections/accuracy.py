@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import FEW, Text, clustered, correlation, hedge, other_sign, sentence, span
-from analysis.studies import accuracy_vs_fpr
+from analysis.studies import accuracy_correlation, accuracy_vs_fpr
 from analysis.studies.results import metric_name, metric_sign
 
 if TYPE_CHECKING:
@@ -21,40 +21,37 @@ if TYPE_CHECKING:
 
 _QUESTION = "accuracy_fpr_correlation"
 _ALL, _WITHIN = "all", "pooled within"
-_BETTER = {
-    1: "lower is better. FPR is the share of OOD samples accepted at the threshold that accepts 95 % of ID test samples.",
-    -1: "higher is better.",
-}
 _SIDES = {1: "below", -1: "above"}
 """By the sign of the metric: of one that falls as detection improves, and of others."""
 
 
 def build(context: Context) -> SectionBody:
     """The scatter and the correlations."""
-    frame = accuracy_vs_fpr.data(context.lake, context.benchmark)
-    if frame.is_empty():
-        why = "Accuracy against FPR: no model's accuracy is known, since the ID test set has no labels."
-        return SectionBody(not_shown=[why])
     figure = context.figure(
         accuracy_vs_fpr,
-        f"Accuracy against {metric_name(context.metric)}",
-        f"Each point is a model with a detector; {_BETTER[metric_sign(context.metric)]} Means over the OOD classes. Hover for the "
-        "recipe; click a legend entry to single it out.",
-        frame,
+        f"Accuracy against FPR and {metric_name('auroc' if context.metric == 'fpr95' else context.metric)}",
+        "Each point is a model; a low FPR is good, and of others what is high. Means over the OOD classes. Hover for the recipe.",
+        filters=("pretraining",),
     )
-    models = frame["model"].n_unique()
+    if figure.frame.is_empty():
+        why = "Accuracy against FPR: no model's accuracy is known, since the ID test set has no labels."
+        return SectionBody(not_shown=[why])
+    models = figure.frame["model"].n_unique()
     if models < FEW:
         few = (
             f"Correlation of accuracy and {metric_name(context.metric)}: it takes {FEW} models, the lake has {models}."
         )
         return SectionBody(items=[figure], not_shown=[few])
     caption = (
-        f"Over models; {_SIDES[metric_sign(context.metric)]} zero, more accurate models tell OOD better from ID. Pooled within: "
-        "each model less the mean of its pretraining, so that what pretrainings differ in makes no correlation."
+        f"Spearman's correlation over models with its 95 % interval; {_SIDES[metric_sign(context.metric)]} zero, more accurate models tell OOD "
+        "better from ID. Pooled within: each model less the mean of its pretraining, so that what pretrainings differ in makes no correlation."
     )
-    title = f"Correlation of accuracy and {metric_name(context.metric)}"
-    table = context.answer("correlation", title, caption, _QUESTION)
-    return SectionBody(list(_findings(context, table.frame)), [figure, table])
+    name = metric_name(context.metric)
+    drawn = context.figure(
+        accuracy_correlation, f"How closely accuracy and {name} go together", caption, filters=(), metric=context.metric
+    )
+    table = context.answer("correlation", f"Correlation of accuracy and {name}", "Over models.", _QUESTION)
+    return SectionBody(findings(_findings(context, table.frame), *table.sql), [drawn, figure, table])
 
 
 def _findings(context: Context, answer: pl.DataFrame) -> Iterator[Markup]:
@@ -96,4 +93,4 @@ def _verdict(low: float | None, high: float | None, among: str, metric: str) -> 
     return f"On {{ood}}{among}, it is not clear how accuracy and {name} go together"
 
 
-SECTION = Section("accuracy", "Accuracy and detection", 10, build)
+SECTION = Section("accuracy", "Do more accurate models detect better?", 10, build)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Text, left_out, percent, sentence
 from analysis.studies import combining_models, ensemble_transfer
@@ -28,37 +28,37 @@ def build(context: Context) -> SectionBody:
     """Gain against cost, and transfer between OOD sets."""
     if context.results["model"].n_unique() < 2:
         return SectionBody(not_shown=["Combining models: it takes two models, the lake has one."])
-    ranks = read_ranks(context.lake, context.benchmark, context.best_detector)
-    gains = combining_models.gains(ranks, stored_ensembles(context.lake, context.benchmark))
-    transfer = ensemble_transfer.transfers(ranks)
+    asked = (context.benchmark, context.best_detector)
     cost = context.figure(
         combining_models,
         "Gain against cost",
         f"The mean of the ID ranks of several models by {context.best_detector}. What is chosen is chosen on one half of the OOD "
         "classes and judged on the other half, then the other way round. Random is the mean of 20 draws.",
-        gains,
+        lambda: combining_models.gains(
+            context.lake.once(read_ranks, *asked), stored_ensembles(context.lake, context.benchmark)
+        ),
         filters=(),
-        options={"detector": context.best_detector},
+        detector=context.best_detector,
     )
     elsewhere = context.figure(
         ensemble_transfer,
         "Chosen on one OOD set, judged on another",
         "A row is the set chosen on → the set judged on. Open: the single model that is best on the first. Filled: the greedy "
         "combination of up to four models that is best there.",
-        transfer,
+        lambda: ensemble_transfer.transfers(context.lake.once(read_ranks, *asked)),
         filters=(),
-        options={"detector": context.best_detector},
+        detector=context.best_detector,
     )
     missing = {
-        "Combining models: it takes two models scored on the same datasets, and an OOD set with two classes to split.": gains,
-        "Transfer between OOD sets: it takes two models and two OOD sets.": transfer,
+        "Combining models: it takes two models scored on the same datasets, and an OOD set with two classes to split.": cost.frame,
+        "Transfer between OOD sets: it takes two models and two OOD sets.": elsewhere.frame,
     }
     return SectionBody(
-        list(_findings(gains)),
+        findings(_findings(cost.frame), *cost.sql),
         [figure for figure in (cost, elsewhere) if not figure.frame.is_empty()],
         [
             *[why for why, frame in missing.items() if frame.is_empty()],
-            *left_out("Sentences on combining models", sorted(set(gains["ood_dataset"])), _MOST),
+            *left_out("Sentences on combining models", sorted(set(cost.frame["ood_dataset"])), _MOST),
         ],
     )
 
@@ -89,4 +89,4 @@ def _verdict(after: Number, before: Number) -> str:
     return "lowers" if after.value < before.value else "raises"
 
 
-SECTION = Section("combining", "Combining models", 70, build)
+SECTION = Section("combining", "What does combining models gain?", 70, build)

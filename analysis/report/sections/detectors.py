@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Text, hedge, left_out, percent, points, sentence, span
 from analysis.studies import detector_by_pretraining
@@ -26,19 +26,18 @@ _VERDICTS = {1: "accept the least OOD: {value} at 95 % TPR", -1: "have the highe
 def build(context: Context) -> SectionBody:
     """The heatmap and its numbers; with a single detector, only those."""
     caption = f"Means over models; wins counts the models for which no detector is better by {context.metric}."
-    table = context.answer("best-detector", "Detectors by pretraining", caption, _QUESTION, (f"mean_{context.metric}",))
-    findings = [_finding(context, table.frame, ood) for ood in context.ood[:_MOST]]
+    table = context.answer("best-detector", "The same in numbers", caption, _QUESTION, (f"mean_{context.metric}",))
+    told = findings((_finding(context, table.frame, ood) for ood in context.ood[:_MOST]), *table.sql)
     not_shown = left_out("Sentences on the best detector", context.ood, _MOST)
     if len(context.detectors) == 1:
         alone = f"Detector by pretraining: there is only one detector, {context.best_detector}."
-        return SectionBody(findings, [table], [alone, *not_shown])
+        return SectionBody(told, [table], [alone, *not_shown])
     figure = context.figure(
         detector_by_pretraining,
         "Detector by pretraining",
         "Mean FPR at 95 % TPR over the models of each pretraining: the paler, the better.",
-        detector_by_pretraining.data(context.lake, context.benchmark),
     )
-    return SectionBody(findings, [figure, table], not_shown)
+    return SectionBody(told, [figure, table], not_shown)
 
 
 def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
@@ -80,7 +79,7 @@ def _rival(context: Context, rivals: pl.DataFrame) -> Markup | Text:
     second = rivals.row(0, named=True)
     low, high = second["behind_low"], second["behind_high"]
     verdict = "; with the next, {detector}, it is {value}, a difference of {difference} points ({interval})"
-    unclear = "; it cannot be told apart from the next, {detector}, with {value} ({interval} of the difference)"
+    unclear = "; it cannot be told apart from the next, {detector}, with {value} (difference: {interval})"
     return sentence(
         verdict if second["verdict"] == "behind" else unclear,
         detector=second["detector"],
@@ -90,4 +89,4 @@ def _rival(context: Context, rivals: pl.DataFrame) -> Markup | Text:
     )
 
 
-SECTION = Section("detectors", "Which detector for which pretraining", 20, build)
+SECTION = Section("detectors", "Which detector for which pretraining?", 20, build)

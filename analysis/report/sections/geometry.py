@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import Finding, SectionBody, TableView, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import FEW, Number, Text, clustered, correlation, hedge, other_sign, sentence, span
 from analysis.studies import geometry, geometry_vs_fpr
@@ -31,23 +31,23 @@ def build(context: Context) -> SectionBody:
     if not context.lake.partitions("geometry"):
         none = "Geometry: the lake holds no measures of its feature spaces; `featurestore score` makes them."
         return SectionBody(not_shown=[none])
-    table = context.table(
+    table = TableView(
         "geometry-measures",
         "Measures of the feature spaces",
         "One row per model and fit dataset.",
         context.lake.sql(_QUERY).pl(),
-        query=_QUERY,
+        [_QUERY],
     )
-    meanings = context.table(
+    meanings = TableView(
         "geometry-meanings",
         "What the measures are",
         "Of the features of the fit dataset; ood_energy_outside is energy_outside of the OOD set.",
         _meanings(),
-        query=_MEANINGS,
+        [_MEANINGS],
     )
-    apart, findings, not_shown = _by_pretraining(context)
-    ranked, more, why = _predictors(context)
-    return SectionBody([*more, *findings], [*apart, *ranked, meanings, table], [*not_shown, *why])
+    apart, differences, not_shown = _by_pretraining(context)
+    ranked, predictors, why = _predictors(context)
+    return SectionBody([*predictors, *differences], [*ranked, *apart, meanings, table], [*not_shown, *why])
 
 
 def _meanings() -> pl.DataFrame:
@@ -55,18 +55,16 @@ def _meanings() -> pl.DataFrame:
     return pl.DataFrame({"measure": geometry.MEASURES, "meaning": [known[name] for name in geometry.MEASURES]})
 
 
-def _by_pretraining(context: Context) -> tuple[list[Figure], list[Markup], list[str]]:
-    frame = geometry.data(context.lake, context.benchmark)
-    if frame.is_empty():
-        return [], [], ["Geometry by pretraining: it takes two models whose measures differ."]
+def _by_pretraining(context: Context) -> tuple[list[Figure], list[Finding], list[str]]:
     figure = context.figure(
         geometry,
         "Feature spaces by pretraining",
         "Each dot is a model, each bar the mean of a pretraining; the measures that differ most stand first. Measures whose "
         "values span more than a factor of ten are compared by their logarithms. A table below says what each measure is.",
-        frame,
     )
-    return [figure], _differences(frame), []
+    if figure.frame.is_empty():
+        return [], [], ["Geometry by pretraining: it takes two models whose measures differ."]
+    return [figure], findings(_differences(figure.frame), *figure.sql), []
 
 
 def _differences(frame: pl.DataFrame) -> list[Markup]:
@@ -102,22 +100,21 @@ def _differences(frame: pl.DataFrame) -> list[Markup]:
     ]
 
 
-def _predictors(context: Context) -> tuple[list[Figure], list[Markup], list[str]]:
+def _predictors(context: Context) -> tuple[list[Figure], list[Finding], list[str]]:
     detector = _PREFERRED if _PREFERRED in context.detectors else context.best_detector
-    frame = geometry_vs_fpr.data(context.lake, context.benchmark, detector)
-    models = int(frame["models"].to_numpy().max()) if len(frame) else 0
-    if models < FEW:
-        return [], [], [f"Geometry against FPR: it takes {FEW} models with both by {detector}, the lake has {models}."]
     figure = context.figure(
         geometry_vs_fpr,
         "What goes with FPR",
         f"The rank correlation of each measure with the FPR of {detector}, over models, with its 95 % interval, pooled "
         "within pretrainings where these are known, so that what they differ in makes no correlation. The interval is for "
         "each measure alone: of 25 measures without any meaning, one or two have one without zero.",
-        frame,
         filters=(),
-        options={} if detector == _PREFERRED else {"detector": detector},
+        detector=detector,
     )
+    frame = figure.frame
+    models = int(frame["models"].to_numpy().max()) if len(frame) else 0
+    if models < FEW:
+        return [], [], [f"Geometry against FPR: it takes {FEW} models with both by {detector}, the lake has {models}."]
     # The closest within pretrainings; over all models where none is known.
     close = pl.coalesce(pl.col("within"), pl.col("spearman")).abs().round(9)
     ranked = frame.sort(pl.col("ood_dataset"), pl.col("within").is_null(), -close, maintain_order=True)
@@ -125,7 +122,8 @@ def _predictors(context: Context) -> tuple[list[Figure], list[Markup], list[str]
     tried = dict(frame.group_by("ood_dataset").len().iter_rows())
     left = int(frame["left_out"].to_numpy().min())
     why = [f"Geometry against FPR leaves out models without measures: {left}."] if left else []
-    return [figure], [_predictor(row, tried[row["ood_dataset"]]) for row in first.iter_rows(named=True)], why
+    said = (_predictor(row, tried[row["ood_dataset"]]) for row in first.iter_rows(named=True))
+    return [figure], findings(said, *figure.sql), why
 
 
 def _predictor(row: dict[str, Any], tried: int) -> Markup:
@@ -159,4 +157,4 @@ def _predictor(row: dict[str, Any], tried: int) -> Markup:
     )
 
 
-SECTION = Section("geometry", "Geometry", 65, build)
+SECTION = Section("geometry", "What has the geometry of features to do with it?", 65, build)

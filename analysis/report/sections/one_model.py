@@ -17,23 +17,23 @@ def build(context: Context) -> SectionBody:
     """Distributions and curves of the most accurate model."""
     if not context.lake.partitions("scores", benchmark=context.benchmark, model=context.model):
         return SectionBody(not_shown=[f"Scores of {context.model}: the lake holds its metrics, and no scores of it."])
-    scores = model_scores(context.lake, context.benchmark, context.model)
+    asked = (model_scores, context.benchmark, context.model)
     distributions = context.figure(
         score_distributions,
         "Scores of ID and OOD samples",
-        "The dashed line is the threshold that accepts 95 % of ID test samples: OOD to the right of it is accepted. Scores "
-        "beyond the axis count in its outermost bars.",
-        score_distributions.distributions(scores),
+        "A panel per dataset, on equal scales. The line is the threshold that accepts 95 % of ID test samples: what lies at or right of it is "
+        "accepted. Scores beyond the axis count in its outermost bars.",
+        lambda: score_distributions.distributions(context.lake.once(*asked)),
         filters=(),
-        options={"model": context.model},
+        model=context.model,
     )
     curves = context.figure(
         threshold_explorer,
         "FPR against TPR",
         "What another threshold costs, over all samples of each OOD set: move along a curve to read it. The dashed line is the usual 95 %.",
-        threshold_explorer.curves(scores),
+        lambda: threshold_explorer.curves(context.lake.once(*asked)),
         filters=("detector",),
-        options={"model": context.model},
+        model=context.model,
     )
     return SectionBody(items=[distributions, curves], intro=f"The most accurate model, {context.model}.")
 

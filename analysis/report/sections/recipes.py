@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from markupsafe import escape
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Text, hedge, named, points, sentence, span
 from analysis.studies import recipe_effects
@@ -23,22 +24,26 @@ _SEEN = "select dataset, pretraining, classes, count(ood_class) as seen from see
 
 
 def build(context: Context) -> SectionBody:
-    """The dumbbells, and a sentence for the largest effects."""
-    frame = recipe_effects.data(context.lake, context.benchmark)
-    if frame.is_empty():
-        why = "Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."
-        return SectionBody(not_shown=[why])
+    """The differences, and a sentence for the largest effects."""
     figure = context.figure(
         recipe_effects,
         "Effect of each ingredient, all else equal",
-        "From the open to the filled dot: the mean FPR of models that differ in this ingredient alone, before and after the "
-        "change. Pairs of the same two pretrained checkpoints are one cluster, which counts once. The band is the 95 % interval of "
-        "the difference over clusters, as far as shares go; where it reaches the open dot, the effect "
-        "may be nil. It is for each change alone: of twenty changes without any effect, one is expected to have one without zero.",
-        frame,
+        "The mean difference of FPR between models that differ in this ingredient alone, in percentage points, with its 95 % interval over "
+        "clusters: pairs of the same two pretrained checkpoints are one, which counts once. An interval is for its change alone: "
+        "of twenty changes without any effect, one is expected to have one without zero.",
         filters=(),
     )
-    return SectionBody(_findings(context, frame), [figure], _left_out(context), intro=" ".join(_seen(context).values()))
+    if figure.frame.is_empty():
+        why = "Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."
+        return SectionBody(not_shown=[why])
+    return SectionBody(
+        [
+            *findings(_findings(context, figure.frame), *figure.sql),
+            *findings(map(escape, _seen(context).values()), _SEEN),
+        ],
+        [figure],
+        _left_out(context),
+    )
 
 
 def _seen(context: Context) -> dict[tuple[str, str], str]:
@@ -100,4 +105,4 @@ def _finding(row: dict[str, Any], seen: Mapping[tuple[str, str], str]) -> Markup
     )  # fmt: skip
 
 
-SECTION = Section("recipes", "What the recipe does", 30, build)
+SECTION = Section("recipes", "What does the recipe do, all else equal?", 30, build)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Number, Text, hedge, mean_interval, points, sentence, span
 from analysis.studies import soups
@@ -24,18 +24,17 @@ _NO_GAIN = 0.001
 
 def build(context: Context) -> SectionBody:
     """The soups that have scored ingredients."""
-    frame = soups.data(context.lake, context.benchmark).filter(pl.col("part").n_unique().over("soup") == 2)
-    if frame.is_empty():
-        why = "Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients."
-        return SectionBody(not_shown=[why])
     figure = context.figure(
         soups,
         "Soups and their ingredients",
         "The diamond is the model of averaged weights; the dots are the models that it was averaged from.",
-        frame,
+        lambda: soups.data(context.lake, context.benchmark).filter(pl.col("part").n_unique().over("soup") == 2),
         filters=(),
     )
-    return SectionBody(_findings(context, frame), [figure])
+    if figure.frame.is_empty():
+        why = "Soups: no model of averaged weights (`extract --soup`) is scored together with its ingredients."
+        return SectionBody(not_shown=[why])
+    return SectionBody(findings(_findings(context, figure.frame), *figure.sql), [figure])
 
 
 def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
@@ -67,4 +66,4 @@ def _verdict(gains: Sequence[float]) -> str:
     return "that there is a gain cannot be told: {gain} points on average"
 
 
-SECTION = Section("soups", "Soups", 60, build)
+SECTION = Section("soups", "Do soups detect better than their ingredients?", 60, build)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analysis.report.section_items import SectionBody
+from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Number, hedge, percent, sentence
 from analysis.studies import unit_test_heatmap
@@ -29,9 +29,8 @@ def build(context: Context) -> SectionBody:
         "Unit-test by model",
         "Each column is a model, each row a kind of synthetic image that no model should accept. Blue passes; orange fails, "
         "since more than 10 % are accepted at 95 % TPR.",
-        unit_test_heatmap.data(context.lake, context.benchmark, context.unit_tests),
         filters=("pretraining",),
-        options={"unit_tests": context.unit_tests},
+        unit_tests=context.unit_tests,
     )
     table = context.answer(
         "unit-tests",
@@ -41,7 +40,7 @@ def build(context: Context) -> SectionBody:
         ("accuracy", "mean_fpr95"),
         unit_tests=context.unit_tests,
     )
-    return SectionBody(_findings(context, table.frame), [figure, table])
+    return SectionBody(findings(_findings(context, table.frame), *table.sql), [figure, table])
 
 
 def _findings(context: Context, answer: pl.DataFrame) -> list[Markup]:
@@ -82,4 +81,4 @@ def _failed(row: dict[str, Any]) -> Number:
     return Number(row["failed"], str(row["failed"]), f"{_QUESTION}.failed")
 
 
-SECTION = Section("unit-tests", "Images that no model should accept", 40, build)
+SECTION = Section("unit-tests", "Which images that no model should accept do models accept?", 40, build)

@@ -48,13 +48,13 @@ function applyFilters() {
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);
     const at = Object.keys(on).map((name) => [heads.indexOf(name), on[name], switches(name)]).filter(([index]) => index >= 0);
     const shows = (text, values, known) => values.has(text) || !known.has(text); // "all" has no switch
-    for (const row of table.tBodies[0].rows) row.hidden = !at.every(([index, values, known]) => shows(row.cells[index].textContent, values, known));
+    for (const row of table.tBodies[0].rows) row.hidden = !at.every(([index, values, known]) => shows(whole(row.cells[index]), values, known));
   }
 }
 if (form) {
   form.addEventListener("change", applyFilters);
   form.addEventListener("reset", () => setTimeout(applyFilters));
-  if (innerWidth < 640) form.parentElement.open = false;
+  addEventListener("click", (event) => { if (!form.parentElement.contains(event.target)) form.parentElement.open = false; });
 }
 
 // Legends of what a filter chooses among name what is chosen. The first names of a scale are those that colours or shapes
@@ -79,17 +79,35 @@ function tellApart(channel, values) {
 function narrow(node) {
   if (node === null || typeof node !== "object") return;
   Object.values(node).forEach(narrow);
+  if (node.legend?.gradientLength > NARROW_LABEL) node.legend.gradientLength = NARROW_LABEL;
   if (node.axis?.labelLimit > NARROW_LABEL) node.axis.labelLimit = NARROW_LABEL;
   if (node.axis && node.field === "change")
     Object.assign(node.axis, { labelExpr: "split(datum.label, '  ')", labelFontSize: 9.5, labelLineHeight: 10.5, labelOffset: -5 });
 }
 const NARROW_LABEL = 140;
 
+// Of a long label both ends are shown, and all of it where the mouse rests on it.
+const SHORT = "length(datum.label) > 36 ? slice(datum.label, 0, 21) + '…' + slice(datum.label, -14) : datum.label";
+function shorten(node) {
+  if (node === null || typeof node !== "object") return;
+  Object.values(node).forEach(shorten);
+  if (node.type !== "nominal" || !node.field) return;
+  if (node.axis !== null) node.axis = { labelExpr: SHORT, ...node.axis };
+  if (node.legend !== null) node.legend = { labelExpr: SHORT, ...node.legend };
+}
+function tellWhole(text) {
+  const whole = String(text.__data__?.datum?.value ?? text.__data__?.text ?? "");
+  if (whole === text.textContent || typeof text.__data__?.datum?.value === "number") return;
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  title.textContent = whole;
+  text.append(title);
+}
+
 // Charts: panels side by side where there is room, drawn once to see what the labels take, then as wide as the page.
 let drawn = Promise.resolve(); // one after the other
 async function draw(name) {
   const item = payload[name];
-  const place = document.querySelector(`#${CSS.escape(name)} .chart`);
+  const place = document.querySelector(`figure#${CSS.escape(name)} .chart`);
   const room = place.clientWidth;
   const columns = item.spec.facet ? (room < 620 ? 1 : Math.min(2, item.panels)) : 1;
   const on = chosen();
@@ -102,6 +120,7 @@ async function draw(name) {
   spec.config.legend = { ...spec.config.legend, columns: Math.max(1, Math.floor((room - 150) / 160)) };
   spec.config.background = "transparent";
   spec.config.axis = { ...spec.config.axis, labelLimit: room < 500 ? NARROW_LABEL : 260 };
+  for (const channel of ["x", "y", "color", "shape"]) for (const layer of panel.layer ?? [panel]) shorten(layer.encoding?.[channel]);
   if (room < 500) narrow(panel);
   // A title that is longer than its axis grows towards the labels, where there is room.
   spec.config.axisX = { ...spec.config.axisX, titleAnchor: room < 500 ? "end" : null };
@@ -113,9 +132,10 @@ async function draw(name) {
   let result = await vegaEmbed(place, spec, options);
   const taken = place.querySelector("svg").viewBox.baseVal.width - columns * wide;
   result.finalize();
-  panel.width = Math.max(120, Math.min(limit, Math.floor((room - taken - 2) / columns)));
+  panel.width = Math.max(120, Math.min(limit, Math.floor((room - taken - 6) / columns)));
   result = await vegaEmbed(place, spec, options);
   views.set(name, result.view);
+  for (const text of place.querySelectorAll(":is(.role-axis-label, .role-legend-label, .role-header) text")) tellWhole(text);
   place.dataset.ready = "true";
 }
 async function drawAll() {
@@ -134,8 +154,9 @@ addEventListener("resize", () => {
 });
 
 // Tables: a heading sorts, first upwards; what is missing stays last.
+function whole(cell) { return cell.title || cell.textContent; } // of a long name, both ends are shown
 function value(cell) {
-  const text = cell.textContent;
+  const text = whole(cell);
   if (text === "–") return null;
   return cell.classList.contains("number") ? Number(cell.dataset.v ?? text.replaceAll(",", "")) : text;
 }
@@ -175,6 +196,14 @@ for (const button of document.querySelectorAll("[data-save]")) {
   button.addEventListener("click", async () => {
     if (kind === "csv") save(URL.createObjectURL(new Blob([csv(payload[name])], { type: "text/csv" })), `${name}.csv`);
     else save(await views.get(name).toImageURL(kind, kind === "png" ? 3 : 1), `${name}.${kind}`);
+  });
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const pre = button.nextElementSibling;
+    getSelection().selectAllChildren(pre);
+    await navigator.clipboard?.writeText(pre.textContent).then(() => { button.textContent = "Copied"; }, () => {}); // a page from disk may be refused
   });
 }
 

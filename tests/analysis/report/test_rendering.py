@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from analysis.charts.frame_data import encoded
 from analysis.report.rendering import environment
-from analysis.report.section_items import Figure, Gallery, Picture, Provenance, TableView
+from analysis.report.section_items import Figure, Gallery, Picture, TableView
 
 EVIL = """<script>alert("a")</script> & 'b' <!-- \u2028"""
 
@@ -25,7 +25,7 @@ def drawn(macro: str, item: object) -> str:
 
 def test_tables_escape_and_show_what_is_missing() -> None:
     frame = pl.DataFrame({"<i>": ["<b>", None], "x": [-0.12345, None], "rate": [0.03, 0.1]})
-    text = drawn("figure", TableView("t", "T", "", frame, Provenance("", "", "sql"), ("x",)))
+    text = drawn("figure", TableView("t", "T", "", frame, [""], ("x",)))
     assert "<b>" not in text
     assert "<i>" not in text
     assert "&lt;b&gt;" in text
@@ -38,8 +38,8 @@ def test_tables_escape_and_show_what_is_missing() -> None:
 @pytest.mark.parametrize(
     ("macro", "item"),
     [
-        ("figure", Figure(EVIL, EVIL, EVIL, pl.DataFrame(), Provenance(EVIL, EVIL, "python"), alt.Chart, ())),
-        ("figure", TableView(EVIL, EVIL, EVIL, pl.DataFrame({EVIL: [EVIL]}), Provenance(EVIL, EVIL, "sql"))),
+        ("figure", Figure(EVIL, EVIL, EVIL, pl.DataFrame(), [EVIL], alt.Chart, (), EVIL)),
+        ("figure", TableView(EVIL, EVIL, EVIL, pl.DataFrame({EVIL: [EVIL]}), [EVIL])),
         ("gallery", Gallery(EVIL, EVIL, [Picture(b"", (EVIL,))])),
     ],
 )

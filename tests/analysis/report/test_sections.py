@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -34,26 +37,85 @@ def test_what_is_left_out_of_the_judging_is_said(tmp_path: Path) -> None:
     assert sentence in said((tmp_path / "without.html").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("detectors", "opened"), [(3, True), (30, False)])
-def test_filters_of_many_choices_are_closed(tmp_path: Path, detectors: int, *, opened: bool) -> None:
-    """They stay at the head of the screen, and would hide a part of it."""
-    page = page_of(tmp_path, Shape(models=1, detectors=tuple(f"d{i}" for i in range(detectors))))
-    assert ('<details class="filters" open>' in page, '<details class="filters">' in page) == (opened, not opened)
-
-
 def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None:
     page = page_of(tmp_path, Shape(models=8, soup=True))
     figures = {name for name, item in payload(page).items() if "spec" in item}
     assert figures == {
-        "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry",
+        "accuracy-correlation", "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry",
         "geometry-vs-fpr", "recipe-effects", "score-distributions", "soups", "threshold-explorer", "unit-test-heatmap",
     }  # fmt: skip
     for name in payload(page):
         (figure,) = re.findall(rf'<figure id="{name}".*?</figure>', page, re.DOTALL)
         assert 'data-save="csv"' in figure
-        assert re.search(r"--lake|featurestore sql", figure), name
-        assert re.search(r"def data|select|from ", figure, re.IGNORECASE), name
+        assert '<pre class="sql">' in figure, name
+        assert ('<pre class="command">python -m analysis.studies.' in figure) == (name in figures), name
     assert "Not shown" in page  # pictures without files
+
+
+def statements(markup: str) -> list[str]:
+    return [html.unescape(sql) for sql in re.findall(r'<pre class="sql">(.*?)</pre>', markup, re.DOTALL)]
+
+
+def test_every_number_has_sql_that_runs_as_it_stands(tmp_path: Path) -> None:
+    """Of the head, each sentence, figure and table; what a table shows is what its statement answers."""
+    page = page_of(tmp_path, Shape(models=8, soup=True), metric="auroc")
+    lake = Lake(tmp_path / "lake")
+    answers = {sql: lake.sql(sql).pl() for sql in set(statements(page))}
+    assert len(answers) > 15
+    assert [sql for sql, answer in answers.items() if answer.is_empty()] == []
+    (header,) = re.findall(r"<header>.*?</header>", page, re.DOTALL)
+    assert answers[statements(header)[0]]["model"].n_unique() == 9
+    said_lines = re.findall(r"<li>(?:(?!</li>).)*<data (?:(?!</li>).)*</li>", page, re.DOTALL)
+    assert len(said_lines) > 8
+    assert all(statements(line) for line in said_lines)
+    for name, column in (("best-detector", "mean_value"), ("unit-tests", "accuracy"), ("correlation", "spearman")):
+        (figure,) = re.findall(rf'<figure id="{name}".*?</figure>', page, re.DOTALL)
+        (sql,) = statements(figure)
+        values = [float(value) for value in re.findall(r'data-v="([^"]+)"', figure)]
+        assert set(np.round(answers[sql][column].drop_nulls().to_numpy(), 6)) <= set(np.round(values, 6)), name
+    (models,) = re.findall(r'<figure id="models-table".*?</figure>', page, re.DOTALL)
+    best = lake.sql(statements(models)[0]).pl()
+    assert list(re.findall(r'<td data-name="best detector">(.*?)</td>', models)) == best["detector"].to_list()[::2]
+
+
+def test_models_stand_first_with_recipe_accuracy_and_their_best_detector(tmp_path: Path) -> None:
+    """The most accurate first; FPR and AUROC stand side by side, of each OOD set, or of many sets their means."""
+    page = page_of(tmp_path / "a", Shape(models=4))
+    first = re.findall(r'<section id="about-([\w-]+)">', page)[0]
+    frame = payload(page)["models-table"]["data"]
+    assert first == "models"
+    assert [column["name"] for column in frame] == ["model", "recipe", "accuracy", "best detector", "far FPR95", "far AUROC", "unit-tests FPR95", "unit-tests AUROC"]  # fmt: skip
+    assert frame[2]["values"] == sorted(frame[2]["values"], reverse=True)
+    many = dict.fromkeys(("a", "b", "c", "d"), (("dog", "elk"), 8))
+    names = [
+        column["name"] for column in payload(page_of(tmp_path / "b", Shape(models=2, ood=many)))["models-table"]["data"]
+    ]
+    assert names[-2:] == ["mean fpr95", "mean auroc"]
+
+
+def test_long_names_are_shortened_and_whole_where_the_mouse_rests(tmp_path: Path) -> None:
+    name = "a-custom-vision-transformer-base-patch16-with-many-options-1"
+    assert len(name) == 60
+    row = {"params": 1, "weight_decay": 0.1, "model_kwargs": '{"depth": 4}', "architecture": "vit"}
+    write_report(make(tmp_path / "lake", Shape(models=1), {name: row}), tmp_path / "out.html")
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    outside = re.sub(r"<(script|details class=.source).*?</(script|details)>", "", page, flags=re.DOTALL)
+    assert f'title="{name}"' in outside
+    assert f"<td>{name}" not in outside
+    assert "{&#34;" not in outside  # no JSON
+
+
+def test_methods_are_told_with_versions_and_the_digest_of_the_lake(tmp_path: Path) -> None:
+    """The digest is the same for the same numbers, and another for others."""
+
+    def digest(folder: str, models: int) -> str:
+        text = said(page_of(tmp_path / folder, Shape(models=models)))
+        assert "Holm" in text
+        assert f"duckdb {version('duckdb')}" in text
+        (found,) = re.findall(r"digest ([0-9a-f]{16})", text)
+        return str(found)
+
+    assert digest("a", 2) == digest("b", 2) != digest("c", 3)
 
 
 def test_the_page_holds_one_copy_of_the_library_and_no_address(tmp_path: Path) -> None:
@@ -178,12 +240,14 @@ def test_what_fools_a_model_stands_by_ood_set_with_class_prediction_and_score(tm
         assert len(re.findall(lines, gallery)) == 12
 
 
-def test_findings_stand_beside_links_to_their_sections(tmp_path: Path) -> None:
+def test_links_lead_to_sections_which_answer_first(tmp_path: Path) -> None:
     page = page_of(tmp_path, Shape(models=8))
-    (findings,) = re.findall(r'<section id="findings">.*?</section>', page, re.DOTALL)
-    anchors = re.findall(r'href="#([\w-]+)"', findings)
-    assert {"accuracy", "detectors", "recipes"} <= set(anchors)
-    assert all(f'<section id="{anchor}">' in page for anchor in anchors)
+    anchors = re.findall(r'href="#([\w-]+)"', page)
+    assert {"about-accuracy", "about-detectors", "about-recipes"} <= set(anchors)
+    for anchor in anchors:
+        (section,) = re.findall(rf'<section id="{anchor}">.*?</section>', page, re.DOTALL)
+        if '<ul class="findings">' in section:
+            assert section.index('<ul class="findings">') < section.index("<figure")
 
 
 def test_sections_have_their_own_anchors() -> None:

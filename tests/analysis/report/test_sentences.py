@@ -51,7 +51,7 @@ def test_the_interval_of_a_mean_is_students() -> None:
 def test_a_long_name_is_shortened_with_the_whole_on_hover() -> None:
     assert named("<b>") == "<b>&lt;b&gt;</b>"
     long = "x" * 59 + '"yz'
-    assert named(long) == f'<b title="{"x" * 59}&#34;yz">{"x" * 59}…</b>'
+    assert named(long) == f'<b title="{"x" * 59}&#34;yz">{"x" * 21}…{"x" * 11}&#34;yz</b>'
 
 
 def test_what_is_left_out_is_named() -> None:

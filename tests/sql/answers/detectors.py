@@ -90,6 +90,35 @@ def groups(
     return sorted(answer, key=lambda r: (r["ood_group"], -round(r["mean_auroc"], 9), r["detector"], r["model"]))
 
 
+def model_overview(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
+    rows, sign = selected(pool, **chosen), 1 if metric == "fpr95" else -1
+    by_model = {key["model"]: of for key, of in grouped(rows, "model")}
+    parts = {name: _recipe_parts(of[0]) for name, of in by_model.items()}
+    differing = [len(set(values)) > 1 for values in zip(*parts.values(), strict=True)]
+    answer = []
+    for name, of in by_model.items():
+        by_detector = {key["detector"]: group for key, group in grouped(of, "detector")}
+        best = min(
+            by_detector,
+            key=lambda d: (-len(by_detector[d]), round(sign * mean(r[metric] for r in by_detector[d]), 9), d),
+        )
+        told = [part for part, differs in zip(parts[name], differing, strict=True) if part and differs]
+        recipe = ", ".join(told or [part for part in parts[name] if part]) or None
+        answer += [row | {"recipe": recipe, "detectors": len(by_detector)} for row in by_detector[best]]
+    return picked(answer, "model recipe accuracy detector detectors ood_dataset fpr95 auroc")
+
+
+def _recipe_parts(model: Row) -> list[str | None]:
+    told = {"augmentation": "aug {}", "weight_decay": "wd {}", "dropout": "dropout {}", "stochastic_depth": "depth drop {}", "finetune_lr": "lr {}"}  # fmt: skip
+    return [
+        "ensemble" if model.get("source") == "ensemble" else model["pretraining"],
+        f"soup of {len(model['soup_of'])}" if model.get("soup_of") else None,
+        f"{model['input_size']} px" if model["input_size"] else None,
+        *(text.format(model[name]) if model[name] is not None else None for name, text in told.items()),
+        model["short_architecture"],
+    ]
+
+
 def best_detector(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row]:
     rows = selected(pool, **chosen)
     worst_first = sorted(rows, key=lambda r: r[metric], reverse=metric == "fpr95")
