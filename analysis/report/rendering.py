@@ -110,10 +110,11 @@ def _with_code(text: str) -> Markup:
 
 
 class Cell(NamedTuple):
-    """A cell, or the heading of a column: its text and the attributes of its element, of which None is left out."""
+    """A cell, or the heading of a column: its text, the attributes of its element, of which None is left out, and its interval."""
 
     text: str
     attributes: dict[str, str | None]
+    span: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,34 @@ def cells(frame: pl.DataFrame, shares: Sequence[str] = ()) -> Grid:
     """A frame as a table whose headings sort it.
 
     Args:
-        frame: Its rows; the page shows the first 400.
+        frame: Its rows; the page shows the first 400. The ends of an interval, columns `NAME_low` and `NAME_high`, stand in the cells of `NAME`.
         shares: Columns between 0 and 1 that get a bar.
     """
     shown = frame.head(MOST_ROWS)
-    columns = [_column(column, share=column.name in shares) for column in shown]
-    cut = len(shown) > _ROWS_ON_PAPER or frame.width > _COLUMNS_ON_PAPER
-    return Grid([_heading(column) for column in frame], list(zip(*columns, strict=True)), cut)
+    spans = {
+        name: _spans(shown, name) for name in frame.columns if {f"{name}_low", f"{name}_high"} <= set(frame.columns)
+    }
+    own = [
+        column
+        for column in shown
+        if column.name.removesuffix("_low").removesuffix("_high") not in spans.keys() - {column.name}
+    ]
+    columns = [
+        [
+            cell._replace(span=span)
+            for cell, span in zip(cells_of, spans.get(column.name, [""] * len(shown)), strict=True)
+        ]
+        for column in own
+        for cells_of in [_column(column, share=column.name in shares)]
+    ]
+    cut = len(shown) > _ROWS_ON_PAPER or len(own) > _COLUMNS_ON_PAPER
+    return Grid([_heading(column) for column in own], list(zip(*columns, strict=True)), cut)
+
+
+def _spans(frame: pl.DataFrame, name: str) -> list[str]:
+    """The interval of each number of a column, which stands below it."""
+    ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
+    return ["" if low is None or high is None else f"{low:.2f} to {high:.2f}".replace("-", "−") for low, high in ends]
 
 
 def _heading(column: pl.Series) -> Cell:

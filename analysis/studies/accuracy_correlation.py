@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import CLEAR_COLOURS, UNKNOWN, by_ood_set, nil, pick_detector, tooltips
+from analysis.charts.palette import COLOURS, GREY, UNKNOWN, by_ood_set, nil, pick_detector, tooltips
 from analysis.studies.command import run
-from analysis.studies.results import by_sign
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake
 
 POOLED, ALL = "pooled within", "all"
-_FALLS, _RISES, _UNCLEAR = "falls as accuracy rises", "rises with accuracy", "interval includes 0, or none"
+_VERDICTS = {"falls": COLOURS[0], "rises": COLOURS[1], "weaker than 0.5": COLOURS[2], "too few to tell": GREY}
 
 
 def data(lake: Lake, benchmark: str = "main", metric: str = "fpr95") -> pl.DataFrame:
@@ -30,13 +29,10 @@ def data(lake: Lake, benchmark: str = "main", metric: str = "fpr95") -> pl.DataF
         metric: `fpr95`, `auroc`, `aupr_in` or `aupr_out`.
 
     Returns:
-        The question's columns, an unknown pretraining as "unknown", and goes: which way the metric goes, where the interval is
-        clear of 0.
+        The question's columns, an unknown pretraining as "unknown".
     """
     answer: pl.DataFrame = lake.ask("accuracy_fpr_correlation", benchmark=benchmark, metric=metric).pl()
-    goes = by_sign("spearman_low", "spearman_high", below=_FALLS, above=_RISES, unclear=_UNCLEAR)
-    known = answer.filter(pl.col("spearman").is_not_null()).with_columns(pl.col("pretraining").fill_null(UNKNOWN))
-    return known.with_columns(goes=goes)
+    return answer.filter(pl.col("spearman").is_not_null()).with_columns(pl.col("pretraining").fill_null(UNKNOWN))
 
 
 def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
@@ -48,11 +44,11 @@ def chart(frame: pl.DataFrame, detector: str = "mahalanobis") -> alt.FacetChart:
     """
     chosen = pick_detector(frame["detector"], detector)
     groups = sorted(set(frame["pretraining"]) - {POOLED, ALL})
-    scale = alt.Scale(domain=[_FALLS, _RISES, _UNCLEAR], range=CLEAR_COLOURS)
+    scale = alt.Scale(domain=list(_VERDICTS), range=list(_VERDICTS.values()))
     base = alt.Chart(frame).transform_filter(chosen)
     rows = base.encode(
         y=alt.Y("pretraining:N", title=None, sort=[POOLED, *groups, ALL]),
-        color=alt.Color("goes:N", title=None, scale=scale),
+        color=alt.Color("verdict:N", title="As accuracy rises, it", scale=scale),
     )
     x = alt.X("spearman:Q", title="Spearman correlation", scale=alt.Scale(domain=[-1, 1]), axis=alt.Axis(values=[-1, -0.5, 0, 0.5, 1], format=".1f"))  # fmt: skip
     numbers = dict.fromkeys(("spearman", "spearman_low", "spearman_high"), ".2f")

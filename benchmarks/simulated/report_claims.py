@@ -38,7 +38,7 @@ class Wording:
 
 
 WORDINGS = (
-    Wording("accuracy", "accuracy and FPR", r"more accurate ones (accept|have)", r"not clear|too few"),
+    Wording("accuracy", "accuracy and FPR", r"more accurate ones (accept|have)", r"hardly go together|too few"),
     Wording("detectors", "the best detector and the next", r"; with the next, ", r"cannot be told apart"),
     Wording("recipes", "an ingredient changes the FPR", r" changes ", r"no clear effect|may be chance"),
     Wording(

@@ -12,7 +12,7 @@
 -- column detector: Its detector with the best mean of the metric over the OOD sets, of those judged on the most; it is chosen by
 --   the numbers that stand beside it, which flatters it
 -- column detectors: How many it is the best of
--- columns results: ood_dataset, fpr95, auroc
+-- columns results: ood_dataset, fpr95, auroc, fpr95_low, fpr95_high, auroc_low, auroc_high
 with judged as (
     select *, metric_sign($metric) * metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as loss
     from results
@@ -69,7 +69,7 @@ recipes as (
 
 select
     judged.model, recipes.recipe, judged.accuracy, best.detector, best.detectors, judged.ood_dataset, judged.fpr95,
-    judged.auroc
+    judged.auroc, judged.fpr95_low, judged.fpr95_high, judged.auroc_low, judged.auroc_high
 from best
 inner join judged on judged.model = best.model and judged.detector = best.detector
 left join recipes on recipes.model = best.model

@@ -30,7 +30,7 @@ def build(context: Context) -> SectionBody:
     figure = context.figure(
         accuracy_vs_fpr,
         f"Accuracy against FPR and {metric_name('auroc' if context.metric == 'fpr95' else context.metric)}",
-        "Each point is a model; a low FPR is good, and of others what is high. Means over the OOD classes. Hover for the recipe.",
+        "Each point is a model; a low FPR is good, and of others what is high. Means over the OOD classes, with their 95 % intervals where the models are few enough. Hover for the recipe.",
         filters=("pretraining",),
     )
     if figure.frame.is_empty():
@@ -67,7 +67,7 @@ def _finding(within: dict[str, Any] | None, all_models: dict[str, Any], metric: 
     row = within or all_models
     among = ", among models of equal pretraining" if within else ", over all models, whatever their pretraining"
     return sentence(
-        _verdict(row["spearman_low"], row["spearman_high"], among, metric)
+        _verdict(row["verdict"], among, metric)
         + " (Spearman {rho}, {interval}, n = {count}{clustered}, by {detector})."
         + hedge(row["n"], "values")
         + other_sign(within["spearman"] if within else None, all_models["spearman"]),
@@ -81,16 +81,16 @@ def _finding(within: dict[str, Any] | None, all_models: dict[str, Any], metric: 
     )
 
 
-def _verdict(low: float | None, high: float | None, among: str, metric: str) -> str:
+def _verdict(verdict: str, among: str, metric: str) -> str:
+    """What the question's verdict says, as a sentence."""
     name = metric_name(metric)
-    if low is None or high is None:
-        return f"On {{ood}}{among}, there are too few to tell how accuracy and {name} go together"
-    if high < 0 or low > 0:
-        words = ("accept <em>less</em> OOD", "accept <em>more</em> OOD")
-        if metric_sign(metric) < 0:
-            words = (f"have a <em>lower</em> {name}", f"have a <em>higher</em> {name}")
-        return f"On {{ood}}{among}, more accurate ones {words[high >= 0]}"
-    return f"On {{ood}}{among}, it is not clear how accuracy and {name} go together"
+    lower, higher = ("accept <em>less</em> OOD", "accept <em>more</em> OOD") if metric_sign(metric) > 0 else (f"have a <em>lower</em> {name}", f"have a <em>higher</em> {name}")  # fmt: skip
+    told = {
+        "falls": f"more accurate ones {lower}",
+        "rises": f"more accurate ones {higher}",
+        "weaker than 0.5": f"accuracy and {name} hardly go together: their correlation is weaker than 0.5",
+    }
+    return f"On {{ood}}{among}, {told.get(verdict, f'there are too few to tell how accuracy and {name} go together')}"
 
 
 SECTION = Section("accuracy", "Do more accurate models detect better?", 10, build)

@@ -37,7 +37,13 @@ def build(context: Context) -> SectionBody:
         "Detector by pretraining",
         "Mean FPR at 95 % TPR over the models of each pretraining: the paler, the better.",
     )
-    return SectionBody(told, [figure, table], not_shown)
+    ranks = context.answer(
+        "detector-ranks",
+        "Ranks over models and OOD sets",
+        "1 is the best. Alike: not told apart by Friedman's test and Holm-corrected pairs; finetunes of one checkpoint count once.",
+        "detector_ranks",
+    )
+    return SectionBody(told, [figure, table, ranks], not_shown)
 
 
 def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:

@@ -17,9 +17,9 @@ _DATASETS = "select dataset, role, samples, classes, benchmarks, format from dat
 _PACKAGES = ("featurestore", "duckdb", "polars", "numpy", "scipy")
 _METHODS = (
     "FPR and AUROC take ID as positive; scores are higher where a sample is more in-distribution. The threshold of FPR is the one that accepts 95 % of ID test samples. A mean over OOD classes weighs each class the same.",
-    "Intervals are of 95 %. Those of means and differences are Student's t over models, or over clusters of pairs that share their pretrained checkpoints; those of correlations are Fisher's z, with Bonett and Wright's variance for Spearman's. They hold for models like these, not for models at large.",
-    "A correlation of fewer than ten models has no interval: too few to tell. What a pretraining does to both sides is taken out of correlations within pretrainings.",
-    "Families of tests are corrected by Holm: all changes of an ingredient with all detectors on one OOD set; all measures of the feature space on one OOD set. The best detector is compared with the next by an interval that is widened for the choice among all (Bonferroni).",
+    "Intervals are of 95 %. Those of means and differences are Student's t over models, or over clusters of pairs that share their pretrained checkpoints; those of correlations are Fisher's z, with Bonett and Wright's variance for Spearman's; those of FPR and AUROC of one result are what other images of ID and OOD might have given. They hold for models like these, not for models at large.",
+    "A correlation of fewer than ten values has no interval, and an exact p over all orders. Finetunes of one checkpoint count as one value. What a pretraining does to both sides is taken out of correlations within pretrainings.",
+    "Families of tests are corrected by Holm: all changes of an ingredient with all detectors on one OOD set; all measures of the feature space on one OOD set; all detectors in correlations of accuracy on one OOD set. The best detector is compared with the next by an interval that is widened for the choice among all (Bonferroni).",
     "Every number carries the SQL that it was read with; `featurestore sql` runs it as it stands. What a script made of the rows, its command makes again.",
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FEW_SETS = 3
 _NUMBERS = ("fpr95", "auroc")
+_ENDS = [f"{name}{end}" for name in _NUMBERS for end in ("", "_low", "_high")]
 
 
 def build(context: Context) -> SectionBody:
@@ -27,22 +28,16 @@ def build(context: Context) -> SectionBody:
         wide = wide.drop("mean fpr95", "mean auroc")
         for ood in context.ood:
             of_set = frame.filter(pl.col("ood_dataset") == ood)
-            named = {name: f"{ood} {name.upper()}" for name in _ends(frame)}
+            named = {name: f"{ood} {name.replace('fpr', 'FPR').replace('auroc', 'AUROC')}" for name in _ENDS}
             wide = wide.join(of_set.select("model", *named).rename(named), on="model", how="left")
     known = wide.rename({"detector": "best detector"}).select(
         pl.all().exclude([column.name for column in wide if column.null_count() == len(wide)])
     )
     detectors = frame["detectors"].to_numpy().max()
     chosen = f"Best detector: of up to {detectors}, the one with the best mean of {context.metric} over the OOD sets. It is chosen by the numbers shown, which flatters it." if detectors > 1 else ""  # fmt: skip
-    caption = f"The most accurate first. Recipe: what differs among these models. {chosen}"
+    caption = f"The most accurate first; intervals are what other images might have given. Recipe: what differs among these models. {chosen}"
     shares = tuple(name for name in known.columns if name.endswith("FPR95"))
     return SectionBody(items=[TableView("models-table", "Models", caption, known, answer.sql, shares, opened=True)])
-
-
-def _ends(frame: pl.DataFrame) -> list[str]:
-    """The numbers, each with the ends of its interval where the lake has them."""
-    wanted = [f"{name}{end}" for name in _NUMBERS for end in ("", "_low", "_high")]
-    return [name for name in wanted if name in frame.columns]
 
 
 SECTION = Section("models", "Which models are there, and how good are they?", 0, build)

@@ -56,9 +56,15 @@ def _findings(context: Context, answer: pl.DataFrame) -> list[Markup]:
         which = "each of its detectors."
     else:
         which = "its best detector, {detector}, and {worst_failed} with its worst, {worst}."
+    told, passing = best["fails"] is not None, pl.col("failed") == 0
+    if told:
+        which += " Of the {failed}, {fails} are told by so many images; {undecided} of all are undecided."
+        passing = (pl.col("fails") == 0) & (pl.col("undecided") == 0)
     return [
         sentence(
             "The most accurate model, {model} ({accuracy}), fails {failed} of {kinds} unit-tests with " + which,
+            fails=best["fails"] if told else 0,
+            undecided=best["undecided"] if told else 0,
             model=context.model,
             accuracy=percent(best["accuracy"], f"{_QUESTION}.accuracy"),
             failed=_failed(best),
@@ -68,8 +74,11 @@ def _findings(context: Context, answer: pl.DataFrame) -> list[Markup]:
             worst_failed=_failed(worst),
         ),
         sentence(
-            "{passed} of {models} models pass all {kinds} unit-tests with {detector}." + hedge(len(of_best)),
-            passed=of_best.filter(pl.col("failed") == 0).height,
+            "{passed} of {models} models pass all {kinds} unit-tests with {detector}"
+            + (", as far as so many images tell" if told else "")
+            + "."
+            + hedge(len(of_best)),
+            passed=of_best.filter(passing).height,
             models=len(of_best),
             kinds=best["unit_tests"],
             detector=best["detector"],

@@ -154,7 +154,7 @@ addEventListener("resize", () => {
 });
 
 // Tables: a heading sorts, first upwards; what is missing stays last.
-function whole(cell) { return cell.title || cell.textContent; } // of a long name, both ends are shown
+function whole(cell) { return cell.title || cell.firstChild?.textContent || ""; } // of a long name, both ends are shown
 function value(cell) {
   const text = whole(cell);
   if (text === "–") return null;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 
@@ -40,13 +41,20 @@ def test_a_predictor_is_as_clear_as_its_p_values() -> None:
 def test_accuracy_is_told_within_pretrainings_first() -> None:
     """What all models say is said where it is the opposite."""
     row = {"ood_dataset": "far", "detector": "msp", "models": 30, "n": 30, "spearman_low": 0.1, "spearman_high": 0.7}
+    row |= {"verdict": "rises"}
     within, overall = row | {"spearman": 0.5}, row | {"spearman": -0.8}
     said_of = accuracy._finding(within, overall)
     assert "among models of equal pretraining, more accurate ones accept <em>more</em>" in said_of
     assert "Over all models the sign is the other" in said_of
     assert "the sign is the other" not in accuracy._finding(within, within)
-    assert "too few to tell" in accuracy._finding(within | {"spearman_low": None}, within)
+    assert "too few to tell" in accuracy._finding(within | {"verdict": "too few to tell"}, within)
+    assert "hardly go together" in accuracy._finding(within | {"verdict": "weaker than 0.5"}, within)
+    assert "4 values of 30 models" in within_text(within | {"n": 4})
     assert "whatever their pretraining" in accuracy._finding(None, overall)
+
+
+def within_text(row: dict[str, Any]) -> str:
+    return said(accuracy._finding(row, row))
 
 
 def of_detectors(*rows: tuple[str, float, float | None, float | None, str]) -> str:

@@ -41,7 +41,7 @@ def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None
     page = page_of(tmp_path, Shape(models=8, soup=True))
     figures = {name for name, item in payload(page).items() if "spec" in item}
     assert figures == {
-        "accuracy-correlation", "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry",
+        "accuracy-correlation", "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry", "risk-coverage",
         "geometry-vs-fpr", "recipe-effects", "score-distributions", "soups", "threshold-explorer", "unit-test-heatmap",
     }  # fmt: skip
     for name in payload(page):
@@ -84,7 +84,9 @@ def test_models_stand_first_with_recipe_accuracy_and_their_best_detector(tmp_pat
     first = re.findall(r'<section id="about-([\w-]+)">', page)[0]
     frame = payload(page)["models-table"]["data"]
     assert first == "models"
-    assert [column["name"] for column in frame] == ["model", "recipe", "accuracy", "best detector", "far FPR95", "far AUROC", "unit-tests FPR95", "unit-tests AUROC"]  # fmt: skip
+    assert [column["name"] for column in frame] == ["model", "recipe", "accuracy", "best detector", *(f"{ood} {name}{end}" for ood in ("far", "unit-tests") for name in ("FPR95", "AUROC") for end in ("", "_low", "_high"))]  # fmt: skip
+    low, high = frame[5]["values"][0], frame[6]["values"][0]
+    assert f"<small>{low:.2f} to {high:.2f}</small>" in page
     assert frame[2]["values"] == sorted(frame[2]["values"], reverse=True)
     many = dict.fromkeys(("a", "b", "c", "d"), (("dog", "elk"), 8))
     names = [
