@@ -195,6 +195,8 @@ def _cell(value: object, text: str, name: str, *, number: bool, share: bool) -> 
 
 
 def _text(value: object, *, short: bool) -> str:
+    if isinstance(value, pl.Series | list):
+        return ", ".join(map(str, value))
     if value is None or value != value:  # noqa: PLR0124 # NaN
         return "–"
     if isinstance(value, float):
@@ -202,7 +204,7 @@ def _text(value: object, *, short: bool) -> str:
         return (f"{value:.3g}" if short else long).replace("-", "−")
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return ", ".join(map(str, value)) if isinstance(value, pl.Series | list) else str(value)
+    return str(value)
 
 
 class Bundle:

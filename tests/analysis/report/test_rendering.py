@@ -24,7 +24,9 @@ def drawn(macro: str, item: object) -> str:
 
 
 def test_tables_escape_and_show_what_is_missing() -> None:
-    frame = pl.DataFrame({"<i>": ["<b>", None], "x": [-0.12345, None], "rate": [0.03, 0.1]})
+    frame = pl.DataFrame(
+        {"<i>": ["<b>", None], "x": [-0.12345, None], "rate": [0.03, 0.1], "alike": [["knn", "vim"], []]}
+    )
     text = drawn("figure", TableView("t", "T", "", frame, [""], ("x",)))
     assert "<b>" not in text
     assert "<i>" not in text
@@ -32,6 +34,7 @@ def test_tables_escape_and_show_what_is_missing() -> None:
     assert text.count(">–<") == 2
     assert ">−0.123<" in text
     assert ">0.03<" in text
+    assert ">knn, vim<" in text
     assert 'class="number share" style="--share:-0.123" data-v="-0.12345"' in text
 
 
