@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.report.context import Context
 
 _MOST = 4
+_LEVEL = 0.05
 _SEEN = "select dataset, pretraining, classes, count(ood_class) as seen from seen_classes join datasets using (dataset) group by all having seen > 0 order by all"
 
 
@@ -70,7 +71,7 @@ def _left_out(context: Context) -> list[str]:
 
 def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
     """The largest effects of the best detector on the OOD sets, clear ones first, one of each ingredient on each set."""
-    of_best = frame.filter(pl.col("detector") == context.best_detector)
+    of_best = corrected(frame).filter(pl.col("detector") == context.best_detector)
     clear = ((pl.col("high") < 0) | (pl.col("low") > 0)).fill_null(value=False)
     ranked = of_best.sort(clear, pl.col("mean_difference").abs(), descending=True, maintain_order=True)
     largest = ranked.unique(["ingredient", "ood_dataset"], keep="first", maintain_order=True)
@@ -78,13 +79,20 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
     return [_finding(row, seen) for row in largest.head(_MOST).iter_rows(named=True)]
 
 
+def corrected(effects: pl.DataFrame) -> pl.DataFrame:
+    """With `p_page`, p of the mean by Holm's rule over all that a sentence is chosen among: changes of any ingredient and detectors, on an OOD set."""
+    left = pl.col("p_mean").count() - pl.int_range(pl.len())
+    holm = (pl.col("p_mean") * left).cum_max().clip(upper_bound=1).over("ood_dataset")
+    return effects.sort("p_mean", nulls_last=True, maintain_order=True).with_columns(p_page=holm)
+
+
 def _finding(row: dict[str, Any], seen: Mapping[tuple[str, str], str]) -> Markup:
     low, high, pairs, clusters = row["low"], row["high"], row["pairs"], row["clusters"]
     own = {(row["ood_dataset"], row[value]) for value in ("from_value", "to_value")}
     clear = low is not None and high is not None and (low > 0 or high < 0)
-    chance = row["p_holm"] is None or row["p_holm"] >= 0.05
+    chance = row["p_page"] is None or row["p_page"] >= _LEVEL
     verdict = (
-        "goes with a change of the FPR on {ood} by {difference} points, which among all its changes and detectors may be chance"
+        "goes with a change of the FPR on {ood} by {difference} points, which among all changes of all ingredients and detectors may be chance"
         if clear and chance
         else "changes the FPR on {ood} by {difference} points"
         if clear

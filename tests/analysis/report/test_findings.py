@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.report.sections import accuracy, combining, detectors, geometry, soups
+from analysis.report.sections import accuracy, combining, detectors, geometry, recipes, soups
 from analysis.studies import combining_models, recipe_effects
 from tests.analysis.report.conftest import said
 
@@ -122,3 +122,16 @@ def test_feature_spaces_differ_only_where_the_widened_interval_says_so() -> None
     assert "2.0</data> standard deviations below the others (95\u00a0% interval 1.00 to 3.00" in clear
     assert "none can be told from chance; furthest is <b>nc1</b>" in unclear
     assert "interval −1.00 to 5.00" in unclear
+
+
+def test_effects_are_corrected_for_all_that_they_are_chosen_among() -> None:
+    """Holm's rule by hand, on each OOD set; a change without p is none of them."""
+    effects = pl.DataFrame(
+        {
+            "ood_dataset": ["far", "near", "far", "far", "near", "far"],
+            "ingredient": ["a", "a", "b", "b", "b", "c"],
+            "p_mean": [0.04, 0.01, 0.01, 0.015, None, 0.9],
+        }
+    )
+    found = recipes.corrected(effects).sort("ood_dataset", "p_mean", nulls_last=True)
+    assert found["p_page"].round(9).to_list() == [0.04, 0.045, 0.08, 0.9, 0.01, None]
