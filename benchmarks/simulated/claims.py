@@ -117,7 +117,6 @@ CLAIMS = (
     Claim("best_practice", "four pieces of advice (Holm)", "mean", "difference", "low", "high", _HOLM, ("advice",)),
     Claim("clip_gap", "all pretrainings (Holm)", "mean", "gap", "low", "high", _HOLM, ("pretraining",)),
     _correlations("pooled within", "spearman", _WITHIN),
-    _correlations("pooled within", "pearson", _WITHIN),
     _correlations("over all models", "spearman", _ALL),
     _correlations("single pretrainings", "spearman", ~_ALL & ~_WITHIN),
     _geometry("spearman", "within"),

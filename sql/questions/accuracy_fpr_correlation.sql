@@ -15,8 +15,8 @@
 -- column left_out: Models with the metric whose accuracy is not known, or, pooled within, their pretraining
 -- column pearson: Pearson's correlation of accuracy and the metric, over the n values; null where one of them is constant. Pooled
 --   within, each value less the mean of its pretraining
--- column pearson_low: Lower end of its 95 % interval (Fisher's z); null of a perfect correlation, and below ten values: too few to
---   tell. Pooled within, each pretraining but one counts as a value less
+-- column pearson_low: Lower end of its 95 % interval (Fisher's z); null of a perfect correlation, below ten values, which are too few
+--   to tell, and pooled within: values of pretrainings vary unlike, and Fisher's interval is too narrow for that
 -- column pearson_high: Its upper end
 -- column spearman: Spearman's rank correlation, over the n values; null where one of them is constant. Pooled within, the mean of
 --   those of the pretrainings, weighted by n (n - 1) / (n + 1)
@@ -100,12 +100,12 @@ groups as materialized (
 correlations as (
     select
         ood_dataset, detector, pretraining, case when is_own then 'one' else 'all' end as kind, models, every - models as left_out,
-        n, n as effective, pearson, rank_correlation([stratum]) as ranked
+        n, pearson, rank_correlation([stratum]) as ranked
     from groups
     union all by name
     select
         ood_dataset, detector, 'pooled within' as pretraining, 'within' as kind, sum(models)::bigint as models,
-        any_value(whole.every) - sum(models)::bigint as left_out, sum(n)::bigint as n, sum(n)::bigint - count(*) + 1 as effective,
+        any_value(whole.every) - sum(models)::bigint as left_out, sum(n)::bigint as n,
         case
             when sum(sxx) > 0 and sum(syy) > 0 then greatest(-1.0, least(1.0, sum(sxy) / sqrt(sum(sxx) * sum(syy))))
         end as pearson,
@@ -118,7 +118,7 @@ correlations as (
 
 intervals as (
     select
-        *, ranked.rho as spearman, ranked.p as p, correlation_ci(pearson, effective) as of_pearson,
+        *, ranked.rho as spearman, ranked.p as p, case when kind <> 'within' then correlation_ci(pearson, n) end as of_pearson,
         correlation_ci(ranked.rho, ranked.n, excess := ranked.rho ** 2 / 2) as of_spearman
     from correlations
 ),

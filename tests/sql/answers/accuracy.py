@@ -110,6 +110,8 @@ def accuracy_fpr_correlation(pool: Pool, metric: str = "fpr95", **chosen: Any) -
             row = key | {"kind": kind, "pretraining": name, "models": models}
             row["left_out"] = (len(groups[0]) if kind == "one" else len(every)) - models
             row |= (pearson(strata) | rank_correlation("spearman", strata)) if strata else NO_CORRELATION
+            if kind == "within":
+                row |= {"pearson_low": None, "pearson_high": None}
             cell.append(row | {"n": sum(map(len, strata))})
         told = {row["kind"]: row["spearman"] for row in cell if row["kind"] != "one"}
         for row in cell:

@@ -117,7 +117,7 @@ def pearson(strata: list[list[tuple[float, float]]]) -> Row:
         for of in zip(*(zip(*points, strict=True) for points in strata), strict=True)
     )
     r = float(np.sum(x * y) / np.sqrt(np.sum(x**2) * np.sum(y**2))) if varies else None
-    return fisher("pearson", r, len(x) - len(strata) + 1)
+    return fisher("pearson", r, len(x))
 
 
 def rank_correlation(kind: str, strata: list[list[tuple[float, float]]]) -> Row:
