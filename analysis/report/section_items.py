@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import altair as alt
-    import polars as pl
     from markupsafe import Markup
 
 
@@ -78,6 +79,10 @@ class TableView(Shown):
     kind: ClassVar[str] = "listing"
     shares: tuple[str, ...] = ()
     opened: bool = False
+
+    def of(self, told: str, columns: Sequence[str]) -> TableView:
+        """Some columns of the rows in which one of them, `told`, is not null."""
+        return replace(self, frame=self.frame.filter(pl.col(told).is_not_null()).select(columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,9 @@ def chart(frame: pl.DataFrame, detector: str = "", metric: str = "fpr95") -> alt
     )
     y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]))
     points = base.mark_point(filled=True, size=50 if few else 22).encode(y=y).add_params(chosen, by_pretraining)
-    # Intervals of many models would be all that one sees.
-    intervals = [base.mark_rule(strokeWidth=1).encode(y="low:Q", y2="high:Q")] if few else []
+    # Intervals of many models would be all that one sees; metrics of an older lake have none.
+    drawn = few and frame[list(INTERVALS)].null_count().sum_horizontal().item() < len(INTERVALS) * len(frame)
+    intervals = [base.mark_rule(strokeWidth=1).encode(y="low:Q", y2="high:Q")] if drawn else []
     layers = alt.layer(*intervals, points).properties(width=320, height=230)
     panels = [f"{ood}: {metric}" for ood in sorted(set(frame["ood_dataset"])) for metric in shown.values()]
     figure: alt.FacetChart = (

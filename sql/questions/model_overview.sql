@@ -38,10 +38,10 @@ parts as (
             'soup of ' || len(soup_of),
             input_size || ' px',
             'aug ' || augmentation,
-            'wd ' || weight_decay,
-            'dropout ' || dropout,
-            'depth drop ' || stochastic_depth,
-            'lr ' || finetune_lr,
+            format('wd {:.3g}', weight_decay),
+            format('dropout {:.3g}', dropout),
+            format('depth drop {:.3g}', stochastic_depth),
+            format('lr {:.3g}', finetune_lr),
             short_architecture
         ]) as part,
         generate_subscripts(range(9), 1) as place

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from analysis.report.context import Context
+    from analysis.report.section_items import TableView
 
 _MOST = 4
 _LEVEL = 0.05
+_REGRESSION = ("ood_dataset", "pretraining", "ingredient", "scale", "standardised", "low", "high", "p_holm", "recipes", "checkpoints", "speaks_of")  # fmt: skip
+_INTERACTIONS = ("ood_dataset", "ingredient", "from_value", "to_value", "other", "other_from", "other_to", "fours", "clusters", "effect_from", "effect_to", "interaction", "low", "high", "p_holm")  # fmt: skip
 _SEEN = "select dataset, pretraining, classes, count(ood_class) as seen from seen_classes join datasets using (dataset) group by all having seen > 0 order by all"
 
 
@@ -34,17 +37,48 @@ def build(context: Context) -> SectionBody:
         "of twenty changes without any effect, one is expected to have one without zero.",
         filters=(),
     )
+    tables, missing = _beside_pairs(context)
     if figure.frame.is_empty():
         why = "Effects of recipe ingredients: no two models are known to differ in exactly one ingredient."
-        return SectionBody(not_shown=[why])
+        return SectionBody(items=tables, not_shown=[why, *missing])
     return SectionBody(
         [
             *findings(_findings(context, figure.frame), *figure.sql),
             *findings(map(escape, _seen(context).values()), _SEEN),
         ],
-        [figure],
-        _left_out(context),
+        [figure, *tables],
+        [*_left_out(context), *missing],
     )
+
+
+def _beside_pairs(context: Context) -> tuple[list[TableView], list[str]]:
+    """What pairs cannot tell, by the best detector: all ingredients at once, and two together; and why one is not there."""
+    by = context.best_detector
+    regression = context.answer(
+        "regression",
+        "All ingredients at once",
+        f"Linear regression of the metric of {by} on all ingredients that vary, within each pretraining, with 95 % intervals; p_holm allows "
+        "for all rows on an OOD set. It is the answer where recipes differ in many things at once, as after a random search.",
+        "recipe_regression",
+        detector=by,
+    )
+    crossed = context.answer(
+        "interactions",
+        "Whether an effect depends on another ingredient",
+        f"Of sets of four models, by {by}: the effect of one ingredient at two values of another, and how far the two differ, with 95 % "
+        "intervals over clusters; p_holm allows for all rows on an OOD set.",
+        "interactions",
+        detector=by,
+    )
+    told = {
+        "Regression on the recipe: too few recipes for the ingredients that vary": regression.of(
+            "standardised", _REGRESSION
+        ),
+        "Interactions of ingredients: no four models differ in exactly two": crossed.of("interaction", _INTERACTIONS),
+    }
+    return [table for table in told.values() if not table.frame.is_empty()], [
+        f"{why}." for why, table in told.items() if table.frame.is_empty()
+    ]
 
 
 def _seen(context: Context) -> dict[tuple[str, str], str]:

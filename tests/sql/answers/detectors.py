@@ -112,7 +112,7 @@ def model_overview(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row
 
 
 def _recipe_parts(model: Row) -> list[str | None]:
-    told = {"augmentation": "aug {}", "weight_decay": "wd {}", "dropout": "dropout {}", "stochastic_depth": "depth drop {}", "finetune_lr": "lr {}"}  # fmt: skip
+    told = {"augmentation": "aug {}", "weight_decay": "wd {:.3g}", "dropout": "dropout {:.3g}", "stochastic_depth": "depth drop {:.3g}", "finetune_lr": "lr {:.3g}"}  # fmt: skip
     return [
         "ensemble" if model.get("source") == "ensemble" else model["pretraining"],
         f"soup of {len(model['soup_of'])}" if model.get("soup_of") else None,
