@@ -2,7 +2,7 @@
 -- question: How was each model trained, how accurate is it, and how well does its best detector do on each OOD set?
 -- asked because: One look at all models tells which are worth a closer one, and how far accuracy and detection are apart.
 -- topic: detectors
--- plot: x=accuracy y=fpr95 color=detector shape=ood_dataset
+-- plot: x=accuracy y=value color=detector shape=ood_dataset
 -- param metric text = fpr95 {fpr95, auroc, aupr_in, aupr_out}: The metric that the best detector is chosen by
 -- param benchmark text = main: The benchmark
 -- param aggregation text = class_mean {class_mean, pooled}: How the OOD classes of a set are put together
@@ -13,8 +13,9 @@
 --   the numbers that stand beside it, which flatters it
 -- column detectors: How many it is the best of
 -- columns results: ood_dataset, fpr95, auroc, fpr95_low, fpr95_high, auroc_low, auroc_high
+-- column value: The metric
 with judged as (
-    select *, metric_sign($metric) * metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as loss
+    select *, metric_of($metric, fpr95, auroc, aupr_in, aupr_out) as value, metric_sign($metric) * value as loss
     from results
     where benchmark = $benchmark and aggregation = $aggregation
 ),
@@ -69,7 +70,8 @@ recipes as (
 
 select
     judged.model, recipes.recipe, judged.accuracy, best.detector, best.detectors, judged.ood_dataset, judged.fpr95,
-    judged.auroc, judged.fpr95_low, judged.fpr95_high, judged.auroc_low, judged.auroc_high
+    judged.auroc, judged.fpr95_low, judged.fpr95_high, judged.auroc_low, judged.auroc_high,
+    judged.value
 from best
 inner join judged on judged.model = best.model and judged.detector = best.detector
 left join recipes on recipes.model = best.model

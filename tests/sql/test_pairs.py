@@ -61,7 +61,7 @@ def similar_models(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 def ingredients(model: dict[str, Any]) -> dict[str, Any]:
     """What counts as an ingredient: the image size is the resolution's, not the architecture's; repeats are alike."""
-    kwargs = '{"depth":2}' if "depth" in (model["model_kwargs"] or "") else "{}"
+    kwargs = "+1a2b3c" if "depth" in (model["model_kwargs"] or "") else ""
     found = {
         "architecture": f"{model['architecture']}{kwargs}",
         "resolution": model["input_size"],

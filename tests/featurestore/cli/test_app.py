@@ -32,7 +32,10 @@ MISTAKES = {
     "a column": (["ask", "best_detector", "--where", "acuracy > 0"], "did you mean 'accuracy'?"),
     "a second statement": (["ask", "best_detector", "--where", SECOND], "it holds another statement."),
     "a query": (["ask", "best_detector", "--where", "model = (from read_text('x'))"], "it has a query inside it."),
-    "not published": (["ask", "best_detector", "--published"], "needs accuracy, metrics, models, results, which"),
+    "not published": (
+        ["ask", "best_detector", "--published"],
+        "needs accuracy, ingredients, metrics, models, results, which",
+    ),
     "a view": (["ask", "metrcs", "--schema"], "There is no view or macro 'metrcs': did you mean 'metrics'?"),
     "a folder": (["ask", "--questions", "nowhere"], "There is no folder nowhere with questions."),
     "a format to ask": (["ask", "best_detector", "--format", "jsn"], "did you mean 'json'?"),

@@ -104,10 +104,12 @@ def model_overview(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row
         )
         told = [part for part, differs in zip(parts[name], differing, strict=True) if part and differs]
         recipe = ", ".join(told or [part for part in parts[name] if part]) or None
-        answer += [row | {"recipe": recipe, "detectors": len(by_detector)} for row in by_detector[best]]
+        answer += [
+            row | {"recipe": recipe, "detectors": len(by_detector), "value": row[metric]} for row in by_detector[best]
+        ]
     return picked(
         answer,
-        "model recipe accuracy detector detectors ood_dataset fpr95 auroc fpr95_low fpr95_high auroc_low auroc_high",
+        "model recipe accuracy detector detectors ood_dataset fpr95 auroc fpr95_low fpr95_high auroc_low auroc_high value",
     )
 
 
