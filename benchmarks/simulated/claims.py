@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from benchmarks.simulated.draws import Truth
 
-Kind: TypeAlias = Literal["mean", "pearson", "spearman"]
-"""Of a mean the truth is its estimate without noise; of a correlation it is known."""
+Kind: TypeAlias = Literal["mean", "nil", "pearson", "spearman"]
+"""Of a mean the truth is its estimate without noise; of a correlation it is known; what is nil is tried where nothing holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,15 @@ class Claim:
     @property
     def truths(self) -> tuple[Truth, ...]:
         """What may hold where this is tried."""
+        if self.kind == "nil":
+            return ("none",)
         return ("none", "effects") if self.kind == "mean" else ("none", "related", "confounded")
 
     @property
     def wrong(self) -> pl.Expr:
         """The rows that say what is not so: a finding where there is none, or that a correlation is weaker than it is."""
         is_nil = self.found & (pl.col("true") == 0)
-        if self.kind == "mean":
+        if self.kind in {"mean", "nil"}:
             return is_nil
         return is_nil | ((pl.col("verdict") == "weaker than 0.5") & (pl.col("true").abs() >= 0.5))
 
@@ -115,6 +117,37 @@ _ALL, _WITHIN = (pl.col("pretraining") == name for name in ("all", "pooled withi
 CLAIMS = (
     *map(_effect, ("weight_decay", "pretraining", "finetune_lr", "augmentation", "dropout", "resolution")),
     Claim("best_practice", "four pieces of advice (Holm)", "mean", "difference", "low", "high", _HOLM, ("advice",)),
+    Claim(
+        "interactions",
+        "all pairs of ingredients and detectors (Holm)",
+        "mean",
+        "interaction",
+        "low",
+        "high",
+        _HOLM,
+        ("ingredient", "from_value", "to_value", "other", "other_from", "other_to", "detector"),
+        parameters={"detector": "all"},
+    ),
+    Claim(
+        "recipe_regression",
+        "all ingredients and pretrainings (Holm)",
+        "nil",
+        "standardised",
+        "low",
+        "high",
+        _HOLM,
+        ("pretraining", "ingredient"),
+    ),
+    Claim(
+        "best_detector",
+        "all pairs of detectors of all pretrainings (Bonferroni)",
+        "nil",
+        "behind",
+        "behind_low",
+        "behind_high",
+        pl.col("verdict").is_in(["best", "leads", "behind"]),
+        ("pretraining", "detector"),
+    ),
     Claim("clip_gap", "all pretrainings (Holm)", "mean", "gap", "low", "high", _HOLM, ("pretraining",)),
     _correlations("pooled within", "spearman", _WITHIN),
     _correlations("over all models", "spearman", _ALL),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -175,8 +176,14 @@ def connections(lakes: dict[str, Lake]) -> dict[str, duckdb.DuckDBPyConnection]:
 
 
 def asked(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> list[Row]:
+    """The answer; what was asked before is not computed again."""
+    return list(_answer(connection, name, tuple(sorted(parameters.items()))))
+
+
+@cache
+def _answer(connection: duckdb.DuckDBPyConnection, name: str, parameters: tuple[tuple[str, Any], ...]) -> list[Row]:
     question = catalog.questions()[name]
-    return connection.sql(question.sql, params=question.bind(parameters)).pl().to_dicts()
+    return connection.sql(question.sql, params=question.bind(dict(parameters))).pl().to_dicts()
 
 
 def comparable(rows: list[Row], order: str) -> list[tuple[Any, ...]]:
