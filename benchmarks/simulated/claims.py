@@ -145,7 +145,7 @@ CLAIMS = (
         "behind",
         "behind_low",
         "behind_high",
-        pl.col("verdict").is_in(["best", "leads", "behind"]),
+        pl.col("verdict").is_in(["best", "behind"]),
         ("pretraining", "detector"),
     ),
     Claim("clip_gap", "all pretrainings (Holm)", "mean", "gap", "low", "high", _HOLM, ("pretraining",)),

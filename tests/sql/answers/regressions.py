@@ -29,6 +29,11 @@ NOTHING = dict.fromkeys(
 FEW = 10
 
 
+def _rank(matrix: Any) -> int:
+    """Its rank; older numpy has none of a matrix without rows or columns."""
+    return int(np.linalg.matrix_rank(matrix)) if matrix.size else 0
+
+
 def refitted(x: Any, units: Any, y: Any) -> tuple[Any, Any, Any]:
     """Least squares, and what leaving out units in turn tells of it.
 
@@ -48,7 +53,7 @@ def refitted(x: Any, units: Any, y: Any) -> tuple[Any, Any, Any]:
         of, others = units == unit, x[units != unit]
         moved = np.linalg.lstsq(others, y[~of], rcond=None)[0] - coefficients
         variances += moved**2
-        ranks = [np.linalg.matrix_rank(others[:, :n]) for n in range(x.shape[1] + 1)]
+        ranks = [_rank(others[:, :n]) for n in range(x.shape[1] + 1)]
         alone |= np.diff(ranks) == 0
         projected.append(left[:, of] @ np.linalg.pinv(left[np.ix_(of, of)], rcond=1e-9) @ x[of] @ inverse)
     products = np.einsum("gnk,hnk->kgh", np.array(projected), np.array(projected))
