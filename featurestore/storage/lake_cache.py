@@ -49,6 +49,8 @@ class LakeCache:
         self._held: int | None = None
         """Bytes in the caches of all lakes when they were last counted, and what was kept since."""
         self._since = 0
+        self._coming = 0
+        """Bytes that threads have taken room for, and not written yet."""
         self._full_until = 0.0
         self._has_failed = False
         self._made: set[Path] = set()
@@ -93,9 +95,9 @@ class LakeCache:
 
     def keep_pieces(self, key: str, digest: str, size: int, pieces: Iterable[bytes]) -> bool:
         """Keep an object that comes in pieces, unless they end in an error, if there is room; return whether it is here now."""
-        if not self.has_room(size):
+        if not self._take(size):
             return False
-        place = self.place(key, digest)
+        place, is_kept = self.place(key, digest), False
         self._made.discard(place.parent)  # pieces come once: no second attempt where somebody cleared the cache
         try:
             self._prepare(place)
@@ -104,30 +106,50 @@ class LakeCache:
                     for piece in pieces:
                         file.write(piece)
                 half.replace(place)
+            is_kept = True
         except StorageError:
             raise
         except OSError as error:
             self._made.clear()
             self._tell(error)
-            return False
-        self._count(size)
-        return True
+        finally:
+            self._settle(size, is_kept=is_kept)
+        return is_kept
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes more may be kept; what was not used for longest makes room for them."""
         with self._lock:
-            limit = self.settings.limit
-            is_short = self._held is None or self._held + size > limit or self._since > limit // 16
-            if size > limit or (is_short and time.time() < self._full_until):
+            return self._makes_room(size)
+
+    def _take(self, size: int) -> bool:
+        """Take room for so many bytes, if there is any: what other threads are about to write counts."""
+        with self._lock:
+            if not self._makes_room(size):
                 return False
-            if self._held is None or is_short:
-                self._held, self._since = caches.evict(self.settings, size), 0
-                if self._held + size > limit:  # all of it is in use: this does not change at once
-                    self._full_until = time.time() + _TOUCHED_AGAIN
-            return self._held + size <= limit
+            self._held, self._since = (self._held or 0) + size, self._since + size
+            self._coming += size
+            return True
+
+    def _settle(self, size: int, *, is_kept: bool) -> None:
+        """What was taken room for is there, or will not come."""
+        with self._lock:
+            self._coming -= size
+            if not is_kept:
+                self._held = (self._held or 0) - size
+
+    def _makes_room(self, size: int) -> bool:
+        limit = self.settings.limit
+        is_short = self._held is None or self._held + size > limit or self._since > limit // 16
+        if size > limit or (is_short and time.time() < self._full_until):
+            return False
+        if self._held is None or is_short:
+            self._held, self._since = caches.evict(self.settings, size + self._coming) + self._coming, 0
+            if self._held + size > limit:  # all of it is in use: this does not change at once
+                self._full_until = time.time() + _TOUCHED_AGAIN
+        return self._held + size <= limit
 
     def _write(self, place: Path, data: bytes | memoryview) -> bool:
-        if not self.has_room(len(data)):
+        if not self._take(len(data)):
             return False
         for attempt in range(2):
             try:
@@ -139,10 +161,11 @@ class LakeCache:
                 self._made.clear()
                 if attempt or not isinstance(error, FileNotFoundError):  # someone may have cleared the cache meanwhile
                     self._tell(error)
+                    self._settle(len(data), is_kept=False)
                     return False
             else:
                 break
-        self._count(len(data))
+        self._settle(len(data), is_kept=True)
         return True
 
     def _prepare(self, place: Path) -> None:
@@ -154,10 +177,6 @@ class LakeCache:
         self._scratch.mkdir(exist_ok=True)
         place.parent.mkdir(parents=True, exist_ok=True)
         self._made.add(place.parent)
-
-    def _count(self, size: int) -> None:
-        with self._lock:
-            self._held, self._since = (self._held or 0) + size, self._since + size
 
     def _tell(self, error: OSError) -> None:
         if not self._has_failed:

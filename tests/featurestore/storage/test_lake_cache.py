@@ -17,6 +17,7 @@ from featurestore.storage import LakeCache, caches
 from featurestore.storage.caches import CacheSettings, cache_settings, cached_lakes, clear
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DATA = b"some bytes" * 100
@@ -178,3 +179,22 @@ def test_where_nobody_is_at_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 987_654_321)
     assert cache_settings(Settings()).limit == 0
+
+
+def test_what_is_being_written_takes_room_already(tmp_path: Path) -> None:
+    """Writers at the same time do not keep more together than there is room for; and what fails gives its room back."""
+    kept, tried = cache(tmp_path, limit=1500), []
+
+    def pieces(*, whole: bool) -> Iterator[bytes]:
+        yield DATA[:500]
+        tried.append(kept.keep("another", digest(b"b" * 1000), b"b" * 1000))
+        if not whole:
+            raise CorruptionError("not whole")
+        yield DATA[500:]
+
+    with pytest.raises(CorruptionError):
+        kept.keep_pieces(KEY, digest(), 1000, pieces(whole=False))
+    kept._full_until = 0.0
+    assert kept.keep_pieces(KEY, digest(), 1000, pieces(whole=True))
+    assert tried == [False, False]
+    assert sum(lake.bytes for lake in cached_lakes(tmp_path)) == 1000
