@@ -46,12 +46,8 @@ fmt: .venv/dev.stamp ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/dev.stamp ## benchmarks: ratios against floors measured in the same run; how often intervals hold and findings are false
-	$(BIN)/python -m benchmarks.lake
-	$(BIN)/python -m benchmarks.extract
-	$(BIN)/python -m benchmarks.judge
-	$(BIN)/python -m benchmarks.remote
-	$(BIN)/python -m benchmarks.coverage
+bench: .venv/dev.stamp .venv/bench.stamp ## all benchmarks beside floors and peers, then their page; goes on where it was stopped
+	$(BIN)/python -m benchmarks
 
 clean: ## delete the environment and the demo
 	rm -rf .venv demo

@@ -1,1 +1,1 @@
-"""What is fast, and proof: run by hand as `python -m benchmarks.NAME`, and in `make bench`."""
+"""What is fast, and proof: one by one as `python -m benchmarks.NAME`, and all of them, with their page, in `make bench`."""

@@ -1,0 +1,56 @@
+"""All benchmarks one after the other, and then their page.
+
+python -m benchmarks [--again] [--only lake,judge,…]
+
+What has been recorded of the code as it is, is passed over: so a run that was stopped goes on where it was. A benchmark that fails is told
+at the end, and the others run nevertheless.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from benchmarks import page
+from benchmarks.history import read
+from benchmarks.record import command
+from benchmarks.surroundings import commit
+
+GIVEN = {"detectors": ["--rows", "320000"], "coverage": ["--scale", "0.2"]}
+"""Options of those that would take too long at their full size."""
+ELSEWHERE = {"extract_device"}
+"""What needs a GPU."""
+
+
+def main() -> int:
+    """Run what has no line in the history; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--again", action="store_true", help="run what has been recorded of this code, too")
+    parser.add_argument("--only", help="names of benchmarks, separated by commas")
+    options = parser.parse_args()
+    names = options.only.split(",") if options.only else [name for name in page.HEADINGS if name not in ELSEWHERE]
+    failed = [name for name in names if not _done(name, again=options.again) and _run(name)]
+    page.main()
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+def _done(name: str, *, again: bool) -> bool:
+    """Whether the same command has been recorded of the same code."""
+    wanted = commit(), command(name, GIVEN.get(name, []))
+    is_done = not again and not wanted[0].endswith("+") and any((run.commit, run.command) == wanted for run in read())
+    if is_done:
+        print(f"{wanted[1]}: recorded at {wanted[0]} already")
+    return is_done
+
+
+def _run(name: str) -> int:
+    arguments = GIVEN.get(name, [])
+    print(f"\n{command(name, arguments)}", flush=True)
+    return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments, "--record"], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
