@@ -93,12 +93,14 @@ class Bench:
 
     def batches(self) -> Any:
         """The same loader that extraction uses."""
-        data = ImageDataset(self.reader, self.listing.paths, self.specs[0].transform())
+        data = ImageDataset(
+            self.reader, self.listing.paths, {spec.way: spec.preparation().of_image for spec in self.specs}
+        )
         return image_batches(data, batches_of([range(len(self.listing))], BATCH), workers=self.workers, pin=False)
 
     def bare(self) -> float:
         """The same loader, the same forward pass; results thrown away."""
-        return seconds_of(lambda: [self.models[0](batch.images) is None for batch in self.batches()])
+        return seconds_of(lambda: [self.models[0](batch.only.images) is None for batch in self.batches()])
 
     def decode(self) -> float:
         """Only the loader."""
@@ -106,7 +108,7 @@ class Bench:
 
     def forward(self) -> float:
         """Only the forward passes of all models, from memory."""
-        held = [batch.images for batch in self.batches()]
+        held = [batch.only.images for batch in self.batches()]
         return seconds_of(lambda: [model(images) is None for model in self.models for images in held])
 
     def timm(self) -> tuple[np.ndarray, float]:

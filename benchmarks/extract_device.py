@@ -19,10 +19,9 @@ import numpy as np
 import timm
 import torch
 from safetensors.torch import save_file
-from torch.utils.data import Dataset
 
 from extract.datasets import DatasetRow, Listing
-from extract.images.loader import Item
+from extract.images.loader import ImageDataset, Item
 from extract.job.loop import FragmentMaker, extract_fragments
 from extract.job.plan import Options, Task, activations_target
 from extract.job.summary import Times
@@ -31,6 +30,7 @@ from featurestore import Lake
 from featurestore.partitions import writing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 ROUNDS, HELD = 3, 2_048
@@ -64,19 +64,28 @@ class Setting:
         return torch.cuda.get_device_name() if self.device.type == "cuda" else f"CPU ({platform.machine()})"
 
 
-class InMemory(Dataset[Item]):
+class InMemory(ImageDataset):
     """Noise as bytes, of which a few thousand images come again and again."""
 
-    def __init__(self, images: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, images: int, spec: ModelSpec) -> None:
         generator = torch.Generator().manual_seed(0)
-        self._length = images
+        self._length, self._way = images, spec.way
+        shape = spec.preprocessing["input_size"]
         self._held = torch.randint(0, 256, (min(images, HELD), *shape), dtype=torch.uint8, generator=generator)
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, sample: int) -> Item:
-        return Item(sample, self._held[sample % len(self._held)], 0.0, 0.0)
+        return Item(sample, {self._way: self._held[sample % len(self._held)]}, 0.0, 0.0)
+
+    def __getitems__(self, samples: Sequence[int]) -> list[Item]:
+        return [self[sample] for sample in samples]
+
+    def of_ways(self, names: Collection[str]) -> InMemory:
+        """Itself: it is prepared in one."""
+        assert self._way in names
+        return self
 
 
 def bench_device(folder: Path, setting: Setting) -> None:
@@ -86,7 +95,7 @@ def bench_device(folder: Path, setting: Setting) -> None:
     save_file(timm.create_model(setting.architecture).state_dict(), checkpoint)
     spec = ModelSpec("device", setting.architecture, checkpoint)
     model = LoadedModel(spec, setting.device, setting.amp)
-    images = InMemory(setting.images, tuple(spec.preprocessing["input_size"]))
+    images = InMemory(setting.images, spec)
     bare, stored = [], []
     for number in range(ROUNDS + 1):
         rates = _bare(spec, setting), _stored(folder, spec, model, images, setting)

@@ -14,6 +14,28 @@ if TYPE_CHECKING:
 OF_ONE_MODEL = (InputError, MissingError, ConflictError, NumericalError)
 
 
+_ABOUT = "_about_model"
+
+
+@contextmanager
+def about(model: str) -> Iterator[None]:
+    """Have what is raised tell which model it is about, also where it was raised in another process.
+
+    Raises:
+        LakeError: What was raised.
+    """
+    try:
+        yield
+    except OF_ONE_MODEL as error:
+        vars(error).setdefault(_ABOUT, model)  # attributes are pickled with an exception
+        raise
+
+
+def blamed(error: BaseException) -> str | None:
+    """The model that an error is about; None if that is not known."""
+    return vars(error).get(_ABOUT)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusals:
     """What was refused so far.

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from extract.datasets import digest_of, is_unreachable, unread
 from extract.images.decoding import error_text, read_rgb
-from featurestore.errors import InputError, UnreadableError
-from featurestore.machine import cores
+from extract.images.workers import handed_over, worker_errors
+from featurestore.errors import UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
     from extract.datasets import DatasetRow, Reader
 
 _NO_DIGEST = unread(1).tobytes()
-_FEW, _MOST_DECODERS = 4_000, 16
 _SHOWN = 3
 _READ_WHOLE = 64 << 20
 """A file up to this size is read in one go; what is larger is hardly an image, and is left to the decoder."""
@@ -36,8 +34,6 @@ _PAUSES = (0.2, 1.0, 4.0)
 """Seconds before images that could not be read are asked for again."""
 _PATIENCE = 60.0
 """Seconds that a process spends on such pauses in all: what stays away is not waited for with each batch."""
-_NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EAGAIN})
-_REMEDY = "Decode in fewer processes (--workers 2; --workers 0 needs none), or take a smaller --batch-size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class Item:
 
     Attributes:
         sample: Its number.
-        image: Pixels [3, height, width], or what went wrong.
+        images: Pixels [3, height, width] by the way in which they are made, or what went wrong.
         read: Seconds that it took to read the bytes.
         decode: Seconds from the bytes to the pixels.
         digest: Of the bytes; zeros where they could not be read.
@@ -54,7 +50,7 @@ class Item:
     """
 
     sample: int
-    image: Tensor | str
+    images: Mapping[str, Tensor | str]
     read: float
     decode: float
     digest: bytes = _NO_DIGEST
@@ -62,26 +58,46 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageBatch:
-    """A block of samples.
+class Prepared:
+    """What one way of preparing makes of a block of samples.
 
     Attributes:
-        samples: Numbers of the samples that could be read, in order.
+        samples: Numbers of the samples that could be read and prepared, in order.
         images: Their pixels [n, 3, height, width], as the transform makes them: uint8, mostly.
         errors: Numbers of the others, each with what went wrong.
+    """
+
+    samples: list[int]
+    images: Tensor
+    errors: list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """A block of samples, each read and decoded once.
+
+    Attributes:
+        by_way: What each way of preparing makes of them.
         read: Seconds that a worker spent on reading bytes.
         decode: Seconds that it spent on making pixels of them.
         digests: Of all of them, in the order that was asked for, 16 bytes each; zeros where the bytes could not be read.
         unreachable: Those of the errors that are about the place of the bytes: the samples' numbers.
     """
 
-    samples: list[int]
-    images: Tensor
-    errors: list[tuple[int, str]]
+    by_way: Mapping[str, Prepared]
     read: float
     decode: float
     digests: bytes
     unreachable: frozenset[int]
+
+    def __len__(self) -> int:
+        return len(self.digests) // len(_NO_DIGEST)
+
+    @property
+    def only(self) -> Prepared:
+        """What the one way makes of them, where images are prepared in one."""
+        (made,) = self.by_way.values()
+        return made
 
 
 class ImageDataset(Dataset[Item]):
@@ -90,30 +106,40 @@ class ImageDataset(Dataset[Item]):
     Args:
         reader: Opens the dataset's images; any process may use it.
         paths: Their addresses; a sample's number is its position.
-        transform: From an RGB PIL image to a tensor, as `Preparation.of_image`.
+        ways: Ways of preparing an image by any name, as `Preparation.of_image`: from an RGB PIL image to a tensor.
         patience: Seconds that a process waits in all for images that are away.
     """
 
     def __init__(
         self,
         reader: Reader,
-        paths: Sequence[str],
-        transform: Callable[[Image.Image], Tensor],
+        paths: Sequence[str] | NDArray[Any],
+        ways: Mapping[str, Callable[[Image.Image], Tensor]],
         patience: float = _PATIENCE,
     ) -> None:
         self._reader = reader
         # One buffer rather than a million objects, whose counts of references would copy them into every worker.
-        self._paths = np.array(paths, np.dtypes.StringDType())
-        self._transform = transform
+        self._paths = np.asarray(paths, np.dtypes.StringDType())
+        self._ways = ways
         self._patience = patience
 
     def __len__(self) -> int:
         return len(self._paths)
 
+    def of_ways(self, names: Collection[str]) -> ImageDataset:
+        """The same images, prepared in some of the ways."""
+        ways = {name: of_image for name, of_image in self._ways.items() if name in names}
+        return ImageDataset(self._reader, self._paths, ways, self._patience)
+
     @property
     def start_method(self) -> str | None:
         """How processes must be started that read these images; None for any way."""
         return getattr(self._reader, "start_method", None)
+
+    @property
+    def ahead(self) -> int:
+        """Batches that each process has ready: half as many where several ways make each of them larger."""
+        return 1 if len(self._ways) > 1 else 2
 
     def __getitem__(self, sample: int) -> Item:
         return self._item(self._reader, sample)
@@ -148,17 +174,28 @@ class ImageDataset(Dataset[Item]):
             file = _opened(reader, self._paths[sample])
             digest = digest_of(file)
         except Exception as error:  # noqa: BLE001 # a file that is gone, a shard that is cut: each becomes its row's error
-            seconds = time.perf_counter() - start
-            return Item(sample, error_text(error, None), seconds, 0.0, unreachable=is_unreachable(error))
+            seconds, text = time.perf_counter() - start, error_text(error, None)
+            return Item(sample, dict.fromkeys(self._ways, text), seconds, 0.0, unreachable=is_unreachable(error))
         opened = time.perf_counter()
-        gone = False
         with closing(file):
-            try:
-                image: Tensor | str = self._transform(read_rgb(file))
-            except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
-                image = error_text(error, file)
-                gone = isinstance(error, OSError) and error.errno is not None  # one too large to be in memory
-        return Item(sample, image, opened - start, time.perf_counter() - opened, digest, gone)
+            images, gone = self._made_of(file)
+        return Item(sample, images, opened - start, time.perf_counter() - opened, digest, gone)
+
+    def _made_of(self, file: IO[bytes]) -> tuple[Mapping[str, Tensor | str], bool]:
+        """An image, decoded once and prepared in each way, or what went wrong; and whether that is about the place of its bytes."""
+        try:
+            image = read_rgb(file)
+        except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
+            gone = isinstance(error, OSError) and error.errno is not None  # one too large to be in memory
+            return dict.fromkeys(self._ways, error_text(error, file)), gone
+        return {name: _prepared(image, of_image, file) for name, of_image in self._ways.items()}, False
+
+
+def _prepared(image: Image.Image, of_image: Callable[[Image.Image], Tensor], file: IO[bytes]) -> Tensor | str:
+    try:
+        return of_image(image)
+    except Exception as error:  # noqa: BLE001 # no room for an image of that size: one way's trouble is no other's
+        return error_text(error, file)
 
 
 def image_batches(
@@ -177,12 +214,14 @@ def image_batches(
         batch_sampler=map(list, batches),
         collate_fn=_collate,
         num_workers=workers,
+        prefetch_factor=getattr(dataset, "ahead", None) if workers else None,
         pin_memory=pin,
         multiprocessing_context=getattr(dataset, "start_method", None) if workers else None,
     )
     with worker_errors(workers):
         for batch in loader:
-            yield ImageBatch(*batch)
+            by_way, *rest = batch
+            yield ImageBatch({way: Prepared(*made) for way, made in by_way.items()}, *rest)
 
 
 def check_reachable(dataset: DatasetRow, away: Sequence[tuple[int, str, str]], looked: int) -> None:
@@ -206,19 +245,6 @@ def check_reachable(dataset: DatasetRow, away: Sequence[tuple[int, str, str]], l
     )
 
 
-def decoders(workers: int | None, samples: int, share: int | None = None) -> int:
-    """How many processes decode: as many as were asked for, else none for a few images, and one per core for many.
-
-    Args:
-        workers: What the user asked for; None for nothing.
-        samples: Images to decode.
-        share: Cores that are ours to use; None for all that this process is bound to.
-    """
-    if workers is not None:
-        return workers
-    return 0 if samples < _FEW else min(_MOST_DECODERS, share or cores())
-
-
 def _opened(reader: Reader, path: str) -> IO[bytes]:
     """An image's file, whose bytes are in memory already: reading them is no part of decoding, and is one request."""
     file = reader.open(path)
@@ -238,13 +264,9 @@ def _opened(reader: Reader, path: str) -> IO[bytes]:
 
 def _collate(
     items: list[Item],
-) -> tuple[list[int], Tensor, list[tuple[int, str]], float, float, bytes, frozenset[int]]:
-    good = [(item.sample, item.image) for item in items if isinstance(item.image, torch.Tensor)]
-    images = _handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
+) -> tuple[dict[str, tuple[list[int], Tensor, list[tuple[int, str]]]], float, float, bytes, frozenset[int]]:
     return (
-        [sample for sample, _ in good],
-        images,
-        [(item.sample, item.image) for item in items if isinstance(item.image, str)],
+        {way: _of_way(items, way) for way in items[0].images},
         sum(item.read for item in items),
         sum(item.decode for item in items),
         b"".join(item.digest for item in items),
@@ -252,48 +274,9 @@ def _collate(
     )
 
 
-def _handed_over(batch: Tensor) -> Tensor:
-    """A worker's batch, in shared memory; in the job's own process, the batch as it is.
-
-    The queue to the job would share it a moment later, in a thread whose errors nobody sees: the job would wait forever.
-
-    Raises:
-        RuntimeError: There is no room for it.
-    """
-    return batch if get_worker_info() is None else batch.share_memory_()  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def worker_errors(workers: int) -> Iterator[None]:
-    """Turn what happens to workers that lack memory into a sentence: containers often have little that is shared.
-
-    Args:
-        workers: How many there are; with 0, errors pass as they are.
-
-    Raises:
-        InputError: There was no room for a worker or for its batch, or a worker was killed.
-    """
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        reason = _reason(error) if workers else None
-        if reason is None:
-            raise
-        raise InputError(reason) from error
-
-
-def _reason(error: Exception) -> str | None:
-    text = str(error)
-    if "shared memory" in text or (isinstance(error, OSError) and error.errno in _NO_ROOM):
-        return (
-            "There is no room in shared memory (/dev/shm) for the batches of the processes that decode images. "
-            f"{_REMEDY}, or give the container more (docker run --shm-size=8g)."
-        )
-    if "DataLoader worker" in text:
-        return (
-            "A process that decodes images was killed, most likely because memory ran out, or shared memory (/dev/shm). "
-            f"{_REMEDY}."
-        )
-    if "ancdata" in text or (isinstance(error, OSError) and error.errno == errno.EMFILE):
-        return f"The limit of open files is too low for the processes that decode images: raise it (ulimit -n 65536). {_REMEDY}."
-    return None
+def _of_way(items: list[Item], way: str) -> tuple[list[int], Tensor, list[tuple[int, str]]]:
+    """What becomes `Prepared`: torch pins the tensors of tuples, and not of classes."""
+    made = [(item.sample, item.images[way]) for item in items]
+    good = [(sample, image) for sample, image in made if isinstance(image, torch.Tensor)]
+    images = handed_over(torch.stack([image for _, image in good])) if good else torch.empty(0)
+    return [sample for sample, _ in good], images, [(sample, text) for sample, text in made if isinstance(text, str)]

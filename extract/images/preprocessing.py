@@ -6,7 +6,7 @@ the device. The other half is arithmetic alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,15 +28,17 @@ class Preparation:
         of_image: From an RGB PIL image to a tensor [3, height, width]: uint8, or float32 if nothing is left to do.
         mean: Float32 [3, 1, 1], subtracted from pixels between 0 and 1.
         std: Float32 [3, 1, 1], divides the difference.
+        is_cut: Whether `of_image` knows neither mean nor std, so that networks that differ in these alone share its pixels.
     """
 
     of_image: Callable[[Any], Tensor]
     mean: Tensor
     std: Tensor
+    is_cut: bool = True
 
     def to(self, device: torch.device) -> Preparation:
         """The same, with its numbers on a device."""
-        return Preparation(self.of_image, self.mean.to(device), self.std.to(device))
+        return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def of_batch(self, images: Tensor) -> Tensor:
         """The second half, on the device of `mean`: float32, equal to what the whole transform gives.
@@ -62,7 +64,7 @@ def in_two(transform: Any) -> Preparation:
         or not isinstance(steps[-2], transforms.ToTensor)
         or not isinstance(steps[-1], transforms.Normalize)
     ):
-        return Preparation(transform, torch.zeros(3, 1, 1), torch.ones(3, 1, 1))
+        return Preparation(transform, torch.zeros(3, 1, 1), torch.ones(3, 1, 1), is_cut=False)
     mean, std = (
         torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1) for values in (steps[-1].mean, steps[-1].std)
     )

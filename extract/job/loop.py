@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,20 +13,20 @@ import pyarrow as pa
 from extract.datasets import check_equal, unread
 from extract.images.loader import check_reachable, image_batches
 from extract.job.plan import Failure, batches_of, fragment_ranges, fragment_target
+from extract.models import about
 from extract.predictions import Predictions
 from featurestore.partitions import derived_logits, writing
 from featurestore.partitions.encoding import as_stored, vector_array
 from featurestore.partitions.writing import FragmentWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
-    from torch.utils.data import Dataset
 
     from extract.datasets import Digests, Listing
-    from extract.images.loader import ImageBatch, Item
+    from extract.images.loader import ImageBatch, ImageDataset, Prepared
     from extract.job.plan import Options, Task
     from extract.job.summary import Times
     from extract.models import Launched, LayerOfModel, LoadedModel
@@ -40,7 +41,7 @@ _LOOKING_ON = 10.0
 class FragmentMaker:
     """One model's share of a pass over a dataset: what is written already, and the rows of the fragment in the making.
 
-    By fragment: `failures`, and `away`, those of them whose images could not be reached; `unsettled` are those of which that is
+    `way` is how its images are prepared. By fragment: `failures`, and `away`, those of them whose images could not be reached; `unsettled` are those of which that is
     not known for sure.
     """
 
@@ -48,6 +49,7 @@ class FragmentMaker:
     model: LoadedModel | LayerOfModel
     dtype: str
     labels: NDArray[np.int64]
+    way: str = field(init=False)
     fragments: dict[int, Fragment] = field(default_factory=dict)
     failures: dict[int, list[Failure]] = field(default_factory=dict)
     away: dict[int, list[int]] = field(default_factory=dict)
@@ -59,6 +61,9 @@ class FragmentMaker:
     features: list[NDArray[Any]] = field(default_factory=list)
     logits: list[NDArray[Any]] = field(default_factory=list)
     predicted: list[Predictions] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.way = self.task.spec.way
 
     def load_progress(self, storage: Storage) -> None:
         """Take over the fragments of an earlier job that did not end; not where all is to be made once more."""
@@ -128,7 +133,7 @@ Pending: TypeAlias = tuple[FragmentMaker, int, list[Failure], list[int], "Future
 def extract_fragments(
     storage: Storage,
     makers: Sequence[FragmentMaker],
-    images: Dataset[Item],
+    images: ImageDataset,
     listing: Listing,
     *,
     numbers: Sequence[int],
@@ -138,12 +143,12 @@ def extract_fragments(
     times: Times,
     held: Digests | None = None,
 ) -> dict[int, Digests]:
-    """Make fragments of a dataset's activations for models that share their preprocessing: each image is decoded once.
+    """Make fragments of a dataset's activations for several models: each image is read and decoded once, and prepared once in each way.
 
     Args:
         storage: The lake's storage.
         makers: The models' shares; afterwards their `fragments` and `failures` hold all numbers.
-        images: The dataset's images, prepared as the models want them.
+        images: The dataset's images, prepared in the ways of all the models.
         listing: The dataset's samples.
         numbers: Which fragments.
         options: Batch size, stored precision, fragment size.
@@ -163,8 +168,7 @@ def extract_fragments(
     ranges = fragment_ranges(len(listing), options.fragment_rows)
     missing = {n: [maker for maker in makers if n not in maker.fragments] for n in numbers}
     advance(sum(len(ranges[n]) for n, behind in missing.items() if not behind))
-    batches = batches_of([ranges[n] for n, behind in missing.items() if behind], options.batch_size)
-    read = image_batches(images, batches, workers=workers, pin=options.device.startswith("cuda"))
+    read = _read(images, {ranges[n]: behind for n, behind in missing.items() if behind}, options, workers)
     pending: list[Pending] = []
     looked, lost = 0, []  # type: int, list[Failure]
     # All models end a fragment at the same time: there is room for these, and the next ones are a fragment's work away.
@@ -172,7 +176,7 @@ def extract_fragments(
         for number, behind in missing.items():
             if not behind:
                 continue
-            failures, found, away = _run_fragment(
+            failed, found, away = _run_fragment(
                 read, behind, ranges[number], listing, options=options, advance=advance, times=times
             )
             looked += len(found)
@@ -188,7 +192,8 @@ def extract_fragments(
             _take_finished(pending)
             with times.measure("write"):
                 for maker in behind:
-                    encode = maker.take_rows(number)
+                    with about(maker.task.spec.base_name):
+                        encode, failures = maker.take_rows(number), failed[maker.way]
                     target = fragment_target(maker.task.target, failures, gone)
                     written = writer.submit(target, number, encode, {"failures": failures})
                     pending.append((maker, number, failures, gone, written))
@@ -202,6 +207,17 @@ def extract_fragments(
     return digests
 
 
+def _read(
+    images: ImageDataset, wanted: Mapping[range, Sequence[FragmentMaker]], options: Options, workers: int
+) -> Iterator[ImageBatch]:
+    """The batches of fragments, in order, prepared in the ways of the models that lack them, and in no other."""
+    by_ways = groupby(wanted, lambda samples: {maker.way for maker in wanted[samples]})
+    for ways, ranges in by_ways:
+        batches = batches_of(list(ranges), options.batch_size)
+        pin = options.device.startswith("cuda")
+        yield from image_batches(images.of_ways(ways), batches, workers=workers, pin=pin)
+
+
 def _run_fragment(
     read: Iterator[ImageBatch],
     makers: Sequence[FragmentMaker],
@@ -211,9 +227,9 @@ def _run_fragment(
     options: Options,
     advance: Callable[[int], None],
     times: Times,
-) -> tuple[list[Failure], Digests, list[Failure]]:
-    """Run models on a fragment's samples; which images are away comes last, and ends it unless that is allowed."""
-    failures: list[Failure] = []
+) -> tuple[Mapping[str, list[Failure]], Digests, list[Failure]]:
+    """Run models on a fragment's samples; failures by way; which images are away comes last, and ends it unless that is allowed."""
+    failures: dict[str, list[Failure]] = {maker.way: [] for maker in makers}
     away: list[Failure] = []
     digests = unread(len(samples))
     done = 0
@@ -222,36 +238,47 @@ def _run_fragment(
             batch = next(read)
         times.read += batch.read
         times.decode += batch.decode
-        if batch.samples:
-            with times.measure("forward"):
-                networks = dict.fromkeys(maker.model.network for maker in makers)
-                launched = {network: network.launch(batch.images) for network in networks}
-                for maker in makers:
-                    maker.take(batch.samples, launched[maker.model.network])
-        failures += _failures(batch, listing)
-        steps = len(batch.samples) + len(batch.errors)
-        digests[done : done + steps] = np.frombuffer(batch.digests, np.uint8).reshape(steps, -1)
-        done += steps
-        advance(steps)
+        with times.measure("forward"):
+            _run_batch(batch, makers)
+        for way in failures:
+            failures[way] += _failures(batch.by_way[way], listing)
+        digests[done : done + len(batch)] = np.frombuffer(batch.digests, np.uint8).reshape(len(batch), -1)
+        done += len(batch)
+        advance(len(batch))
         away += _away(batch, listing)
         if away and not options.allow_unreadable:
             break
     return failures, digests[:done], away
 
 
-def _failures(batch: ImageBatch, listing: Listing) -> list[Failure]:
-    return [(sample, listing.paths[sample], text) for sample, text in batch.errors]
+def _run_batch(batch: ImageBatch, makers: Sequence[FragmentMaker]) -> None:
+    """Launch each network once on the images as it takes them, and hand each model its part of what comes out."""
+    ready = {maker.model.network: batch.by_way[maker.way] for maker in makers if batch.by_way[maker.way].samples}
+    launched: dict[LoadedModel, Launched] = {}
+    for network, made in ready.items():
+        with about(network.spec.name):
+            launched[network] = network.launch(made.images)
+    for maker in makers:
+        if maker.model.network in launched:
+            with about(maker.task.spec.base_name):
+                maker.take(batch.by_way[maker.way].samples, launched[maker.model.network])
+
+
+def _failures(made: Prepared, listing: Listing) -> list[Failure]:
+    return [(sample, listing.paths[sample], text) for sample, text in made.errors]
 
 
 def _away(batch: ImageBatch, listing: Listing) -> list[Failure]:
-    return [failure for failure in _failures(batch, listing) if failure[0] in batch.unreachable]
+    """Images that could not be reached, so that no way could be taken."""
+    first = next(iter(batch.by_way.values()))
+    return [failure for failure in _failures(first, listing) if failure[0] in batch.unreachable]
 
 
 def _look_on(read: Iterator[ImageBatch], listing: Listing) -> tuple[int, list[Failure]]:
     """How many more images are read in a few seconds, and those of them that are away: to say how much is."""
     looked, away, end = 0, [], time.monotonic() + _LOOKING_ON  # type: int, list[Failure], float
     for batch in read:
-        looked += len(batch.samples) + len(batch.errors)
+        looked += len(batch)
         away += _away(batch, listing)
         if time.monotonic() > end:
             break

@@ -136,16 +136,17 @@ class Probe:
 
     def any_readable(self, spec: ModelSpec, dataset: DatasetRow, paths: Sequence[str]) -> bool:
         """Whether one of them can be read and decoded; none is waited for."""
-        seen = self._seen[dataset.dataset, str(spec.preprocessing)]
+        seen = self._seen[dataset.dataset, spec.way]
         if any(seen.get(path) for path in paths):
             return True
         new = [path for path in paths if path not in seen]
-        images = ImageDataset(dataset.reader, new, spec.preparation().of_image, patience=0.0)
+        images = ImageDataset(dataset.reader, new, {spec.way: spec.preparation().of_image}, patience=0.0)
         for start in range(0, len(new), _LOOKED_AT_ONCE):
             block = range(start, min(start + _LOOKED_AT_ONCE, len(new)))
             items = images.__getitems__(block)
-            seen |= {new[item.sample]: isinstance(item.image, Tensor) for item in items}
-            if any(isinstance(item.image, Tensor) for item in items):
+            readable = {new[item.sample]: isinstance(item.images[spec.way], Tensor) for item in items}
+            seen |= readable
+            if any(readable.values()):
                 return True
         return False
 
@@ -247,20 +248,19 @@ def _failures_of(lake: Lake, noted: Part | None, held: Part, key: Mapping[str, s
 
 
 def passes(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Cut tasks into passes over one dataset, whose models share their preprocessing and so each image's decoding.
+    """Cut tasks into passes over one dataset, whose models share each image's decoding.
 
-    The passes of the same models follow each other, so that models stay loaded. A model's layers go with it, so that it runs once.
+    Models that prepare images in the same way follow each other, so that few passes prepare them in many. The passes of the same models
+    do so, too, so that models stay loaded. A model's layers go with it, so that it runs once.
     """
-    by_preprocessing: dict[str, dict[str, list[Task]]] = {}
+    by_way: dict[str, dict[str, list[Task]]] = {}
     for task in tasks:
-        models = by_preprocessing.setdefault(str(task.spec.preprocessing), {})
-        models.setdefault(task.spec.base_name, []).append(task)
-    for models in by_preprocessing.values():
-        names = list(models)
-        for start in range(0, len(names), _MODELS_PER_PASS):
-            chunk = [task for name in names[start : start + _MODELS_PER_PASS] for task in models[name]]
-            for dataset in dict.fromkeys(task.dataset.dataset for task in chunk):
-                yield [task for task in chunk if task.dataset.dataset == dataset]
+        by_way.setdefault(task.spec.way, {}).setdefault(task.spec.base_name, []).append(task)
+    models = [of_model for group in by_way.values() for of_model in group.values()]
+    for start in range(0, len(models), _MODELS_PER_PASS):
+        chunk = [task for of_model in models[start : start + _MODELS_PER_PASS] for task in of_model]
+        for dataset in dict.fromkeys(task.dataset.dataset for task in chunk):
+            yield [task for task in chunk if task.dataset.dataset == dataset]
 
 
 def fragment_ranges(samples: int, fragment_rows: int) -> list[range]:

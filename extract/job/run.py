@@ -15,7 +15,7 @@ from extract.job.plan import Probe, activations_target, fragment_ranges, passes,
 from extract.job.runners import on_devices, on_ray, run_here
 from extract.job.summary import ExtractionSummary, Times, job_details
 from extract.job.unit import Unit, cut_down, loaded_model
-from extract.models import OF_ONE_MODEL, Refusals, split_devices
+from extract.models import OF_ONE_MODEL, Refusals, blamed, split_devices
 from extract.predictions import store_accuracy, store_missing_accuracies
 from extract.subsets import fill
 from featurestore.errors import ConflictError, InputError
@@ -214,16 +214,23 @@ def _attempts(
     *,
     refusals: Refusals,
 ) -> Iterator[tuple[Times, dict[str, str]]]:
-    """A pass, and where a model of it is refused, each of its models by itself: what was written by then is kept."""
+    """A pass, and where a model of it is refused, that one by itself, or each if it is not known which: what was written is kept."""
     if len(tasks) > 1:
         try:
             yield _extract(lake, tasks, options, runner, say)
-        except OF_ONE_MODEL:
-            for task in tasks:
-                yield from _attempts(lake, [task], options, runner, say, refusals=refusals)
+        except OF_ONE_MODEL as error:
+            for part in _apart(tasks, blamed(error)):
+                yield from _attempts(lake, part, options, runner, say, refusals=refusals)
         return
     with refusals.of(f"{tasks[0].spec.name} on {tasks[0].dataset.dataset}"):
         yield _extract(lake, tasks, options, runner, say)
+
+
+def _apart(tasks: Sequence[Task], name: str | None) -> list[list[Task]]:
+    """The tasks of a pass without those of the network that failed it, which come last, each by itself."""
+    others = [task for task in tasks if task.spec.base_name != name]
+    alone = [[task] for task in tasks if name is None or task not in others]
+    return [others, *alone] if alone and name is not None else alone
 
 
 def _extract(
@@ -233,7 +240,7 @@ def _extract(
     runner: Runner,
     say: Callable[[str], None],
 ) -> tuple[Times, dict[str, str]]:
-    """One pass over a dataset for models that share their preprocessing, in units, then its commits; and remarks on models."""
+    """One pass over a dataset for some models, in units, then its commits; and remarks on models."""
     start, looked_at = time.monotonic(), time.time_ns()
     dataset = tasks[0].dataset
     units = _units(tasks, options, one=runner is run_here)
@@ -249,7 +256,7 @@ def _extract(
         own: dict[str, Any] = {"batch_cut_to": cut[task.spec.name]} if task.spec.name in cut else {}
         own[NOTE] = task.spec.places
         committed.append(commit_task(lake, task, written, {**details, **own}, replacing=options.replacing))
-    failed = committed[-1].failed
+    failed = max(made.failed for made in committed)
     say(
         f"{title}: {dataset.samples - failed:,} samples"
         + (f", {failed:,} that could not be read" if failed else "")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from extract.images.loader import decoders
+from extract.images.workers import decoders
 from extract.job.unit import Written, check_weights, run_unit
 from featurestore import ray_cluster
 from featurestore.errors import InputError

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from extract.datasets import read_contents, read_listing
-from extract.images.loader import ImageDataset, decoders
+from extract.images.loader import ImageDataset
+from extract.images.workers import decoders
 from extract.job.loop import FragmentMaker, extract_fragments, label_array
 from extract.job.model_rows import write_model
 from extract.job.summary import Times
-from extract.models import LayerOfModel, LoadedModel, choose_device
+from extract.models import LayerOfModel, LoadedModel, about, choose_device
 from extract.models.files import sha256_of
 from featurestore.errors import InputError
 from featurestore.lake import Lake
@@ -36,7 +37,7 @@ _kept: dict[tuple[str, ...], LoadedModel] = {}
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Models that share their preprocessing, a dataset, and the numbers of the fragments to write; it can be pickled."""
+    """Models, a dataset, and the numbers of the fragments to write; it can be pickled."""
 
     tasks: Sequence[Task]
     numbers: Sequence[int]
@@ -93,15 +94,19 @@ def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Writt
     start = time.monotonic()
     device = choose_device(options.device)
     listing = read_listing(lake, unit.dataset.dataset)
-    models = [loaded_model(task.spec, str(device), options) for task in unit.tasks]
     labels = label_array(listing.labels)
-    makers = [FragmentMaker(*made, options.dtype, labels) for made in zip(unit.tasks, models, strict=True)]
+    makers: list[FragmentMaker] = []
+    for task in unit.tasks:
+        with about(task.spec.base_name):
+            model = loaded_model(task.spec, str(device), options)
+            check_labels(model, unit.dataset, listing)
+            makers.append(FragmentMaker(task, model, options.dtype, labels))
+            makers[-1].load_progress(lake.storage)
     for maker in makers:
-        check_labels(maker.model, unit.dataset, listing)
-        maker.load_progress(lake.storage)
-    for maker in makers:
-        write_model(lake.storage, maker.model, replacing=options.replacing)
-    images = ImageDataset(unit.dataset.reader, listing.paths, unit.tasks[0].spec.preparation().of_image)
+        with about(maker.task.spec.base_name):
+            write_model(lake.storage, maker.model, replacing=options.replacing)
+    ways = {maker.way: maker.task.spec.preparation().of_image for maker in makers}
+    images = ImageDataset(unit.dataset.reader, listing.paths, ways)
     times = Times(prepare=time.monotonic() - start)
     held = read_contents(lake, unit.dataset.dataset, unit.dataset.digest)
     digests = extract_fragments(

@@ -11,7 +11,8 @@ import numpy as np
 
 from extract.datasets import FileReader
 from extract.datasets.formats.walk import images_below
-from extract.images.loader import ImageDataset, decoders, image_batches
+from extract.images.loader import ImageDataset, image_batches
+from extract.images.workers import decoders
 from extract.models import LayerOfModel, LoadedModel, choose_device
 from extract.models.recorded import Places, recorded_spec
 from featurestore.errors import InputError, NumericalError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from extract.images.loader import ImageBatch
+    from extract.images.loader import Prepared
     from extract.models import Head
     from featurestore.layout.recorded_network import RecordedNetwork
 
@@ -113,19 +114,19 @@ def seen_images(
     amp = "off" if network.compute == "float32" else network.compute
     loaded = LoadedModel(spec.base or spec, chosen, amp, known=known, module=module)
     model = LayerOfModel(loaded, spec) if spec.base else loaded
-    data = ImageDataset(FileReader(Path()), images, spec.preparation().of_image, patience=0.0)
+    data = ImageDataset(FileReader(Path()), images, {spec.way: spec.preparation().of_image}, patience=0.0)
     batches = (range(start, min(start + batch_size, len(images))) for start in range(0, len(images), batch_size))
     processes = decoders(workers, len(images))
     for batch in image_batches(data, batches, workers=processes, pin=chosen.type == "cuda"):
-        yield _seen(model, batch, network.dtype, headless=spec.is_headless)
-        advance(len(batch.samples) + len(batch.errors))
+        yield _seen(model, batch.only, network.dtype, headless=spec.is_headless)
+        advance(len(batch))
 
 
-def _seen(model: LoadedModel | LayerOfModel, batch: ImageBatch, dtype: str, *, headless: bool) -> SeenImages:
+def _seen(model: LoadedModel | LayerOfModel, made: Prepared, dtype: str, *, headless: bool) -> SeenImages:
     feature, logits = np.empty((0, model.width), dtype), np.empty((0, model.classes), dtype)
-    samples, errors = batch.samples, list(batch.errors)
+    samples, errors = made.samples, list(made.errors)
     if samples:
-        said = model.said(model.network.launch(batch.images))
+        said = model.said(model.network.launch(made.images))
         feature, logits, kept = _stored(*said, dtype, errors, samples)
         samples = [samples[row] for row in kept]
     return SeenImages(samples, feature, None if headless else logits, errors)

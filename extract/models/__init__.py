@@ -6,7 +6,7 @@ from extract.models.launched import Launched
 from extract.models.layers import parse_features
 from extract.models.network import LayerOfModel, LoadedModel
 from extract.models.spec import ModelSpec
-from featurestore.refusals import OF_ONE_MODEL, Refusals
+from featurestore.refusals import OF_ONE_MODEL, Refusals, about, blamed
 
 __all__ = [
     "OF_ONE_MODEL",
@@ -16,6 +16,8 @@ __all__ = [
     "LoadedModel",
     "ModelSpec",
     "Refusals",
+    "about",
+    "blamed",
     "choose_device",
     "parse_features",
     "split_devices",

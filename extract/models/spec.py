@@ -265,6 +265,12 @@ class ModelSpec(Weights):
         """The preprocessing in two halves: what is done to an image, and to a batch on the device."""
         return in_two(self.transform())
 
+    @property
+    def way(self) -> str:
+        """The way in which pixels are made for it: the same text for models that can share them, whatever mean and std they take."""
+        later = {"mean", "std"} if self.preparation().is_cut else set()
+        return as_json({field: value for field, value in self.preprocessing.items() if field not in later})
+
     def load_module(self) -> nn.Module:
         """The module with its weights, in evaluation mode, on the CPU.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from extract.datasets import check_unchanged, read_dataset, read_listing
-from extract.images.loader import ImageDataset, check_reachable, decoders, image_batches
+from extract.images.loader import ImageDataset, check_reachable, image_batches
+from extract.images.workers import decoders
 from extract.job import batches_of, check_labels
 from extract.models import LoadedModel, choose_device
 from featurestore.errors import InputError
@@ -79,20 +80,21 @@ class Evaluation:
                 raise InputError(
                     f"Model {model.spec.name} has no head, and so no accuracy that a greedy soup could go by."
                 )
-        images = ImageDataset(self.dataset.reader, self.listing.paths, specs[0].preparation().of_image)
+        images = ImageDataset(self.dataset.reader, self.listing.paths, {specs[0].way: specs[0].preparation().of_image})
         batches = batches_of([range(len(self.listing))], self.options.batch_size)
         workers = decoders(self.options.workers, len(self.listing))
         right, read = np.zeros(len(models), np.int64), 0
         with self.options.bars(f"accuracy on {self.dataset.dataset}", len(self.listing)) as advance:
             for batch in image_batches(images, batches, workers=workers, pin=False):
+                made = batch.only
                 if batch.unreachable and not self.options.allow_unreadable:
-                    away = [(n, self.listing.paths[n], text) for n, text in batch.errors if n in batch.unreachable]
-                    check_reachable(self.dataset, away, len(batch.samples) + len(batch.errors))
-                truth = labels[batch.samples]
-                if batch.samples:
-                    right += [int((model(batch.images)[1].argmax(axis=1) == truth).sum()) for model in models]
-                read += len(batch.samples)
-                advance(len(batch.samples) + len(batch.errors))
+                    away = [(n, self.listing.paths[n], text) for n, text in made.errors if n in batch.unreachable]
+                    check_reachable(self.dataset, away, len(batch))
+                truth = labels[made.samples]
+                if made.samples:
+                    right += [int((model(made.images)[1].argmax(axis=1) == truth).sum()) for model in models]
+                read += len(made.samples)
+                advance(len(batch))
         if not read:
             raise InputError(f"No image of dataset {self.dataset.dataset!r} can be read.")
         return [float(count / read) for count in right]

@@ -65,10 +65,11 @@ def test_images_in_a_bucket_are_extracted_to_the_same_numbers_and_fail_alone(
     run(lake, tiny_spec(checkpoint), datasets=("here", "there"))
     for ours, theirs in zip(read(lake, dataset="there"), read(lake, dataset="here"), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    dataset = ImageDataset(read_dataset(lake, "there").reader, ["ant/001.png", "gone.png", "bee/000.png"], to_tensor)
+    reader, names = read_dataset(lake, "there").reader, ["ant/001.png", "gone.png", "bee/000.png"]
+    dataset = ImageDataset(reader, names, {"": to_tensor})
     (batch,) = image_batches(dataset, [range(3)], workers=1, pin=False)
-    assert batch.samples == [0, 2]
-    assert batch.errors == [(1, "FileNotFoundError: No such object")]
+    assert batch.only.samples == [0, 2]
+    assert batch.only.errors == [(1, "FileNotFoundError: No such object")]
     assert pickle.loads(pickle.dumps(dataset.start_method)) == "spawn"
 
 

@@ -123,8 +123,9 @@ def test_broken_images_fail_alone_with_a_reason_that_names_no_place(tmp_path: Pa
         (tmp_path / name).write_bytes(make())
     (tmp_path / "good.png").write_bytes(encoded(RGB, "png"))
     paths = [*BROKEN, "good.png", "gone.png"]
-    dataset = ImageDataset(FileReader(tmp_path), paths, to_tensor)
-    (batch,) = image_batches(dataset, [range(len(paths))], workers=workers, pin=False)
+    dataset = ImageDataset(FileReader(tmp_path), paths, {"": to_tensor})
+    (found,) = image_batches(dataset, [range(len(paths))], workers=workers, pin=False)
+    batch = found.only
     assert batch.samples == [len(BROKEN)]
     torch.testing.assert_close(batch.images[0], to_tensor(RGB))
     errors = {paths[sample]: text for sample, text in batch.errors}
@@ -144,10 +145,10 @@ def test_a_file_is_read_in_one_go_unless_it_is_too_large_for_an_image(
     (tmp_path / "a.png").write_bytes(encoded(RGB, "png"))
     (tmp_path / "b.png").write_bytes(encoded(RGB, "png")[:60])
     monkeypatch.setattr(loader, "_READ_WHOLE", whole)
-    good, cut = (ImageDataset(FileReader(tmp_path), ["a.png", "b.png"], to_tensor)[sample] for sample in range(2))
-    assert isinstance(good.image, torch.Tensor)
-    torch.testing.assert_close(good.image, to_tensor(RGB))
-    assert isinstance(cut.image, str)
+    good, cut = (ImageDataset(FileReader(tmp_path), ["a.png", "b.png"], {"": to_tensor})[sample] for sample in range(2))
+    assert isinstance(good.images[""], torch.Tensor)
+    torch.testing.assert_close(good.images[""], to_tensor(RGB))
+    assert isinstance(cut.images[""], str)
     assert (cut.sample, min(good.read, good.decode, cut.read, cut.decode) > 0) == (1, True)
 
 
@@ -158,11 +159,11 @@ def test_images_in_a_tar_are_read_like_files(tmp_path: Path, workers: int) -> No
         for name in names:
             (tmp_path / name).write_bytes(LIKE_TORCHVISION[name]())
             tar.add(tmp_path / name, name)
-    files = ImageDataset(FileReader(tmp_path), names, to_tensor)
-    packed = ImageDataset(open_reader(Origin("tar", str(tmp_path / "a.tar"))), [*names, "gone.png"], to_tensor)
-    batches = list(image_batches(packed, [[0, 1], [2, 3]], workers=workers, pin=False))
+    files = ImageDataset(FileReader(tmp_path), names, {"": to_tensor})
+    packed = ImageDataset(open_reader(Origin("tar", str(tmp_path / "a.tar"))), [*names, "gone.png"], {"": to_tensor})
+    batches = [batch.only for batch in image_batches(packed, [[0, 1], [2, 3]], workers=workers, pin=False)]
     for sample in range(3):
-        torch.testing.assert_close(batches[sample // 2].images[sample % 2], files[sample].image)
+        torch.testing.assert_close(batches[sample // 2].images[sample % 2], files[sample].images[""])
     assert batches[1].errors == [(3, "FileNotFoundError: No such member in the tar")]
 
 

@@ -59,5 +59,5 @@ def test_workers_hand_over_bytes(tmp_path: Path, checkpoint: Path) -> None:
     root = write_images(tmp_path / "images", {"ant": 3})
     transform = tiny_spec(checkpoint).preparation().of_image
     paths = sorted(str(path.relative_to(root)) for path in root.rglob("*.png"))
-    (batch,) = image_batches(ImageDataset(FileReader(root), paths, transform), [range(3)], workers=1, pin=False)
-    assert (batch.images.dtype, tuple(batch.images.shape)) == (torch.uint8, (3, 3, 32, 32))
+    (batch,) = image_batches(ImageDataset(FileReader(root), paths, {"": transform}), [range(3)], workers=1, pin=False)
+    assert (batch.only.images.dtype, tuple(batch.only.images.shape)) == (torch.uint8, (3, 3, 32, 32))

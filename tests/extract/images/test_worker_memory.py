@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extract.datasets import add_dataset
-from extract.images.loader import worker_errors
+from extract.images.workers import worker_errors
 from featurestore import InputError
 from tests.extract.conftest import network, run_command
 from tests.tiny import write_images

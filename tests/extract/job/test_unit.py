@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extract.datasets import read_dataset
-from extract.images.loader import decoders
+from extract.images.workers import decoders
 from extract.job import unit as unit_module
 from extract.job.plan import plan
 from extract.job.unit import Unit, check_weights

@@ -127,7 +127,7 @@ def test_patience_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """What stays away is not waited for with each batch anew."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    dataset = loader.ImageDataset(FileReader(tmp_path), ["gone.png"] * 640, to_tensor)
+    dataset = loader.ImageDataset(FileReader(tmp_path), ["gone.png"] * 640, {"": to_tensor})
     for start in range(0, 640, 10):
         assert all(item.unreachable for item in dataset.__getitems__(range(start, start + 10)))
     assert 50 < sum(slept) <= 60
