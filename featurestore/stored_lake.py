@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from featurestore.errors import InputError, MissingError, StaleWarning
+from featurestore.fragments import opening
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_key, nearest, pick
@@ -234,7 +235,7 @@ class StoredLake:
         if not any(files):
             self._check_values(table, key)
         whole = of_partition.keys() == set(found.keys)
-        brought = snapshot.bring(self.storage, [file for group in files for file in group])
+        brought = opening.bring(self.storage, [file for group in files for file in group])
         places = None if brought is None else iter(map(str, brought))
         uris = [[next(places) if places else self.storage.uri(path) for path, _ in group] for group in files if group]
         return scanning.scan(found, uris, None if places else self.storage.polars_options, whole=whole)

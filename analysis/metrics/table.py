@@ -11,9 +11,10 @@ import pyarrow as pa
 from analysis.lineage.ingredients import metrics_target, shifted_sets
 from analysis.metrics.groups import IdReference
 from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
+from featurestore.fragments import opening
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading, snapshot, writing
+from featurestore.partitions import reading, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ def _rows(
     files = [
         file for (dataset, name), (m, part) in held.items() if name in scores.get(dataset, ()) for file in m.files(part)
     ]
-    snapshot.bring(lake.storage, files)  # at once, where they lie elsewhere
+    opening.bring(lake.storage, files)  # at once, where they lie elsewhere
     references = {
         name: IdReference.of(_scores(lake, *held[benchmark.id, name])[1]) for name in scores.get(benchmark.id, {})
     }

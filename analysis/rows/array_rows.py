@@ -11,8 +11,8 @@ import numpy as np
 from analysis.rows.activations import Activations, Block, concatenated
 from analysis.rows.checks import class_labels
 from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.fragments.opening import HASHED_BYTES
 from featurestore.partitions import ROW_GROUP_ROWS
-from featurestore.partitions.snapshot import HASHED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from extract.datasets import read_dataset, read_listing
 from extract.subsets.adding_parts import take_contents
 from featurestore.errors import MissingError
+from featurestore.fragments import opening
 from featurestore.layout.reading_state import EDITION
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot, writing
@@ -150,7 +151,7 @@ def _last_sample(block: pa.Table) -> int:
 def _chosen(lake: Lake, source: _Source, labels: pa.Array) -> Iterator[pa.Table]:
     """The chosen rows of each fragment of the parent, with the samples and labels of the part; empty ones too."""
     for path, fragment in source.manifest.files(source.part):
-        opened = snapshot.open_parquet(snapshot.opener(lake.storage, path, fragment), path, fragment)
+        opened = opening.open_parquet(opening.opener(lake.storage, path, fragment), path, fragment)
         rows = opened.read(use_threads=False)
         parents = rows["sample"].to_numpy()
         own = np.searchsorted(source.samples, parents)

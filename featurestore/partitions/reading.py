@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import MissingError, StorageError
+from featurestore.fragments import opening, vector_pages
 from featurestore.layout.tables import TABLES
 from featurestore.machine import ahead
-from featurestore.partitions import snapshot, vector_pages
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def pieces(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[s
     found: list[ReadBlock] = []
     table = TABLES[manifest.table]
     for entry in (entry for entry in manifest.files(part) if entry[1].rows):
-        small = entry[1].bytes <= snapshot.HASHED_BYTES
+        small = entry[1].bytes <= opening.HASHED_BYTES
         found += (
             [partial(_read_whole, storage, table, entry, columns)]
             if small
@@ -124,7 +124,7 @@ def read(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str
     table, tables = TABLES[manifest.table], []
     wanted = table.columns.names if columns is None else list(columns)
     for path, fragment in manifest.files(part):
-        with snapshot.open_parquet(snapshot.opener(storage, path, fragment), path, fragment) as file:
+        with opening.open_parquet(opening.opener(storage, path, fragment), path, fragment) as file:
             added = _added(table, file, wanted, path)
             rows = file.read([name for name in wanted if not added[name]])
         for field in filter(None, added.values()):
@@ -143,8 +143,8 @@ def _groups_of(
     storage: Storage, table: Table, entry: tuple[str, Fragment], columns: Sequence[str]
 ) -> Iterator[ReadBlock]:
     path, fragment = entry
-    opener = snapshot.opener(storage, path, fragment)
-    with snapshot.open_parquet(opener, path, fragment) as file:
+    opener = opening.opener(storage, path, fragment)
+    with opening.open_parquet(opener, path, fragment) as file:
         added = _added(table, file, columns, path)
         metadata = file.metadata
     for index in range(metadata.num_row_groups):
@@ -174,8 +174,8 @@ def _read_row_group(
             table = file.read_row_group(index, columns=others, use_threads=False)
     except StorageError:
         raise
-    except snapshot.UNREADABLE as error:
-        raise snapshot.corrupt(path, str(error)) from error
+    except opening.UNREADABLE as error:
+        raise opening.corrupt(path, str(error)) from error
     rows = metadata.row_group(index).num_rows
     arrays |= {name: to_numpy(pa.nulls(rows, field.type)) for name, field in columns.items() if field}
     return tuple(arrays[name] if name in arrays else to_numpy(table.column(name)) for name in columns)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import MissingError, StorageError
+from featurestore.fragments import opening
 from featurestore.layout import manifest as manifests
 from featurestore.layout import paths
 from featurestore.layout.fingerprint import Ingredients, fingerprint
@@ -132,7 +133,7 @@ def _stored(storage: Storage, target: Target, number: int, data: pa.Buffer, rows
         if existing:
             return existing[0], existing[0] != ours
         storage.put(key, stored)
-    snapshot.keep(storage, key, ours, stored)
+    opening.keep(storage, key, ours, stored)
     return ours, False
 
 

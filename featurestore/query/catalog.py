@@ -13,9 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from featurestore.errors import InputError, StorageError, one_line
+from featurestore.fragments import opening
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
-from featurestore.partitions import snapshot
 from featurestore.partitions.age import Held
 from featurestore.query import header, published
 
@@ -264,11 +264,11 @@ class _Builder:
 
     def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
         """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
-        brought = snapshot.bring(storage, found, hashing=self.checking, at_most=None if self.checking else UNASKED)
+        brought = opening.bring(storage, found, hashing=self.checking, at_most=None if self.checking else UNASKED)
         if brought is not None:
             return lambda _, options: _from_paths(map(str, brought), options)
         if self.checking:
-            snapshot.check(storage, found)
+            opening.check(storage, found)
         storage.register(self.connection)
         return partial(from_uris, storage)
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.fragments import opening
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import snapshot, writing
+from featurestore.partitions import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ def _bring(source: Storage, target: Storage, held: Mapping[str, int], path: str,
     """One fragment into the target; returns what lies there then, which another job may have made in other bytes."""
     if held.get(path) == fragment.bytes and _sha256(target.get(path)) == fragment.sha256:
         return fragment
-    data = snapshot.content(source, path, fragment)
+    data = opening.content(source, path, fragment)
     if target.create(path, data):
         return fragment
     there = _sound(target, path, fragment)
@@ -105,7 +106,7 @@ def _sound(target: Storage, path: str, fragment: Fragment) -> Fragment | None:
     data = target.get(path)
     try:
         rows = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read().num_rows
-    except snapshot.UNREADABLE:
+    except opening.UNREADABLE:
         return None
     return replace(fragment, bytes=len(data), sha256=_sha256(data)) if rows == fragment.rows else None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurestore.errors import ConflictError
+from featurestore.fragments import opening
 from featurestore.layout import manifest as manifests
 from featurestore.layout.fingerprint import differences
 from featurestore.layout.tables import TABLES
@@ -148,7 +149,7 @@ def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) ->
     broken = [(path, f.size_problem(other.sizes.get(path))) for path, f in manifest.files(existing)]
     broken = [(path, problem) for path, problem in broken if problem]
     if broken and existing.fragments != ours.fragments:
-        raise snapshot.corrupt(*broken[0])
+        raise opening.corrupt(*broken[0])
     return not broken
 
 

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurestore import CorruptionError, Lake, MissingError
+from featurestore.fragments import opening
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading, snapshot
+from featurestore.partitions import reading
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
 from featurestore.partitions.writing import Target, commit, write_fragment
 from tests.conftest import random_activations
@@ -96,7 +97,7 @@ def test_a_flipped_bit_in_the_pages_of_a_large_fragment_is_found(
     filled: Lake, monkeypatch: pytest.MonkeyPatch, column: str
 ) -> None:
     """A fragment too large to be hashed at once has its pages checked as they are read."""
-    monkeypatch.setattr(snapshot, "HASHED_BYTES", 0)
+    monkeypatch.setattr(opening, "HASHED_BYTES", 0)
     expected = joined(blocks(filled))
     assert [len(values) for values in expected] == [41] * 4
     data = bytearray(fragment(filled).read_bytes())
@@ -140,7 +141,7 @@ def test_pieces_hold_what_blocks_hold(filled: Lake, monkeypatch: pytest.MonkeyPa
     """A function for each small fragment, and for each row group of a large one; in any order."""
     expected = joined(blocks(filled))
     for hashed in (1 << 30, 0):
-        monkeypatch.setattr(snapshot, "HASHED_BYTES", hashed)
+        monkeypatch.setattr(opening, "HASHED_BYTES", hashed)
         pieces = filled.pieces(**KEY, columns=COLUMNS)
         found = [piece() for piece in reversed(pieces)]
         for column, wanted in zip(joined(found[::-1]), expected, strict=True):

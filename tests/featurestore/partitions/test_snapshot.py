@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.lakes import put
 from featurestore import CorruptionError, Lake, MissingError, machine
+from featurestore.fragments import opening
 from featurestore.layout.manifest import Fragment
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
@@ -118,21 +119,21 @@ def test_the_collector_works_again_after_the_manifests_are_read(filled: Lake) ->
 @pytest.mark.parametrize("large", [False, True])
 def test_a_fragment_is_compared_before_it_counts(filled: Lake, monkeypatch: pytest.MonkeyPatch, *, large: bool) -> None:
     """Its size and, where it is read in one go, its hash; a missing one is said to be missing, whatever its size."""
-    monkeypatch.setattr(snapshot, "HASHED_BYTES", 0 if large else 1 << 30)
+    monkeypatch.setattr(opening, "HASHED_BYTES", 0 if large else 1 << 30)
     (manifest,) = filled.partitions("activations")
     ((path, fragment),) = manifest.files(manifest.parts[0])
-    snapshot.check(filled.storage, [(path, fragment)])
+    opening.check(filled.storage, [(path, fragment)])
     altered = Fragment(fragment.path, fragment.rows, fragment.bytes + 1, fragment.sha256)
     with pytest.raises(CorruptionError, match=f"it has {fragment.bytes} bytes instead of {altered.bytes}"):
-        snapshot.check(filled.storage, [(path, altered)])
+        opening.check(filled.storage, [(path, altered)])
     altered = Fragment(fragment.path, fragment.rows, fragment.bytes, "0" * 64)
     if large:
-        snapshot.check(filled.storage, [(path, altered)])
+        opening.check(filled.storage, [(path, altered)])
     else:
         with pytest.raises(CorruptionError, match="its sha256 differs"):
-            snapshot.check(filled.storage, [(path, altered)])
+            opening.check(filled.storage, [(path, altered)])
     with pytest.raises(CorruptionError, match="it is missing"):
-        snapshot.check(filled.storage, [(f"{path}-not", fragment)])
+        opening.check(filled.storage, [(f"{path}-not", fragment)])
 
 
 def test_a_fragment_of_other_rows_than_its_manifest_says_is_not_read(filled: Lake) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.lakes import activations, put, put_rows, put_scores
 from featurestore import CorruptionError, Lake, StorageError
-from featurestore.partitions import snapshot
+from featurestore.fragments import opening
 from featurestore.storage import caches
 from tests.conftest import faults
 from tests.s3.server import environment, new_lake, real_lake, use
@@ -164,7 +164,7 @@ def test_what_is_altered_in_the_bucket_is_an_error_and_not_kept(
     filled: str, monkeypatch: pytest.MonkeyPatch, read: str, *, large: bool
 ) -> None:
     """However it is fetched, in one go or in pieces."""
-    monkeypatch.setattr(snapshot, "HASHED_BYTES", 0 if large else snapshot.HASHED_BYTES)
+    monkeypatch.setattr(opening, "HASHED_BYTES", 0 if large else opening.HASHED_BYTES)
     lake = Lake(filled)
     (path, fragment) = next(iter((m := lake.partitions("scores", model="a")[0]).files(m.parts[0])))
     data = lake.storage.get(path)
@@ -213,7 +213,7 @@ def test_what_is_cleared_while_a_query_waits_is_no_wrong_answer(filled: str, tmp
 def test_large_activations_are_kept_only_where_that_is_asked_for(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "_SMALL", 0)
+    monkeypatch.setattr(opening, "_SMALL", 0)
     features = "select sum(feature[1]) from activations"
 
     def answers(lake: Lake) -> list[Any]:

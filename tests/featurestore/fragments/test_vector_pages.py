@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurestore.fragments.vector_pages import is_plain, read_chunk
 from featurestore.partitions.encoding import encode, to_numpy, vector_array
-from featurestore.partitions.vector_pages import is_plain, read_chunk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
