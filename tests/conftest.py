@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import warnings
@@ -14,6 +15,7 @@ from hypothesis import settings
 from benchmarks import lakes
 from featurestore import Lake
 from featurestore.care import verify
+from featurestore.layout.manifest import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,6 +63,15 @@ def faults(lake: Lake, *, deep: bool = True) -> list[str]:
     summary = verify.verify(lake.storage, lambda fault: found.append(str(fault)), deep=deep)
     assert summary.faults == len(found)
     return found
+
+
+def alter(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a manifest as a faulty or hostile writer would have written it: with a checksum of itself, if it had one."""
+    document = json.loads(path.read_bytes())
+    was_sealed = document.pop("checksum", None)
+    change(document)
+    text = json.dumps(document, indent=1).encode()
+    path.write_bytes(sealed(text) if was_sealed else text)
 
 
 def random_activations(rows: int, width: int = 3, classes: int = 2, dtype: str = "float16", seed: int = 0) -> pa.Table:

@@ -9,12 +9,13 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from featurestore import StaleWarning
+from tests.conftest import alter
 from tests.pipeline import Commands, scored, write_pool
 from tests.tiny import KWARGS, write_images
 
@@ -240,12 +241,14 @@ def test_nan_in_stored_features_is_an_error_that_names_the_sample(copied: Comman
     values[5 * KWARGS["embed_dim"]] = np.nan
     feature = pa.FixedSizeListArray.from_arrays(pa.array(values), type=rows.schema.field("feature").type)
     pq.write_table(rows.set_column(2, rows.schema.field("feature"), feature), fragment)
-    text = (folder / "_manifest.1.json").read_text()
-    old = manifest.parts[0].fragments[0]
-    text = text.replace(f'"bytes": {old.bytes}', f'"bytes": {fragment.stat().st_size}')
-    text = text.replace(old.sha256, hashlib.sha256(fragment.read_bytes()).hexdigest())
-    # Another fingerprint, so that its scores count as stale.
-    (folder / "_manifest.1.json").write_text(text.replace(manifest.parts[0].fingerprint, "0" * 64))
+    data = fragment.read_bytes()
+
+    def name(document: dict[str, Any]) -> None:
+        (part,) = document["parts"]
+        part["fragments"][0].update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        part["fingerprint"] = "0" * 64  # another one, so that its scores count as stale
+
+    alter(folder / "_manifest.1.json", name)
     outcome = copied("score")
     assert (outcome.code, "0 score partitions made" in outcome.out) == (3, True)
     assert "a was left out: The feature of sample 5 of far by a is NaN" in outcome.err
@@ -254,7 +257,7 @@ def test_nan_in_stored_features_is_an_error_that_names_the_sample(copied: Comman
 def test_a_lake_of_a_newer_format_is_not_guessed_at(fresh: Commands) -> None:
     fresh.add("test", "id", {"ant": 2})
     for manifest in fresh.location.rglob("_manifest.1.json"):
-        manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
+        alter(manifest, lambda document: document.update(format=2))
     assert "upgrade featurestore" in fresh.refused("sql", "from datasets")
     assert "upgrade featurestore" in fresh.refused("dataset", "add", "test", fresh.folder / "test", "--role", "id")
 

@@ -56,17 +56,19 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class VerifySummary:
-    """How much was looked at, and how many faults were found."""
+    """How much was looked at, how many faults were found, and how many manifests have no checksum of themselves."""
 
     partitions: int
     fragments: int
     bytes: int
     faults: int
+    unsealed: int = 0
 
     def __str__(self) -> str:
         found = "no fault" if not self.faults else "1 fault" if self.faults == 1 else f"{self.faults:,} faults"
         seen = f"{self.partitions:,} partitions, {self.fragments:,} fragments, {bytes_text(self.bytes)}"
-        return f"{seen}: {found}"
+        unsealed = f"; {self.unsealed:,} manifests of earlier writers have no checksum, and may be altered unnoticed"
+        return f"{seen}: {found}{unsealed if self.unsealed else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def verify(
             for fault in _faults(lake, manifest, looks, advance, deep=deep):
                 say(fault)
                 count += 1
-    return VerifySummary(len(current), len(files), sum(fragment.bytes for *_, fragment in files), count)
+    unsealed = sum(not manifest.sealed for manifest in found if isinstance(manifest, Manifest))
+    return VerifySummary(len(current), len(files), sum(fragment.bytes for *_, fragment in files), count, unsealed)
 
 
 def manifest_problems(manifest: Manifest) -> Iterator[str]:

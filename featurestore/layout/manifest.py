@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ FORMAT_VERSION = 1
 """Rises when an older reader could misread a lake; what it can pass over is added without."""
 _INSIDE = re.compile(r"(?!(.*/)?\.*(/|$))(?:[a-z0-9._=@,-]|%3D)+(?:/(?:[a-z0-9._=@,-]|%3D)+)*")
 """A path of names of which none is empty or of dots alone."""
+_SEAL = re.compile(rb',\n "([^"\n]{8})": "([0-9a-f]{64})"\n\}')
+_SEAL_BYTES = 83
+"""How a manifest ends: with the sha256 of all bytes before this."""
+_STORED = ("table", "key", "version", "parts")
+_STAMPS = ("created", "writer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Manifest:
 
     Attributes:
         noting: Of each part, the number of the first one that notes the same of what it rests on; empty until that was compared.
+        sealed: Whether it was read with a checksum of itself, which agreed; earlier writers wrote none.
     """
 
     table: str
@@ -86,6 +93,7 @@ class Manifest:
     created: str = ""
     writer: str = ""
     noting: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    sealed: bool = field(default=False, compare=False, repr=False)
 
     def part(self, key: Mapping[str, str]) -> Part | None:
         """The part of that key, or None."""
@@ -169,13 +177,16 @@ def conflict(
 
 
 def to_json(manifest: Manifest) -> bytes:
-    """The manifest as the bytes to store, stamped with the time and this version."""
-    stamped = replace(
-        manifest,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        writer=f"featurestore {__version__}",
-    )
-    return json.dumps({"format": FORMAT_VERSION, **asdict(stamped)}, indent=1, allow_nan=False).encode()
+    """The manifest as the bytes to store, stamped with the time and this version, and sealed."""
+    document = {"format": FORMAT_VERSION, **{name: asdict(manifest)[name] for name in _STORED}}
+    document |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), "writer": f"featurestore {__version__}"}
+    return sealed(json.dumps(document, indent=1, allow_nan=False).encode())
+
+
+def sealed(text: bytes) -> bytes:
+    """A JSON object of one line or more a field as text, with a checksum of itself as its last field."""
+    body = text.removesuffix(b"}").rstrip()
+    return b'%s,\n "checksum": "%s"\n}' % (body, hashlib.sha256(body).hexdigest().encode())
 
 
 def from_json(data: bytes, path: str) -> Manifest:
@@ -183,11 +194,14 @@ def from_json(data: bytes, path: str) -> Manifest:
 
     Raises:
         FormatError: It was written in a newer format.
-        CorruptionError: It is not a manifest, or names a fragment outside its partition.
+        CorruptionError: It is not a manifest, was altered since it was written, or names a fragment outside its partition.
     """
     try:
+        is_sealed = _is_sealed(data, path)
         document = json.loads(data)
         _check_format(document["format"], path)
+        if "checksum" in document and not is_sealed:
+            raise _altered(path)
         parts = tuple(
             Part(
                 **_known(
@@ -196,7 +210,8 @@ def from_json(data: bytes, path: str) -> Manifest:
             )
             for part in document["parts"]
         )
-        manifest = Manifest(**_known(Manifest, {**document, "parts": parts}))
+        stamps = {name: document[name] for name in _STAMPS if name in document}
+        manifest = Manifest(document["table"], document["key"], document["version"], parts, **stamps, sealed=is_sealed)
         _check_types(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
@@ -204,6 +219,23 @@ def from_json(data: bytes, path: str) -> Manifest:
         if not _INSIDE.fullmatch(name):
             raise CorruptionError(f"{path} names the fragment {name!r} outside its own partition: it was altered.")
     return manifest
+
+
+def _is_sealed(data: bytes, path: str) -> bool:
+    """Whether a manifest ends with a checksum, which must be that of what stands before it."""
+    seal = _SEAL.fullmatch(data, max(0, len(data) - _SEAL_BYTES))
+    if seal is None:
+        return False
+    if seal[1] != b"checksum" or hashlib.sha256(data[:-_SEAL_BYTES]).hexdigest().encode() != seal[2]:
+        raise _altered(path)
+    return True
+
+
+def _altered(path: str) -> CorruptionError:
+    return CorruptionError(
+        f"{path} was altered since it was written, its checksum differs: bring it back from a copy of the lake, or delete its "
+        "partition's folder and make it again."
+    )
 
 
 def _check_format(found: Any, path: str) -> None:
@@ -227,6 +259,10 @@ def _check_types(manifest: Manifest) -> None:
     fragments = [fragment for part in manifest.parts for fragment in part.fragments]
     keys = [manifest.key, *(part.key for part in manifest.parts)]
     texts = [manifest.table, *(value for key in keys for value in key.values()), *(f.path for f in fragments)]
+    texts += [*(part.fingerprint for part in manifest.parts), *(f.sha256 for f in fragments)]
     numbers = [manifest.version, *(f.rows for f in fragments), *(f.bytes for f in fragments)]
-    if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int}:
+    objects = [*keys, *(of for part in manifest.parts for of in (part.ingredients, part.details))]
+    if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or {*map(type, objects)} != {dict}:
         raise TypeError("a value is not of its type")
+    if min(numbers) < 0:
+        raise ValueError("a number is negative")

@@ -19,7 +19,7 @@ from featurestore.layout.manifest import FORMAT_VERSION
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.encoding import vector_array
 from featurestore.query.duckdb_file import write_catalog
-from tests.conftest import random_activations
+from tests.conftest import alter, random_activations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,9 +232,7 @@ def test_an_original_column_that_is_missing_is_no_null(tmp_path: Path) -> None:
 def rewrite(lake: Lake, change: Callable[[dict[str, Any]], None]) -> None:
     """Manifests as another version writes them."""
     for path in Path(lake.location).rglob("_manifest.*.json"):
-        document = json.loads(path.read_text())
-        change(document)
-        path.write_text(json.dumps(document))
+        alter(path, change)
 
 
 def add_fields(document: dict[str, Any]) -> None:

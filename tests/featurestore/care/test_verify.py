@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import pytest
 from benchmarks.lakes import activations, put, put_rows
 from featurestore import Lake
 from featurestore.partitions.encoding import encode, vector_array
+from tests import conftest
 from tests.conftest import faults
 
 if TYPE_CHECKING:
@@ -89,10 +89,7 @@ def fragment(lake: Lake, folder: str = ACTIVATIONS, index: int = 0) -> Path:
 
 def alter(lake: Lake, folder: str, change: Callable[[dict[str, Any]], Any]) -> None:
     """Change a partition's manifest by hand."""
-    path = max((Path(lake.location) / folder).glob("_manifest.*.json"))
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
+    conftest.alter(max((Path(lake.location) / folder).glob("_manifest.*.json")), change)
 
 
 def rewrite(lake: Lake, folder: str, change: Change, index: int = 0) -> None:

@@ -66,6 +66,7 @@ def altered(change: Callable[[dict[str, Any]], Any]) -> bytes:
     manifest = commit(None, part("msp"))
     assert manifest is not None
     document = json.loads(to_json(manifest))
+    del document["checksum"]
     change(document)
     return json.dumps(document).encode()
 
@@ -73,6 +74,29 @@ def altered(change: Callable[[dict[str, Any]], Any]) -> bytes:
 def test_a_newer_format_is_refused() -> None:
     with pytest.raises(FormatError, match=r"_manifest.1.json has format version 2, .*upgrade featurestore"):
         from_json(altered(lambda d: d.update(format=2, later="field")), "a/_manifest.1.json")
+
+
+def test_any_flipped_bit_of_a_manifest_is_found() -> None:
+    """Also in the checksum itself, and in its name: nothing of it is read."""
+    manifest = commit(None, part("msp"))
+    assert manifest is not None
+    data = to_json(manifest)
+    assert from_json(data, "p").sealed
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises((CorruptionError, FormatError)):
+            from_json(bytes(flipped), "p")
+    with pytest.raises(CorruptionError, match="p was altered since it was written, its checksum differs: bring it back"):
+        from_json(data.replace(b'"rows": 3', b'"rows": 2'), "p")
+    with pytest.raises(CorruptionError, match="its checksum differs"):
+        from_json(json.dumps(json.loads(data)).encode(), "p")
+
+
+def test_a_manifest_of_an_earlier_writer_has_no_checksum() -> None:
+    """It is read, and says so."""
+    found = from_json(altered(lambda d: d.update(later="field")), "p")
+    assert (found.sealed, len(found.parts)) == (False, 1)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +146,11 @@ def test_garbage_is_no_manifest(data: bytes) -> None:
         lambda d: d["parts"][0]["fragments"][0].update(rows="3"),
         lambda d: d["parts"][0]["fragments"][0].update(bytes=None),
         lambda d: d["parts"][0]["fragments"][0].pop("sha256"),
+        lambda d: d["parts"][0]["fragments"][0].update(sha256=7),
+        lambda d: d["parts"][0]["fragments"][0].update(rows=-1),
+        lambda d: d["parts"][0].update(fingerprint=None),
+        lambda d: d["parts"][0].update(ingredients=[]),
+        lambda d: d["parts"][0].update(details="x"),
     ],
 )
 def test_a_field_of_another_shape_is_no_manifest(change: Callable[[dict[str, Any]], Any]) -> None:

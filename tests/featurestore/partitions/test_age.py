@@ -36,6 +36,7 @@ def forget(commands: Commands) -> None:
     """Take all notes out of the manifests: a lake of an earlier version."""
     for file in commands.location.rglob("_manifest.*.json"):
         document = json.loads(file.read_bytes())
+        del document["checksum"]
         for part in document["parts"]:
             part["details"].pop("basis", None)
         file.write_text(json.dumps(document))
