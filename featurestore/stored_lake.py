@@ -238,7 +238,17 @@ class StoredLake:
         brought = opening.bring(self.storage, [file for group in files for file in group])
         places = None if brought is None else iter(map(str, brought))
         uris = [[next(places) if places else self.storage.uri(path) for path, _ in group] for group in files if group]
-        return scanning.scan(found, uris, None if places else self.storage.polars_options, whole=whole)
+        lying = {
+            uri: file
+            for of, group in zip(uris, filter(None, files), strict=True)
+            for uri, file in zip(of, group, strict=True)
+        }
+        options = None if places else self.storage.polars_options
+
+        def vouch(read: Sequence[str]) -> None:
+            opening.vouch(self.storage, [lying[uri] for uri in read])
+
+        return scanning.scan(found, uris, options, whole=whole, vouch=vouch)
 
     def _left(self, held: Held, manifests: Sequence[Manifest]) -> list[Manifest]:
         """The manifests without the parts that this lake leaves out."""

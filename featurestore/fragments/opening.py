@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from featurestore.errors import CorruptionError, MissingError, StorageError
+from featurestore.fragments import verdicts
 from featurestore.machine import each
 
 if TYPE_CHECKING:
@@ -35,18 +36,33 @@ _LISTED = 8
 
 
 def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
-    """Compare fragments of one table with their manifests, as reading does before it opens them: for readers that would not.
+    """Compare fragments of one table with their manifests where they lie, for readers that would not: DuckDB and polars.
+
+    Those on this machine are hashed, each once in a process. Of those in a bucket, the large ones are compared in size alone.
 
     Raises:
         CorruptionError: A fragment is missing, or not as its manifest says.
     """
-    large = [file for file in fragments if file[1].bytes > HASHED_BYTES] if storage.folder is None else []
+    if storage.folder is not None:
+        each(lambda file: _check(file[0], verdicts.problem(storage.uri(file[0]), file[1])), fragments)
+        return
+    large = [file for file in fragments if file[1].bytes > HASHED_BYTES]
     if len(large) > _LISTED:
         sizes = {found.key: found.bytes for found in storage.list(large[0][0].partition("/")[0])}
         for path, fragment in large:
             _check(path, fragment.size_problem(sizes.get(path)))
         fragments = [file for file in fragments if file[1].bytes <= HASHED_BYTES]
     each(lambda file: opener(storage, *file), fragments)
+
+
+def vouch(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
+    """Make sure of fragments of one table, for readers of the paths that `bring` gave, or else of where they lie; see `check`.
+
+    Raises:
+        CorruptionError: A fragment is missing, or not as its manifest says.
+    """
+    if bring(storage, fragments, hashing=True) is None:
+        check(storage, fragments)
 
 
 def bring(
@@ -57,7 +73,7 @@ def bring(
     Args:
         storage: The lake's storage.
         fragments: Fragments of one table, with their keys in the storage.
-        hashing: Whether those that are here already are hashed again, not only compared in size.
+        hashing: Whether those that are here already are hashed, too, once in a process, not only compared in size.
         at_most: Bytes that are worth fetching; any number by default.
 
     Returns:
@@ -85,7 +101,7 @@ def keep(storage: Storage, path: str, fragment: Fragment, data: bytes | memoryvi
 
 
 def opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.NativeFile]:
-    """How to open a fragment, once it is known to be the manifest's: a small one is read and hashed here.
+    """How to open a fragment, once it is known to be the manifest's: a small one is read here, and hashed if it was not yet.
 
     Raises:
         CorruptionError: It is missing, or not as its manifest says.
@@ -110,12 +126,16 @@ def content(storage: Storage, path: str, fragment: Fragment) -> bytes:
     Raises:
         CorruptionError: It is missing, or not as its manifest says.
     """
+    look = verdicts.look_at(storage.uri(path), fragment) if storage.folder else None
     try:
         data = storage.get(path)
     except MissingError as error:
         raise corrupt(path, fragment.size_problem(None)) from error
     _check(path, fragment.size_problem(len(data)))
-    _check(path, "" if hashlib.sha256(data).hexdigest() == fragment.sha256 else "its sha256 differs")
+    if look is None or not verdicts.is_known(storage.uri(path), look):
+        _check(path, "" if hashlib.sha256(data).hexdigest() == fragment.sha256 else "its sha256 differs")
+        if look:
+            verdicts.remember(storage.uri(path), look)
     return data
 
 
@@ -127,7 +147,7 @@ def _is_kept(cache: LakeCache, path: str, fragment: Fragment) -> bool:
 def _is_here(cache: LakeCache, path: str, fragment: Fragment, *, hashing: bool) -> bool:
     if not cache.holds(path, fragment.sha256, fragment.bytes):
         return False
-    return not hashing or fragment.bytes > HASHED_BYTES or cache.read(path, fragment.sha256) is not None
+    return not hashing or not verdicts.problem(str(cache.place(path, fragment.sha256)), fragment)
 
 
 def _fetch_all(storage: Storage, cache: LakeCache, lacking: Sequence[tuple[str, Fragment]]) -> bool:

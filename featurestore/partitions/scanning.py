@@ -1,8 +1,7 @@
 """Scanning: fragments as one polars LazyFrame, whatever the widths and precisions of their vectors.
 
-A condition on columns of the path opens only the fragments that it leaves. Where all fragments have the same columns, polars
-sees to that, once it is told the columns and need not look for them in a file. Vectors differ from partition to partition,
-and only a look into a file tells how; so these partitions are chosen here, before polars hears of them.
+A condition on columns of the path opens only the fragments that it leaves: these are chosen here, before polars hears of them,
+and compared with their manifests before it reads them.
 """
 
 from __future__ import annotations
@@ -17,14 +16,21 @@ from polars.io.plugins import register_io_source
 from featurestore.layout.paths import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from featurestore.layout.tables import Table
 
     Options = Mapping[str, str] | None
 
 
-def scan(table: Table, partitions: Sequence[Sequence[str]], options: Options, *, whole: bool) -> pl.LazyFrame:
+def scan(
+    table: Table,
+    partitions: Sequence[Sequence[str]],
+    options: Options,
+    *,
+    whole: bool,
+    vouch: Callable[[Sequence[str]], None] = lambda _: None,
+) -> pl.LazyFrame:
     """Scan the files of partitions.
 
     Args:
@@ -32,28 +38,33 @@ def scan(table: Table, partitions: Sequence[Sequence[str]], options: Options, *,
         partitions: URIs of each partition's files.
         options: How polars reaches their store; None for local files.
         whole: Whether they are all of one partition, so that vectors may keep their own width and precision.
+        vouch: Is called with the files that are about to be read, and raises what is wrong with them.
     """
-    empty = pl.DataFrame(table.sql_schema.empty_table())
+    schema = pl.DataFrame(table.sql_schema.empty_table()).schema
     if not partitions:
-        return empty.lazy()
-    uris = [uri for uris in partitions for uri in uris]
-    if whole or not _vectors(table):
-        return _scan(table, uris, options)
-    return register_io_source(_Source(table, partitions, options), schema=empty.schema)
+        return pl.DataFrame(schema=schema).lazy()
+    if whole and _vectors(table):
+        vouch(partitions[0][:1])  # which tells the width
+        schema = _scan(table, partitions[0], options).collect_schema()
+    if not _vectors(table):
+        partitions = [[uri] for uris in partitions for uri in uris]  # parts of one may be of several detectors
+    return register_io_source(_Source(table, partitions, options, schema, vouch), schema=schema)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Partitions whose vectors differ, as polars asks for them: some columns of the rows for which a predicate holds."""
+    """Partitions as polars asks for them: some columns of the rows for which a predicate holds."""
 
     table: Table
     partitions: Sequence[Sequence[str]]
     options: Options
+    schema: pl.Schema
+    vouch: Callable[[Sequence[str]], None]
 
     def __call__(
         self, columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
-        frame = self._chosen(predicate)
+        frame = self._frame(self.partitions if predicate is None else self._chosen(predicate))
         if predicate is not None:
             frame = frame.filter(predicate)
         if columns is not None:
@@ -62,31 +73,41 @@ class _Source:
             frame = frame.head(rows)
         yield from frame.collect_batches(chunk_size=size)
 
-    def _chosen(self, predicate: pl.Expr | None) -> pl.LazyFrame:
+    def _chosen(self, predicate: pl.Expr) -> list[Sequence[str]]:
         """The partitions in which the predicate may hold."""
-        as_lists = pl.col(_vectors(self.table)).cast(pl.List(pl.Float32))
-        chosen = [
-            _scan(self.table, uris, self.options).with_columns(as_lists)
-            for uris in self.partitions
-            if predicate is None or _may_hold(predicate, _key(self.table, uris[0]))
-        ]
-        return pl.concat(chosen) if chosen else pl.DataFrame(self.table.sql_schema.empty_table()).lazy()
+        keys = pl.DataFrame([_key(self.table, uris[0]) for uris in self.partitions])
+        held = _may_hold(predicate, keys)
+        return [uris for uris, holds in zip(self.partitions, held, strict=True) if holds]
+
+    def _frame(self, chosen: Sequence[Sequence[str]]) -> pl.LazyFrame:
+        uris = [uri for uris in chosen for uri in uris]
+        self.vouch(uris)
+        vectors = {name: self.schema[name] for name in _vectors(self.table)}
+        if not uris:
+            return pl.DataFrame(schema=self.schema).lazy()
+        if not any(isinstance(type_, pl.List) for type_ in vectors.values()):
+            return _scan(self.table, uris, self.options)
+        # Their widths and precisions differ from partition to partition.
+        scans = [_scan(self.table, uris, self.options) for uris in chosen]
+        return pl.concat([scan.with_columns(pl.col(name).cast(of) for name, of in vectors.items()) for scan in scans])
 
 
-def _may_hold(predicate: pl.Expr, key: pl.DataFrame) -> bool:
-    """Whether a predicate can hold for rows with these values of the path's columns: it cannot if one of its ANDs does not."""
+def _may_hold(predicate: pl.Expr, keys: pl.DataFrame) -> list[bool]:
+    """Of each row of values of the path's columns, whether a predicate can hold: it cannot if one of its ANDs does not."""
     parts = predicate.meta.pop()
     if len(parts) == 2 and (parts[1] & parts[0]).meta.eq(predicate):
-        return all(_may_hold(part, key) for part in parts)
-    if not set(predicate.meta.root_names()) <= set(key.columns):
-        return True
-    return bool(key.select(predicate.alias("holds"))["holds"].any())
+        both = (_may_hold(part, keys) for part in parts)
+        return [first and second for first, second in zip(*both, strict=True)]
+    if not set(predicate.meta.root_names()) <= set(keys.columns):
+        return [True] * keys.height
+    held = keys.select(predicate.fill_null(value=False).alias("holds"))["holds"].to_list()
+    return held if len(held) == keys.height else held * keys.height
 
 
-def _key(table: Table, uri: str) -> pl.DataFrame:
-    """The values of the path's columns as one row."""
+def _key(table: Table, uri: str) -> dict[str, str]:
+    """The values of the path's columns."""
     values = dict(folder.split("=", 1) for folder in uri.split("/")[:-1] if "=" in folder)
-    return pl.DataFrame({name: [decoded(values[name])] for name in table.path_columns})
+    return {name: decoded(values[name]) for name in table.path_columns}
 
 
 def _vectors(table: Table) -> list[str]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from featurestore.storage import Storage
 
     FromFiles: TypeAlias = Callable[[Sequence[str], str], str]
+    Checking: TypeAlias = Literal["now", "read", "never"]
 
 _FOLDER = Path(__file__).parents[2] / "sql"
 """Beside the package, in a checkout and where it is installed alike; never imported, since a user may have a module `sql`, too."""
@@ -35,6 +36,10 @@ _FOLDER = Path(__file__).parents[2] / "sql"
 
 UNASKED = 256_000_000
 """Bytes of a table that are brought from a bucket before anyone asked for it; of more, it is read there."""
+VOUCHED = 1 << 30
+"""Bytes of activations that are hashed before SQL reads some of them: of more, a question would wait for models that it does not ask for."""
+_IS_WHOLE = "is_as_manifests_say"
+"""A function of the database: raises where a fragment of a table is not what its manifest says."""
 _SQL_TYPES = {
     pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double",
     pa.list_(pa.string()): "varchar[]", pa.list_(pa.float64()): "double[]",
@@ -73,6 +78,8 @@ def connect(
         held: What the lake holds, where it was read already.
         without: The tables of which stale parts are left out.
 
+    Where all are made, nothing is known of what will be asked: then each table is compared with its manifests when SQL first reads it.
+
     Raises:
         CorruptionError: A fragment is missing or altered.
         StorageError: The lake cannot be read.
@@ -81,7 +88,7 @@ def connect(
     try:
         # A question reads hundreds of small files, and fragments never change.
         connection.execute("set parquet_metadata_cache = true")
-        create(connection, storage, names, held=held, checking=names is not None, without=without)
+        create(connection, storage, names, held=held, checking="now" if names is not None else "read", without=without)
     except duckdb.Error as error:
         raise unreadable(error, storage.location if storage else "") from error
     return connection
@@ -94,7 +101,7 @@ def create(
     from_files: FromFiles | None = None,
     *,
     held: Held | None = None,
-    checking: bool = False,
+    checking: Checking = "never",
     without: Collection[str] = (),
 ) -> None:
     """Create a lake's views and macros in an empty database, and each question as a table macro.
@@ -105,7 +112,8 @@ def create(
         names: The views, macros and questions that are needed, without comments, beside those that they read; all if None.
         from_files: From keys in the storage, and options of `read_parquet`, to SQL's FROM that reads them; by default by the storage's URIs.
         held: What the lake holds, where it was read already.
-        checking: Whether to compare the fragments with their manifests first: DuckDB would not notice a flipped bit.
+        checking: When to compare the fragments with their manifests, as DuckDB would not notice a flipped bit: now, or when SQL reads
+            a table, which needs this process, or never.
         without: The tables of which stale parts are left out.
 
     Raises:
@@ -120,8 +128,12 @@ def create(
         read = set().union(*map(_views_behind, _files() if names is None else names))
         held.read(sorted(read & TABLES.keys()))
     builder = _Builder(connection, held, from_files, checking, names is None, without)
+    vouched: dict[str, Callable[[], None]] = {}
+    if checking == "read":
+        connection.create_function(_IS_WHOLE, _vouching(vouched))
     for name in sorted(_files() if names is None else names):
         builder.create(name)
+    vouched |= builder.unread  # only now: DuckDB looks at what a view reads when it is made, too
 
 
 def unreadable(error: duckdb.Error, location: str = "") -> StorageError:
@@ -195,10 +207,12 @@ class _Builder:
     connection: duckdb.DuckDBPyConnection
     held: Held | None
     from_files: FromFiles | None
-    checking: bool
+    checking: Checking
     commenting: bool
     without: Collection[str]
     done: set[str] = field(default_factory=set)
+    unread: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """Of each table, what compares its fragments with their manifests before SQL reads them."""
 
     def create(self, name: str) -> None:
         """Create one with its comments, after those that it reads."""
@@ -256,21 +270,40 @@ class _Builder:
         ]
         if found and self.held:
             from_files = self.from_files or self._from_here_or_there(self.held.storage, found)
-            self.connection.execute(
-                f"create view stored.{name} as {_scan(TABLES[name], [key for key, _ in found], from_files)}"
-            )
+            rows = _scan(TABLES[name], [key for key, _ in found], from_files)
+            self.connection.execute(f"create view stored.{name} as {rows}")
+            if self.checking == "read" and _is_vouched(found):
+                self.unread[name] = partial(opening.vouch, self.held.storage, found)
         else:
             self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
 
     def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
         """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
-        brought = opening.bring(storage, found, hashing=self.checking, at_most=None if self.checking else UNASKED)
+        now = self.checking == "now" and _is_vouched(found)
+        brought = opening.bring(storage, found, hashing=now, at_most=None if self.checking == "now" else UNASKED)
+        table = found[0][0].partition("/")[0] if self.checking == "read" else ""
         if brought is not None:
-            return lambda _, options: _from_paths(map(str, brought), options)
-        if self.checking:
+            return lambda _, options: _from_paths(map(str, brought), options, table)
+        if now:
             opening.check(storage, found)
         storage.register(self.connection)
-        return partial(from_uris, storage)
+        return lambda keys, options: _from_paths(map(storage.uri, keys), options, table)
+
+
+def _is_vouched(found: Sequence[tuple[str, Fragment]]) -> bool:
+    """Whether the fragments of a table are compared with their manifests before SQL reads any of them."""
+    return not found[0][0].startswith(f"{opening.STREAMED}/") or sum(of.bytes for _, of in found) <= VOUCHED
+
+
+def _vouching(unread: Mapping[str, Callable[[], None]]) -> Callable[[str], bool]:
+    """What the database calls once for each statement that reads a table, before it does."""
+
+    def vouch(table: str) -> bool:
+        if table in unread:
+            unread[table]()
+        return True
+
+    return vouch
 
 
 def from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
@@ -278,8 +311,10 @@ def from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
     return _from_paths(map(storage.uri, keys), options)
 
 
-def _from_paths(paths: Iterable[str], options: str) -> str:
-    return f"from read_parquet({sql_list(map(glob.escape, paths))}, {options})"
+def _from_paths(paths: Iterable[str], options: str, table: str = "") -> str:
+    """SQL's FROM that reads files; those of a table only if they are what its manifests say."""
+    files = sql_list(map(glob.escape, paths))
+    return f"from read_parquet({f'if({_IS_WHOLE}({quote(table)}), {files}, [])' if table else files}, {options})"
 
 
 def _scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from featurestore import errors
 from featurestore.errors import InputError, LakeError, first_line, one_line
 from featurestore.names import nearest
 from featurestore.partitions.age import complaints
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from featurestore.query.header import SqlFile, Value
     from featurestore.storage import Storage
 
+_FROM_PYTHON = re.compile(r"executing the UDF: (CorruptionError|StorageError|MissingError): ([^\n]*)")
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
 # Types whose values frames hold as they are, and those that they hold but cannot always show (infinite dates, bytes).
 _PLAIN = frozenset(
@@ -232,6 +234,9 @@ def _explained(error: duckdb.Error, verdict: str, location: str = "") -> LakeErr
 
     On an unknown table it names the nearest that there is, since DuckDB knows just those that are needed.
     """
+    if found := _FROM_PYTHON.search(str(error)):
+        # What the catalog found when SQL was about to read a table.
+        return getattr(errors, found[1])(found[2])  # type: ignore[no-any-return]
     if isinstance(error, duckdb.IOException):
         return catalog.unreadable(error, location)
     unknown = _UNKNOWN_TABLE.search(str(error))

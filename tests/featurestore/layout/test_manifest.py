@@ -87,7 +87,9 @@ def test_any_flipped_bit_of_a_manifest_is_found() -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         with pytest.raises((CorruptionError, FormatError)):
             from_json(bytes(flipped), "p")
-    with pytest.raises(CorruptionError, match="p was altered since it was written, its checksum differs: bring it back"):
+    with pytest.raises(
+        CorruptionError, match="p was altered since it was written, its checksum differs: bring it back"
+    ):
         from_json(data.replace(b'"rows": 3', b'"rows": 2'), "p")
     with pytest.raises(CorruptionError, match="its checksum differs"):
         from_json(json.dumps(json.loads(data)).encode(), "p")
