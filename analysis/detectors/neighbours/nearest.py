@@ -63,7 +63,7 @@ def nearest(queries: Activations, *, k: int, name: str) -> Statistic:
         return _Measured(queries.feature, context.results[first.name])
 
     first = Statistic(f"nearest-{k}-candidates", candidates)
-    held = 4 * queries.feature.shape[1] + 12 * _width(k) + _HELD
+    held = 4 * queries.feature.shape[1] + 8 * _width(k) + _HELD
     return Statistic(f"nearest-{k}-distances", measured, after=(first,), held=held)
 
 
@@ -89,17 +89,16 @@ class _Lists:
 class _Nearest:
     """The K + 64 largest cosines of each query so far, the samples that they are of, and room for a few more.
 
-    Only what exceeds the smallest that is kept is looked at, and a query's list is sorted out when its room is used up.
+    Only what exceeds the smallest that is kept is looked at, and a query's list is sorted out when its room is used up. A
+    cosine and its sample are one number, so that a list is sorted out by numpy's partition of integers.
     """
 
-    __slots__ = ("_cosines", "_filled", "_kept", "_locks", "_neighbours", "_queries", "_sample", "_smallest", "_unit")
+    __slots__ = ("_filled", "_kept", "_lists", "_locks", "_neighbours", "_queries", "_smallest", "_unit")
 
     def __init__(self, queries: Activations, neighbours: int) -> None:
         self._queries, self._neighbours, self._kept = queries, neighbours, neighbours + _SPARE
         self._unit = queries.memo.get("unit32", lambda: _unit32(queries))
-        shape = (len(queries), _width(neighbours))
-        self._cosines = np.full(shape, -np.inf, np.float32)
-        self._sample = np.full(shape, -1, np.int64)
+        self._lists = np.full((len(queries), _width(neighbours)), _NONE)
         self._filled = np.full(len(queries), self._kept)
         self._smallest = np.full(len(queries), -np.inf, np.float32)
         self._locks = [Lock() for _ in range(0, len(queries), _QUERIES_AT_ONCE)]
@@ -109,43 +108,53 @@ class _Nearest:
         same_dimensions(self._queries.feature, rows.feature.shape[1])
         fitted = rows.memo.get("unit32", lambda: rows.normalised64.astype(np.float32))
         for number, lock in enumerate(self._locks):
-            start = number * _QUERIES_AT_ONCE
-            products = self._unit[start : start + _QUERIES_AT_ONCE] @ fitted.T
+            part = slice(number * _QUERIES_AT_ONCE, min((number + 1) * _QUERIES_AT_ONCE, len(self._unit)))
+            products = self._unit[part] @ fitted.T
             with lock:
-                self._take(start, products, sample)
+                self._take(np.arange(part.start, part.stop), products, sample)
 
     def found(self) -> _Found:
         """The lists as they are."""
-        return _Found(self._neighbours, self._unit.shape[1], self._cosines, self._sample)
+        return _Found(self._neighbours, self._unit.shape[1], self._lists)
 
-    def _take(self, start: int, products: Float32, sample: NDArray[np.int64]) -> None:
-        stop = start + len(products)
-        found = np.flatnonzero(products > self._smallest[start:stop, None])
-        if not len(found):
-            return
-        query, column = np.divmod(found, products.shape[1])
-        counts = np.bincount(query, minlength=len(products))
-        fits = self._filled[start:stop] + counts <= self._cosines.shape[1]
-        # The place of each among those of its query.
-        place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
-        chosen = fits[query]
-        rows, columns = start + query[chosen], column[chosen]
-        slots = self._filled[rows] + place[chosen]
-        self._cosines[rows, slots] = products[rows - start, columns]
-        self._sample[rows, slots] = sample[columns]
-        self._filled[start:stop] += np.where(fits, counts, 0)
-        full = np.flatnonzero(~fits)
+    def _take(self, queries: NDArray[np.intp], products: Float32, sample: NDArray[np.int64]) -> None:
+        full = self._append(queries, products, sample)
         if len(full):
-            self._sort_out(start + full, products[full], np.broadcast_to(sample, (len(full), len(sample))))
+            # Sorted out by itself, a list has a larger smallest, and mostly room for what exceeds that.
+            queries, products = queries[full], products[full]
+            self._sort_out(queries, self._lists[queries])
+            full = self._append(queries, products, sample)
+        if len(full):
+            queries, products = queries[full], products[full]
+            everything = _together(products, np.broadcast_to(sample, products.shape))
+            self._sort_out(queries, np.concatenate([self._lists[queries], everything], axis=1))
 
-    def _sort_out(self, rows: NDArray[np.int64], cosines: Float32, sample: NDArray[np.int64]) -> None:
-        """Keep the largest of what some queries have and of what comes to it."""
-        kept, samples = _largest(self._kept, (self._cosines[rows], cosines), (self._sample[rows], sample))
-        self._cosines[rows, : self._kept] = kept
-        self._cosines[rows, self._kept :] = -np.inf
-        self._sample[rows, : self._kept] = samples
-        self._filled[rows] = self._kept
-        self._smallest[rows] = kept.min(axis=1)
+    def _append(self, queries: NDArray[np.intp], products: Float32, sample: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Put what exceeds the smallest into the lists of some queries; returns the places of those without room for it."""
+        width, columns = self._lists.shape[1], products.shape[1]
+        found = np.flatnonzero(products > self._smallest[queries, None])
+        ends = np.searchsorted(found, np.arange(len(queries) + 1) * columns)
+        counts, filled = np.diff(ends), self._filled[queries]
+        fits = filled + counts <= width
+        self._filled[queries] = np.where(fits, filled + counts, filled)
+        # From places in the products to samples, and to places in the lists.
+        to_column = np.repeat(np.arange(len(queries)) * columns, counts)
+        to_place = np.repeat(queries * width + filled - ends[:-1], counts)
+        place = np.arange(len(found))
+        if not fits.all():
+            chosen = np.repeat(fits, counts)
+            found, place, to_column, to_place = found[chosen], place[chosen], to_column[chosen], to_place[chosen]
+        cosines = products.reshape(-1)[found]
+        self._lists.reshape(-1)[place + to_place] = _together(cosines, sample[found - to_column])
+        return np.flatnonzero(~fits)
+
+    def _sort_out(self, queries: NDArray[np.intp], candidates: NDArray[np.int64]) -> None:
+        """Keep the largest of some candidates of each of some queries, which are overwritten."""
+        kept = _largest(candidates, self._kept)
+        self._lists[queries, : self._kept] = kept
+        self._lists[queries, self._kept :] = _NONE
+        self._filled[queries] = self._kept
+        self._smallest[queries] = _cosines(kept.min(axis=1))
 
 
 class _Candidates:
@@ -159,7 +168,7 @@ class _Candidates:
     def __reduce__(self) -> tuple[Any, ...]:
         # Out of another process come lists of its own, without the queries.
         found = self._nearest.found()
-        return _Found, (found.neighbours, found.dim, found.cosines, found.sample)
+        return _Found, (found.neighbours, found.dim, found.lists)
 
     def update(self, block: Block) -> None:
         if len(block):
@@ -174,45 +183,58 @@ class _Candidates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """Lists of cosines, -inf where there is none, and of the samples that they are of, shape [n, more than K + 64]."""
+    """Lists of cosines and of the samples that they are of, as `_together` has them, shape [n, more than K + 64]."""
 
     neighbours: int
     dim: int
-    cosines: Float32
-    sample: NDArray[np.int64]
+    lists: NDArray[np.int64]
 
     def merge(self, other: _Found) -> None:
-        width = self.cosines.shape[1]
-        for start in range(0, len(self.cosines), _QUERIES_AT_ONCE):
+        for start in range(0, len(self.lists), _QUERIES_AT_ONCE):
             part = slice(start, start + _QUERIES_AT_ONCE)
-            both = (self.cosines[part], other.cosines[part]), (self.sample[part], other.sample[part])
-            self.cosines[part], self.sample[part] = _largest(width, *both)
+            both = np.concatenate([self.lists[part], other.lists[part]], axis=1)
+            self.lists[part] = _largest(both, self.lists.shape[1])
 
     def finish(self) -> dict[str, NDArray[Any]]:
         """The samples that may be the K-th nearest of a query, and the rank of that among them."""
         # Rounding: unit vectors to float32, products of D terms; twice, for the K-th and for the one beside it.
         margin = np.float32(2 * (self.dim + 3) * 2.0**-24)
-        place = self.cosines.shape[1] - self.neighbours
         none = np.empty(0, np.int64)
         pairs = [(none, none, none)]
-        for start in range(0, len(self.cosines), _QUERIES_AT_ONCE):
-            cosines = self.cosines[start : start + _QUERIES_AT_ONCE]
-            kth = np.partition(cosines, place, axis=1)[:, place, None]
+        for start in range(0, len(self.lists), _QUERIES_AT_ONCE):
+            lists = self.lists[start : start + _QUERIES_AT_ONCE]
+            kth = _cosines(_largest(lists.copy(), self.neighbours).min(axis=1))[:, None]
+            cosines = _cosines(lists)
             query, column = np.nonzero((cosines >= kth - margin) & (cosines <= kth + margin))
             nearer = np.count_nonzero(cosines > kth + margin, axis=1)
-            pairs.append((start + query, self.sample[start + query, column], self.neighbours - nearer))
+            pairs.append((start + query, lists[query, column] & _SAMPLE, self.neighbours - nearer))
         query, sample, rank = map(np.concatenate, zip(*pairs, strict=True))
         return {"query": query, "sample": sample, "rank": rank}
 
 
-def _largest(
-    count: int, cosines: tuple[Float32, ...], samples: tuple[NDArray[np.int64], ...]
-) -> tuple[Float32, NDArray[np.int64]]:
-    """The largest cosines of each query, and the samples that they are of."""
-    together = np.concatenate(cosines, axis=1)
-    places = np.argpartition(together, together.shape[1] - count, axis=1)[:, -count:]
-    sample = np.take_along_axis(np.concatenate(samples, axis=1), places, axis=1)
-    return np.take_along_axis(together, places, axis=1), sample
+def _together(cosines: Float32, samples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A cosine and its sample as one number, which is the larger the larger the cosine is: 32 bits of each."""
+    if len(samples) and samples.max() > _SAMPLE:
+        raise InputError(f"Neighbours are found among samples numbered below 2^32, and one is {samples.max()}.")
+    bits = cosines.view(np.int32)
+    # The bits of negative numbers grow the other way.
+    return ((bits ^ ((bits >> 31) & _MAGNITUDE)).astype(np.int64) << 32) | samples
+
+
+def _cosines(together: NDArray[np.int64]) -> Float32:
+    """The cosines of such numbers."""
+    bits = (together >> 32).astype(np.int32)
+    return (bits ^ ((bits >> 31) & _MAGNITUDE)).view(np.float32)
+
+
+_SAMPLE, _MAGNITUDE = 0xFFFFFFFF, np.int32(0x7FFFFFFF)
+_NONE = _together(np.float32([-np.inf]), np.array([0]))[0]
+
+
+def _largest(candidates: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The largest of each row, in no order; the rows are overwritten."""
+    candidates.partition(candidates.shape[1] - count, axis=1)
+    return candidates[:, -count:]
 
 
 class _Measured:
@@ -258,4 +280,4 @@ def _unit32(activations: Activations) -> Float32:
 
 def _width(neighbours: int) -> int:
     """Cosines in a list."""
-    return (neighbours + _SPARE) + (neighbours + _SPARE) // 4
+    return (neighbours + _SPARE) + (neighbours + _SPARE) // 2
