@@ -145,7 +145,16 @@ class Activations:
     @property
     def softmax_normaliser(self) -> NDArray[np.float64]:
         """Sum_c exp(z_c - max z), in [1, C] whatever the logits' scale, shape [n]."""
-        return self.memo.get("softmax_normaliser", self._softmax_normaliser)
+        return self.memo.get("softmax_normaliser", lambda: self.normaliser_at(1.0))
+
+    def normaliser_at(self, temperature: float) -> NDArray[np.float64]:
+        """Sum_c exp((z_c - max z) / T), shape [n]."""
+        sums = np.empty(len(self))
+        for rows, shifted in self.shifted_parts():
+            if temperature != 1:
+                shifted /= temperature
+            sums[rows] = np.exp(shifted, out=shifted).sum(axis=1)
+        return sums
 
     def shifted_parts(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """Yield z_c - max z of some rows at a time, so few that they stay near the processor; each overwrites the one before."""
@@ -174,12 +183,6 @@ class Activations:
             raise InputError("These activations hold no logits; read them with logits, or use a feature detector.")
         finite_rows("Logits", self.logits)
         return self.logits
-
-    def _softmax_normaliser(self) -> NDArray[np.float64]:
-        sums = np.empty(len(self))
-        for rows, shifted in self.shifted_parts():
-            sums[rows] = np.exp(shifted, out=shifted).sum(axis=1)
-        return sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)

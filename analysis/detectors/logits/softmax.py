@@ -35,11 +35,7 @@ def tempered_msp(_fit: None, activations: Activations, *, temperature: float) ->
     """Return max_c softmax(z / T)_c = 1 / sum_c exp((z_c - max z) / T), shape [n]."""
     if temperature == 1:
         return msp(None, activations)
-    largest = np.empty(len(activations))
-    for rows, shifted in activations.shifted_parts():
-        scaled = np.divide(shifted, temperature, out=shifted)
-        largest[rows] = 1.0 / np.exp(scaled, out=scaled).sum(axis=1)
-    return largest
+    return 1.0 / activations.normaliser_at(temperature)
 
 
 def negative_entropy(_fit: None, activations: Activations) -> NDArray[np.float64]:
