@@ -110,6 +110,7 @@ class Detector(Generic[Fit]):
         compare: In place of `score`, for detectors that compare samples with every fit sample: given the samples to score,
             a statistic of the fit dataset whose only array is `score`, float64, shape [n].
         needs_logits: Whether `score` reads logits.
+        needs_features: Whether `score` reads features; where it says no, and the statistics read none, none are asked for.
         needs_head: Whether `fit` or `score` reads the head: its weights, or whether there is one and it normalises.
         needs_negatives: Whether `score` reads the head's embeddings of negative labels, which few heads have.
         stands_in: Whether it is scored by default in the place of the one whose name it carries, which costs too much for that.
@@ -133,6 +134,7 @@ class Detector(Generic[Fit]):
     compare: Callable[..., Statistic] | None = None
     needs_logits: bool = False
     needs_head: bool = False
+    needs_features: bool = field(default=True, kw_only=True)
     needs_negatives: bool = field(default=False, kw_only=True)
     stands_in: bool = field(default=False, kw_only=True)
     hyperparameters: tuple[Hyperparameter, ...] = ()
@@ -236,6 +238,12 @@ class Detector(Generic[Fit]):
     def _read_by(self, function: Callable[..., Any], given: int) -> dict[str, Constant]:
         values = self.values
         return {name: values[name] for name in _arguments(function, given) if name in values}
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it needs features, to learn or to score."""
+        learns_from = any("feature" in need.reads for need in with_earlier(self.statistics))
+        return self.needs_features or self.compare is not None or learns_from
 
     @property
     def reads_head(self) -> bool:

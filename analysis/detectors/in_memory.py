@@ -62,11 +62,11 @@ class FittedDetector:
         which = self.detector.name if is_known(self.detector) else self.detector
         return refitted, (which, dict(self.statistics), self.context, self.bank)
 
-    def score(self, features: NDArray[Any], logits: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    def score(self, features: NDArray[Any] | None, logits: NDArray[Any] | None = None) -> NDArray[np.float64]:
         """Score samples; higher is more in-distribution.
 
         Args:
-            features: Any float dtype, shape [n, D].
+            features: Any float dtype, shape [n, D]. A detector of logits alone does not look at them, and None will do.
             logits: Any float dtype, shape [n, C]; may be left out where the detector reads none.
 
         Returns:
@@ -74,10 +74,12 @@ class FittedDetector:
 
         Raises:
             InputError: The arrays are of other shapes than those of the fit, or the detector needs logits.
-            NumericalError: An activation or a score is NaN or infinite.
+            NumericalError: An activation or a score is NaN or infinite; features that are not looked at may be.
         """
-        rows = Activations(np.asarray(features), None if logits is None else np.asarray(logits), self.context.head)
-        _check_widths(rows, self.context.dim, self.context.classes, _SCORED)
+        head, dim = (self.context.head, self.context.dim) if self.detector.reads_features else (None, 0)
+        seen = _features_read(self.detector, features, logits)
+        rows = Activations(seen, None if logits is None else np.asarray(logits), head)
+        _check_widths(rows, dim, self.context.classes, _SCORED)
         if self.detector.compare:
             check_finite(rows, _SCORED)
             return self._compared(rows)
@@ -106,7 +108,7 @@ class FittedDetector:
 
 def fit_in_memory(
     detector: str | Detector[Any],
-    features: NDArray[Any],
+    features: NDArray[Any] | None,
     labels: NDArray[Any] | None = None,
     *,
     logits: NDArray[Any] | None = None,
@@ -119,7 +121,8 @@ def fit_in_memory(
     Args:
         detector: Its name, `knn:k=50` for one with other constants, or a detector of one's own.
         features: Penultimate features of the fit set, any float dtype, shape [n, D]. Features of a lake are float32: their
-            precision says which directions of a covariance are rounding.
+            precision says which directions of a covariance are rounding. A detector of logits alone does not look at them, and
+            None will do.
         labels: Classes of the fit set, integers in 0 .. C - 1, shape [n]; where they can be left out, detectors do without.
         logits: Their logits, any float dtype, shape [n, C].
         head: The model's final linear layer: weight [C, D] and bias [C], or a `Head`, which may say that it normalises.
@@ -144,10 +147,11 @@ def fit_in_memory(
         np.int64(0)
     """
     chosen = get(detector) if isinstance(detector, str) else detector
-    linear = _linear(head)
-    rows = {FIT: array_rows("the fit rows", features, labels, logits, linear)}
+    linear = _linear(head) if chosen.reads_features else None
+    seen = _features_read(chosen, features, logits)
+    rows = {FIT: array_rows("the fit rows", seen, labels, logits, linear)}
     if validation is not None:
-        rows[VALIDATION] = _validation_rows(validation, linear)
+        rows[VALIDATION] = _validation_rows(chosen, validation, linear)
     contexts = {kind: _context(of, rows, memory) for kind, of in rows.items()}
     for of in rows.values():
         _check_widths(of.activations, contexts[FIT].dim, contexts[FIT].classes, of.name)
@@ -166,11 +170,24 @@ def _linear(head: Head | tuple[NDArray[Any], NDArray[Any]] | None) -> Head | Non
     return Head(np.asarray(weight, np.float64), np.asarray(bias, np.float64))
 
 
-def _validation_rows(validation: Sequence[NDArray[Any] | None], head: Head | None) -> ArrayRows:
+def _features_read(detector: Detector[Any], features: NDArray[Any] | None, logits: NDArray[Any] | None) -> NDArray[Any]:
+    """What a detector reads of features, shape [n, D]: nothing, of as many samples, where it is one of logits alone."""
+    if features is not None:
+        given = np.asarray(features)
+        return given if detector.reads_features or given.ndim != 2 else given[:, :0]
+    if detector.reads_features:
+        raise InputError(f"Detector {detector.name} reads features: give them, not None.")
+    if logits is None:
+        raise InputError(f"Detector {detector.name} reads logits: give logits=.")
+    return np.empty((len(logits), 0), np.float32)
+
+
+def _validation_rows(
+    detector: Detector[Any], validation: Sequence[NDArray[Any] | None], head: Head | None
+) -> ArrayRows:
     features, labels, logits = [*validation, None, None][:3]
-    if features is None:
-        raise InputError("validation= takes (features, labels, logits), of which the features must be given.")
-    return array_rows("the validation rows", features, labels, logits, head)
+    seen = _features_read(detector, features, logits)
+    return array_rows("the validation rows", seen, labels, logits, head)
 
 
 def refitted(

@@ -123,6 +123,11 @@ def _needs_what_it_declares(detector: Detector[Any]) -> None:
             once,
             "needs_logits is False: samples without logits",
         )
+    if not detector.needs_features and detector.score:
+        bare = Activations(task.queries.feature[:, :0], task.queries.logits, head)
+        _check_equal(
+            scores_of(detector, replace(task, queries=bare)), once, "needs_features is False: samples without features"
+        )
     normalising = replace(head, normalizes=True)
     if not detector.needs_head:
         for other, what in ((None, "no head"), (normalising, "a head that normalises")):

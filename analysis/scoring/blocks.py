@@ -72,7 +72,9 @@ def score_rows(
 
 def columns_of(detectors: Sequence[Detector[Any]]) -> list[str]:
     """What detectors read of the rows that they score."""
-    return ["feature", *(["logits"] if any(detector.needs_logits for detector in detectors) else [])]
+    features = any(detector.needs_features or detector.compare for detector in detectors)
+    logits = any(detector.needs_logits for detector in detectors)
+    return [name for name, wanted in (("feature", features), ("logits", logits)) if wanted]
 
 
 def _score_block(

@@ -73,6 +73,7 @@ EXCEL = Detector(
     fitted_on="fit logits",
     needs=needs,
     needs_logits=True,
+    needs_features=False,
     on_request=True,
     hyperparameters=(
         Hyperparameter("ranks", None, 2, math.inf, "how many ranks count", rule="as many as there are classes"),

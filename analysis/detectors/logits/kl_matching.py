@@ -54,6 +54,7 @@ KL_MATCHING = Detector(
     fitted_on="fit logits",
     needs=(PREDICTED_PROBABILITIES,),
     needs_logits=True,
+    needs_features=False,
 )
 
 OPENOOD_KL_MATCHING = on_validation_data(KL_MATCHING, VALIDATION_PREDICTED_PROBABILITIES)

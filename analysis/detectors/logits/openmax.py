@@ -112,6 +112,7 @@ OPENMAX = Detector(
     fitted_on="fit logits and labels of samples that are classified correctly",
     needs=needs,
     needs_logits=True,
+    needs_features=False,
     hyperparameters=(
         Hyperparameter("alpha", 3, 1, math.inf, "a: how many of the largest logits give to the unknown class"),
         Hyperparameter("tail", 20, 2, math.inf, "largest distances of each class to which the Weibull is fitted"),

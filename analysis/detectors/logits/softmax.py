@@ -94,7 +94,13 @@ def logit_gap(_fit: None, activations: Activations, *, others: int) -> NDArray[n
 
 
 MAX_LOGIT: Detector[None] = Detector(
-    "max-logit", "MaxLogit", "max_c z_c", "Hendrycks et al. 2022, arXiv 1911.11132", max_logit, needs_logits=True
+    "max-logit",
+    "MaxLogit",
+    "max_c z_c",
+    "Hendrycks et al. 2022, arXiv 1911.11132",
+    max_logit,
+    needs_logits=True,
+    needs_features=False,
 )
 
 ENERGY: Detector[None] = Detector(
@@ -104,10 +110,17 @@ ENERGY: Detector[None] = Detector(
     source="Liu et al. 2020, arXiv 2010.03759, at temperature 1",
     score=energy,
     needs_logits=True,
+    needs_features=False,
 )
 
 MSP: Detector[None] = Detector(
-    "msp", "MSP", "max_c softmax(z)_c", "Hendrycks & Gimpel 2017, arXiv 1610.02136", msp, needs_logits=True
+    "msp",
+    "MSP",
+    "max_c softmax(z)_c",
+    "Hendrycks & Gimpel 2017, arXiv 1610.02136",
+    msp,
+    needs_logits=True,
+    needs_features=False,
 )
 
 MCM: Detector[None] = Detector(
@@ -117,6 +130,7 @@ MCM: Detector[None] = Detector(
     source="Ming et al. 2022, arXiv 2211.13445",
     score=tempered_msp,
     needs_logits=True,
+    needs_features=False,
     hyperparameters=(Hyperparameter("temperature", 1.0, 1e-3, 1e3, "T: what logits are divided by", unstated=True),),
 )
 
@@ -127,6 +141,7 @@ ENTROPY: Detector[None] = Detector(
     source="Shannon 1948, doi 10.1002/j.1538-7305.1948.tb01338.x",
     score=negative_entropy,
     needs_logits=True,
+    needs_features=False,
 )
 
 GEN: Detector[None] = Detector(
@@ -136,6 +151,7 @@ GEN: Detector[None] = Detector(
     source="Liu et al. 2023, CVPR, GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection",
     score=generalised_entropy,
     needs_logits=True,
+    needs_features=False,
     hyperparameters=(
         Hyperparameter("gamma", 0.1, 0.0, 1.0, "g: the exponent"),
         Hyperparameter("largest", 100, 1, math.inf, "M: how many of the largest p count; all of fewer classes"),
@@ -149,6 +165,7 @@ DOCTOR: Detector[None] = Detector(
     source="Granese et al. 2021, arXiv 2106.02395, the rule D_alpha without perturbed images",
     score=doctor,
     needs_logits=True,
+    needs_features=False,
     hyperparameters=(Hyperparameter("temperature", 1.0, 1e-3, 1e3, "T: what logits are divided by"),),
 )
 
@@ -159,6 +176,7 @@ LOGIT_GAP: Detector[None] = Detector(
     source="Liang et al. 2025, arXiv 2510.20134, with the N of its authors' code for ImageNet",
     score=logit_gap,
     needs_logits=True,
+    needs_features=False,
     hyperparameters=(
         Hyperparameter("others", 88, 1, math.inf, "N: how many of the next largest logits; all of fewer classes"),
     ),

@@ -67,6 +67,7 @@ TEMP_SCALING = Detector(
     fitted_on="fit logits and labels",
     needs=(TEMPERATURE_TAYLOR,),
     needs_logits=True,
+    needs_features=False,
     hyperparameters=(
         Hyperparameter("lowest", LOWEST, LOWEST, HIGHEST, "the lowest temperature that is considered"),
         Hyperparameter("highest", HIGHEST, LOWEST, HIGHEST, "the highest temperature that is considered"),

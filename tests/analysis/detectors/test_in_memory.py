@@ -152,6 +152,18 @@ def test_arrays_that_do_not_belong_together_are_refused(rows: Any) -> None:
         fitted.score(features[:, :4])
 
 
+@pytest.mark.parametrize("name", ["max-logit", "kl-matching"])
+def test_a_detector_of_logits_alone_does_without_features(rows: Any, name: str) -> None:
+    """It does not look at those that it is given; others ask for them in a sentence."""
+    features, labels, logits = small(rows)
+    expected = fit_in_memory(name, np.full_like(features, np.nan), labels, logits=logits).score(features, logits)
+    assert_array_equal(fit_in_memory(name, None, labels, logits=logits).score(None, logits), expected)
+    with pytest.raises(InputError, match="max-logit reads logits: give logits="):
+        fit_in_memory("max-logit", None, labels)
+    with pytest.raises(InputError, match="vim reads features: give them"):
+        fit_in_memory("vim", None, labels, logits=logits)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_and_infinity_are_refused_with_their_row(rows: Any, bad: float) -> None:
     """In the fit rows, and in those to score, also in logits that the detector does not look at."""

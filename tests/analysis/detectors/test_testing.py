@@ -140,6 +140,7 @@ BROKEN: Mapping[str, tuple[Detector[Any], str, str]] = {
     "unit features in place": (learning(Writing), "left as they are", "writes into normalised64 of a block"),
     "logits unsaid": (replace(ENERGY, needs_logits=False), "declared needs", "hold no logits"),
     "logits for nothing": (scoring(norm, needs_logits=True), "declared needs", "other logits make no difference"),
+    "features unsaid": (scoring(norm, needs_features=False), "declared needs", "without features"),
     "a head unsaid": (
         scoring(lambda _, a: np.abs(a.head_input64).sum(axis=1)), "declared needs", "a head that normalises",
     ),
