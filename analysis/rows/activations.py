@@ -151,9 +151,8 @@ class Activations:
         """Sum_c exp((z_c - max z) / T), shape [n]."""
         sums = np.empty(len(self))
         for rows, shifted in self.shifted_parts():
-            if temperature != 1:
-                shifted /= temperature
-            sums[rows] = np.exp(shifted, out=shifted).sum(axis=1)
+            scaled = shifted if temperature == 1 else np.divide(shifted, temperature, out=shifted)
+            sums[rows] = np.exp(scaled, out=scaled).sum(axis=1)
         return sums
 
     def shifted_parts(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.detectors.detector import OPENOOD, Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
+from analysis.detectors.neighbours.near_kth import Bank
 from analysis.detectors.neighbours.nearest import check_size, nearest
 from analysis.rows.activations import normalise
 from analysis.rows.checks import same_dimensions
@@ -19,6 +18,7 @@ from analysis.statistics.sampled_rows import share_with_energy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from analysis.rows.activations import Activations
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 _SOURCE = "Sun et al. 2022, arXiv 2204.06507"
 _BYTES_AT_ONCE = 1 << 26
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SampledBank:
-    """Unit features of a share of the fit samples, float64, shape [k, D]."""
-
-    bank: NDArray[np.float64]
 
 
 def chunks(rows: int, bank: int) -> list[slice]:
@@ -63,7 +56,7 @@ def sampled(*, share: float) -> tuple[Statistic, ...]:
     return (share_with_energy(share),)
 
 
-def fit(inputs: FitInputs, *, share: float, k: int) -> SampledBank:
+def fit(inputs: FitInputs, *, share: float, k: int) -> Bank:
     """Take the sampled rows.
 
     Raises:
@@ -71,19 +64,12 @@ def fit(inputs: FitInputs, *, share: float, k: int) -> SampledBank:
     """
     bank = normalise(inputs.need(share_with_energy(share))["feature"])
     check_size(k, len(bank), "knn.sampled")
-    return SampledBank(bank)
+    return Bank.of(bank)
 
 
-def score(fit: SampledBank, activations: Activations, *, k: int) -> NDArray[np.float64]:
+def score(fit: Bank, activations: Activations, *, k: int) -> NDArray[np.float64]:
     """Return minus the squared distance to the K-th nearest of the bank, shape [n]."""
-    kth = len(fit.bank) - k
-    scores = np.empty(len(activations))
-    for rows, cosines in products(fit.bank, activations):
-        neighbour = fit.bank[np.argpartition(cosines, kth, axis=1)[:, kth]]
-        # 2 - 2 cos would cancel where the neighbour is near.
-        apart = activations.normalised64[rows] - neighbour
-        scores[rows] = -np.einsum("nd,nd->n", apart, apart)
-    return scores
+    return -fit.kth_distance(activations, k)
 
 
 KNN: Detector[None] = Detector(

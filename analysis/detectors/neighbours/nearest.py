@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.detectors.neighbours.near_kth import near_kth, of_rank
 from analysis.rows.activations import normalise
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.statistic import Statistic, SweepContext
@@ -197,16 +198,11 @@ class _Found:
 
     def finish(self) -> dict[str, NDArray[Any]]:
         """The samples that may be the K-th nearest of a query, and the rank of that among them."""
-        # Rounding: unit vectors to float32, products of D terms; twice, for the K-th and for the one beside it.
-        margin = np.float32(2 * (self.dim + 3) * 2.0**-24)
         none = np.empty(0, np.int64)
         pairs = [(none, none, none)]
         for start in range(0, len(self.lists), _QUERIES_AT_ONCE):
             lists = self.lists[start : start + _QUERIES_AT_ONCE]
-            kth = _cosines(_largest(lists.copy(), self.neighbours).min(axis=1))[:, None]
-            cosines = _cosines(lists)
-            query, column = np.nonzero((cosines >= kth - margin) & (cosines <= kth + margin))
-            nearer = np.count_nonzero(cosines > kth + margin, axis=1)
+            query, column, nearer = near_kth(_cosines(lists), self.neighbours, self.dim)
             pairs.append((start + query, lists[query, column] & _SAMPLE, self.neighbours - nearer))
         query, sample, rank = map(np.concatenate, zip(*pairs, strict=True))
         return {"query": query, "sample": sample, "rank": rank}
@@ -265,9 +261,7 @@ class _Measured:
         self._distances = np.where(np.isnan(self._distances), other._distances, self._distances)
 
     def finish(self) -> dict[str, NDArray[Any]]:
-        order = np.lexsort((self._distances, self._query))
-        first = np.searchsorted(self._query[order], np.arange(len(self._rank)))
-        return {"score": -self._distances[order][first + self._rank - 1]}
+        return {"score": -of_rank(self._distances, self._query, self._rank)}
 
 
 def _unit32(activations: Activations) -> Float32:

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.detectors.detector import OPENOOD, Detector, FitInputs
 from analysis.detectors.neighbours.knn import neighbours, products, sampled, share_of_bank
+from analysis.detectors.neighbours.near_kth import Bank
 from analysis.rows.activations import normalise
 from analysis.statistics.sampled_rows import share_with_energy
 
@@ -17,28 +18,38 @@ if TYPE_CHECKING:
 
     from analysis.rows.activations import Activations
 
+_FEW = 64
+"""Of a bank so many times larger than K, the largest products are found in float32."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NnguideFit:
     """Fit samples to be guided by.
 
     Attributes:
-        bank: Unit features times their energy, float64, shape [k, D].
+        bank: Unit features times their energy.
         neighbours: K, at most k.
     """
 
-    bank: NDArray[np.float64]
+    bank: Bank
     neighbours: int
 
 
 def score(fit: NnguideFit, activations: Activations) -> NDArray[np.float64]:
     """Return E times the mean of the K largest <b, h / ||h||> over the bank, shape [n]."""
+    return activations.log_sum_exp * _guidance(fit, activations)
+
+
+def _guidance(fit: NnguideFit, activations: Activations) -> NDArray[np.float64]:
+    if len(fit.bank) > _FEW * fit.neighbours:
+        return fit.bank.mean_of_largest(activations, fit.neighbours)
+    # So many would be multiplied one by one that all of them together take less time in float64.
     first = len(fit.bank) - fit.neighbours
-    guidance = np.empty(len(activations))
-    for rows, guides in products(fit.bank, activations):
+    found = np.empty(len(activations))
+    for rows, guides in products(fit.bank.rows, activations):
         guides.partition(first, axis=1)
-        guidance[rows] = guides[:, first:].mean(axis=1)
-    return activations.log_sum_exp * guidance
+        found[rows] = guides[:, first:].mean(axis=1)
+    return found
 
 
 def fit(inputs: FitInputs, *, share: float, k: int) -> NnguideFit:
@@ -49,7 +60,7 @@ def fit(inputs: FitInputs, *, share: float, k: int) -> NnguideFit:
         inputs.warnings.append(
             f"nnguide takes the mean over K = {size} neighbours in place of {k}: its bank has no more"
         )
-    return NnguideFit(normalise(rows["feature"]) * rows["energy"][:, None], min(k, size))
+    return NnguideFit(Bank.of(normalise(rows["feature"]) * rows["energy"][:, None]), min(k, size))
 
 
 NNGUIDE = Detector(

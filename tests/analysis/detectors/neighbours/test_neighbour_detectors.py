@@ -152,6 +152,9 @@ def test_nnguide_equals_the_formula(name: str, neighbours: int) -> None:
         assert_allclose(fast, naive_nnguide(model, neighbours), rtol=1e-12)
     fast = scored("nnguide@share=0.03,k=7", model.rows, model.labels, model.queries)
     assert_allclose(fast, naive_nnguide(model, 7, 0.03), rtol=1e-12)
+    # Of a bank so much larger than K the largest products are found in float32, and multiplied again.
+    fast = scored("nnguide@share=0.5,k=7", model.rows, model.labels, model.queries)
+    assert_allclose(fast, naive_nnguide(model, 7, 0.5), rtol=1e-12)
 
 
 def test_nnguide_says_that_its_bank_is_smaller_than_k() -> None:
