@@ -224,7 +224,7 @@ def _cosines(together: NDArray[np.int64]) -> Float32:
 
 
 _SAMPLE, _MAGNITUDE = 0xFFFFFFFF, np.int32(0x7FFFFFFF)
-_NONE = _together(np.float32([-np.inf]), np.array([0]))[0]
+_NONE = _together(np.array([-np.inf], np.float32), np.array([0]))[0]
 
 
 def _largest(candidates: NDArray[np.int64], count: int) -> NDArray[np.int64]:
