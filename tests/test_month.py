@@ -129,6 +129,7 @@ def _begin(fresh: Commands) -> Study:
     return study
 
 
+@pytest.mark.slow
 def test_a_month(fresh: Commands) -> None:
     study = _begin(fresh)
     study.check()

@@ -144,6 +144,7 @@ class CachingLake(Lake):
     def __init__(self, lake: Lake) -> None:
         vars(self).update(vars(lake))
         self._answers = Memo()
+        self._memory = duckdb.connect()
         self._noted: dict[str, None] = {}
 
     def current(self) -> Self:
@@ -169,7 +170,7 @@ class CachingLake(Lake):
         """The result of a SQL query, as it was when it was first asked."""
         ask = super().sql
         self._noted[" ".join(query.split())] = None
-        return self._answers.get(query, lambda: _in_memory(ask(query)))
+        return self._answers.get(query, lambda: self._kept(ask(query)))
 
     def ask(self, question: str, filters: Filters | None = None, /, **parameters: Value) -> duckdb.DuckDBPyRelation:
         """The answer to a question, as it was when it was first asked."""
@@ -180,7 +181,7 @@ class CachingLake(Lake):
             f"from {question}({', '.join(f'{name}_ := {_literal(value)}' for name, value in given.items())})"
         ] = None
         key = (question, filters, *sorted(parameters.items()))
-        return self._answers.get(key, lambda: _in_memory(ask(question, filters, **parameters)))
+        return self._answers.get(key, lambda: self._kept(ask(question, filters, **parameters)))
 
     def scan(self, table: str, **key: str) -> pl.LazyFrame:
         """A table's rows as a LazyFrame."""
@@ -188,10 +189,10 @@ class CachingLake(Lake):
         self._noted[f"from {table}{f' where {where}' if key else ''}"] = None
         return super().scan(table, **key)
 
+    def _kept(self, answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """An answer's rows in memory, where all of a report's are: to open a database takes longer than most answers."""
+        return self._memory.cursor().from_arrow(answer.to_arrow_table())
+
 
 def _literal(value: Value) -> str:
     return catalog.quote(value) if isinstance(value, str) else str(value)
-
-
-def _in_memory(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    return duckdb.connect().from_arrow(answer.to_arrow_table())

@@ -62,6 +62,7 @@ def rendered(context: Context, built: Sequence[tuple[Section, SectionBody]], veg
     )  # fmt: skip
 
 
+@cache
 def environment() -> Environment:
     """The templates' environment: texts are escaped, also in JSON within a script element, and nothing undefined is empty."""
     loader = PackageLoader("analysis.report")

@@ -24,15 +24,25 @@ from tests.sql.pool import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import duckdb
 
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    """The real views and macros over an empty lake: a second's work."""
+    return Lake(tmp_path_factory.mktemp("empty")).connect()
+
+
 @pytest.fixture
-def connection(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """The real views and macros over an empty lake, whose empty tables take rows."""
-    return lake.connect()
+def connection(catalog: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same, whose empty tables take rows, which are gone after the test."""
+    catalog.begin()
+    yield catalog
+    catalog.rollback()
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

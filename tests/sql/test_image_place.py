@@ -15,6 +15,8 @@ from extract.datasets.registry import formats
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
+    import duckdb
+
     from featurestore import Lake
 
 
@@ -95,10 +97,9 @@ def test_an_image_is_where_it_is_said_to_be(lake: Lake, images: Path, tmp_path: 
     format_ = kind.partition(" ")[0]
     add_dataset(lake, "d", location, role="ood", format_=format_, options=options)
     reader, paths = read_dataset(lake, "d").reader, read_listing(lake, "d").paths
-    with lake.connect() as connection:
-        places = connection.execute(
-            "select unnest(image_place(format, location, path)) from samples join datasets using (dataset) order by sample"
-        ).fetchall()
+    places = lake.sql(
+        "select unnest(image_place(format, location, path)) from samples join datasets using (dataset) order by sample"
+    ).fetchall()
     assert len(places) == len(paths) == 4
     for (file, member), path in zip(places, paths, strict=True):
         with reader.open(path) as opened:
@@ -120,10 +121,9 @@ SAID = {
 
 
 @pytest.mark.parametrize("said", SAID)
-def test_places_elsewhere_are_named_alike(lake: Lake, said: tuple[str, str, str]) -> None:
+def test_places_elsewhere_are_named_alike(connection: duckdb.DuckDBPyConnection, said: tuple[str, str, str]) -> None:
     """In buckets and on the hub."""
-    with lake.connect() as connection:
-        assert connection.execute("select unnest(image_place($1, $2, $3))", list(said)).fetchall() == [SAID[said]]
+    assert connection.execute("select unnest(image_place($1, $2, $3))", list(said)).fetchall() == [SAID[said]]
 
 
 def test_every_format_is_tried() -> None:

@@ -168,7 +168,7 @@ OF_METRICS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def connections(lakes: dict[str, Lake]) -> dict[str, duckdb.DuckDBPyConnection]:
     """One connection with all views per lake: questions are plain SQL in any client."""
     return {name: lake.connect() for name, lake in lakes.items()}

@@ -24,7 +24,7 @@ _CAPTION = "Below each: its OOD class, the class that the model predicts, its sc
 _SAMPLES = """
 select sample, class_name, place.file as image, place.member as member from (
     select samples.*, image_place(datasets.format, datasets.location, samples.path) as place
-    from samples join datasets using (dataset) where dataset = $1 and list_contains($2, sample)
+    from samples join datasets using (dataset) where dataset = {dataset} and list_contains({samples}, sample)
 )
 """
 
@@ -80,8 +80,7 @@ def _hardest(context: Context, dataset: str) -> pl.DataFrame:
 
 def _samples(context: Context, dataset: str, samples: list[int]) -> pl.DataFrame:
     """What the samples are, and the files that hold their images."""
-    with context.lake.connect() as connection:
-        found: pl.DataFrame = connection.sql(_SAMPLES, params=[dataset, samples]).pl()
+    found: pl.DataFrame = context.lake.sql(_SAMPLES.format(dataset=quote(dataset), samples=samples)).pl()
     return found
 
 

@@ -7,16 +7,35 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from analysis.report import write_report
 from benchmarks.lakes.random_scores import Shape, make
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Pages = Callable[[Shape], str]
 
 
 def page_of(folder: Path, shape: Shape, **options: Any) -> str:
     write_report(make(folder / "lake", shape), folder / "out.html", **options)
     return (folder / "out.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    """The page of a made-up lake, which is made once: that takes seconds."""
+    made: dict[str, str] = {}
+
+    def page(shape: Shape) -> str:
+        name = repr(shape)
+        if name not in made:
+            made[name] = page_of(tmp_path_factory.mktemp("page"), shape)
+        return made[name]
+
+    return page
 
 
 def payload(page: str) -> dict[str, Any]:

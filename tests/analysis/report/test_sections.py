@@ -22,6 +22,8 @@ from tests.analysis.report.conftest import page_of, payload, said
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.analysis.report.conftest import Pages
+
 FAR = {"far": (("dog", "elk", "fox", "gnu"), 12)}
 UNIT_TESTS = {"unit-tests": (("black", "uni"), 8)}
 ONE_CLASS = {"far": (("dog",), 20)}
@@ -37,8 +39,8 @@ def test_what_is_left_out_of_the_judging_is_said(tmp_path: Path) -> None:
     assert sentence in said((tmp_path / "without.html").read_text(encoding="utf-8"))
 
 
-def test_a_whole_lake_shows_every_figure_with_its_source(tmp_path: Path) -> None:
-    page = page_of(tmp_path, Shape(models=8, soup=True))
+def test_a_whole_lake_shows_every_figure_with_its_source(pages: Pages) -> None:
+    page = pages(Shape(models=8, soup=True))
     figures = {name for name, item in payload(page).items() if "spec" in item}
     assert figures == {
         "accuracy-correlation", "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry", "risk-coverage",
@@ -78,9 +80,9 @@ def test_every_number_has_sql_that_runs_as_it_stands(tmp_path: Path) -> None:
     assert list(re.findall(r'<td data-name="best detector">(.*?)</td>', models)) == best["detector"].to_list()[::2]
 
 
-def test_models_stand_first_with_recipe_accuracy_and_their_best_detector(tmp_path: Path) -> None:
+def test_models_stand_first_with_recipe_accuracy_and_their_best_detector(pages: Pages) -> None:
     """The most accurate first; FPR and AUROC stand side by side, of each OOD set, or of many sets their means."""
-    page = page_of(tmp_path / "a", Shape(models=4))
+    page = pages(Shape(models=4))
     first = re.findall(r'<section id="about-([\w-]+)">', page)[0]
     frame = payload(page)["models-table"]["data"]
     assert first == "models"
@@ -89,9 +91,7 @@ def test_models_stand_first_with_recipe_accuracy_and_their_best_detector(tmp_pat
     assert f"<small>{low:.2f} to {high:.2f}</small>" in page
     assert frame[2]["values"] == sorted(frame[2]["values"], reverse=True)
     many = dict.fromkeys(("a", "b", "c", "d"), (("dog", "elk"), 8))
-    names = [
-        column["name"] for column in payload(page_of(tmp_path / "b", Shape(models=2, ood=many)))["models-table"]["data"]
-    ]
+    names = [column["name"] for column in payload(pages(Shape(models=2, ood=many)))["models-table"]["data"]]
     assert names[-2:] == ["mean fpr95", "mean auroc"]
 
 
@@ -107,21 +107,22 @@ def test_long_names_are_shortened_and_whole_where_the_mouse_rests(tmp_path: Path
     assert "{&#34;" not in outside  # no JSON
 
 
-def test_methods_are_told_with_versions_and_the_digest_of_the_lake(tmp_path: Path) -> None:
+def test_methods_are_told_with_versions_and_the_digest_of_the_lake(pages: Pages, tmp_path: Path) -> None:
     """The digest is the same for the same numbers, and another for others."""
 
-    def digest(folder: str, models: int) -> str:
-        text = said(page_of(tmp_path / folder, Shape(models=models)))
+    def digest(page: str) -> str:
+        text = said(page)
         assert "Holm" in text
         assert f"duckdb {version('duckdb')}" in text
         (found,) = re.findall(r"digest ([0-9a-f]{16})", text)
         return str(found)
 
-    assert digest("a", 2) == digest("b", 2) != digest("c", 3)
+    two = digest(pages(Shape(models=2)))
+    assert two == digest(page_of(tmp_path, Shape(models=2))) != digest(pages(Shape(models=4)))
 
 
-def test_the_page_holds_one_copy_of_the_library_and_no_address(tmp_path: Path) -> None:
-    page = page_of(tmp_path, Shape(models=4))
+def test_the_page_holds_one_copy_of_the_library_and_no_address(pages: Pages) -> None:
+    page = pages(Shape(models=4))
     assert page.count("window.vegaEmbed=") == 1
     outside = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r'(src|href)="(?!data:|#)', outside)
@@ -152,24 +153,24 @@ def test_one_model_and_one_detector(tmp_path: Path) -> None:
         (Shape(models=6, accuracy=False), "no model's accuracy is known", "accuracy-vs-fpr"),
     ],
 )
-def test_what_cannot_be_shown_is_said(lacks: Shape, says: str, absent: str, tmp_path: Path) -> None:
-    page = page_of(tmp_path, lacks)
+def test_what_cannot_be_shown_is_said(lacks: Shape, says: str, absent: str, pages: Pages) -> None:
+    page = pages(lacks)
     assert says in said(page)
     assert absent not in payload(page)
 
 
-def test_geometry_is_told_as_carefully_as_it_is_known(tmp_path: Path) -> None:
+def test_geometry_is_told_as_carefully_as_it_is_known(pages: Pages) -> None:
     """What differs is named with its n; what may be chance among many measures is called so; too few models say nothing."""
-    whole = said(page_of(tmp_path / "a", Shape(models=12)))
+    whole = said(pages(Shape(models=12)))
     (found,) = re.findall(r"comparisons of feature spaces by pretraining, (.*?) lie ", whole + " ")[:1]
     assert found == "none can be told from chance; furthest is norm_mean: models with pretraining clip-openai"
     assert "widened for all that were compared, n = 2 checkpoints against 4)" in whole
     assert "Distance of the centred head rows from the centred class means" in whole
     assert re.search(r"of 25 measures|among 25 measures|the 25 measures tried", whole)
-    few = said(page_of(tmp_path / "b", Shape(models=2)))
+    few = said(pages(Shape(models=2)))
     assert "it takes 5 models with both by mahalanobis, the lake has 2" in few
     assert "comparisons of feature spaces" not in few
-    without = said(page_of(tmp_path / "c", Shape(models=2, geometry=False)))
+    without = said(pages(Shape(models=2, geometry=False)))
     assert "Geometry: the lake holds no measures of its feature spaces" in without
 
 
@@ -182,11 +183,11 @@ def test_class_names_with_markup_are_text(tmp_path: Path) -> None:
     assert evil in said(page)
 
 
-def test_without_pillow_or_files_the_table_stays_and_says_why(tmp_path: Path) -> None:
+def test_without_pillow_or_files_the_table_stays_and_says_why(pages: Pages, tmp_path: Path) -> None:
     shape = Shape(models=2)
-    without = said(page_of(tmp_path / "a", shape))
+    without = said(pages(shape))
     assert "Pillow is not installed" in without
-    gone = page_of(tmp_path / "b", shape, open_image=lambda _dataset, _sample: None)
+    gone = page_of(tmp_path, shape, open_image=lambda _dataset, _sample: None)
     assert "Pictures of 24 of the 24 hardest OOD samples: their files cannot be read" in said(gone)
     assert "hardest-samples" in payload(gone)
     assert '<figure class="gallery"' not in gone
@@ -207,9 +208,9 @@ def test_benchmarks_are_chosen_by_name(tmp_path: Path) -> None:
         write_report(lake, tmp_path / "out.html", benchmark="mian")
 
 
-def test_ood_sets_without_sentences_are_named(tmp_path: Path) -> None:
+def test_ood_sets_without_sentences_are_named(pages: Pages) -> None:
     sets = dict.fromkeys(("a", "b", "c", "d"), (("dog", "elk"), 8))
-    text = said(page_of(tmp_path, Shape(models=2, ood=sets)))
+    text = said(pages(Shape(models=2, ood=sets)))
     assert "Sentences on the best detector: of a, b, c, and not of d." in text
     assert "Sentences on combining models: of a, b, and not of c, d." in text
     assert "Hardest OOD samples: of a, b, c, and not of d." in text
@@ -242,8 +243,8 @@ def test_what_fools_a_model_stands_by_ood_set_with_class_prediction_and_score(tm
         assert len(re.findall(lines, gallery)) == 12
 
 
-def test_links_lead_to_sections_which_answer_first(tmp_path: Path) -> None:
-    page = page_of(tmp_path, Shape(models=8))
+def test_links_lead_to_sections_which_answer_first(pages: Pages) -> None:
+    page = pages(Shape(models=8, soup=True))
     anchors = re.findall(r'href="#([\w-]+)"', page)
     assert {"about-accuracy", "about-detectors", "about-recipes"} <= set(anchors)
     for anchor in anchors:
