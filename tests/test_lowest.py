@@ -48,3 +48,15 @@ def test_what_is_left_out_is_not_installed() -> None:
     """Nothing that is asked for is of the GPU stage."""
     names = {re.split(r"[=\[]", line)[0] for line in lowest.requirements()}
     assert names.isdisjoint({"torch", "timm", "torchvision", "pillow", "safetensors", "ray"})
+
+
+@pytest.mark.parametrize("mark", ["browser", "ray", "real", "s3"])
+def test_a_target_looks_where_its_tests_are(mark: str) -> None:
+    """Those of a mark are collected from a few places alone: no file that names the mark lies elsewhere."""
+    (line,) = re.findall(rf"-m {mark} (tests/.*)", (lowest.ROOT / "Makefile").read_text(encoding="utf-8"))
+    places = [lowest.ROOT / place for place in line.split()]
+    named = re.compile(rf"\bmark\.{mark}\b|\bimport .*\b{mark.upper()}\b")
+    files = set((lowest.ROOT / "tests").rglob("*.py")) - {lowest.ROOT / "tests" / "conftest.py"}
+    marked = [file for file in files if named.search(file.read_text(encoding="utf-8"))]
+    assert marked
+    assert [file for file in marked if not any(file.is_relative_to(place) for place in places)] == []
