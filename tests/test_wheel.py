@@ -36,9 +36,10 @@ def _run(*arguments: object, cwd: Path, environment: dict[str, str] | None = Non
 def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None:
     _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path / "dist", REPOSITORY, cwd=tmp_path)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    _run(python, "-m", "pip", "install", "-q", "-c", REPOSITORY / "constraints.txt", wheel, cwd=tmp_path)
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile"]
+    _run(*pip, "-c", REPOSITORY / "constraints.txt", wheel, cwd=tmp_path)
     lake = Lake(tmp_path / "lake")
     row = {"n": 10, "top1": 0.5, "top5": 0.9}
     rows = pa.Table.from_pylist([row], TABLES["accuracy"].columns)

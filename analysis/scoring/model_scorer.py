@@ -26,7 +26,7 @@ from analysis.statistics.statistic import FIT
 from featurestore.errors import InputError, LakeError
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import snapshot, writing
+from featurestore.partitions import reading, snapshot, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -194,13 +194,13 @@ class ModelScorer:
         if not stale:
             return
         is_id, tenth, kept = dataset == self.benchmark.id, in_tenth(samples), self._judging(dataset, samples)
+        id_scores = {} if is_id else self._id_scores(stale)
         parts = []
         for detector in stale:
             # Samples that tuned a detector do not judge it.
             judged = kept & ~tenth if is_id and leaves_out_tenth(self.benchmark, detector) else kept
             own = scores[detector.name][judged]
-            reference = own if is_id else self._id_scores(detector.name)
-            ranks = id_rank(own, np.sort(reference)) if len(own) else own
+            ranks = id_rank(own, np.sort(own if is_id else id_scores[detector.name])) if len(own) else own
             columns = {"sample": samples[judged], "score": own, "id_rank": ranks}
             target = self._target(dataset, detector)
             details = {basis.NAME: self._basis(dataset, detector)}
@@ -252,9 +252,12 @@ class ModelScorer:
             self.failed.add(name)
             self.skipped += 1
 
-    def _id_scores(self, detector: str) -> NDArray[np.float64]:
-        scores = self.lake.read("scores", detector=detector, **self._key(self.benchmark.id)).column("score")
-        return scores.to_numpy()  # type: ignore[no-any-return]
+    def _id_scores(self, detectors: Sequence[Detector[Any]]) -> dict[str, NDArray[np.float64]]:
+        """The scores of the ID test samples, by detector, as one manifest names them."""
+        names = [detector.name for detector in detectors]
+        held, _ = self.lake.part("scores", detector=names[0], **self._key(self.benchmark.id))
+        found = {part.key["detector"]: part for part in held.parts}
+        return {name: reading.read(self.lake.storage, held, found[name]).column("score").to_numpy() for name in names}
 
     def _write_geometry(self, usable: Sequence[Detector[Any]], datasets: Sequence[str]) -> None:
         """Measure the feature space where detectors have learned from the fit dataset, whose statistics it needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
@@ -27,6 +28,8 @@ from featurestore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from typer._click import Command
 
 _FAILED, _INTERRUPTED = 1, 130
 _EXTRA_OF = {
@@ -160,7 +163,7 @@ def _as_text(argument: str) -> str:
 def _run(arguments: list[str]) -> None:
     """Run the command to its end, which is that all was printed."""
     try:
-        app(args=arguments)
+        _command()(args=arguments)
     finally:
         try:
             sys.stdout.flush()
@@ -170,6 +173,12 @@ def _run(arguments: list[str]) -> None:
             if isinstance(error, BrokenPipeError):  # whoever reads has read enough, as `head` does
                 sys.exit(_FAILED)
             raise
+
+
+@functools.cache
+def _command() -> Command:
+    """All commands, as typer makes them of `app`: that takes a tenth of a second, which a program that calls `main` again has spent."""
+    return typer.main.get_command(app)
 
 
 def _what_failed(error: OSError) -> str:
