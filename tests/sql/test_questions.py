@@ -252,7 +252,7 @@ def test_the_order_is_the_documented_one_and_total(connections: Connections, nam
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.parametrize("pool", ["whole", "none"])
+@pytest.mark.parametrize("pool", [pytest.param("whole", marks=pytest.mark.once), "none"])
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_header_names_the_answer_s_columns(lakes: dict[str, Lake], name: str, pool: str) -> None:
     """What `--explain` promises is what comes, in that order, also from an empty lake."""

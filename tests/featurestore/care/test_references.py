@@ -53,6 +53,7 @@ def describe(lake: Lake, name: str, role: str, digest: str) -> None:
     put_rows(lake, "datasets", {"dataset": name}, row | more, ingredients=row, replacing=True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("state", SAID)
 def test_each_state_is_told_and_survived(scored: Lake, state: str, run: Run) -> None:
     """One sentence each, and no command that reads the lake breaks on it."""

@@ -174,6 +174,7 @@ def shell(command: str, **environment: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("format_", "rows", "unbuffered"), [("table", 1, ""), ("csv", 100_000, ""), ("csv", 1, "1"), ("parquet", 1, "")]
 )
@@ -185,6 +186,7 @@ def test_a_full_disk_is_a_sentence(four: Lake, format_: str, rows: int, unbuffer
     assert err.startswith("Error: Standard output, or a file, cannot be written: No space left on device")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_half_an_answer_is_none(four: Lake, tmp_path: Path, unbuffered: str) -> None:
     """A disk that takes a part and no more is a full one."""
