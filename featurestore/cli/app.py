@@ -163,7 +163,7 @@ def _as_text(argument: str) -> str:
 def _run(arguments: list[str]) -> None:
     """Run the command to its end, which is that all was printed."""
     try:
-        _command()(args=arguments)
+        _built()(args=arguments)
     finally:
         try:
             sys.stdout.flush()
@@ -176,7 +176,7 @@ def _run(arguments: list[str]) -> None:
 
 
 @functools.cache
-def _command() -> Command:
+def _built() -> Command:
     """All commands, as typer makes them of `app`: that takes a tenth of a second, which a program that calls `main` again has spent."""
     return typer.main.get_command(app)
 
