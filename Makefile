@@ -17,7 +17,7 @@ demo: .venv/demo.stamp ## the whole product on real images: train, extract, scor
 test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, a Ray cluster or real weights
 	$(TWO_AT_A_TIME) -m "not browser and not s3 and not ray and not real"
 
-test-lowest: .venv/lowest.stamp ## the core without torch on the lowest versions that pyproject.toml allows, in two minutes
+test-lowest: .venv/lowest.stamp ## the core without torch on the lowest versions that pyproject.toml allows
 	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest -n 2 --dist worksteal -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow and not once" $$(.venv/lowest/bin/python -m tests.lowest)
 
 test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which is installed where it is missing
