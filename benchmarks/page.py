@@ -25,6 +25,7 @@ HEADINGS = {
     "lake": "Writing and reading a lake",
     "remote": "A lake in a bucket",
     "extract": "Extraction",
+    "decoding": "Decoding",
     "extract_device": "Extraction on a GPU",
     "detectors": "Fitting and scoring",
     "neighbours": "Nearest neighbours, beside faiss",

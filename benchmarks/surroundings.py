@@ -87,6 +87,10 @@ class Clock:
         """Seconds."""
         return time.time() - self.began
 
+    def used(self) -> float:
+        """Seconds of processor time of this process, and of those that it has waited for."""
+        return _own() - self.own
+
     def others(self) -> float:
         """Cores that were busy with what is neither this process nor one that it has waited for, on average; NaN if unknown."""
-        return max(0.0, (_busy() - self.busy - (_own() - self.own)) / max(self.elapsed(), 1e-9))
+        return max(0.0, (_busy() - self.busy - self.used()) / max(self.elapsed(), 1e-9))

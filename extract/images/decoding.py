@@ -21,12 +21,20 @@ _BY_OTHER_PROGRAMS = frozenset({"EPS"})
 _NO_RANGE = frozenset({"I", "F"})
 
 
-def read_rgb(file: Path | IO[bytes]) -> Image.Image:
+def read_rgb(
+    file: Path | IO[bytes], side: int = 0, known: dict[tuple[int, int], Image.Image] | None = None
+) -> Image.Image:
     """Decode an image to RGB, the way that torchvision's and timm's loaders do, so that pixels are the same.
 
     So transparency is dropped, a palette looked up, CMYK converted, the first frame of an animation taken, and a
     rotation that the EXIF data asks for is **not** applied. Unlike them, it scales greyscale with 16 bits, of which
     Pillow's conversion makes white.
+
+    Args:
+        file: The image.
+        side: Decode a JPEG at the least of its size, half, a quarter or an eighth whose shorter side has as many pixels, which takes
+            less time and gives other pixels; 0 decodes all.
+        known: The image at other sizes that were decoded; gets this one.
 
     Raises:
         ValueError: An image without defined conversion, of 32 bits; one of too many pixels, or far longer than wide.
@@ -36,7 +44,12 @@ def read_rgb(file: Path | IO[bytes]) -> Image.Image:
         warnings.simplefilter("ignore")
         with Image.open(file, formats=_decoded_here()) as image:
             _check_sides(*image.size)
-            return _scaled(image).convert("RGB")
+            if side:
+                image.draft(None, (side, side))
+            known = {} if known is None else known
+            if image.size not in known:
+                known[image.size] = _scaled(image).convert("RGB")
+            return known[image.size]
 
 
 @cache

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from extract.datasets import digest_of, is_unreachable, unread
 from extract.images.decoding import error_text, read_rgb
+from extract.images.preprocessing import OfShrunk
 from extract.images.workers import handed_over, worker_errors
 from featurestore.errors import UnreadableError
 
@@ -183,12 +184,19 @@ class ImageDataset(Dataset[Item]):
 
     def _made_of(self, file: IO[bytes]) -> tuple[Mapping[str, Tensor | str], bool]:
         """An image, decoded once and prepared in each way, or what went wrong; and whether that is about the place of its bytes."""
-        try:
-            image = read_rgb(file)
-        except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
-            gone = isinstance(error, OSError) and error.errno is not None  # one too large to be in memory
-            return dict.fromkeys(self._ways, error_text(error, file)), gone
-        return {name: _prepared(image, of_image, file) for name, of_image in self._ways.items()}, False
+        made: dict[str, Tensor | str] = {}
+        by_size: dict[tuple[int, int], Image.Image] = {}
+        by_side: dict[int, Image.Image] = {}
+        for name, of_image in self._ways.items():
+            side = of_image.side if isinstance(of_image, OfShrunk) else 0
+            try:
+                if side not in by_side:
+                    by_side[side] = read_rgb(file, side, by_size)
+            except Exception as error:  # noqa: BLE001 # decoders raise almost anything on a broken file
+                gone = isinstance(error, OSError) and error.errno is not None  # one too large to be in memory
+                return dict.fromkeys(self._ways, error_text(error, file)), gone
+            made[name] = _prepared(by_side[side], of_image, file)
+        return made, False
 
 
 def _prepared(image: Image.Image, of_image: Callable[[Image.Image], Tensor], file: IO[bytes]) -> Tensor | str:

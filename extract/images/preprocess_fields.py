@@ -33,7 +33,7 @@ def checked(field: str, value: Any, place: str) -> Any:
     Raises:
         InputError: The field cannot have that value.
     """
-    return FIELDS[field](value, place)
+    return STATED_FIELDS[field](value, place)
 
 
 def check_field(name: str, place: str) -> None:
@@ -42,8 +42,8 @@ def check_field(name: str, place: str) -> None:
     Raises:
         InputError: None has; the message names the nearest.
     """
-    if name not in FIELDS:
-        raise InputError(f"{place}: there is no field {name!r} of preprocessing: {nearest(name, FIELDS)}")
+    if name not in STATED_FIELDS:
+        raise InputError(f"{place}: there is no field {name!r} of preprocessing: {nearest(name, STATED_FIELDS)}")
 
 
 def text_of(field: str, value: Any) -> str:
@@ -126,3 +126,6 @@ FIELDS: Mapping[str, Callable[[Any, str], Any]] = {
     "std": _std,
 }
 """The fields in the order in which they are said, each with what makes a value of what was said."""
+DECODE, EXACT, FAST = "decode", "exact", "fast"
+STATED_FIELDS: Mapping[str, Callable[[Any, str], Any]] = {**FIELDS, DECODE: _one_of((EXACT, FAST))}
+"""These, and how images are decoded: `exact` unless it is stated otherwise, and no part of the preprocessing then."""

@@ -6,6 +6,7 @@ the device. The other half is arithmetic alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,26 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from extract.images.preprocess_fields import Preprocess
+
 _WHITE = 255.0
+
+
+@dataclass(frozen=True, slots=True)
+class OfShrunk:
+    """A transform of images that may have been decoded at a fraction of their size.
+
+    Attributes:
+        transform: From an RGB PIL image to a tensor.
+        side: The least that decoding must leave of the shorter side, in pixels.
+    """
+
+    transform: Callable[[Any], Tensor]
+    side: int
+
+    def __call__(self, image: Any) -> Tensor:
+        """The transform."""
+        return self.transform(image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +70,11 @@ class Preparation:
         if moved.dtype != torch.uint8:
             return moved
         return moved.float().div_(_WHITE).sub_(self.mean).div_(self.std)
+
+    def of_shrunk(self, preprocessing: Preprocess) -> Preparation:
+        """The same for images that are decoded at a fraction of their size, where that is at least what they are resized to."""
+        resized = math.ceil(max(preprocessing["input_size"][1:]) / preprocessing["crop_pct"])
+        return replace(self, of_image=OfShrunk(self.of_image, resized))
 
 
 def in_two(transform: Any) -> Preparation:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from timm.data import resolve_data_config
 
-from extract.images.preprocess_fields import FIELDS, text_of
+from extract.images.preprocess_fields import DECODE, FAST, FIELDS, STATED_FIELDS, text_of
 from extract.models.files import Note
 from featurestore.errors import InputError
 
@@ -36,17 +36,21 @@ class Resolved:
     origins: Mapping[str, str]
 
     @property
+    def _fields(self) -> list[str]:
+        return [field for field in STATED_FIELDS if field in self.values]
+
+    @property
     def line(self) -> str:
         """All fields in words, those of one origin together, with the origin behind them."""
         groups: dict[str, list[str]] = {}
-        for field in FIELDS:
+        for field in self._fields:
             groups.setdefault(self.origins[field], []).append(f"{field} {text_of(field, self.values[field])}")
         return "; ".join(f"{', '.join(fields)} ({origin})" for origin, fields in groups.items())
 
     @property
     def notes(self) -> Iterator[Note]:
         """What is worth keeping of it: fields that nobody stated, and that are not timm's own of its own weights."""
-        for field in FIELDS:
+        for field in self._fields:
             origin = self.origins[field]
             if origin != _PUBLISHED and not origin.startswith(STATED):
                 yield Note(field, text_of(field, self.values[field]), origin)
@@ -68,6 +72,9 @@ def resolve(weights: Weights, network: nn.Module) -> Resolved:
     origins = {field: weights.preprocess_origins.get(field, usual) for field in FIELDS}
     if "input_size" not in weights.preprocess_origins and "img_size" in weights.model_kwargs:
         origins["input_size"] = "img_size of the network"
+    if weights.preprocess.get(DECODE) == FAST:
+        values = dict(sorted({**values, DECODE: FAST}.items()))
+        origins[DECODE] = weights.preprocess_origins[DECODE]
     _check_size(weights, network, values["input_size"], origins["input_size"])
     return Resolved(values, origins)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from timm.data import create_transform
 
+from extract.images.preprocess_fields import DECODE
 from extract.images.preprocessing import in_two
 from extract.models.files import Note, sha256_of
 from extract.models.heads import read_head
@@ -256,14 +257,14 @@ class ModelSpec(Weights):
 
     def transform(self) -> Callable[[Any], Tensor]:
         """The preprocessing as a function of a PIL image."""
-        config = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in self.preprocessing.items()
-        }
+        timms = {name: value for name, value in self.preprocessing.items() if name != DECODE}
+        config = {name: tuple(value) if isinstance(value, list) else value for name, value in timms.items()}
         return create_transform(**config, is_training=False)  # type: ignore[no-any-return]
 
     def preparation(self) -> Preparation:
         """The preprocessing in two halves: what is done to an image, and to a batch on the device."""
-        return in_two(self.transform())
+        made = in_two(self.transform())
+        return made.of_shrunk(self.preprocessing) if DECODE in self.preprocessing else made
 
     @property
     def way(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from extract.images.preprocess_fields import FIELDS, checked
+from extract.images.preprocess_fields import STATED_FIELDS, checked
 from extract.models import parse_features
 from extract.models.files import AUTO
 from extract.pools.entry import PoolEntry
@@ -33,7 +33,7 @@ COLUMNS = (
     "weights",
     "key_map",
     "published",
-    *FIELDS,
+    *STATED_FIELDS,
     "preprocess",
     *RECIPE_COLUMNS,
     "recipe",
@@ -110,7 +110,7 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
         parse_features(cells["feature"]) if "feature" in cells else (),
         cells.get("weights", AUTO),
         folder / cells["key_map"] if "key_map" in cells else None,
-        {name: checked(name, cells[name], f"{place}: {name}") for name in FIELDS if name in cells},
+        {name: checked(name, cells[name], f"{place}: {name}") for name in STATED_FIELDS if name in cells},
         folder / cells["preprocess"] if "preprocess" in cells else None,
     )
 

@@ -65,6 +65,12 @@ def extract(
     interpolation: Annotated[str | None, typer.Option(help="Preprocessing: bicubic, bilinear, nearest, …")] = None,
     mean: Annotated[str | None, typer.Option(help="Preprocessing: mean of RGB, as 0.485,0.456,0.406.")] = None,
     std: Annotated[str | None, typer.Option(help="Preprocessing: standard deviation of RGB.")] = None,
+    decode: Annotated[
+        str | None,
+        typer.Option(
+            help="Preprocessing: exact, or fast: large JPEGs are decoded at a half, quarter or eighth, in other pixels. [default: exact]"
+        ),
+    ] = None,
     preprocess: Annotated[
         Path | None,
         typer.Option(
@@ -136,6 +142,7 @@ def extract(
         interpolation=interpolation,
         mean=mean,
         std=std,
+        decode=decode,
         preprocess=preprocess,
         feature=feature,
         pool=pool,

@@ -166,6 +166,7 @@ class MakingLake(Lake):
         interpolation: str | None = None,
         mean: float | str | Sequence[float] | None = None,
         std: float | str | Sequence[float] | None = None,
+        decode: str | None = None,
         preprocess: str | os.PathLike[str] | None = None,
         feature: str | None = None,
         pool: str | os.PathLike[str] | None = None,
@@ -206,6 +207,7 @@ class MakingLake(Lake):
             interpolation: Preprocessing: `bicubic`, `bilinear`, …
             mean: Preprocessing: mean of RGB, of pixels between 0 and 1.
             std: Preprocessing: standard deviation of RGB.
+            decode: Preprocessing: `exact`, or `fast`, which decodes large JPEGs at a fraction of their size.
             preprocess: JSON file with the preprocessing.
             feature: What to store: `penultimate`, and layers such as `blocks.6`, with commas.
             pool: CSV file with one model per row, or the name of a shipped pool.
@@ -255,6 +257,7 @@ class MakingLake(Lake):
             "interpolation": interpolation,
             "mean": mean,
             "std": std,
+            "decode": decode,
         }
         chosen = ModelSelection(
             models=models,

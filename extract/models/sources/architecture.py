@@ -10,6 +10,7 @@ import timm
 import torch
 from torch.overrides import TorchFunctionMode
 
+from extract.images.preprocess_fields import DECODE
 from featurestore.errors import InputError
 from featurestore.names import nearest
 
@@ -143,4 +144,4 @@ def _overlay(weights: Weights) -> dict[str, Any]:
     sides = (size, size) if isinstance(size, int) else tuple(size or ())
     said = {**({"input_size": (3, *sides)} if sides else {}), **weights.preprocess}
     gone = _TEST_TIME if "input_size" in said else _TEST_TIME[1:] if "crop_pct" in said else ()
-    return {**dict.fromkeys(gone), **said}
+    return {**dict.fromkeys(gone), **{field: value for field, value in said.items() if field != DECODE}}

@@ -161,11 +161,11 @@ def test_replace_takes_what_has_more_samples(
     run(other, spec)
     original: Callable[..., Any] = loader.read_rgb
 
-    def older(file: Any) -> Any:
+    def older(*given: Any) -> Any:
         calls.append(1)
         if len(calls) == 8:
             raise ValueError("a kind that is not known yet")
-        return original(file)
+        return original(*given)
 
     calls: list[int] = []
     with monkeypatch.context() as patch:
