@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
+from analysis.charts.drawing_files import write_chart
 from analysis.charts.palette import COLOURS, CONFIG, SHAPES, UNKNOWN
-from featurestore.errors import InputError, StorageError
+from featurestore.errors import InputError
 from featurestore.names import pick
 
 if TYPE_CHECKING:
@@ -48,12 +49,7 @@ def write_plot(frame: pl.DataFrame, question: SqlFile, file: Path) -> None:
     """
     if frame.is_empty():
         raise InputError(f"The answer to {question.name} has no rows: there is nothing to draw.")
-    drawn = chart(frame, question)
-    options = {"inline": True} if file.suffix == ".html" else {"scale_factor": 2}
-    try:
-        drawn.save(str(file), **options)
-    except OSError as error:
-        raise StorageError(f"Cannot write {file}: {error.strerror}.") from error
+    write_chart(chart(frame, question), file, scale=2)
 
 
 def chart(frame: pl.DataFrame, question: SqlFile) -> alt.TopLevelMixin:

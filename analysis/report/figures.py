@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import vl_convert
 
+from analysis.charts.drawing_files import plain_texts
 from analysis.charts.frame_data import thinned
 from analysis.charts.specifications import inner, specification, with_rows
 from featurestore.errors import StorageError
+from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,9 +48,10 @@ def write_figures(figures: Iterable[Figure], folder: Path, detectors: Sequence[s
         for figure in figures:
             files = {suffix: folder / f"{figure.name}.{suffix}" for suffix in ("png", "svg", "csv")}
             svg, png = drawn(figure, detectors)
-            files["svg"].write_text(svg, encoding="utf-8")
-            files["png"].write_bytes(png)
-            figure.frame.write_csv(files["csv"])
+            for file, content in zip(
+                files.values(), (png, svg.encode(), figure.frame.write_csv().encode()), strict=True
+            ):
+                write_whole(file, content)
             written += files.values()
     except OSError as error:
         raise StorageError(f"Cannot write figures to {folder}: {error.strerror}.") from error
@@ -61,7 +64,7 @@ def drawn(figure: Figure, detectors: Sequence[str]) -> tuple[str, bytes]:
     if "detector" in figure.filters and "detector" in frame.columns:
         frame = frame.filter(pl.col("detector").is_in(detectors))
     frame, _ = thinned(frame, MOST_ROWS)
-    spec = _for_print(with_rows(specification(figure.chart, frame), frame))
+    spec = _for_print(plain_texts(with_rows(specification(figure.chart, frame), frame)))
     inner(spec)["width"] = _POINTS
     svg: str = vl_convert.vegalite_to_svg(spec)
     inner(spec)["width"] = max(_NARROWEST, 2 * _POINTS - _width(svg))

@@ -15,11 +15,13 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from analysis.charts.drawing_files import POLICY, script_text
 from analysis.charts.frame_data import encoded, thinned
 from analysis.charts.palette import UNKNOWN
 from analysis.charts.specifications import panels, specification
 from analysis.report.section_items import Figure, Gallery
 from analysis.report.sentences import shortened
+from featurestore.shown_text import plain
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def rendered(context: Context, built: Sequence[tuple[Section, SectionBody]], veg
         choices=_choices(context),
         not_shown=[line for _, body in built for line in body.not_shown],
         version=__version__,
+        policy=POLICY,
         payload={item.name: _data(item) for _, body in shown for item in body.items if not isinstance(item, Gallery)},
         style=_verbatim(templates, "page.css"),
         script=_verbatim(templates, "page.js"),
@@ -66,11 +69,22 @@ def rendered(context: Context, built: Sequence[tuple[Section, SectionBody]], veg
 def environment() -> Environment:
     """The templates' environment: texts are escaped, also in JSON within a script element, and nothing undefined is empty."""
     loader = PackageLoader("analysis.report")
-    templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
-    templates.filters |= {"cells": cells, "left_out": _left_out, "with_code": _with_code, "shortened": shortened}
+    templates.filters |= {
+        "cells": cells,
+        "left_out": _left_out,
+        "with_code": _with_code,
+        "shortened": shortened,
+        "plain": plain,
+    }
     templates.filters["base64"] = lambda data: base64.b64encode(data).decode()
     return templates
+
+
+def _shown(value: Any) -> Any:
+    """What a template writes: of a text, each character is seen."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _verbatim(templates: Environment, name: str) -> Markup:
@@ -107,7 +121,7 @@ def _left_out(item: Item) -> str:
 
 def _with_code(text: str) -> Markup:
     """Plain text as HTML, what stands between backticks as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 # escaped already
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(plain(text)))))  # noqa: S704 # escaped already
 
 
 class Cell(NamedTuple):
@@ -221,7 +235,7 @@ class Bundle:
         """The script, which may stand in a page."""
         made, _ = self._process.communicate()
         script: str = made.decode() if self._process.returncode == 0 else vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub knows no default
-        return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+        return script_text(script)
 
 
 @cache

@@ -15,6 +15,7 @@ from analysis.studies.results import METRICS
 from featurestore.errors import LakeError, MissingError, StaleWarning, StorageError
 from featurestore.names import pick
 from featurestore.partitions.age import ALL, Held, complaints
+from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,8 +70,7 @@ def write_report(
         built = [(section, _built(section, context)) for section in sections()]
     page = rendered(context, built, vega)
     try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+        write_whole(out.absolute(), page.encode())
     except OSError as error:
         raise StorageError(f"Cannot write {out}: {error.strerror}.") from error
     drawings = [item for _, body in built for item in body.items if isinstance(item, Figure)]

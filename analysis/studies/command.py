@@ -6,17 +6,24 @@ import argparse
 import inspect
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
+from analysis.charts.drawing_files import write_chart
 from featurestore.errors import LakeError, StaleWarning
 from featurestore.lake import Lake
+from featurestore.names import pick
+from featurestore.shown_text import plain
+from featurestore.staging import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import polars as pl
+
+_SUFFIXES = (".html", ".json", ".png", ".svg", ".csv")
 
 
 def run(
@@ -47,13 +54,22 @@ def run(
     for sentence in dict.fromkeys(str(one.message) for one in told):
         sys.stderr.write(f"Note: {sentence}\n")
     if out is None:
-        sys.stdout.write(f"{frame}\n")
-    elif out.endswith(".csv"):
-        frame.write_csv(out)
-    elif frame.is_empty():
+        sys.stdout.write(f"{plain(str(frame))}\n")
+        return
+    if frame.is_empty() and not out.endswith(".csv"):
         rows = (inspect.getdoc(data) or "").partition("\n")[0]
         sys.exit(f"Error: There is nothing to draw: the table has no rows. {rows}")
-    else:
-        with alt.data_transformers.enable("default", max_rows=None):
-            figure = chart(frame)
-            figure.save(out, inline=True) if out.endswith(".html") else figure.save(out)
+    try:
+        _write(frame, chart, Path(out))
+    except LakeError as error:
+        sys.exit(f"Error: {error}")
+    except OSError as error:
+        sys.exit(f"Error: Cannot write {out}: {error.strerror}.")
+
+
+def _write(frame: pl.DataFrame, chart: Callable[[pl.DataFrame], alt.TopLevelMixin], out: Path) -> None:
+    if pick("kind of file", out.suffix, _SUFFIXES) == ".csv":
+        write_whole(out, frame.write_csv().encode())
+        return
+    with alt.data_transformers.enable("default", max_rows=None):
+        write_chart(chart(frame), out)

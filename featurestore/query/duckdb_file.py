@@ -14,7 +14,7 @@ import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.query import catalog
-from featurestore.staging import staged
+from featurestore.staging import clear_abandoned, staged
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def write_catalog(storage: Storage, out: Path) -> None:
         StorageError: The lake cannot be read, or the file not be written.
     """
     _check_out(out)
+    clear_abandoned(out.parent)
     with staged(out.parent) as file:
         try:
             _fill(file, storage, out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -49,3 +51,26 @@ def test_two_writers_of_one_file_have_names_of_their_own(tmp_path: Path) -> None
         one.touch()
         assert one != other
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_goes_with_the_next_file(tmp_path: Path) -> None:
+    """After an hour nobody writes a half any more; what is young may be another process's."""
+    for name, age in ((f"{STAGED}old", 7200), (f"{STAGED}young", 60), ("mine", 7200)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    write_whole(tmp_path / "file", b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{STAGED}young", "file", "mine"]
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    """Moving a file onto /dev/stdout would take that away for everybody."""
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_whole(tmp_path / "link", b"whole")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"whole"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe", b"whole")
+    assert os.read(reader, 9) == b"whole"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
