@@ -13,6 +13,7 @@ from torch import nn
 
 from extract.models.sources import plain_arrays
 from featurestore.errors import InputError, NumericalError, first_line
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_ARRAYS = {"weight", "bias", "normalize", "temperature", "negatives"}
+_KINDS = {"weight": "f", "bias": "f", "normalize": "biufUS", "temperature": "fiuUS", "negatives": "f"}
+_ARRAYS = set(_KINDS)
+_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,19 @@ def read_head(path: Path) -> Head:
         NumericalError: A weight is NaN or infinite.
     """
     with plain_arrays(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    if "weight" not in arrays or set(arrays) - _ARRAYS:
+        arrays = {name: file[name] for name in file.files if name in _ARRAYS}
+        unknown = sorted(set(file.files) - _ARRAYS)
+    unknown += [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if "weight" not in arrays or unknown:
+        listed = [*arrays, *unknown]
+        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         raise InputError(
             f"{path} is no head: expected the arrays weight [C, D], bias [C], normalize, temperature and negatives [M, D]; "
-            f"it has {', '.join(sorted(arrays))}."
+            f"it has {plain(', '.join(sorted(listed)[:_LISTED]))}{more}."
         )
+    odd = [f"{name} is {array.dtype}" for name, array in arrays.items() if array.dtype.kind not in _KINDS[name]]
+    if odd:
+        raise InputError(f"{path} is no head: expected arrays of floating-point numbers, and {plain(odd[0])}.")
     weight = arrays["weight"]
     bias = arrays.get("bias", np.zeros(len(weight) if weight.ndim else 0, np.float32))
     normalize = arrays.get("normalize", np.array(False))
@@ -151,7 +161,7 @@ def _affine(layer: Any, width: int, architecture: str) -> tuple[Tensor, Tensor]:
         return torch.cat(weights, dim=1) / len(parts), torch.stack(biases).mean(dim=0)
     try:
         return _measured(layers, width)
-    except (RuntimeError, TypeError, AttributeError, IndexError) as error:
+    except Exception as error:  # layers of others raise anything
         raise InputError(
             f"{architecture} has no linear head: its last layer is {type(layer).__name__}, which does not take "
             f"its penultimate feature of {width} numbers ({first_line(error)})."

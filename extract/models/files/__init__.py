@@ -1,5 +1,6 @@
 """Checkpoint files as data: what they are, which weights they hold and under which names; code in them is never run."""
 
+from extract.models.files.boundary import check_is_file, check_unpacked, reading, reason
 from extract.models.files.candidates import AUTO
 from extract.models.files.content import ARRAYS, sha256_of
 from extract.models.files.folder import SUFFIXES, HubConfig, checkpoint_in, config_beside
@@ -14,10 +15,14 @@ __all__ = [
     "Note",
     "Outline",
     "StoredWeights",
+    "check_is_file",
+    "check_unpacked",
     "checkpoint_in",
     "config_beside",
     "outline",
     "read_shapes",
     "read_state_dict",
+    "reading",
+    "reason",
     "sha256_of",
 ]

@@ -12,6 +12,7 @@ import torch
 from extract.models.files.note import Note
 from extract.models.files.prefixes import without_prefix
 from featurestore.errors import InputError
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +89,7 @@ def choose(content: Any, wanted: str, path: Path) -> Choice:
     Raises:
         InputError: There are no weights, not those that are wanted, or several.
     """
-    found = list(_candidates(content, ()))
+    found = list(_candidates(content, (), path))
     if not found:
         raise InputError(f"{path} holds no state dict: expected tensors by parameter name.")
     known = [one for one in found if one.kind] or found
@@ -136,19 +137,24 @@ def _wanted(known: Sequence[Candidate], found: Sequence[Candidate], wanted: str,
     return (by_timm or list(fitting))[0]
 
 
-def _candidates(value: Any, place: tuple[str, ...]) -> Iterator[Candidate]:
+def _candidates(value: Any, place: tuple[str, ...], path: Path) -> Iterator[Candidate]:
     if not isinstance(value, Mapping):
         return
     inner = [
         one
         for key, below in value.items()
         if isinstance(key, str) and not _NO_WEIGHTS.search(key.lower())
-        for one in _candidates(below, (*place, key))
+        for one in _candidates(below, (*place, key), path)
     ]
     arrays = {key: below for key, below in value.items() if isinstance(key, str) and isinstance(below, torch.Tensor)}
     if inner or not arrays:
         yield from inner
         return
+    odd = [key for key, below in value.items() if isinstance(below, torch.Tensor) and not isinstance(key, str)]
+    if odd:
+        raise InputError(
+            f"{path} holds an array of the name {plain(repr(odd[0]))} among its weights: expected names that are text."
+        )
     beside = [str(key) for key in value if key not in arrays]
     if place or not beside or any("." in name for name in arrays):
         yield from _by_network(arrays, place, beside)

@@ -8,13 +8,16 @@ import os
 import zipfile
 from typing import TYPE_CHECKING
 
+from extract.models.files.boundary import check_is_file, check_unpacked, reading
 from featurestore.errors import InputError, first_line
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SAFETENSORS, TORCH, LEGACY_TORCH, ARRAYS, SHARDS = "safetensors", "torch", "legacy torch", "npz", "shards"
 _START = 16  # bytes
+_LARGEST_INDEX = 64 << 20
 
 
 def kind_of(path: Path) -> str:
@@ -23,6 +26,7 @@ def kind_of(path: Path) -> str:
     Raises:
         InputError: The file cannot be read, or is none of these.
     """
+    check_is_file(path, "checkpoint")
     try:
         with path.open("rb") as file:
             start = file.read(_START)
@@ -48,11 +52,9 @@ def _what(start: bytes, size: int) -> str:
 
 
 def _kind_of_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise InputError(f"Cannot read {path} as a PyTorch checkpoint or .npz: {first_line(error)}.") from error
+    with reading(path, "a PyTorch checkpoint or .npz"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        check_unpacked(path, archive)
     if any(name.endswith("constants.pkl") for name in names):
         raise InputError(
             f"{path} is a TorchScript archive, which holds a program: save the state_dict() of its network, "
@@ -63,15 +65,17 @@ def _kind_of_zip(path: Path) -> str:
     if names and all(name.endswith(".npy") for name in names):
         return ARRAYS
     raise InputError(
-        f"{path} is a zip archive of something else than a checkpoint (the first file in it is {names[:1]})."
+        f"{path} is a zip archive of something else than a checkpoint (the first file in it is {plain(str(names[:1]))})."
     )
 
 
 def weight_map(path: Path) -> dict[str, str] | None:
     """Which shard holds each array, of the JSON index of a checkpoint in several files; None if the file is no such index."""
     try:
+        if path.stat().st_size > _LARGEST_INDEX:
+            return None
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     found = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(found, dict) or not found:
@@ -101,6 +105,7 @@ def sha256_of(path: Path) -> str:
     if path.name.endswith(".json") and weight_map(path) is not None:
         lines = "".join(f"{sha256_of(shard)}  {shard.name}\n" for shard in shards_of(path))
         return hashlib.sha256(lines.encode()).hexdigest()
+    check_is_file(path, "checkpoint")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -93,7 +93,7 @@ def config_beside(checkpoint: Path) -> HubConfig | None:
         return None
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} beside the checkpoint is not JSON: {first_line(error)}.") from error
     if not isinstance(said, dict) or not isinstance(said.get("architecture"), str):
         return None

@@ -41,7 +41,7 @@ def read_rules(path: Path) -> list[Rule]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         pairs = _pairs(text, path)
-    except OSError as error:
+    except (OSError, RecursionError) as error:
         raise InputError(f"Cannot read the key map {path}: {first_line(error)}.") from error
     except ValueError as error:
         if isinstance(error, InputError):

@@ -8,6 +8,7 @@ that take what they are given and do nothing. No code of the named libraries run
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pickle
 import re
 import warnings
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
+from extract.models.files.boundary import reading
 from extract.models.files.content import TORCH
-from featurestore.errors import InputError, first_line
+from featurestore.errors import InputError
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -90,19 +93,28 @@ def read_torch(path: Path, kind: str, *, mapped: bool = False) -> Any:
     Raises:
         InputError: The file cannot be read, or holds Python objects whose classes are not known to be harmless.
     """
+    with (
+        reading(path, "a PyTorch checkpoint"),
+        _told(path),
+        warnings.catch_warnings(),
+        torch.serialization.safe_globals([*HARMLESS, list, dict]),
+    ):
+        # Remarks on old pickle protocols help nobody: the file loads as data or it is refused.
+        warnings.simplefilter("ignore")
+        if mapped and kind == TORCH and path.suffix != _OTHER:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say which class of objects PyTorch's unpickler refuses, where it does."""
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([*HARMLESS, list, dict]):
-            # Remarks on old pickle protocols help nobody: the file loads as data or it is refused.
-            warnings.simplefilter("ignore")
-            if mapped and kind == TORCH and path.suffix != _OTHER:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            with path.open("rb") as file:
-                return torch.load(file, map_location="cpu", weights_only=True)
+        yield
     except pickle.UnpicklingError as error:
         refused = _REFUSED.search(str(error))
         raise InputError(
-            f"{path} holds Python objects{f' ({refused[1]})' if refused else ''} whose loading would run code, so it was "
+            f"{path} holds Python objects{f' ({plain(refused[1])})' if refused else ''} whose loading would run code, so it was "
             "not loaded: save its state dict alone, as safetensors if you can."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"Cannot read {path} as a PyTorch checkpoint: {first_line(error)}.") from error

@@ -9,21 +9,24 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 
+from extract.models.files.boundary import reading
 from extract.models.files.candidates import AUTO, choose
 from extract.models.files.content import ARRAYS, SAFETENSORS, SHARDS, kind_of, sha256_of, shards_of, weight_map
 from extract.models.files.key_map import read_rules, renamed
 from extract.models.files.note import Note
 from extract.models.files.pickles import read_torch
 from extract.models.files.prefixes import without_prefix
-from featurestore.errors import InputError, first_line
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+_LARGE = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +97,26 @@ def read_state_dict(stored: StoredWeights) -> dict[str, Tensor]:
             are wanted are not in it.
     """
     state = _named(_content(stored.path, shapes_only=False), stored)[0]
-    whole = next((name for name, value in state.items() if _is_quantised(name, value)), None)
-    if whole is not None:
-        kind = str(state[whole].dtype).removeprefix("torch.")
-        raise InputError(
-            f"{stored} holds {whole} as {kind}: quantised weights are not read; save the weights as floats."
-        )
+    for name, value in state.items():
+        if fault := _fault(name, value):
+            raise InputError(f"{stored} holds {name} as {fault}.")
     return state
 
 
-def _is_quantised(name: str, value: Tensor) -> bool:
-    return name.endswith((".weight", ".bias")) and not value.is_floating_point()
+def _fault(name: str, value: Tensor) -> str:
+    """What keeps an array from being weights; empty if nothing does."""
+    kind = str(value.dtype).removeprefix("torch.")
+    if value.layout is not torch.strided:
+        return "a sparse tensor: sparse weights are not read; save them dense, with to_dense()"
+    if value.is_meta:
+        return "a shape alone, without values (on torch's meta device): save the weights that were trained"
+    if value.is_quantized or (name.endswith((".weight", ".bias")) and not value.dtype.is_floating_point):
+        return f"{kind}: {'quantised' if not value.is_complex() else 'complex'} weights are not read; save the weights as floats"
+    if value.is_complex():
+        return f"{kind}: complex weights are not read; save the weights as floats"
+    if value.numel() > _LARGE and value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f"{list(value.shape)}, of which it stores {value.untyped_storage().nbytes():,} bytes alone: save copies, with contiguous()"
+    return ""
 
 
 def read_shapes(stored: StoredWeights) -> Mapping[str, tuple[int, ...]]:
@@ -182,7 +194,7 @@ def _joined(path: Path, *, shapes_only: bool) -> dict[str, Tensor]:
 
 
 def _read_safetensors(path: Path, *, shapes_only: bool) -> dict[str, Tensor]:
-    try:
+    with reading(path, "safetensors"):
         if not shapes_only:
             return dict(load_file(path))
         with safe_open(path, framework="pt") as file:
@@ -190,5 +202,3 @@ def _read_safetensors(path: Path, *, shapes_only: bool) -> dict[str, Tensor]:
                 name: torch.empty(file.get_slice(name).get_shape(), device="meta")
                 for name in file.keys()  # noqa: SIM118 # it has no iterator
             }
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"Cannot read {path} as safetensors: {first_line(error)}.") from error

@@ -11,6 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from extract.images.preprocess_fields import DECODE
+from extract.models.files import reason
 from featurestore.errors import InputError
 from featurestore.names import nearest
 
@@ -73,8 +74,12 @@ def create(
             pretrained_cfg_overlay=overlay or None,
             **arguments,
         )
-    except (TypeError, AssertionError, ValueError) as error:
-        raise InputError(f"timm cannot build {weights.architecture} with {as_json(arguments)}: {error}.") from error
+    except Exception as error:  # of numbers that make no network (no heads, negative sizes) timm raises anything
+        if isinstance(error, RuntimeError) and given is not None:
+            raise  # arrays that are missing, or left over
+        raise InputError(
+            f"timm cannot build {weights.architecture} with {as_json(arguments)}: {reason(error)}."
+        ) from error
 
 
 @contextlib.contextmanager

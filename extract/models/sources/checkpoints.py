@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import pickle
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from featurestore.errors import InputError, first_line
+from extract.models.files import check_is_file, check_unpacked, reading
+from featurestore.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _LISTED = 4
-_NPZ_ERRORS = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, AttributeError)
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, architecture: str) -> None:
@@ -38,7 +37,18 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, archit
         for name in own
         if name in shapes and shapes[name] != own[name]
     ]
-    faults = [_listed("missing", missing), _listed("unexpected", unexpected), _listed("of another shape", reshaped)]
+    ours = model.state_dict()
+    no_numbers = [
+        f"{name} is {str(state[name].dtype).removeprefix('torch.')}"
+        for name in own
+        if name in shapes and ours[name].is_floating_point() and not state[name].is_floating_point()
+    ]
+    faults = [
+        _listed("missing", missing),
+        _listed("unexpected", unexpected),
+        _listed("of another shape", reshaped),
+        _listed("no floating-point numbers", no_numbers),
+    ]
     if any(faults):
         raise InputError(
             f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {'; '.join(filter(None, faults))}."
@@ -95,11 +105,13 @@ def plain_arrays(path: Path) -> Iterator[Any]:
     Raises:
         InputError: The file is no `.npz`, or what is read of it holds Python objects.
     """
-    try:
+    with reading(path, "plain .npz arrays"):
+        if path.exists():
+            check_is_file(path, "archive")
+            with zipfile.ZipFile(path) as archive:
+                check_unpacked(path, archive)
         with np.load(path, allow_pickle=False) as arrays:
             yield arrays
-    except _NPZ_ERRORS as error:
-        raise InputError(f"Cannot read {path} as plain .npz arrays: {first_line(error)}.") from error
 
 
 def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
@@ -123,14 +135,9 @@ def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(torch.nan)
-    try:
-        loader: Any = model.load_pretrained
-        with _WatchedFile(path) as watched:
-            loader(watched)
-    except (KeyError, AssertionError, RuntimeError, ValueError, IndexError, AttributeError) as error:
-        raise InputError(
-            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {first_line(error)}."
-        ) from error
+    loader: Any = model.load_pretrained
+    with reading(path, f"a checkpoint of {architecture} with these --model-kwargs"), _WatchedFile(path) as watched:
+        loader(watched)
     _check_all_went(model, path, architecture, shapes, watched.members())
 
 
