@@ -67,13 +67,16 @@ def test_running_everything_again_makes_nothing(commands: Commands) -> None:
 
 
 def test_the_report_is_one_file_without_links(commands: Commands, tmp_path: Path) -> None:
-    commands.ok("report", tmp_path / "report.html")
+    commands.ok("report", tmp_path / "report.html", "--images", commands.folder)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "accuracy-vs-fpr" in page
     assert "src=" not in page.partition("<body>")[0]
     assert '<figure class="gallery"' in page
     assert page.count("data:image/jpeg;base64,") == 12 + 8, "the hardest of both OOD sets, read from their folders"
     said = commands.ok("report", tmp_path / "new" / "report.html", "--figures", tmp_path / "figures")
+    assert "data:image/jpeg" not in (tmp_path / "new" / "report.html").read_text(encoding="utf-8"), (
+        "nobody said from where"
+    )
     assert "figures as PNG, SVG and CSV" in said
     assert (tmp_path / "new" / "report.html").stat().st_size > 0
     assert (tmp_path / "figures" / "unit-test-heatmap.png").stat().st_size > 0
@@ -84,7 +87,7 @@ def test_the_report_is_one_file_without_links(commands: Commands, tmp_path: Path
 def test_pictures_that_are_gone_leave_the_table_and_a_reason(commands: Commands, tmp_path: Path) -> None:
     (commands.folder / "far").rename(commands.folder / "away")
     try:
-        commands.ok("report", tmp_path / "report.html")
+        commands.ok("report", tmp_path / "report.html", "--images", commands.folder)
     finally:
         (commands.folder / "away").rename(commands.folder / "far")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

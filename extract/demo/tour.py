@@ -63,7 +63,7 @@ def commands(folder: Path, pool: Path, location: str) -> list[Sequence[str]]:
         ["ask", "best_detector", *lake],
         ["ask", "accuracy_vs_unit_test_fpr", "--param", "detector=mahalanobis", *lake],
         ["ask", "pretraining_effect", "--detector", "mahalanobis", *lake],
-        ["report", str(folder / "report.html"), *lake],
+        ["report", str(folder / "report.html"), "--images", str(folder), *lake],
     ]
 
 

@@ -17,7 +17,15 @@ MAX_PIXELS = 89_478_485
 """Pillow's own limit, whatever a program sets there: one quarter of a gigabyte as RGB."""
 MAX_SIDE_RATIO = 500
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
-_BY_OTHER_PROGRAMS = frozenset({"EPS"})
+_FORMATS = (
+    "AVIF", "BLP", "BMP", "CUR", "DCX", "DDS", "DIB", "FLI", "FTEX", "GBR", "GIF", "HEIF", "ICNS", "ICO", "IM", "JPEG", "JPEG2000",
+    "MPO", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM",
+)  # fmt: skip
+"""The raster formats that Pillow decodes itself; HEIF where a plugin of that name is registered. One that is not named here is not
+opened, whatever a file is called: PostScript, say, would start another program."""
+MOST_SCANS = 100
+"""Each scan of a JPEG goes over all of its pixels: whoever saves photos makes ten, and libjpeg's own tools at most this many."""
+_START_OF_SCAN = b"\xff\xda"
 _NO_RANGE = frozenset({"I", "F"})
 
 
@@ -37,13 +45,15 @@ def read_rgb(
         known: The image at other sizes that were decoded; gets this one.
 
     Raises:
-        ValueError: An image without defined conversion, of 32 bits; one of too many pixels, or far longer than wide.
+        ValueError: An image without defined conversion, of 32 bits; one of too many pixels, or far longer than wide; a JPEG that
+            takes minutes to decode.
         Exception: Whatever the decoder raises.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(file, formats=_decoded_here()) as image:
             _check_sides(*image.size)
+            _check_scans(image)
             if side:
                 image.draft(None, (side, side))
             known = {} if known is None else known
@@ -54,9 +64,9 @@ def read_rgb(
 
 @cache
 def _decoded_here() -> list[str]:
-    """Pillow's formats but those that it hands to another program, whatever a file is called."""
+    """The formats that are opened, as far as this Pillow has them."""
     Image.init()
-    return [name for name in Image.ID if name not in _BY_OTHER_PROGRAMS]
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def error_text(error: Exception, file: IO[bytes] | None) -> str:
@@ -78,6 +88,22 @@ def _check_sides(width: int, height: int) -> None:
         raise ValueError(f"{width} x {height} pixels: more than {MAX_PIXELS:,}, as a decompression bomb has")
     if max(width, height) > MAX_SIDE_RATIO * min(width, height):
         raise ValueError(f"{width} x {height} pixels: one side is more than {MAX_SIDE_RATIO} times the other")
+
+
+def _check_scans(image: Image.Image) -> None:
+    """Refuse a progressive JPEG of thousands of scans: half a megabyte of them would keep a core busy for a minute.
+
+    Their marks do not occur in compressed data; of other data in the file (a thumbnail, a profile) a few may.
+    """
+    if not image.info.get("progressive"):
+        return
+    file = image.fp  # type: ignore[attr-defined] # of an image that was opened from a file
+    place = file.tell()
+    file.seek(0)
+    scans = file.read().count(_START_OF_SCAN)
+    file.seek(place)
+    if scans > MOST_SCANS:
+        raise ValueError(f"a JPEG of {scans:,} scans, more than {MOST_SCANS}: it would take minutes to decode")
 
 
 def _scaled(image: Image.Image) -> Image.Image:

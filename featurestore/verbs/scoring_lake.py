@@ -17,7 +17,7 @@ from featurestore.verbs.arguments import listed, path_of, told
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -159,6 +159,7 @@ class ScoringLake(Lake):
         figures: str | os.PathLike[str] | None = None,
         benchmark: str | None = None,
         metric: str = "fpr95",
+        images: Names = None,
     ) -> Path:
         """Write one HTML page that works offline, as `featurestore report`.
 
@@ -167,6 +168,7 @@ class ScoringLake(Lake):
             figures: Folder for each figure as PNG, SVG and CSV too.
             benchmark: The benchmark to report on; by default `main`, else the first with metrics.
             metric: The metric that detectors are ranked by: `fpr95`, `auroc`, `aupr_in` or `aupr_out`.
+            images: Folders and URLs from which pictures may be shown, wherever else the lake says that its images lie.
 
         Returns:
             The file.
@@ -186,16 +188,16 @@ class ScoringLake(Lake):
             figures=path_of(figures),
             benchmark=benchmark,
             metric=metric,
-            open_image=image_opener_of(self),
+            open_image=image_opener_of(self, listed(images)),
             note=partial(warn_stale, stacklevel=4),
         )
         return Path(out)
 
 
-def image_opener_of(lake: Lake) -> Callable[[str, int], Any] | None:
-    """What opens a sample's image; nothing does where images cannot be decoded."""
-    try:
-        from extract.images import image_opener
-    except ModuleNotFoundError:
+def image_opener_of(lake: Lake, places: Sequence[str]) -> Callable[[str, int], Any] | None:
+    """What opens a sample's image, below one of the places; nothing does where none is named."""
+    if not places:
         return None
-    return image_opener(lake)
+    from extract.images import image_opener
+
+    return image_opener(lake, places)

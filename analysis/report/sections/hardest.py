@@ -128,10 +128,10 @@ def _picture(row: dict[str, Any], image: Any) -> Picture:
 
 def _why_not(context: Context, wanted: int, shown: int) -> list[str]:
     if context.open_image is None:
-        return ["Pictures of the hardest OOD samples: Pillow is not installed; pip install 'featurestore[extract]'."]
+        return ["Pictures of the hardest OOD samples: say from where they may be taken, with `--images FOLDER`."]
     if shown < wanted:
         unread = f"Pictures of {wanted - shown} of the {wanted} hardest OOD samples: their files cannot be read where they were"
-        return [f"{unread} when the dataset was added."]
+        return [f"{unread} when the dataset was added, or lie outside of what `--images` names."]
     return []
 
 

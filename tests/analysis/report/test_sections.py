@@ -183,10 +183,10 @@ def test_class_names_with_markup_are_text(tmp_path: Path) -> None:
     assert evil in said(page)
 
 
-def test_without_pillow_or_files_the_table_stays_and_says_why(pages: Pages, tmp_path: Path) -> None:
+def test_without_a_place_or_files_the_table_stays_and_says_why(pages: Pages, tmp_path: Path) -> None:
     shape = Shape(models=2)
     without = said(pages(shape))
-    assert "Pillow is not installed" in without
+    assert "say from where they may be taken, with --images FOLDER" in without
     gone = page_of(tmp_path, shape, open_image=lambda _dataset, _sample: None)
     assert "Pictures of 24 of the 24 hardest OOD samples: their files cannot be read" in said(gone)
     assert "hardest-samples" in payload(gone)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import os
+import sys
 import tarfile
 import warnings
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +17,7 @@ import torch
 from PIL import Image
 from torchvision.datasets.folder import pil_loader
 
-from extract.datasets import FileReader, Origin, add_dataset, open_reader
+from extract.datasets import FileReader, Origin, add_dataset, open_reader, read_dataset
 from extract.images import loader
 from extract.images.decoding import read_rgb
 from extract.images.loader import ImageDataset, image_batches
@@ -173,9 +177,43 @@ def test_a_sample_opens_as_the_model_saw_it_and_a_file_that_is_gone_as_nothing(l
     add_dataset(lake, "ood", folder, role="ood")
     first, second = lake.read("samples", dataset="ood").column("path").to_pylist()
     (folder / first).unlink()
-    open_image = image_opener(lake)
+    open_image = image_opener(lake, [str(tmp_path)])
     image = open_image("ood", 1)
     assert image is not None
     assert image.tobytes() == read_rgb(folder / second).tobytes()
     assert open_image("ood", 0) is None
     assert open_image("nowhere", 0) is None
+
+
+def test_a_lake_s_word_on_where_its_images_lie_opens_nothing_elsewhere(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what a link leads to, nor a pipe, which would never end, nor the hub, whose library would be called."""
+    folder = write_images(tmp_path / "images", {"ant": 4}, size=8)
+    paths = [folder / "ant" / f"{number:03d}.png" for number in range(4)]
+    add_dataset(lake, "ood", folder, role="ood")
+    secret = write_images(tmp_path / "home", {"ant": 1}, size=8) / "ant" / "000.png"
+    paths[0].unlink()
+    paths[0].symlink_to(secret)
+    paths[1].unlink()
+    os.mkfifo(paths[1])
+    opened = [image_opener(lake, [str(folder)])("ood", sample) is not None for sample in range(4)]
+    assert opened == [False, False, True, True]
+    for places in ((), (str(tmp_path / "home"),), ("s3://images",)):
+        assert image_opener(lake, places)("ood", 2) is None
+    row = dataclasses.replace(read_dataset(lake, "ood"), format="hf", location="hf:someone/else@test")
+    monkeypatch.setattr("extract.images.pictures.read_dataset", lambda *_: row)
+    asked: list[str] = []
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=lambda name, **_: asked.append(name)))
+    assert image_opener(lake, [str(tmp_path)])("ood", 2) is None
+    assert asked == []
+
+
+def test_a_progressive_jpeg_of_many_scans_is_its_row_s_error() -> None:
+    """Its last scan once more, as often as one likes, takes a few bytes and another pass over all pixels each time."""
+    whole = encoded(RGB, "jpeg", progressive=True)
+    start = whole.rindex(b"\xff\xda")
+    assert read_rgb(io.BytesIO(whole)).size == RGB.size
+    bomb = whole[:-2] + whole[start:-2] * 200 + whole[-2:]
+    with pytest.raises(ValueError, match=r"a JPEG of 2\d\d scans, more than 100: it would take minutes to decode"):
+        read_rgb(io.BytesIO(bomb))
