@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from featurestore.errors import InputError
 from featurestore.names import pick
 
 FILE = "featurestore.toml"
+_NAMED, _CONSENT, _IN_USE = "FEATURESTORE_CONFIG", "FEATURESTORE_ALLOW_HTTP", "FEATURESTORE_CONFIG_OF_LAKE"
+_OF_STORES = ("endpoint", "region", "path_style")
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _TRUTHS = {"path_style", "cache_activations"}
 
 
@@ -45,8 +49,59 @@ def read_settings() -> Settings:
         InputError: The file is not TOML, or has an unknown key or a value of another type.
     """
     file = _find()
+    return Settings() if file is None else _read(file)
+
+
+def settings_of_store(*, names_lake: bool) -> tuple[Settings, str]:
+    """What of the settings counts for a store, and what the user is to know of it.
+
+    Where credentials are sent, a file that merely lies in the working folder or above it does not decide: it may have come with somebody
+    else's project. Its endpoint counts for the lake that it names itself, and for what else a process reads that works on this lake; not
+    for a location that the user gave. A file that `$FEATURESTORE_CONFIG` names is the user's word, and counts for all.
+
+    Args:
+        names_lake: Whether the store is of the lake that the file names, since the user named none.
+
+    Raises:
+        InputError: The file cannot be used, or would send credentials over HTTP to another machine.
+    """
+    file = _find()
     if file is None:
-        return Settings()
+        return Settings(), ""
+    settings = _read(file)
+    said = [f"{name} {value}" for name in _OF_STORES if (value := getattr(settings, name)) is not None]
+    if not said or os.environ.get(_NAMED):
+        return settings, ""
+    if os.environ.get(_IN_USE) == str(file):
+        return settings, ""
+    listed = ", ".join(said)
+    if not names_lake or not _is_ours(file):
+        why = "for a location that it does not name itself" if not names_lake else "since the file is another user's"
+        remedy = f"set AWS_ENDPOINT_URL, or {_NAMED}={file} to follow it"
+        return replace(
+            settings, **dict.fromkeys(_OF_STORES)
+        ), f"{file} says {listed}, which does not count {why}: {remedy}."
+    _check_consent(file, settings.endpoint or "")
+    os.environ[_IN_USE] = str(
+        file
+    )  # processes that decode images of this lake's datasets read them from the same store
+    return settings, f"As {file} says: lake {settings.lake}, {listed}."
+
+
+def _is_ours(file: Path) -> bool:
+    return not hasattr(os, "getuid") or file.stat().st_uid in {os.getuid(), 0}
+
+
+def _check_consent(file: Path, endpoint: str) -> None:
+    if not endpoint.lower().startswith("http://") or urlsplit(endpoint).hostname in _HERE:
+        return
+    if os.environ.get(_CONSENT, "").lower() not in {"1", "true"}:
+        raise InputError(
+            f"{file} would have credentials sent to {endpoint} unencrypted: use https, or consent with {_CONSENT}=1."
+        )
+
+
+def _read(file: Path) -> Settings:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -57,7 +112,7 @@ def read_settings() -> Settings:
 
 
 def _find() -> Path | None:
-    if named := os.environ.get("FEATURESTORE_CONFIG"):
+    if named := os.environ.get(_NAMED):
         return Path(named)
     here = Path.cwd()
     return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)

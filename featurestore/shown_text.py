@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SPACES = "\n\u00a0\u202f"
+_SPACES = "\n\t\u00a0\u202f"
 _HIDDEN = "…"
 _USER = re.compile(r"(?<=://)[^\s/?#@'\"]*:[^\s/?#@'\"]+(?=@)")
 _VALUE = re.compile(

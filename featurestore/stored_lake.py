@@ -39,9 +39,10 @@ class StoredLake:
     """A lake whose rows are read, without SQL; arguments and errors as of `featurestore.Lake`."""
 
     def __init__(self, location: str | os.PathLike[str] | None = None) -> None:
-        chosen = location if location is not None else _default_location()
-        self.location = os.fspath(chosen)
-        self.storage = open_storage(self.location)
+        named = location if location is not None else os.environ.get("FEATURESTORE_LAKE") or None
+        by_settings = read_settings().lake if named is None else None
+        self.location = os.fspath(named if named is not None else by_settings or DEFAULT_LOCATION)
+        self.storage = open_storage(self.location, by_settings=bool(by_settings))
         self._without: frozenset[str] = frozenset()
         _check_location(self.storage)
 
@@ -317,7 +318,3 @@ def _check_location(storage: Storage) -> None:
                     f"{said}: its folder {folder!r} would be read as the column {folder.partition('=')[0]!r}. "
                     "Give a path without it."
                 )
-
-
-def _default_location() -> str:
-    return os.environ.get("FEATURESTORE_LAKE") or read_settings().lake or DEFAULT_LOCATION

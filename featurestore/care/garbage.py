@@ -7,13 +7,15 @@ Order matters, since jobs may write meanwhile. The lake is listed first and its 
 what a job committed in between is seen as named. An object counts as old from the latest of these moments: when it was
 written; when the youngest fragment of the same unfinished job was; when the manifest that named it was superseded. So a
 job that runs for days keeps its first fragments, and a reader keeps the version that it opened, for the grace period.
+However short that is, what no manifest ever named is kept for ten minutes, since a job may be about to commit it; and manifests
+are read once more right before anything is deleted.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,8 +26,8 @@ from featurestore.partitions import snapshot
 from featurestore.quantities import bytes_text
 
 if TYPE_CHECKING:
+    from collections.abc import Collection as Keys
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from featurestore.layout.manifest import Manifest
     from featurestore.layout.tables import Table
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     Aged: TypeAlias = tuple[StoredObject, datetime]
 
 _WORKERS = 16
+_COMMITTED_WITHIN = timedelta(minutes=10)
+"""A job that runs commits what it wrote, or writes more of it, within this time."""
 _NOW = datetime.max.replace(tzinfo=UTC)
 """The age of what was superseded while we looked: younger than any grace period."""
 
@@ -55,13 +59,21 @@ class StoredPartition:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What was, or would be, deleted; and what is garbage too, but younger than the grace period."""
+    """What was, or would be, deleted; what is garbage too, but younger than the grace period; and of that, what a job may be writing."""
 
     deleted: tuple[StoredObject, ...]
     kept: tuple[StoredObject, ...]
+    unfinished: tuple[StoredObject, ...] = ()
 
 
-def collect(storage: Storage, grace: timedelta, *, dry_run: bool = False, now: datetime | None = None) -> Collection:
+def collect(
+    storage: Storage,
+    grace: timedelta,
+    *,
+    dry_run: bool = False,
+    now: datetime | None = None,
+    unfinished_for: timedelta = _COMMITTED_WITHIN,
+) -> Collection:
     """Delete what no current manifest names and nothing has touched for the grace period.
 
     A lake in which no partition exists is left alone: it may not be a lake.
@@ -71,25 +83,32 @@ def collect(storage: Storage, grace: timedelta, *, dry_run: bool = False, now: d
         grace: How old garbage must be.
         dry_run: Delete nothing.
         now: The present; by default the clock's.
+        unfinished_for: How old, at least, what no manifest ever named must be, since a job may be about to commit it.
 
     Raises:
         CorruptionError: A current manifest cannot be read: nothing more is deleted, since it may name anything.
     """
-    cutoff = _cutoff(now or datetime.now(UTC), grace)
+    now = now or datetime.now(UTC)
+    cutoff, recent = _cutoff(now, grace), _cutoff(now, unfinished_for)
     staged = {name: list(storage.leftovers(name)) for name in TABLES}
     stored = {name: stored_partitions(storage, table) for name, table in TABLES.items()}
     if not any(partition.manifests for partitions in stored.values() for partition in partitions):
         return Collection((), ())
     deleted: list[StoredObject] = []
     kept: list[StoredObject] = []
+    unfinished: list[StoredObject] = []
     for name, partitions in stored.items():
-        ages = [*_garbage(storage, name, partitions), *((entry, entry.modified) for entry in staged[name])]
-        doomed = [entry for entry, since in ages if since <= cutoff]
-        kept += [entry for entry, since in ages if since > cutoff]
+        found, once_named = _garbage(storage, name, partitions)
+        ages = [*found, *((entry, entry.modified) for entry in staged[name])]
+        at_work = [e for e, since in ages if recent < since <= cutoff and e.key not in once_named]
+        spared = {entry.key for entry in at_work}
+        doomed = [entry for entry, since in ages if since <= cutoff and entry.key not in spared]
+        kept += [entry for entry, since in ages if since > cutoff or entry.key in spared]
+        unfinished += at_work
         if not dry_run:
-            _delete(storage, doomed)
+            doomed = _delete(storage, name, doomed)
         deleted += doomed
-    return Collection(tuple(deleted), tuple(kept))
+    return Collection(tuple(deleted), tuple(kept), tuple(unfinished))
 
 
 def stored_partitions(storage: Storage, table: Table) -> list[StoredPartition]:
@@ -130,16 +149,20 @@ def unnamed(
     return [(entry, max(entry.modified, since[entry.key])) for entry in old] + _by_age(partition, fragments, since)
 
 
-def _garbage(storage: Storage, table: str, partitions: Sequence[StoredPartition]) -> list[Aged]:
+def _garbage(storage: Storage, table: str, partitions: Sequence[StoredPartition]) -> tuple[list[Aged], Keys[str]]:
+    """The garbage of a table, and the keys of that which a manifest named once, or which is one."""
     current = {manifest.folder: manifest for manifest in snapshot.current_commits(storage, TABLES[table])}
     found: list[Aged] = []
+    once_named: set[str] = set()
     with ThreadPoolExecutor(_WORKERS) as pool:
         for partition in partitions:
             newest = current.get(partition.folder)
             old = [version for version in partition.manifests if newest and version < newest.version]
-            loaded = pool.map(lambda entry: _load(storage, entry), [partition.manifests[version] for version in old])
+            loaded = list(pool.map(lambda entry: _load(storage, entry), [partition.manifests[n] for n in old]))
             found += unnamed(partition, newest, dict(zip(old, loaded, strict=True)))
-    return found
+            once_named |= {entry.key for entry in partition.manifests.values()}
+            once_named |= {key for manifest in loaded if manifest for key in _named(manifest)}
+    return found, once_named
 
 
 def _load(storage: Storage, entry: StoredObject) -> Manifest | None:
@@ -182,9 +205,15 @@ def _named(manifest: Manifest) -> set[str]:
     return {path for part in manifest.parts for path, _ in manifest.files(part)}
 
 
-def _delete(storage: Storage, doomed: Sequence[StoredObject]) -> None:
+def _delete(storage: Storage, table: str, doomed: Sequence[StoredObject]) -> list[StoredObject]:
+    """Delete what no manifest names even now, and return it."""
+    if not doomed:
+        return []
+    named = {key for manifest in snapshot.current_commits(storage.afresh(), TABLES[table]) for key in _named(manifest)}
+    gone = [entry for entry in doomed if entry.key not in named]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(lambda entry: storage.delete([entry.key]), doomed))
+        list(pool.map(lambda entry: storage.delete([entry.key]), gone))
+    return gone
 
 
 def _cutoff(now: datetime, grace: timedelta) -> datetime:
@@ -204,6 +233,11 @@ def summary(collection: Collection, *, dry_run: bool) -> list[str]:
     lines.append(
         f"{_amount(collection.deleted)} {verb}; {_amount(collection.kept)} kept, younger than the grace period"
     )
+    if collection.unfinished:
+        lines.append(
+            f"{_amount(collection.unfinished)} of these are less than ten minutes old and named by no manifest yet: a job may be "
+            "writing them, so they are kept in any case"
+        )
     return lines
 
 

@@ -17,6 +17,7 @@ from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark
 from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove, dataset_rename, dataset_set, unit_tests
 from featurestore.cli.detectors import detector_list, detector_remove, detector_rename
 from featurestore.cli.extract import extract
+from featurestore.cli.interrupts import end, heeded, is_interrupt
 from featurestore.cli.judge import judge
 from featurestore.cli.lake_commands import cache, catalog, copy, demo, gc, merge, report, status, verify
 from featurestore.cli.models import model_list, model_remove, model_rename, model_set
@@ -24,6 +25,7 @@ from featurestore.cli.options import LakeOption, optional_value, say
 from featurestore.cli.score import score
 from featurestore.errors import InputError, LakeError
 from featurestore.packages import guard
+from featurestore.shown_text import shown
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from typer._click import Command
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED = 1
 _EXTRA_OF = {
     "torch": "extract", "timm": "extract", "PIL": "extract", "safetensors": "extract", "torchvision": "extract",
     "altair": "report", "jinja2": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
@@ -131,23 +133,27 @@ def main() -> None:
     guard()
     _prepare_output()
     try:
-        _run([_as_text(argument) for argument in arguments])
-    except LakeError as error:
-        if debug:
-            raise
-        _fail(str(error))
-    except ModuleNotFoundError as error:
-        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
-        if debug or extra is None:
-            raise
-        _fail(f"This command needs {error.name}: pip install 'featurestore[{extra}]'.")
-    except OSError as error:
-        if debug:
-            raise
-        _fail(f"{_what_failed(error)}; --debug shows where.")
+        with heeded():
+            _run([_as_text(argument) for argument in arguments])
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; run the same command again to go on.\n")
-        sys.exit(_INTERRUPTED)
+        end()
+    except Exception as error:
+        if is_interrupt(error):
+            end()
+        said = None if debug else _sentence(error)
+        if said is None:
+            raise
+        _fail(said)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What an error says that explains itself; None for one that does not."""
+    if isinstance(error, LakeError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+        return f"This command needs {error.name}: pip install 'featurestore[{extra}]'." if extra else None
+    return f"{_what_failed(error)}; --debug shows where." if isinstance(error, OSError) else None
 
 
 def _as_text(argument: str) -> str:
@@ -204,5 +210,5 @@ def _prepare_output() -> None:
 
 
 def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"Error: {sentence}\n")
+    sys.stderr.write(f"Error: {shown(sentence)}\n")
     sys.exit(_FAILED)

@@ -17,6 +17,7 @@ from featurestore.cli.options import (
     complete_question,
     lake_at,
     say,
+    say_aside,
     tell_age,
 )
 from featurestore.cli.render import check_format, is_typed, show, show_frame
@@ -87,14 +88,14 @@ def ask(
     elif explain:
         from featurestore.cli.explain import explanation
 
-        sys.stdout.write(explanation(_answerable(asked, questions).pick(question)))
+        sys.stdout.write(explanation(_picked(_answerable(asked, questions), question)))
     else:
         filters = Filters(model or (), detector or (), where or "")
         draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
         parameters = _parameters(param or [])
         check_format(format_)
         # Without a lake, one that needs a lake is found too, and says what it lacks.
-        found = read_library(asked.storage if asked else None, questions).pick(question)
+        found = _picked(read_library(asked.storage if asked else None, questions), question)
         if draw and found.plot is None:
             raise InputError(f"{question} has no plot: its header names none; ask for its rows without --plot.")
         if metric is not None:
@@ -171,6 +172,14 @@ def _answerable(lake: Lake | None, folder: Path | None) -> Library:
     return Library({name: q for name, q in found.questions.items() if needs_no_lake(q)}, found.broken)
 
 
+def _picked(library: Library, name: str) -> SqlFile:
+    """The question of that name; what is passed over is said."""
+    found = library.pick(name)
+    for remark in library.remarks:
+        say_aside(f"Note: {remark}")
+    return found
+
+
 def _parameters(pairs: list[str]) -> dict[str, str]:
     parsed = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     if len(parsed) != len(pairs):
@@ -193,7 +202,7 @@ def _fetch(
         tell_age(answered.rests_on, strict=strict)
         frame = fetch(answered.relation, f"the question {question.origin}", typed=typed)
     for note in [*answered.notes, *answered.remarks, *(answered.why_empty(location) if frame.is_empty() else ())]:
-        sys.stderr.write(f"Note: {note}\n")
+        say_aside(f"Note: {note}")
     return frame
 
 

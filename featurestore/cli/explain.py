@@ -10,6 +10,7 @@ from rich.text import Text
 
 from featurestore.names import pick
 from featurestore.query import TOPICS, catalog
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +28,15 @@ def overview(library: Library) -> RenderableType:
     questions = library.questions.values()
     found = {question.topic or _NO_TOPIC for question in questions}
     for topic in [*(topic for topic in TOPICS if topic in found), *sorted(found - set(TOPICS))]:
-        table = Table("question", "what it answers", title=topic, title_justify="left", box=None, pad_edge=False)
+        table = Table(
+            "question", "what it answers", title=Text(plain(topic)), title_justify="left", box=None, pad_edge=False
+        )
         table.columns[0].no_wrap = True
         for question in questions:
             if (question.topic or _NO_TOPIC) == topic:
-                table.add_row(Text(question.name), Text(question.question or question.title))
+                table.add_row(Text(question.name), Text(plain(question.question or question.title)))
         parts += [table, Text()]
-    parts += [Text(f"Not a question: {error}") for error in library.broken.values()]
+    parts += [Text(plain(remark)) for remark in library.remarks]
     parts += [Text()] * bool(library.broken)
     return Group(
         *parts, Text("Ask one with `featurestore ask NAME`; `--explain` shows its parameters, columns and SQL.")
@@ -57,7 +60,7 @@ def explanation(question: SqlFile) -> str:
         channels = " ".join(f"{channel}={column}" for channel, column in question.plot.channels.items())
         lines += ["", f"Plot: {question.plot.kind} {channels}"]
     lines += ["", f"SQL, {question.origin}", question.body.strip("\n"), ""]
-    return "\n".join(lines)
+    return plain("\n".join(lines))
 
 
 def schema_rows(name: str | None = None) -> list[dict[str, str | None]]:

@@ -22,6 +22,7 @@ from featurestore.cli.options import (
     tell_age,
 )
 from featurestore.cli.render import show_frame
+from featurestore.cli.text_table import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ def status(
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
     table = wide(rows, usual, now) if format_ in {"table", "markdown", "latex"} else long(rows, now)
     if format_ == "table" and not sys.stdout.isatty():
-        sys.stdout.write("".join(f"{line}\n" for line in _aligned(table.to_pydict())))
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in _aligned(table.to_pydict())))
     else:
         show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
     if format_ == "table":
@@ -137,6 +138,10 @@ def report(
     metric: Annotated[
         str, typer.Option(help="Metric that detectors are ranked by: fpr95, auroc, aupr_in or aupr_out.")
     ] = "fpr95",
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--images", help="Folder or URL from which pictures may be shown; give it again for more."),
+    ] = None,
     strict: StrictOption = False,
     lake: LakeOption = None,
 ) -> None:
@@ -146,8 +151,9 @@ def report(
 
     opened = lake_at(lake)
     note = partial(tell_age, strict=strict)
+    opener = image_opener_of(opened, images or ())
     written = write_report(
-        opened, out, figures=figures, benchmark=benchmark, metric=metric, open_image=image_opener_of(opened), note=note
+        opened, out, figures=figures, benchmark=benchmark, metric=metric, open_image=opener, note=note
     )
     if figures:
         say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
 from featurestore.errors import ConflictError, LakeError
+from featurestore.shown_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,21 +18,28 @@ if TYPE_CHECKING:
     from featurestore.lake import Lake
     from featurestore.verbs import VerbLake
 
-FORMATS = ("table", "csv", "json", "markdown", "latex", "parquet")
+AnyLake = TypeVar("AnyLake", bound="Lake")
+FORMATS = ("table", "csv", "spreadsheet", "json", "markdown", "latex", "parquet")
 
 
 def lake_at(location: str | None) -> Lake:
     """The lake there, imported when it is needed: help is printed without."""
     from featurestore.lake import Lake
 
-    return Lake(location)
+    return _remarked(Lake(location))
 
 
 def lake_with_verbs(location: str | None) -> VerbLake:
     """The same with what the commands do."""
     from featurestore.verbs import VerbLake
 
-    return VerbLake(location)
+    return _remarked(VerbLake(location))
+
+
+def _remarked(lake: AnyLake) -> AnyLake:
+    if lake.storage.remark:
+        say_aside(f"Note: {lake.storage.remark}")
+    return lake
 
 
 def _held(table: str) -> Callable[[typer.Context, str], list[str]]:
@@ -133,11 +141,11 @@ def tell_age(sentences: Sequence[str], *, strict: bool) -> None:
 
 def say_aside(line: str) -> None:
     """Print a line beside the answer, on standard error."""
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(shown(line) + "\n")
     sys.stderr.flush()
 
 
 def say(line: str) -> None:
     """Print a line at once."""
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(shown(line) + "\n")
     sys.stdout.flush()

@@ -18,6 +18,7 @@ from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
 from featurestore.cli.explain import schema, schema_rows
+from featurestore.cli.interrupts import unheeded
 from featurestore.cli.options import FORMATS, tell_age
 from featurestore.cli.render import check_format, show, show_frame
 from featurestore.errors import LakeError, StaleWarning
@@ -90,6 +91,7 @@ def converse(lake: Lake, format_: str, *, strict: bool = False) -> None:
         lexer=PygmentsLexer(SqlLexer),
         multiline=Condition(lambda: not _is_done(prompt.default_buffer.text)),
     )
+    unheeded()  # Ctrl-C ends a statement
     sys.stdout.write(_GREETING.format(lake.location))
     while _turn(prompt, session):
         pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from featurestore.cli.options import FORMATS
 from featurestore.cli.text_table import cell_text, output_encoding, printable, spelled_out, text_table
 from featurestore.errors import InputError
 from featurestore.names import pick
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
+_FORMULA = r"^[=+\-@\t\r]"
 # The brackets and the star mean something to the line break before them.
 _LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
@@ -105,13 +108,29 @@ def _csv(frame: pl.DataFrame) -> str:
         raise InputError(
             f"Standard output is {output_encoding()}, which has no {unwritable!a}: set PYTHONIOENCODING=utf-8, or take --format json."
         )
-    return text
+    return plain(text) if sys.stdout.isatty() else text
+
+
+def _spreadsheet(frame: pl.DataFrame) -> str:
+    """CSV in which no text is a formula: before one that a spreadsheet would compute stands an apostrophe."""
+    import polars as pl
+
+    safe = frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${0}"))
+    return _csv(safe.rename({name: f"'{name}" for name in frame.columns if re.match(_FORMULA, name)}))
 
 
 def _json(frame: pl.DataFrame) -> str:
     rows = _jsonable(frame.to_dicts())
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
-    return f"{text if spelled_out(text) == text else json.dumps(rows, indent=1)}\n"
+    text = text if spelled_out(text) == text else json.dumps(rows, indent=1)
+    return f"{text if text.isprintable() else ''.join(map(_in_json, text))}\n"
+
+
+def _in_json(character: str) -> str:
+    """A character of a JSON document, in which those that cannot be seen stand by their numbers."""
+    if character.isprintable() or character == "\n":
+        return character
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
 def _as_json(value: Any) -> str:
@@ -138,7 +157,8 @@ def _markdown(frame: pl.DataFrame) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", " ").replace("\n", " ")
+    """A text that Markdown shows as it is: no markup, no HTML, no link."""
+    return re.sub(r"([\\|<>&`*]|(?<=\])\()", r"\\\1", printable(text.replace("\r", " ").replace("\n", " ")))
 
 
 def _latex(frame: pl.DataFrame) -> str:
@@ -182,4 +202,11 @@ def _number_in_latex(value: Any) -> str:
     return f"${number}{times}$" if times or number.startswith("-") else number
 
 
-_FORMATS = {"table": text_table, "csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}
+_FORMATS = {
+    "table": text_table,
+    "csv": _csv,
+    "spreadsheet": _spreadsheet,
+    "json": _json,
+    "markdown": _markdown,
+    "latex": _latex,
+}

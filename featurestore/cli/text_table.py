@@ -8,6 +8,8 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featurestore.shown_text import plain
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -186,7 +188,7 @@ def printable(text: str) -> str:
     """A text without what moves the cursor or sets colours, but for line breaks, and with what the output can hold."""
     if text.isprintable() and text.isascii():
         return text
-    return spelled_out("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
+    return spelled_out(plain(text).replace("\t", "\\t"))
 
 
 def spelled_out(text: str) -> str:

@@ -46,12 +46,14 @@ class Storage(ABC):
         location: Where the lake is, as the user gave it.
         folder: The lake's folder on this machine; None if it lies elsewhere.
         called: What messages call it.
+        remark: What the user is to know of how it is reached; empty where nothing is.
         cache: What is kept of it on this machine; None where it lies on it.
         at_once: How many requests are worth having under way.
     """
 
     location: str
     called: str = "lake"
+    remark: str = ""
     folder: Path | None = None
     cache: LakeCache | None = None
     at_once: int = 16

@@ -17,7 +17,8 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedEr
 from obstore.store import from_url
 
 from featurestore.errors import InputError, first_line
-from featurestore.settings import Settings, read_settings
+from featurestore.settings import Settings, settings_of_store
+from featurestore.shown_text import redacted
 from featurestore.storage.base import Storage
 from featurestore.storage.caches import cache_settings
 from featurestore.storage.lake_cache import LakeCache
@@ -56,21 +57,30 @@ _S3_VARIABLES = {
 }
 
 
-def open_storage(location: str, called: str = "lake") -> Storage:
+def open_storage(location: str, called: str = "lake", *, by_settings: bool = False) -> Storage:
     """Open the storage of a lake: a folder, or a URL such as `s3://bucket/prefix`.
-
-    A lake elsewhere takes its endpoint from `featurestore.toml`, where that says one.
 
     Args:
         location: The folder or URL.
         called: What messages call it, where it holds something else.
+        by_settings: Whether `featurestore.toml` named it, and so may say its endpoint, too.
 
     Raises:
-        InputError: The location is a file, a URL that no store knows, or the settings cannot be read.
+        InputError: The location is a file, a URL that no store knows or that holds a password, or the settings cannot be read.
     """
     if location.startswith("file://"):
         return LocalStorage(Path(unquote(urlsplit(location).path)))
-    return ObjectStorage(location, read_settings(), called) if "://" in location else LocalStorage(Path(location))
+    if "://" not in location:
+        return LocalStorage(Path(location))
+    if redacted(location) != location:
+        raise InputError(
+            f"The location {redacted(location)} holds a password or key, which would be stored and shown: take it out, and give "
+            "credentials in the provider's variables, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    settings, remark = settings_of_store(names_lake=by_settings)
+    storage = ObjectStorage(location, settings, called)
+    storage.remark = remark
+    return storage
 
 
 class ObjectStorage(Storage):

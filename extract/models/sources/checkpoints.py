@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from extract.models.files import check_is_file, check_unpacked, reading
+from extract.models.files import check_is_file, check_unpacked, reading, reason
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -136,8 +136,13 @@ def load_npz(model: nn.Module, path: Path, architecture: str) -> None:
         for parameter in model.parameters():
             parameter.fill_(torch.nan)
     loader: Any = model.load_pretrained
-    with reading(path, f"a checkpoint of {architecture} with these --model-kwargs"), _WatchedFile(path) as watched:
-        loader(watched)
+    try:
+        with _WatchedFile(path) as watched:
+            loader(watched)
+    except Exception as error:  # timm's reader raises anything of arrays that it does not expect
+        raise InputError(
+            f"{path} is not a checkpoint of {architecture} with these --model-kwargs: {reason(error)}."
+        ) from error
     _check_all_went(model, path, architecture, shapes, watched.members())
 
 

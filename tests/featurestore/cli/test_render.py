@@ -217,3 +217,37 @@ def test_a_file_that_vanishes_is_explained(tmp_path: Path) -> None:
         file.unlink()
         with pytest.raises(StorageError, match="DuckDB cannot read the lake"):
             show(relation, "csv")
+
+
+HOSTILE = (
+    "select '=1+1' as f, 'a' || chr(27) || '[2J' || chr(8238) || chr(155) as c, '<img src=x>[a](javascript:x)`*' as m"
+)
+
+
+def test_what_a_terminal_shows_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Controls and turns of direction are spelled out in every format; CSV in a file keeps its bytes."""
+    assert "\x1b[2J\u202e" in shown(capsys, HOSTILE, "csv")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for format_ in (each for each in FORMATS if each != "parquet"):
+        text = shown(capsys, HOSTILE, format_)
+        assert text.replace("\n", "").isprintable(), format_
+    assert json.loads(shown(capsys, HOSTILE, "json"))[0]["c"] == "a\x1b[2J\u202e\x9b"
+
+
+def test_markdown_has_no_markup_of_a_lake(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, HOSTILE, "markdown")
+    assert r"\<img src=x\>[a]\(javascript:x)\`\*" in text
+
+
+def test_a_spreadsheet_is_given_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    """A text that it would compute begins with an apostrophe; numbers, negative ones too, stay numbers."""
+    rows = list(
+        csv.reader(
+            io.StringIO(
+                shown(capsys, "select '=1+1' as a, '-x' as b, -1 as c, 'x' as d, null::text as e", "spreadsheet")
+            )
+        )
+    )
+    assert rows[1] == ["'=1+1", "'-x", "-1", "x", ""]

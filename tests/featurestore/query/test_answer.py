@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +18,6 @@ from tests.featurestore.conftest import ROOT
 from tests.s3.server import environment, new_lake, use
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Run
 
 OWN = """\
@@ -175,7 +175,6 @@ BROKEN = {
     "parameter": (OWN.replace("$at_least", "$atleast"), "these differ: at_least, atleast"),
     "empty": ("", "line 1: expected `-- title: …`"),
     "row": (OWN.replace("max(accuracy)", "max(cast(model as int))"), "Could not convert string"),
-    "best_detector": (OWN, "sql/questions/best_detector.sql is a question of that name: give the file another."),
     "Big-Name": (OWN, "a question's file is named by a-z, 0-9 and _"),
 }
 
@@ -194,7 +193,38 @@ def test_a_broken_file_names_itself_and_the_line(run: Run, four: Lake, own: Path
     code, out, _ = run("ask", *options)
     assert code == 0
     found_without_running = name not in {"column", "table", "row"}
-    assert ("Not a question:" in out) == found_without_running
+    assert ("Passed over:" in out) == found_without_running
+
+
+def test_a_file_in_a_lake_neither_blocks_nor_replaces_a_question(run: Run, four: Lake, tmp_path: Path) -> None:
+    """Whatever lies in a stranger's `questions/`: it is passed over with a sentence, and what the package asks is what it asks."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "best_detector.sql").write_text("-- title: Ours\n-- column a: A\nselect 1 as a\n")
+    (folder / "gone.sql").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe.sql")
+    with (folder / "huge.sql").open("wb") as file:
+        file.truncate(3 << 30)
+    (folder / "deep.sql").write_text(f"-- title: x\n-- column a: A\nselect {'(' * 50_000}1{')' * 50_000} as a\n")
+    (folder / "odd.sql").write_text("-- title: [/x]\x1b[2J\n-- topic: [/x]\n-- column a: A\nselect 1 as a\n")
+    Path(four.location, "questions").symlink_to(folder)
+    try:
+        code, out, err = run("ask", "best_detector", "--format", "csv", "--lake", four.location)
+        assert code == 0
+        assert out.startswith("ood_dataset,pretraining,detector,")
+        for name, why in (
+            ("best_detector", "is a question of that name: give the file another."),
+            ("gone", "No such file or directory."),
+            ("pipe", "a question is a file, and this is none."),
+            ("huge", "a question has at most 256 kB; this file has 3,145,728 kB."),
+            ("deep", "a question has at most 200 parentheses within each other."),
+        ):
+            assert [line for line in err.splitlines() if f"/{name}.sql" in line and why in line], name
+        code, out, _ = run("ask", "--lake", four.location)
+        assert code == 0
+        assert r"[/x]\x1b[2J" in out
+    finally:
+        Path(four.location, "questions").unlink()
 
 
 def test_text_that_is_no_text_names_the_line(run: Run, own: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from featurestore import Lake
 from featurestore.errors import InputError, MissingError, StorageError
 from featurestore.storage import open_storage
+from featurestore.storage.remote import ObjectStorage
 from tests.featurestore.conftest import python
 from tests.featurestore.storage.writer_job import Job, state
 from tests.s3.server import environment, new_lake, real_endpoint, use
@@ -170,17 +171,18 @@ def test_a_missing_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.s3
 def test_the_endpoint_may_stand_in_the_settings(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`featurestore.toml` in the working folder, or above it, is enough beside the credentials, and wins over the variable."""
+    """`featurestore.toml` in the working folder, or above it, is enough beside the credentials for the lake that it names."""
     endpoint = real_endpoint()
     lake = new_lake(endpoint)
     use(monkeypatch, {**environment(endpoint), "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
-    (workplace / "featurestore.toml").write_text(f'endpoint = "{endpoint}"\nregion = "us-east-1"\npath_style = true\n')
+    settings = f'lake = "{lake}"\nendpoint = "{endpoint}"\nregion = "us-east-1"\npath_style = true\n'
+    (workplace / "featurestore.toml").write_text(settings)
     (workplace / "below").mkdir()
     monkeypatch.chdir(workplace / "below")
-    job = Job(fragments=2)
-    job.run(open_storage(lake))
-    assert Lake(lake).sql("select count(*) from activations").fetchall() == [(80,)]
-    assert state(open_storage(lake))[1][0].rows == 80
+    monkeypatch.delenv("FEATURESTORE_LAKE", raising=False)
+    Job(fragments=2).run(Lake().storage)
+    assert Lake().sql("select count(*) from activations").fetchall() == [(80,)]
+    assert state(Lake().storage)[1][0].rows == 80
 
 
 @pytest.mark.s3
@@ -189,7 +191,8 @@ def test_a_scan_takes_the_endpoint_of_the_settings(workplace: Path, monkeypatch:
     endpoint = real_endpoint()
     lake = new_lake(endpoint, f"featurestore-{uuid.uuid4().hex}")  # polars remembers how it reached a bucket
     use(monkeypatch, {**environment(endpoint), "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
-    (workplace / "featurestore.toml").write_text(f'endpoint = "{endpoint}"\n')
+    (workplace / "own.toml").write_text(f'endpoint = "{endpoint}"\n')
+    monkeypatch.setenv("FEATURESTORE_CONFIG", str(workplace / "own.toml"))
     Job(fragments=2).run(open_storage(lake))
     assert Lake(lake).scan("activations", model="m").collect().height == 80
 
@@ -202,6 +205,36 @@ def test_an_endpoint_in_the_settings_is_the_one_that_is_asked(
     (workplace / "own.toml").write_text(f'endpoint = "{closed_port}"\n')
     with pytest.raises(StorageError, match=f"{closed_port} does not answer"):
         open_storage("s3://bucket/lake").exists()
+
+
+def test_settings_that_lie_in_a_folder_send_no_credentials_elsewhere(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They came with somebody's project: what the user named is not redirected, over HTTP nothing is sent, and what counts is said."""
+    use(monkeypatch, {**environment("http://127.0.0.1:9"), "AWS_SESSION_TOKEN": "secret"})
+    monkeypatch.setenv("FEATURESTORE_CONFIG_OF_LAKE", "")
+    file = workplace / "featurestore.toml"
+    file.write_text('lake = "s3://bucket/lake"\nendpoint = "http://stranger.example"\n')
+    storage = Lake("s3://bucket/lake").storage
+    assert isinstance(storage, ObjectStorage)
+    assert storage.polars_options["aws_endpoint_url"] == "http://127.0.0.1:9"
+    assert f"{file} says endpoint http://stranger.example, which does not count" in storage.remark
+    monkeypatch.delenv("FEATURESTORE_LAKE", raising=False)
+    with pytest.raises(InputError, match=r"unencrypted: use https, or consent with FEATURESTORE_ALLOW_HTTP=1"):
+        Lake()
+    file.write_text('lake = "s3://bucket/lake"\nendpoint = "https://own.example"\n')
+    said = f"As {file} says: lake s3://bucket/lake, endpoint https://own.example."
+    assert Lake().storage.remark == said
+    named = open_storage("s3://bucket/images", "bucket")
+    assert isinstance(named, ObjectStorage)
+    assert named.polars_options["aws_endpoint_url"] == "https://own.example", "its datasets lie in the same store"
+
+
+def test_a_password_in_a_location_is_neither_stored_nor_shown() -> None:
+    for location in ("s3://KEY:hunter2@bucket/lake", "https://store.example/lake?sp=r&sig=hunter2"):
+        with pytest.raises(InputError, match="holds a password or key") as caught:
+            open_storage(location)
+        assert "hunter2" not in str(caught.value)
 
 
 SETTINGS = {
