@@ -1,4 +1,4 @@
-"""A lake of the size of one ImageNet model, made of clustered random activations whose logits are those of a linear head."""
+"""A lake of the size of one ImageNet model, made of random activations that are classified as well, and as surely, as a real network's."""
 
 from __future__ import annotations
 
@@ -21,22 +21,44 @@ MODEL = "vit-b16"
 DATASETS = {"train": "fit", "val": "id", "ninco": "ood", "unit-tests": "ood"}
 
 
+CLEAR = {"train": (3.0, 1.0), "val": (2.0, 1.0), "ninco": (2.0, 3.0), "unit-tests": (1.5, 5.0)}
+"""Of each dataset, the parameters of the beta distribution of how clearly a sample shows its class."""
+FAMILY, ALIKE = 6, 0.5
+"""Classes that look alike, and which share of a class's mean they have in common."""
+NOISE, PEAK = 0.08, 12.0
+"""The spread within a class, as a share of the norm of its mean in each direction; the logit of a sample that is its class's mean."""
+
+
 class World:
-    """Class means, a covariance with a spectrum like a ViT's, and a head that reads the means."""
+    """Features and logits as a trained ViT gives them.
+
+    Directions of the feature space differ in size as a ViT's do. Classes come in families. A sample shows its class more or less
+    clearly, and beside it some other one, mostly of its family; the head reads each class's mean. What comes of it: 80 % of `val`
+    and 90 % of `train` are classified correctly, of those in error nearly all among the first five; the largest logit is
+    10.1 +- 1.7, the others spread by 1.1 about 0; softmax's mean confidence is 77 %, and its best temperature is 0.85.
+    """
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        self.means = rng.standard_normal((CLASSES, WIDTH), np.float32) * 0.6
-        spectrum = np.geomspace(1.5, 0.05, WIDTH).astype(np.float32)
-        rotation = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0].astype(np.float32)
-        self.mixing = spectrum[:, None] * rotation
-        self.weight = (self.means * 0.12).astype(np.float32)
-        self.bias = (-0.06 * (self.means**2).sum(axis=1)).astype(np.float32)
+        spectrum = np.geomspace(15, 0.5, WIDTH)
+        rotation = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0]
+        family = rng.standard_normal((CLASSES // FAMILY + 1, WIDTH))[np.arange(CLASSES) // FAMILY]
+        means = np.sqrt(ALIKE) * family + np.sqrt(1 - ALIKE) * rng.standard_normal((CLASSES, WIDTH))
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        self.means = (means * spectrum @ rotation).astype(np.float32)
+        self.mixing = (NOISE * spectrum[:, None] * rotation).astype(np.float32)
+        self.weight = (PEAK * means / spectrum @ rotation).astype(np.float32)
+        self.bias = (0.1 * rng.standard_normal(CLASSES)).astype(np.float32)
 
-    def rows(self, seed: int, labels: np.ndarray, far: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Features and logits, float16; `far` moves rows off the classes, as OOD samples are."""
-        rng = np.random.default_rng(seed)
-        feature = rng.standard_normal((len(labels), WIDTH), np.float32) @ self.mixing + (1 - far) * self.means[labels]
+    def rows(self, seed: int, labels: np.ndarray, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+        """Features and logits, float16, of samples that show these classes as clearly as the dataset's do."""
+        rng, count = np.random.default_rng(seed), len(labels)
+        clear = rng.beta(*CLEAR[dataset], count).astype(np.float32)[:, None]
+        relative = np.minimum(labels // FAMILY * FAMILY + rng.integers(0, FAMILY, count), CLASSES - 1)
+        other = np.where(rng.random(count) < 0.8, relative, rng.integers(0, CLASSES, count))
+        shown = 0.35 if DATASETS[dataset] == "ood" else 0.9
+        feature = rng.standard_normal((count, WIDTH), np.float32) @ self.mixing
+        feature += clear * self.means[labels] + shown * (1 - clear) * self.means[other]
         feature = feature.astype(np.float16)
         return feature, (feature.astype(np.float32) @ self.weight.T + self.bias).astype(np.float16)
 
@@ -53,8 +75,8 @@ def make_lake(location: Path, fit_rows: int = FIT_ROWS) -> Lake:
     for number, (name, role) in enumerate(DATASETS.items()):
         labels = _labels(np.arange(sizes[name]), sizes[name])
         put_dataset(lake, name, role, [f"c{label % 64:03d}" for label in labels], labels, classes=CLASSES)
-        key, told = {"model": MODEL, "dataset": name}, {"rows": sizes[name], "dtype": "float16"}
-        put(lake, "activations", key, _fragments(world, 1000 * number, sizes[name], ood=role == "ood"), told)
+        key, told = {"model": MODEL, "dataset": name}, {"rows": sizes[name], "dtype": "float16", "world": 2}
+        put(lake, "activations", key, _fragments(world, 1000 * number, sizes[name], name), told)
     put_head(lake, MODEL, world.weight, world.bias)
     row = {"architecture": "vit_base_patch16_224", "num_classes": CLASSES, "feature_dim": WIDTH, "source": "benchmark"}
     put_rows(lake, "models", {"model": MODEL}, row)
@@ -65,9 +87,9 @@ def _labels(sample: np.ndarray, rows: int) -> np.ndarray:
     return sample * CLASSES // rows
 
 
-def _fragments(world: World, seed: int, rows: int, *, ood: bool) -> Iterator[pa.Table]:
+def _fragments(world: World, seed: int, rows: int, dataset: str) -> Iterator[pa.Table]:
     for number, start in enumerate(range(0, rows, FRAGMENT_ROWS)):
         sample = np.arange(start, min(start + FRAGMENT_ROWS, rows))
         labels = _labels(sample, rows)
-        feature, logits = world.rows(seed + number, labels, 0.7 if ood else 0.0)
-        yield activations(sample, [None] * len(sample) if ood else labels, feature, logits, "float16")
+        feature, logits = world.rows(seed + number, labels, dataset)
+        yield activations(sample, [None] * len(sample) if DATASETS[dataset] == "ood" else labels, feature, logits, "float16")
