@@ -1,16 +1,16 @@
-"""Extraction, as ratios against loops measured in the same run.
+"""Extraction on the CPU, beside loops over the same photographs in the same process; models are loaded beforehand on every side.
 
-Models are loaded beforehand on every side, so that loops are compared with loops. What is compared takes turns, and a
-ratio is the median of the rounds' ratios, so that a machine that others use slows both sides.
+The floor of a job is a bare loop: the same loader, the same forward pass, and results thrown away. The peer is timm's own loader and
+`forward_features` loop, which keeps what a job stores. The floor of several models in one job is one decode and the forward passes of all from memory.
+Then how soon a job of very many images begins, from the start of the command to the first image that it opens; and the memory that a job
+takes, which does not grow with the images but by what allocators keep of freed blocks.
 
-python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 512] [--workers 2] [--rounds 3]
-    [--only one,four,device,memory,million]
+python -m benchmarks.extract [--images FOLDER_OR_TAR] [--count 384] [--workers 2] [--rounds 3] [--only one,four,memory,million]
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tarfile
 import tempfile
 import time
@@ -25,8 +25,9 @@ from safetensors.torch import save_file
 from timm.data import create_loader, resolve_data_config
 from timm.data.dataset import ImageDataset as TimmImages
 
-from benchmarks.extract_device import Setting, bench_device
 from benchmarks.extract_scale import bench_memory, bench_million
+from benchmarks.measure import in_turns
+from benchmarks.record import Record, arguments
 from extract.datasets import add_dataset, read_dataset, read_listing
 from extract.images.loader import ImageDataset, image_batches
 from extract.job import Options, batches_of, run_job
@@ -136,53 +137,48 @@ class Bench:
         return np.concatenate(rows), seconds
 
 
-def bench_one(bench: Bench) -> None:
+def bench_one(record: Record, bench: Bench) -> None:
     """One model: a bare loop, a job, and timm's own loop."""
-    bare, job, library = [], [], []
-    lake, features = None, np.empty(0)
-    for _ in range(bench.rounds):
-        bare.append(bench.bare())
-        lake, seconds = bench.job(bench.specs)
-        job.append(seconds)
-        features, seconds = bench.timm()
-        library.append(seconds)
-    assert lake is not None
-    blocks = lake.batches(model="model0", dataset="photographs", columns=("feature",))
-    difference = np.abs(np.concatenate([block[0] for block in blocks]) - features).max()
-    print(f"one {bench.architecture}, {_setting(bench)}:")
-    print(f"  bare loop, results thrown away: {_median(bare)}")
-    print(f"  job: {_median(job)}, {_ratio(bare, job)} of the bare loop's rate (goal: 0.95x or more)")
-    print(f"  timm's loader and loop: {_median(library)}; the job has {_ratio(library, job)} of its rate (goal: 1x)")
-    print(f"  largest difference of a feature from timm's: {difference:.1e} (goal: 1e-5 or less)")
+    given: dict[str, Any] = {}
+
+    def job() -> float:
+        given["lake"], seconds = bench.job(bench.specs)
+        return seconds
+
+    def library() -> float:
+        given["features"], seconds = bench.timm()
+        return seconds
+
+    floor, peer = "floor: bare loop, results thrown away", "timm's loader and loop"
+    taken = in_turns(bench.rounds, **{floor: bench.bare, "job": job, peer: library})
+    blocks = given["lake"].batches(model="model0", dataset="photographs", columns=("feature",))
+    difference = np.abs(np.concatenate([block[0] for block in blocks]) - given["features"]).max()
+    with record.table(f"One {bench.architecture}, {_setting(bench)}") as table:
+        for name, seconds in taken.items():
+            table.add(name, seconds)
+        table.ratio("job", floor, column="the job's rate to the floor's", inverse=True, least=0.95)
+        table.ratio("job", peer, column="to timm's", inverse=True, least=1)
+        table.text.append(f"The largest difference of a feature from timm's is {difference:.1e}.")
 
 
-def bench_four(bench: Bench) -> None:
+def bench_four(record: Record, bench: Bench) -> None:
     """Several models: one job, several jobs, and the least that it can take."""
-    decode, forward, together, apart = [], [], [], []
-    for _ in range(bench.rounds):
-        decode.append(bench.decode())
-        forward.append(bench.forward())
-        together.append(bench.job(bench.specs)[1])
-        apart.append(sum(bench.job([spec])[1] for spec in bench.specs))
-    least = [ours + theirs for ours, theirs in zip(decode, forward, strict=True)]
-    print(f"{len(bench.specs)} {bench.architecture}, {_setting(bench)}:")
-    print(f"  one decode {_median(decode)} + the forwards from memory {_median(forward)} = {_median(least)}")
-    print(f"  one job: {_median(together)}, {_ratio(together, least)} of that time (goal: 1.1x or less)")
-    print(f"  as many jobs, one after the other: {_median(apart)}, {_ratio(apart, together)} of one job's time")
+    floor, together, apart = "floor: one decode, all forward passes", "one job", "as many jobs, one after the other"
+    works = {
+        floor: lambda: bench.decode() + bench.forward(),
+        together: lambda: bench.job(bench.specs)[1],
+        apart: lambda: sum(bench.job([spec])[1] for spec in bench.specs),
+    }
+    taken = in_turns(bench.rounds, **works)
+    with record.table(f"{len(bench.specs)} {bench.architecture}, {_setting(bench)}") as table:
+        for name, seconds in taken.items():
+            table.add(name, seconds)
+        table.ratio(together, floor, column="of the floor's time", most=1.1)
+        table.ratio(apart, together, column="of one job's time")
 
 
 def _setting(bench: Bench) -> str:
-    return f"{len(bench.listing)} images, {bench.workers} workers, batches of {BATCH}, median of {bench.rounds} rounds"
-
-
-def _median(seconds: Sequence[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s"
-
-
-def _ratio(these: Sequence[float], those: Sequence[float]) -> str:
-    """The median of the rounds' ratios, and how far they lie apart."""
-    ratios = sorted(this / that for this, that in zip(these, those, strict=True))
-    return f"{statistics.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    return f"{len(bench.listing)} photographs, {bench.workers} workers, batches of {BATCH}"
 
 
 def main() -> None:
@@ -191,32 +187,27 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=PHOTOGRAPHS)
     parser.add_argument("--architecture", default="vit_tiny_patch16_224", help="of the one model")
     parser.add_argument("--four", default="mobilenetv3_small_100", help="of the four: light, so that decoding counts")
-    parser.add_argument("--count", type=int, default=512)
+    parser.add_argument("--count", type=int, default=384)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--listed", type=int, default=1_000_000, help="samples of the long list")
-    parser.add_argument("--device-architecture", help="fed from memory; by default ViT-B/16 on a GPU, else ViT-Ti/16")
-    parser.add_argument("--device-images", type=int)
-    parser.add_argument("--device-batch", type=int)
-    parser.add_argument("--amp", help="of the network that is fed from memory; by default bf16 on a GPU, else off")
-    parser.add_argument("--only", default="one,four,device,memory,million")
-    options = parser.parse_args()
-    only = set(options.only.split(","))
+    parser.add_argument("--held", type=int, default=2_000, help="images of the job whose memory is measured")
+    parser.add_argument("--only", default="one,four,memory,million")
+    options = arguments(parser, count=40, rounds=1, listed=2_000, held=400)
+    record, only = Record("extract", options), set(options.only.split(","))
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).absolute()
         if only & {"one", "four"}:
             images = make_images(options.images, folder, options.count)
         if "one" in only:
-            bench_one(Bench(folder, images, options.architecture, 1, options))
+            bench_one(record, Bench(folder, images, options.architecture, 1, options))
         if "four" in only:
-            bench_four(Bench(folder, images, options.four, MODELS, options))
-        if "device" in only:
-            sizes = options.device_images, options.device_batch
-            bench_device(folder, Setting.here(options.device_architecture, *sizes, options.amp))
+            bench_four(record, Bench(folder, images, options.four, MODELS, options))
         if "memory" in only:
-            bench_memory(folder)
+            bench_memory(record, folder, options.held)
         if "million" in only:
-            bench_million(folder, options.listed)
+            bench_million(record, folder, options.listed, options.rounds)
+    record.close()
 
 
 if __name__ == "__main__":

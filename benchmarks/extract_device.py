@@ -1,18 +1,22 @@
-"""A job fed from memory against the bare forward rate of the same network: what the loop, the copies and the writing cost.
+"""A job fed from memory beside the bare forward pass of the same network: what the loop, the copies and the writing cost.
 
-The network and the loop are those of a user's job; only files and decoding are left out, since images lie in memory as the
-bytes that workers hand over. The bare side runs the same network over one batch that lies on the device already, and throws
-its results away. On a GPU this is ViT-B/16 at 224 in bfloat16. Where there is none, the same lines run on the CPU with a
-small network, to show that they work; that ratio says nothing about a GPU.
+The network and the loop are those of a user's job; only files and decoding are left out, since images lie in memory as the bytes that workers
+hand over. The bare side runs the same network over one batch that lies on the device already, and throws its results away. On a GPU
+this is ViT-B/16 at 224 in bfloat16. Where there is none, `make bench` passes it over; by hand it runs on the CPU with a small network, which says
+nothing about a GPU, and is not recorded.
+
+python -m benchmarks.extract_device [--architecture NAME] [--images 51200] [--batch 256] [--amp bf16] [--rounds 3]
 """
 
 from __future__ import annotations
 
+import argparse
 import platform
-import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +24,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.measure import in_turns
+from benchmarks.record import Record, arguments
 from extract.datasets import DatasetRow, Listing
 from extract.images.loader import ImageDataset, Item
 from extract.job.loop import FragmentMaker, extract_fragments
@@ -31,9 +37,8 @@ from featurestore.partitions import writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
-ROUNDS, HELD = 3, 2_048
+HELD = 2_048
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class InMemory(ImageDataset):
         return self
 
 
-def bench_device(folder: Path, setting: Setting) -> None:
+def bench_device(record: Record, folder: Path, setting: Setting, rounds: int) -> None:
     """The bare forward pass, and a job that stores what it gives, in turns."""
     checkpoint = folder / "device.safetensors"
     torch.manual_seed(0)
@@ -96,22 +101,18 @@ def bench_device(folder: Path, setting: Setting) -> None:
     spec = ModelSpec("device", setting.architecture, checkpoint)
     model = LoadedModel(spec, setting.device, setting.amp)
     images = InMemory(setting.images, spec)
-    bare, stored = [], []
-    for number in range(ROUNDS + 1):
-        rates = _bare(spec, setting), _stored(folder, spec, model, images, setting)
-        if number:  # the first round warms both up
-            bare.append(rates[0])
-            stored.append(rates[1])
-    ratios = sorted(ours / theirs for ours, theirs in zip(stored, bare, strict=True))
+    floor, job = "floor: bare forward passes", "a job, writing included"
+    works = {
+        floor: partial(_bare, spec, setting),
+        job: partial(_stored, folder, spec, model, images, setting),
+    }
+    rates = in_turns(rounds + 1, **works)  # the first round warms both up
     what = f"{setting.images:,} images in batches of {setting.batch}"
-    print(f"{setting.architecture}, {setting.amp}, {what} from memory, on {setting.machine}:")
-    print(f"  bare forward pass of a batch that lies on the device: {statistics.median(bare):,.0f} images/s")
-    print(
-        f"  a job, writing included: {statistics.median(stored):,.0f} images/s, {statistics.median(ratios):.2f}x "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f}; goal on a GPU: 0.90x or more)"
-    )
-    if setting.device.type != "cuda":
-        print("  There is no GPU here: this only shows that the benchmark runs. Run it where there is one.")
+    with record.table(f"{setting.architecture}, {setting.amp}, {what} from memory, on {setting.machine}") as table:
+        for name, of in rates.items():
+            table.add(name, of[1:], unit="images/s", column="rate")
+        least = 0.9 if setting.device.type == "cuda" else None
+        table.ratio(job, floor, column="of the floor's rate", of="rate", least=least)
 
 
 def _bare(spec: ModelSpec, setting: Setting) -> float:
@@ -162,3 +163,25 @@ def _stored(folder: Path, spec: ModelSpec, model: LoadedModel, images: InMemory,
     seconds = time.perf_counter() - start
     print(f"    {count / seconds:,.0f} images/s; seconds: {times}")
     return count / seconds
+
+
+def main() -> None:
+    """Run on a GPU, or show that it runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", help="by default ViT-B/16 on a GPU, else ViT-Ti/16")
+    parser.add_argument("--images", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--amp", help="by default bf16 on a GPU, else off")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = arguments(parser, rounds=1)
+    setting = Setting.here(options.architecture, options.images, options.batch, options.amp)
+    if options.record and setting.device.type != "cuda":
+        parser.error("there is no GPU here: only what runs on one is recorded")
+    record = Record("extract_device", options)
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        bench_device(record, Path(folder).absolute(), setting, options.rounds)
+    record.close()
+
+
+if __name__ == "__main__":
+    main()

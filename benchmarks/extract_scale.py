@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +10,7 @@ import timm
 from PIL import Image
 from safetensors.torch import save_file
 
-from benchmarks.measure import measure
+from benchmarks.measure import command, measure, python
 from extract.datasets import add_dataset
 from extract.job import Options, run_job
 from extract.models import ModelSpec
@@ -22,9 +19,11 @@ from featurestore import Lake
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmarks.record import Record
+
 ARCHITECTURE = "vit_tiny_patch16_224"
 NETWORK = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 1000}
-PER_CLASS, FRAGMENT_ROWS, SAMPLES = 1_000, 1_024, 8_000
+PER_CLASS, FRAGMENT_ROWS = 1_000, 1_024
 STOPWATCH = """
 import os, sys
 from extract.datasets.formats import FileReader
@@ -62,15 +61,15 @@ def make_checkpoint(folder: Path) -> Path:
     return path
 
 
-def bench_memory(folder: Path) -> None:
+def bench_memory(record: Record, folder: Path, held: int) -> None:
     """The peak of the job's own process at some number of images, and at four times as many."""
     checkpoint = make_checkpoint(folder)
     lake = Lake(folder / "memory")
-    print(f"memory of a job's process over its imports, fragments of {FRAGMENT_ROWS:,} rows:")
-    for count in (SAMPLES, 4 * SAMPLES):
-        add_dataset(lake, f"d{count}", make_list(folder, f"images{count}", count), role="ood", format_="csv")
-        found = measure(_extract, lake.location, str(checkpoint), f"d{count}")
-        print(f"  {count:,} images: {found.megabytes:.0f} MB in {found.seconds:.1f} s")
+    with record.table(f"A job's process over its imports, fragments of {FRAGMENT_ROWS:,} rows") as table:
+        for count in (held, 4 * held):
+            add_dataset(lake, f"d{count}", make_list(folder, f"images{count}", count), role="ood", format_="csv")
+            found = measure(_extract, lake.location, str(checkpoint), f"d{count}")
+            table.runs(f"{count:,} images", [found])
 
 
 def _extract(location: str, checkpoint: str, dataset: str) -> None:
@@ -81,23 +80,18 @@ def _extract(location: str, checkpoint: str, dataset: str) -> None:
     run_job(Lake(location), [spec], [dataset], options, lambda _: None)
 
 
-def bench_million(folder: Path, count: int) -> None:
+def bench_million(record: Record, folder: Path, count: int, rounds: int) -> None:
     """From the start of `featurestore extract` to the first image that it opens, as a list and as a folder."""
     checkpoint, lake = make_checkpoint(folder), str(folder / "million")
     few, many = make_list(folder, "few", 10), make_list(folder, "many", count)
     network = [text for name, value in NETWORK.items() for text in ("--model-kwargs", f"{name}={value}")]
-    print(f"from the start of `featurestore extract` to the first image, {count:,} samples (goal: 10 s or less):")
-    for name, location, format_ in (("few", few, "csv"), ("list", many, "csv"), ("folder", many.parent, "folder")):
-        added = ["dataset", "add", name, str(location), "--role", "ood", "--format", format_, "--lake", lake]
-        registered = _seconds("-m", "featurestore", *added)
-        extraction = ["--model", str(checkpoint), "--architecture", ARCHITECTURE, *network, "--dataset", name]
-        rest = ["--device", "cpu", "--workers", "0", "--lake", lake]
-        begun = sorted(_seconds("-c", STOPWATCH, "extract", *extraction, *rest) for _ in range(3))
-        what = "10 samples: imports and little else" if name == "few" else f"{count:,} samples as a {name}"
-        print(f"  {what}: {begun[1]:.1f} s ({begun[0]:.1f} to {begun[-1]:.1f}); `dataset add` {registered:.1f} s")
-
-
-def _seconds(*arguments: str) -> float:
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    with record.table("From the start of `featurestore extract` to the first image") as table:
+        for name, location, format_ in (("few", few, "csv"), ("list", many, "csv"), ("folder", many.parent, "folder")):
+            named = ["--role", "ood", "--format", format_, "--lake", lake]
+            registered = command("dataset", "add", name, location, *named)
+            extraction = ["--model", str(checkpoint), "--architecture", ARCHITECTURE, *network, "--dataset", name]
+            rest = ["--device", "cpu", "--workers", "0", "--lake", lake]
+            begun = [python("-c", STOPWATCH, "extract", *extraction, *rest) for _ in range(rounds)]
+            what = "10 samples: imports and little else" if name == "few" else f"{count:,} samples as a {name}"
+            table.runs(what, begun, most=10)
+            table.add(what, [registered.seconds], column="`dataset add`")

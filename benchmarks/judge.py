@@ -1,20 +1,17 @@
-"""One image judged from a warm lake, as a ratio against timm's own forward pass with its loading, both as a process of their own.
+"""One photograph is judged from a warm lake, beside timm's own forward pass, both as a process of their own.
 
-Both sides import what they need, read the same safetensors file into the same network, prepare the same photograph, and run it
-once. They take turns, and the ratio is the median of the rounds' ratios, so that a machine that others use slows both sides.
+Both import what they need, read the same safetensors file into the same network with 1,000 classes, prepare the same photograph, and run it
+once. Beside what timm does, `featurestore judge` hashes the checkpoint, reads the statistics and fits the detector. It saves drawing
+random weights before the real ones are loaded, and the forward passes on noise that check the head: the lake has that head, checked.
 
-python -m benchmarks.judge [--architecture vit_base_patch16_224] [--detector mahalanobis] [--rounds 5]
+python -m benchmarks.judge [--architecture vit_base_patch16_224] [--detector mahalanobis] [--rounds 3]
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +20,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.measure import command, in_turns, python
+from benchmarks.record import Record, arguments
 from featurestore import Lake
 
 CLASSES, ROWS = 1_000, {"train": ("fit", 64), "test": ("id", 32)}
@@ -58,52 +57,30 @@ def make_lake(folder: Path, architecture: str, detector: str) -> Lake:
     return lake
 
 
-def seconds_of(*command: str | Path) -> tuple[float, float]:
-    """Wall time of a process, from its start to its end, and the processors' time that it took."""
-    start, cpu = time.perf_counter(), _cpu()
-    subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True)  # our own code
-    return time.perf_counter() - start, _cpu() - cpu
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _said(seconds: dict[str, list[tuple[float, float]]], which: int) -> str:
-    """The medians of both sides, and the median of the rounds' ratios with their range."""
-    pairs = [(ours[which], theirs[which]) for ours, theirs in zip(seconds["judge"], seconds["timm"], strict=True)]
-    ratios = sorted(ours / theirs for ours, theirs in pairs)
-    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return f"{ours:.2f} s, timm {theirs:.2f} s: {statistics.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", default="vit_base_patch16_224")
     parser.add_argument("--detector", default="mahalanobis")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=3)
+    given = arguments(parser, architecture="vit_tiny_patch16_224", rounds=1)
+    record = Record("judge", given)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lake = make_lake(folder, given.architecture, given.detector)
         image = folder / "test" / "class0" / "000.jpg"
         chosen = ("--model", "m", "--detector", given.detector, "--lake", lake.location, "--format", "json")
         sides = {
-            "timm": ("-c", _TIMM, given.architecture, folder / "model.safetensors", image),
-            "judge": ("-m", "featurestore", "judge", image, *chosen),
+            "timm": partial(python, "-c", _TIMM, given.architecture, folder / "model.safetensors", image),
+            "featurestore judge": partial(command, "judge", image, *chosen),
         }
-        seconds: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
-        for number in range(given.rounds + 1):
-            for side, command in sides.items():
-                taken = seconds_of(*command)
-                seconds[side] += [taken] if number else []  # the first round warms the caches of both
-    print(
-        f"one image by {given.architecture} and {given.detector}, median of {given.rounds} rounds (goal: 1.3x or less):"
-    )
-    print(f"  wall time of featurestore judge {_said(seconds, 0)}")
-    print(f"  processors' time                {_said(seconds, 1)}, which other work on the machine changes less")
+        taken = in_turns(given.rounds + 1, **sides)
+    with record.table(f"One photograph, {given.architecture} and {given.detector}") as table:
+        for side, runs in taken.items():
+            table.runs(side, runs[1:])  # the first round warms the caches of both
+        table.ratio("featurestore judge", "timm", column="of timm's time", most=1.3)
+        table.ratio("featurestore judge", "timm", column="of its processors' time", of="processor")
+    record.close()
 
 
 if __name__ == "__main__":

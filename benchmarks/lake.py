@@ -1,257 +1,232 @@
-"""Writing, scanning and opening a lake, as ratios against floors measured in the same run.
+"""Activations as extraction stores them, in float16, are written to a lake on disk and read from it.
 
-python -m benchmarks.lake [--rows 200000] [--models 296] [--only write,scan,open,age,codecs]
+Every side has the same rows, and a warm page cache. The floor of writing is to write and sync the bytes of the same files; of scanning, to read the bytes of the same columns into one buffer.
+`pyarrow` and `numpy.load` are what one would use without a lake: pyarrow writes one file in one call, from a table in memory; `.npy`
+files hold the features alone, and nothing checks what comes from them. A lake writes fragments behind whoever makes the rows, each synced,
+hashed and committed, and checks each page's checksum when it reads.
+
+python -m benchmarks.lake [--rows 200000] [--rounds 3] [--only write,scan]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections import defaultdict
 from functools import partial
+from itertools import starmap
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.detectors import detectors
-from analysis.detectors.registry import default_detectors
 from benchmarks.lakes import activations
-from benchmarks.lakes.wide import FRAGMENTS, make_wide_lake, replace_dataset
-from benchmarks.measure import Measurement, best, measure
+from benchmarks.measure import in_turns, measure
+from benchmarks.record import Record, arguments
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
-from featurestore.machine import collector_paused
 from featurestore.partitions import writing
-from featurestore.partitions.age import AGEING, OF_SAMPLES, Held, complaints
 from featurestore.partitions.encoding import ROW_GROUP_ROWS
 from featurestore.partitions.writing import FragmentWriter
-from featurestore.query import catalog
 
-WIDTH, CLASSES, FRAGMENT_ROWS, RUNS = 768, 1000, 16_384, 3
-AGE_RUNS, AGEING_DETECTORS = 5, 23
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
+    from benchmarks.measure import Measurement
 
-def block(number: int, rows: int, dtype: str = "float16") -> tuple[np.ndarray, ...]:
-    """Samples, labels, and features and logits like a ViT's: centred, heavy-tailed, in their stored precision."""
-    generator = np.random.default_rng(number)
-    feature = generator.standard_normal((rows, WIDTH), np.float32).astype(dtype)
-    logits = generator.standard_normal((rows, CLASSES), np.float32).astype(dtype)
-    sample = np.arange(number * FRAGMENT_ROWS, number * FRAGMENT_ROWS + rows)
-    return sample, sample % CLASSES, feature, logits
+WIDTH, CLASSES, FRAGMENT_ROWS = 768, 1000, 16_384
+FEATURES = ("sample", "feature")
+EVERYTHING = ("sample", "label", "feature", "logits")
+FLOOR, OURS, PYARROW, NUMPY = "floor: the bytes", "the lake", "pyarrow", "numpy.load of .npy"
 
 
-def sizes(rows: int) -> list[int]:
-    """Rows of each fragment."""
-    return [min(FRAGMENT_ROWS, rows - start) for start in range(0, rows, FRAGMENT_ROWS)]
-
-
-def write_bare(folder: str, arrays: str, rows: int) -> float:
-    """The floor: one call of pyarrow on the whole table, with the same encoding; the arrays are in memory."""
-    blocks = [_load(arrays, number) for number in range(len(sizes(rows)))]
-    table = activations(*(np.concatenate(column) for column in zip(*blocks, strict=True)), "float16")
-    del blocks
-    plain = ["sample", "label"]
-    start = time.perf_counter()
-    pq.write_table(
-        table,
-        f"{folder}/bare.parquet",
-        row_group_size=ROW_GROUP_ROWS,
-        compression=dict.fromkeys(plain, "zstd"),
-        use_dictionary=plain,
-        write_statistics=plain,
-        write_page_checksum=True,
-    )
-    return time.perf_counter() - start
-
-
-def write_lake(folder: str, arrays: str, rows: int) -> float:
-    """Fragments as extraction writes them: encoded and stored behind the producer, then committed; arrays come from memory."""
-    lake = Lake(f"{folder}/lake")
-    target = writing.Target(TABLES["activations"], {"model": "m", "dataset": "d"}, {"rows": rows}, {})
-    _, label, *held = _load(arrays, 0)
-    start = time.perf_counter()
-    written = []
-    with FragmentWriter(lake.storage) as writer:
-        for number, count in enumerate(sizes(rows)):
-            feature, logits = (array[:count] for array in held)
-            sample = np.arange(count) + number * FRAGMENT_ROWS
-            rows_of = partial(activations, sample, label[:count], feature, logits, "float16")
-            written.append(writer.submit(target, number, rows_of))
-        part = target.part([fragment.result() for fragment in written])
-        writing.commit(lake.storage, target.table, target.key, [part], replacing=False)
-    return time.perf_counter() - start
-
-
-def scan_lake(folder: str) -> None:
-    """Every feature through `Lake.batches`."""
-    total = sum(
-        feature.shape[0]
-        for _, feature in Lake(f"{folder}/lake").batches(model="m", dataset="d", columns=("sample", "feature"))
-    )
-    assert total
-
-
-def scan_bare(folder: str) -> None:
-    """The floor: pyarrow on the same files, one after the other, one batch after the other."""
-    for path in sorted(Path(folder).glob("lake/activations/*/*/*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP_ROWS, columns=["sample", "feature"]):
-            assert batch.num_rows
-
-
-def scan_numpy(folder: str) -> None:
-    """The peer: one `.npy` per fragment, features alone, loaded whole as the usual scripts do."""
-    blocks = [np.load(path) for path in sorted(Path(folder).glob("npy/*.npy"))]
-    assert np.concatenate(blocks).shape[1] == WIDTH
-
-
-def _load(arrays: str, number: int) -> list[np.ndarray]:
-    with np.load(f"{arrays}/{number}.npz") as stored:
-        return list(stored.values())
-
-
-def bench_write_and_scan(folder: Path, rows: int, only: set[str]) -> None:
-    """Writing and scanning against their floors."""
-    arrays = folder / "arrays"
+def make_arrays(folder: Path, rows: int) -> None:
+    """Samples, labels, features and logits of each fragment, and features as `.npy`."""
     (folder / "npy").mkdir()
-    arrays.mkdir()
-    for number, count in enumerate(sizes(rows)):
-        columns = block(number, count)
-        np.savez(arrays / f"{number}.npz", *columns)
-        np.save(folder / "npy" / f"{number:05d}.npy", columns[2])
-    runs: dict[str, list[Measurement]] = {}
-    for _ in range(RUNS):
-        shutil.rmtree(folder / "lake", ignore_errors=True)
-        for work in (write_bare, write_lake):
-            runs.setdefault(work.__name__, []).append(measure(work, str(folder), str(arrays), rows))
-        (folder / "bare.parquet").unlink()
-    print(
-        f"{rows:,} rows of {WIDTH} + {CLASSES} float16, {rows * (WIDTH + CLASSES) * 2 / 1e6:,.0f} MB; best of {RUNS} runs:"
-    )
-    show(runs, "write_bare")
-    if "scan" in only:
-        scans = (scan_bare, scan_lake, scan_numpy)
-        runs = {work.__name__: [measure(work, str(folder)) for _ in range(RUNS)] for work in scans}
-        show(runs, "scan_bare")
+    (folder / "arrays").mkdir()
+    for number, start in enumerate(range(0, rows, FRAGMENT_ROWS)):
+        generator, count = np.random.default_rng(number), min(FRAGMENT_ROWS, rows - start)
+        feature, logits = (generator.standard_normal((count, n), np.float32).astype("f2") for n in (WIDTH, CLASSES))
+        sample = np.arange(start, start + count)
+        np.savez(folder / "arrays" / f"{number:05d}.npz", sample, sample % CLASSES, feature, logits)
+        np.save(folder / "npy" / f"{number:05d}.npy", feature)
 
 
-def show(runs: dict[str, list[Measurement]], floor: str) -> None:
-    """One line each, as a share of the floor's rate."""
-    for name, of in runs.items():
-        fastest = best(of)
-        ratio = best(runs[floor]).seconds / fastest.seconds
-        print(
-            f"  {name:10} {fastest.seconds:6.2f} s, {ratio:4.2f}x of the floor's rate, {fastest.megabytes:6,.0f} MB over the interpreter"
-        )
+def arrays_of(folder: str) -> list[list[np.ndarray]]:
+    """The columns of each fragment, in memory."""
+    blocks = []
+    for path in sorted(Path(folder).glob("arrays/*.npz")):
+        with np.load(path) as stored:
+            blocks.append(list(stored.values()))
+    return blocks
 
 
-def bench_codecs(rows: int) -> None:
-    """Bytes per sample and speed by codec and precision, on features."""
-    print("codec      dtype     bytes/sample   write s   read s")
-    for dtype in ("float16", "float32"):
-        table = activations(*block(0, min(rows, FRAGMENT_ROWS), dtype), dtype)
-        for codec in ("none", "lz4", "snappy", "zstd"):
-            sink = pa.BufferOutputStream()
-            start = time.perf_counter()
-            pq.write_table(
-                table,
-                sink,
-                row_group_size=ROW_GROUP_ROWS,
-                compression=codec,
-                use_dictionary=False,
-                write_statistics=False,
-            )
-            written = time.perf_counter() - start
-            data = sink.getvalue()
-            start = time.perf_counter()
-            pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-            print(
-                f"{codec:10} {dtype:9} {data.size / table.num_rows:12,.0f} {written:9.2f} {time.perf_counter() - start:8.2f}"
-            )
+def write_bytes(folder: str) -> Callable[[], None]:
+    """The floor: the bytes of the lake's fragments, from memory, each file synced."""
+    contents = [path.read_bytes() for path in fragments(folder)]
+
+    def write() -> None:
+        for number, content in enumerate(contents):
+            _written(f"{folder}/raw-{number}", lambda path, content=content: Path(path).write_bytes(content))
+
+    return write
 
 
-def bench_open(folder: Path, models: int) -> None:
-    """Cold commands on a lake of many models."""
-    location = folder / "wide"
-    make_wide_lake(location, models, list(detectors().values()))
-    print(
-        f"a lake of {models} models x {len(FRAGMENTS)} datasets, {models * sum(FRAGMENTS.values()):,} fragments of activations, "
-        f"{len(detectors())} detectors; best of {RUNS} cold commands:"
-    )
-    interpreter = min(_command("-c", "import duckdb, polars, typer") for _ in range(RUNS))
-    print(f"  floor, python with its imports: {interpreter:.2f} s")
-    for arguments in (
-        ["ask", "accuracy_vs_unit_test_fpr", "--format", "csv"],
-        ["status"],
-        ["score"],
-        ["sql", "select count(*) from models"],
+def write_pyarrow(folder: str) -> Callable[[], None]:
+    """The peer: one call of pyarrow on the whole table, with the same encoding, synced."""
+    columns = (np.concatenate(column) for column in zip(*arrays_of(folder), strict=True))
+    table, plain = activations(*columns, "float16"), ["sample", "label"]
+    options: dict[str, Any] = {"use_dictionary": plain, "write_statistics": plain, "write_page_checksum": True}
+    options |= {"row_group_size": ROW_GROUP_ROWS, "compression": dict.fromkeys(plain, "zstd")}
+    return lambda: _written(f"{folder}/bare.parquet", lambda path: pq.write_table(table, path, **options))
+
+
+def _written(path: str, write: Callable[[str], Any]) -> None:
+    write(path)
+    with Path(path).open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_lake(folder: str) -> Callable[[], None]:
+    """Fragments as extraction writes them: encoded and stored behind the producer, then committed."""
+    blocks, lake = arrays_of(folder), Lake(f"{folder}/lake")
+    rows = sum(len(sample) for sample, *_ in blocks)
+    target = writing.Target(TABLES["activations"], {"model": "m", "dataset": "d"}, {"rows": rows}, {})
+
+    def write() -> None:
+        with FragmentWriter(lake.storage) as writer:
+            rows_of = (partial(activations, *block, "float16") for block in blocks)
+            written = [writer.submit(target, number, made) for number, made in enumerate(rows_of)]
+            part = target.part([fragment.result() for fragment in written])
+            writing.commit(lake.storage, target.table, target.key, [part], replacing=False)
+
+    return write
+
+
+def fragments(folder: str) -> list[Path]:
+    """The lake's files of activations."""
+    return sorted(Path(folder).glob("lake/activations/*/*/*.parquet"))
+
+
+def scan_bytes(folder: str, columns: tuple[str, ...]) -> Callable[[], None]:
+    """The floor: the bytes of these columns, read into one buffer."""
+    places = [(path, list(_chunks(path, columns))) for path in fragments(folder)]
+    buffer = memoryview(bytearray(max(length for _, chunks in places for _, length in chunks)))
+
+    def scan() -> None:
+        for path, chunks in places:
+            with path.open("rb", buffering=0) as file:
+                for start, length in chunks:
+                    assert os.preadv(file.fileno(), [buffer[:length]], start) == length
+
+    return scan
+
+
+def _chunks(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Where the columns lie in a file."""
+    metadata = pq.ParquetFile(path).metadata
+    for group, column in np.ndindex(metadata.num_row_groups, metadata.num_columns):
+        chunk = metadata.row_group(group).column(column)
+        if chunk.path_in_schema.partition(".")[0] in columns:
+            yield chunk.dictionary_page_offset or chunk.data_page_offset, chunk.total_compressed_size
+
+
+def from_lake(folder: str, columns: tuple[str, ...]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Blocks of `Lake.batches`."""
+    yield from Lake(f"{folder}/lake").batches(model="m", dataset="d", columns=columns)
+
+
+def from_pyarrow(folder: str, columns: tuple[str, ...]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Blocks of pyarrow's reader of the same files, as the same arrays."""
+    for path in fragments(folder):
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP_ROWS, columns=list(columns)):
+            yield tuple(_array(batch.column(name)) for name in columns)
+
+
+def _array(column: Any) -> np.ndarray:
+    flat = column.flatten() if hasattr(column, "flatten") and column.type.num_fields else column
+    return flat.to_numpy(zero_copy_only=False).reshape(len(column), *([-1] if flat is not column else []))
+
+
+def from_numpy(folder: str, _: tuple[str, ...]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Features from `.npy`."""
+    yield from ((np.load(path),) for path in sorted(Path(folder).glob("npy/*.npy")))
+
+
+def scan(
+    blocks: Callable[..., Iterator[tuple[np.ndarray, ...]]], folder: str, columns: tuple[str, ...]
+) -> Callable[[], None]:
+    """Take every block; the first one beforehand too, so that nothing is imported meanwhile."""
+    next(blocks(folder, columns))
+
+    def take() -> None:
+        assert sum(len(block[0]) for block in blocks(folder, columns))
+
+    return take
+
+
+def check_rows(folder: str) -> None:
+    """Every side gives the same rows."""
+    for ours, theirs, block in zip(
+        from_lake(folder, EVERYTHING), from_pyarrow(folder, EVERYTHING), _stored(folder), strict=True
     ):
-        seconds = min(_command("-m", "featurestore", *arguments, "--lake", str(location)) for _ in range(RUNS))
-        print(f"  featurestore {' '.join(arguments)}: {seconds:.2f} s")
+        assert all(starmap(np.array_equal, zip(ours, theirs, strict=True)))
+        assert all(starmap(np.array_equal, zip(ours, block, strict=True)))
 
 
-def bench_age(folder: Path, models: int) -> None:
-    """What it costs that answers know whether they rest on what is stale; fresh, and after a dataset was replaced."""
-    location, known = folder / "age", default_detectors()[:AGEING_DETECTORS]
-    make_wide_lake(location, models, known)
-    parts = models * (len(FRAGMENTS) - 1) * len(known)
-    asked: dict[frozenset[str], list[str]] = defaultdict(list)
-    for name, question in catalog.questions().items():
-        asked[frozenset(catalog.views_behind(question.sql) & TABLES.keys())].append(name)
-    print(f"a lake of {models} models, {parts:,} parts of scores; milliseconds of CPU, best of {AGE_RUNS} (limit 50):")
-    for state in ("all is fresh", "a dataset was replaced"):
-        print(f"  {state}:")
-        for tables, names in sorted(asked.items(), key=lambda item: sorted(item[0])):
-            runs = [_age(location, tables) for _ in range(AGE_RUNS)] if tables & set(AGEING) else []
-            if runs:
-                needed, look = (min(times) for times in zip(*runs, strict=True))
-                print(
-                    f"    {look:.0f} beside {needed:.0f} to read manifests of {', '.join(sorted(tables))}: {', '.join(names)}"
-                )
-        replace_dataset(Lake(location), "far")
+def _stored(folder: str) -> Iterator[list[np.ndarray]]:
+    """What was written, in blocks as the lake gives them."""
+    for block in arrays_of(folder):
+        for start in range(0, len(block[0]), ROW_GROUP_ROWS):
+            yield [column[start : start + ROW_GROUP_ROWS] for column in block]
 
 
-def _age(location: Path, tables: frozenset[str]) -> tuple[float, float]:
-    """Milliseconds of CPU of a process for the manifests that a question reads, and for the look at their age with what it reads."""
-    held = Held(Lake(location).storage)
-    with collector_paused():  # as the commands do
-        start = time.process_time()
-        manifests = [manifest for table in sorted(tables) for manifest in held.of(table)]
-        needed = time.process_time()
-        for manifest in manifests:
-            held.current_parts(manifest, OF_SAMPLES)
-        complaints(held, tables, without=OF_SAMPLES)
-        return 1e3 * (needed - start), 1e3 * (time.process_time() - needed)
+def bench_write(record: Record, folder: str, rows: int, rounds: int) -> None:
+    """Writing beside its floor and pyarrow."""
+
+    def ours() -> Measurement:
+        shutil.rmtree(f"{folder}/lake", ignore_errors=True)
+        return measure(write_lake, folder)
+
+    ours()  # whose bytes the floor writes
+    works = {OURS: ours, FLOOR: partial(measure, write_bytes, folder), PYARROW: partial(measure, write_pyarrow, folder)}
+    _table(record, f"Writing {rows:,} rows of {WIDTH} features and {CLASSES:,} logits", in_turns(rounds, **works))
 
 
-def _command(*arguments: str) -> float:
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+def bench_scan(record: Record, folder: str, rows: int, rounds: int) -> None:
+    """Scanning features, and all there is, beside the floor, pyarrow and numpy."""
+    check_rows(folder)
+    for title, columns in ((f"Scanning the features of {rows:,} rows", FEATURES), ("Scanning all columns", EVERYTHING)):
+        works: dict[str, Callable[[], Measurement]] = {FLOOR: partial(measure, scan_bytes, folder, columns)}
+        sides = {OURS: from_lake, PYARROW: from_pyarrow} | ({NUMPY: from_numpy} if columns == FEATURES else {})
+        works |= {name: partial(measure, scan, blocks, folder, columns) for name, blocks in sides.items()}
+        _table(record, title, in_turns(rounds, **works))
+
+
+def _table(record: Record, title: str, runs: dict[str, list[Measurement]]) -> None:
+    with record.table(title) as table:
+        for name in sorted(runs, key=FLOOR.__ne__):
+            table.runs(name, runs[name])
+        for name in sorted(runs.keys() - {FLOOR}):
+            table.ratio(name, FLOOR, column="of the floor's time")
 
 
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--models", type=int, default=296)
-    parser.add_argument("--only", default="write,scan,open,age,codecs")
-    options = parser.parse_args()
-    only = set(options.only.split(","))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="write,scan")
+    options = arguments(parser, rows=20_000, rounds=2)
+    record = Record("lake", options)
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        if only & {"write", "scan"}:
-            bench_write_and_scan(Path(folder), options.rows, only)
-        if "codecs" in only:
-            bench_codecs(options.rows)
-        if "open" in only:
-            bench_open(Path(folder), options.models)
-        if "age" in only:
-            bench_age(Path(folder), options.models)
+        make_arrays(Path(folder), options.rows)
+        bench_write(record, folder, options.rows, options.rounds if "write" in options.only else 0)
+        if "scan" in options.only:
+            bench_scan(record, folder, options.rows, options.rounds)
+    record.close()
 
 
 if __name__ == "__main__":

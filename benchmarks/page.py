@@ -2,7 +2,8 @@
 
 python -m benchmarks.page
 
-Figures come from the history alone; what is said of a benchmark is the docstring of its module.
+Figures come from the history alone; what is said of a benchmark is the docstring of its module. One that measures no time has no line in the history
+but a file NAME_table.md, which stands on the page as it is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEADINGS = {
     "lake": "Writing and reading a lake",
+    "commands": "Cold commands",
     "remote": "A lake in a bucket",
     "extract": "Extraction",
     "decoding": "Decoding",
@@ -30,6 +32,7 @@ HEADINGS = {
     "detectors": "Fitting and scoring",
     "neighbours": "Nearest neighbours, beside faiss",
     "peers": "Detectors, beside pytorch-ood",
+    "metrics": "Metrics, beside scikit-learn and torchmetrics",
     "precision": "What float16 changes",
     "geometry": "Geometry",
     "query": "Questions",
@@ -42,8 +45,8 @@ _INTRO = """\
 # Benchmarks
 
 `make bench` runs all of them and writes this page; one alone runs as `python -m benchmarks.NAME --record`, after which `python -m benchmarks.page`
-writes the page. No figure is written by hand: all are of the last run in [history.jsonl](../benchmarks/history.jsonl), which has the values of
-every round.
+writes the page. Figures of time and memory are never written by hand: all are of the last run in
+[history.jsonl](../benchmarks/history.jsonl), which has the values of every round.
 
 A **floor** is what cannot be avoided, as the bare products or the bytes that have to be read; a **peer** is another library, in its own release
 and on the same arrays. Both are measured in the same run and take turns with ours. A ratio is the median over the rounds of the two
@@ -83,13 +86,16 @@ def _machines(runs: Sequence[Run]) -> list[str]:
 def _section(name: str, run: Run | None, runs: Sequence[Run]) -> str:
     """What a benchmark is, in the words of its module, and the tables of its last run."""
     lines = [f"## {HEADINGS[name]}", "", preface(name), ""]
-    if run is None:
+    told = Path(__file__).with_name(f"{name}_table.md")
+    if told.exists():
+        lines += [told.read_text(encoding="utf-8").strip(), ""]
+    elif run is None:
         return "\n".join([*lines, f"`python -m benchmarks.{name}` has not been recorded yet.", ""])
-    for table in run.tables:
+    for table in run.tables if run else ():
         lines += [f"**{table.title}**", "", *([_table(table), ""] if table.cells else []), *table.text]
         lines += [""] if table.text else []
-    then = before(run, runs)
-    for title, old, new in changes(run, then) if then else []:
+    then = before(run, runs) if run else None
+    for title, old, new in changes(run, then) if run and then else []:
         told = f"{title}, {new.row}: {old.text} on {then.date[:10] if then else ''}, now {new.text}."
         lines += [f"- {told}", ""]
     return "\n".join(lines)

@@ -1,11 +1,11 @@
-"""Beside pytorch-ood 0.4, in one process and on the same arrays: whether scores are ordered alike, and how long fit and score take.
+"""Detectors that pytorch-ood has too, fitted and scored in one process on the same arrays in memory.
 
-python -m benchmarks.peers [--rows 50000] [--width 768] [--classes 1000] [--queries 20000] [--runs 3] [--only vim,knn,…] [--exact]
+Times are of fit and scores together. pytorch-ood computes in the precision of its arrays, ours in float64 whatever the arrays are: so there
+is a table for each precision of the arrays, and only the second compares equal precision. Where rank correlation says that scores are not
+ordered alike, the last column says what the peer does otherwise. Its GMM and OpenMax do not end within minutes at the full size,
+and are compared at a smaller one.
 
-The peer computes in the precision of its arrays, we in float64 whatever the arrays are: with `--exact` both are given float64.
-
-pytorch-ood is no dependency: install it beside, as with `pip install --no-deps --target FOLDER pytorch-ood`, and put that folder
-at the end of PYTHONPATH.
+python -m benchmarks.peers [--rows 50000] [--width 768] [--classes 1000] [--queries 5000] [--rounds 3] [--only vim,knn,…] [--precision float32,float64]
 """
 
 from __future__ import annotations
@@ -13,23 +13,36 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pytorch_ood import detector as peers
 from scipy.stats import spearmanr
 
 from analysis.detectors.in_memory import fit_in_memory
 from analysis.rows.head import Head
+from benchmarks.measure import in_turns
+from benchmarks.record import Record, arguments
 from featurestore.errors import LakeError
 
+try:
+    from pytorch_ood import detector as peers
+except ModuleNotFoundError:
+    peers = None
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from benchmarks.record import Table
+
 _APART = 10.5
+_ALIKE = 0.99999
+SLOW, SMALLER = {"gmm", "openmax"}, (6_000, 128, 100, 2_000)
+"""Detectors of the peer that are not done within minutes at the full size, and the sizes at which they are."""
 BATCH = 1024
 """Rows that the peer scores at once, as from a loader."""
 
@@ -51,6 +64,11 @@ class Arrays:
         layer.weight.data = torch.from_numpy(self.head.weight).to(layer.weight.dtype)
         layer.bias.data = torch.from_numpy(self.head.bias).to(layer.bias.dtype)
         return layer
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Rows, width, classes and queries."""
+        return *self.features.shape, len(self.head.bias), len(self.queries)
 
     def exact(self) -> Arrays:
         """The same in float64."""
@@ -183,57 +201,69 @@ def theirs(pair: Pair, arrays: Arrays) -> tuple[float, float, NDArray[np.float64
     return between - start, time.perf_counter() - between, -scores.numpy()
 
 
-def compare(pair: Pair, arrays: Arrays, runs: int) -> str:
-    """One line: agreement, ratios of time, and the reason where scores are not ordered alike."""
-    best: dict[str, list[float]] = {}
-    scores: dict[str, NDArray[np.float64]] = {}
-    for _ in range(runs):
-        for who, run in (("ours", ours), ("theirs", theirs)):
-            try:
-                fit, score, scores[who] = run(pair, arrays)
-            except (LakeError, ValueError, RuntimeError, AssertionError, MemoryError) as error:
-                return f"  {pair.named(arrays):26} {who} cannot: {type(error).__name__}: {str(error)[:120]}"
-            best[who] = [min(times) for times in zip(best.get(who, [fit, score]), [fit, score], strict=True)]
-    agreement = float(spearmanr(scores["ours"], scores["theirs"]).statistic)
-    (fit, score), (their_fit, their_score) = best["ours"], best["theirs"]
-    times = f"fit {fit:7.3f} s  {_ratio(fit, their_fit)}  score {score:7.3f} s  {_ratio(score, their_score)}"
-    reason = "" if agreement > 0.99999 else pair.why or "UNEXPLAINED"
-    return f"  {pair.named(arrays):26} {agreement:8.5f}  {times}  together {_ratio(fit + score, their_fit + their_score)}  {reason}"
+def compare(table: Table, pair: Pair, arrays: Arrays, rounds: int) -> None:
+    """One row: times, their ratio, agreement, and the reason where scores are not ordered alike."""
+    name, scores = pair.named(arrays), {}
+
+    def timed(who: str, run: Callable[..., Any]) -> float:
+        fit, score, scores[who] = run(pair, arrays)
+        return float(fit + score)
+
+    try:
+        sides = {"ours": ours, "pytorch-ood": theirs}
+        taken = in_turns(rounds, **{who: partial(timed, who, run) for who, run in sides.items()})
+    except (LakeError, ValueError, RuntimeError, AssertionError, MemoryError) as error:
+        said = " ".join(str(error).split())[:80]
+        table.absent(name, f"one of both cannot: {type(error).__name__}: {said}", column="note")
+        return
+    for who, seconds in taken.items():
+        table.add(name, seconds, column=who)
+    ratios = [one / other for one, other in zip(taken["ours"], taken["pytorch-ood"], strict=True)]
+    table.add(name, ratios, column="of its time", unit="x")
+    agreement = float(spearmanr(scores["ours"], scores["pytorch-ood"]).statistic)
+    table.add(name, [agreement], column="rank correlation", unit="")
+    if agreement <= _ALIKE:
+        table.absent(name, pair.why or "unexplained", column="note")
+    print(f"  {name}: {median(ratios):.2f}", flush=True)
 
 
-def _ratio(mine: float, others: float) -> str:
-    return f"{mine / others:7.2f}x" if others > 1e-3 else "       -"
+def bench(record: Record, pairs: Sequence[Pair], arrays: Arrays, rounds: int) -> None:
+    """A table of these detectors."""
+    right = (arrays.logits.argmax(axis=1) == arrays.labels).mean()
+    (rows, width), (queries, classes) = arrays.features.shape, arrays.query_logits.shape
+    of = f"{rows:,} x {width}, {classes:,} classes, {queries:,} scored"
+    with record.table(
+        f"{arrays.features.dtype} arrays: {of}; {right:.0%} of the rows are classified correctly; {torch.get_num_threads()} threads"
+    ) as table:
+        if peers is None:
+            table.absent("all", "pytorch-ood is not installed: pip install '.[bench]'")
+            return
+        for warm in (ours, theirs):
+            warm(PAIRS[0], arrays)
+        for pair in pairs:
+            compare(table, pair, arrays, rounds)
 
 
 def main() -> None:
     """Compare what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--queries", type=int, default=20_000)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--queries", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="Names of ours, without constants, with commas between.")
-    parser.add_argument(
-        "--exact", action="store_true", help="Give both float64 arrays, so that the peer computes in float64."
-    )
-    options = parser.parse_args()
+    parser.add_argument("--precision", default="float32,float64", help="of the arrays that both are given")
+    options = arguments(parser, rows=1_000, width=32, classes=10, queries=200, rounds=1)
+    record = Record("peers", options)
     arrays = made_up(options.rows, options.width, options.classes, options.queries)
-    if options.exact:
-        arrays = arrays.exact()
-    right = (arrays.logits.argmax(axis=1) == arrays.labels).mean()
-    print(
-        f"peers: fit of {options.rows:,} x {options.width}, {options.classes:,} classes, {options.queries:,} scored; best of "
-        f"{options.runs}; {right:.1%} of the fit rows are classified correctly; {arrays.features.dtype} arrays; "
-        f"{torch.get_num_threads()} threads of torch"
-    )
-    print("  Spearman's rank correlation; seconds of ours, and as a multiple of the peer's")
-    for warm in (ours, theirs):
-        warm(PAIRS[0], arrays)
-    only = set(options.only.split(",")) if options.only else None
-    for pair in PAIRS:
-        if only is None or pair.ours.partition("@")[0] in only:
-            print(compare(pair, arrays, options.runs), flush=True)
+    wanted = [pair for pair in PAIRS if not options.only or pair.ours.partition("@")[0] in options.only.split(",")]
+    for precision in options.precision.split(","):
+        given = arrays.exact() if precision == "float64" else arrays
+        bench(record, [pair for pair in wanted if pair.ours not in SLOW], given, options.rounds)
+    smaller = made_up(*(min(size, most) for size, most in zip(arrays.sizes, SMALLER, strict=True)))
+    bench(record, [pair for pair in wanted if pair.ours in SLOW], smaller, options.rounds)
+    record.close()
 
 
 if __name__ == "__main__":

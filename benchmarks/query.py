@@ -1,4 +1,6 @@
-"""Questions and metrics on a lake of the paper's size, made here: 296 models x 3 detectors x 62,679 scores.
+"""Questions and metrics on a lake of the paper's size, made here: 296 models x 3 detectors x 62,679 scores, 55.7 million rows, and parts of it.
+
+Warm is the second time on one connection, cold the command in a new process, whose answer is a table.
 
 python -m benchmarks.query [--lake FOLDER] [--models 74,148,296] [--only questions,fpr,metrics]
 
@@ -9,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import nullcontext
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.lineage.benchmark import read_benchmarks
 from analysis.metrics.table import write_metrics
 from benchmarks.lakes.random_scores import Shape, make
-from benchmarks.measure import Measurement, best, measure
+from benchmarks.measure import command, measure
+from benchmarks.record import Record, arguments
 from extract.pools.vit_ood_2024 import entries
 from featurestore import Lake
 from featurestore.query import catalog
@@ -114,14 +115,6 @@ def ask_warm(location: str, name: str) -> float:
     return min(seconds[1:])
 
 
-def ask_cold(location: str, name: str) -> float:
-    """The command in a new process, its answer a table."""
-    command = [sys.executable, "-m", "featurestore", "ask", name, "--lake", location]
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
 def questions_of_metrics() -> list[str]:
     """The questions that read metrics, and neither single scores nor activations."""
     heavy = {"scores", "activations"}
@@ -132,46 +125,48 @@ def questions_of_metrics() -> list[str]:
     ]
 
 
-def show(what: str, of: Mapping[int, Measurement]) -> None:
-    """One line: seconds, seconds of CPU in the whole process, and megabytes, by number of models."""
-    cells = "; ".join(f"{n}: {m.seconds:.2f} s, {m.cpu:.2f} s CPU, {m.megabytes:,.0f} MB" for n, m in of.items())
-    print(f"  {what}: {cells}", flush=True)
-
-
-def run(lakes: Mapping[int, Path], only: set[str]) -> None:
+def run(record: Record, lakes: Mapping[int, Path], only: set[str], rounds: int) -> None:
     """Measure what was asked for."""
     names = {number: str(location) for number, location in lakes.items()}
-    if "metrics" in only:
-        print("metrics of all models rebuilt from raw scores")
-        show("rebuild", {number: measure(rebuild_metrics, name) for number, name in names.items()})
-    if "fpr" in only:
-        print(f"fpr_at {TPR} over all models, detectors and OOD classes, best of {RUNS}")
-        show(
-            "fpr_at",
-            {n: best([measure(fpr_over_all, name) for _ in range(RUNS)]) for n, name in names.items()},
-        )
+    largest = max(lakes)
+    for part, title, work, limit, times in (
+        ("metrics", "Metrics of all models rebuilt from raw scores", rebuild_metrics, 30, 1),
+        ("fpr", f"`fpr_at` {TPR} over all models, detectors and OOD classes", fpr_over_all, 5, rounds),
+    ):
+        if part in only:
+            with record.table(title) as table:
+                for number, name in names.items():
+                    runs = [measure(work, name) for _ in range(times)]
+                    table.runs(f"{number} models", runs, most=limit if number == largest else None)
     if "questions" in only:
-        print(f"questions that read metrics: warm in one connection, and as a cold command, best of {RUNS}")
-        for question in questions_of_metrics():
-            show(f"{question}, warm", {n: measure(ask_warm, name, question) for n, name in names.items()})
-            cold = {n: min(ask_cold(name, question) for _ in range(RUNS)) for n, name in names.items()}
-            print(f"  {question}, cold: {', '.join(f'{n}: {seconds:.2f} s' for n, seconds in cold.items())}")
+        name = names[largest]
+        with record.table(f"Questions that read metrics, {largest} models") as table:
+            for question in questions_of_metrics():
+                warm = measure(ask_warm, name, question)
+                table.add(question, [warm.seconds], column="warm", most=0.3)
+                cold = [command("ask", question, "--lake", name) for _ in range(rounds)]
+                table.add(question, [run.seconds for run in cold], column="cold", most=1.5)
+                table.add(question, [run.cpu for run in cold], column="cold, processor")
+                table.add(question, [warm.megabytes], column="memory", unit="MB")
 
 
 def main() -> None:
     """Make the lakes that are not there, and run what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", type=Path)
     parser.add_argument("--models", default="74,148,296")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="questions,fpr,metrics")
-    options = parser.parse_args()
+    options = arguments(parser, models="2", rounds=1)
+    record = Record("query", options)
     wanted = sorted(int(number) for number in options.models.split(","))
     with nullcontext(options.lake) if options.lake else tempfile.TemporaryDirectory(dir=".") as folder:
         lakes = {number: Path(folder) / f"models-{number}" for number in wanted}
         make_lake(lakes[wanted[-1]], wanted[-1])
         for number in wanted[:-1]:
             make_part_of(lakes[number], lakes[wanted[-1]], number)
-        run(lakes, set(options.only.split(",")))
+        run(record, lakes, set(options.only.split(",")), options.rounds)
+    record.close()
 
 
 if __name__ == "__main__":

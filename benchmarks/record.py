@@ -20,6 +20,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ from benchmarks.surroundings import Clock, commit, machine, versions
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+
+    from benchmarks.measure import Measurement
 
 HISTORY = Path(__file__).with_name("history.jsonl")
 
@@ -100,6 +103,13 @@ class Table:
         """Values of all rounds; `most`, `least` and `note` as of a cell."""
         self.cells.append(Cell(row, column, unit, tuple(float(value) for value in values), **more))
 
+    def runs(self, row: str, runs: Sequence[Measurement], **more: Any) -> None:
+        """Seconds, those of processors, and memory of each round; `most`, `least` and `note` are of the seconds."""
+        self.add(row, [run.seconds for run in runs], **more)
+        self.add(row, [run.cpu for run in runs], column="processor")
+        if not isnan(runs[0].megabytes):
+            self.add(row, [max(run.megabytes, 0) for run in runs], column="memory", unit="MB")
+
     def ratio(
         self, row: str, against: str, *, column: str = "ratio", of: str = "time", inverse: bool = False, **more: Any
     ) -> None:
@@ -127,14 +137,13 @@ class Table:
 
     def grid(self) -> list[list[str]]:
         """The head and the rows: what, the columns in the order of their coming, and limits where there are any."""
-        columns, limits = (
-            list(dict.fromkeys(cell.column for cell in self.cells)),
-            any(cell.limit for cell in self.cells),
-        )
+        columns = list(dict.fromkeys(cell.column for cell in self.cells))
+        limits = {cell.column for cell in self.cells if cell.limit}
         grid = [["", *columns, *(["limit"] if limits else [])]]
         for row in dict.fromkeys(cell.row for cell in self.cells):
             found = {cell.column: cell for cell in self.cells if cell.row == row}
-            kept = "; ".join(cell.limit for cell in found.values() if cell.limit)
+            limited = [cell for cell in found.values() if cell.limit]
+            kept = "; ".join(f"{cell.column} {cell.limit}" if len(limits) > 1 else cell.limit for cell in limited)
             grid.append(
                 [row, *(found[name].text if name in found else "" for name in columns), *([kept] if limits else [])]
             )

@@ -63,15 +63,17 @@ class World:
         return feature, (feature.astype(np.float32) @ self.weight.T + self.bias).astype(np.float16)
 
 
-def make_lake(location: Path, fit_rows: int = FIT_ROWS) -> Lake:
+def make_lake(location: Path, fit_rows: int = FIT_ROWS, judged: float = 1.0) -> Lake:
     """Make the lake, or go on with the one that is there: what it holds whole is not made again.
 
     Args:
         location: Where.
         fit_rows: Rows of the fit dataset, in the order of their classes, as an image folder lists them.
+        judged: Which share there is of the rows of the others.
     """
     lake, world = Lake(location), World()
-    sizes = {"train": fit_rows, "val": ID_ROWS, "ninco": NINCO_ROWS, "unit-tests": UNIT_TEST_ROWS}
+    sizes = {"val": ID_ROWS, "ninco": NINCO_ROWS, "unit-tests": UNIT_TEST_ROWS}
+    sizes = {"train": fit_rows} | {name: round(judged * rows) for name, rows in sizes.items()}
     for number, (name, role) in enumerate(DATASETS.items()):
         labels = _labels(np.arange(sizes[name]), sizes[name])
         put_dataset(lake, name, role, [f"c{label % 64:03d}" for label in labels], labels, classes=CLASSES)
@@ -92,4 +94,6 @@ def _fragments(world: World, seed: int, rows: int, dataset: str) -> Iterator[pa.
         sample = np.arange(start, min(start + FRAGMENT_ROWS, rows))
         labels = _labels(sample, rows)
         feature, logits = world.rows(seed + number, labels, dataset)
-        yield activations(sample, [None] * len(sample) if DATASETS[dataset] == "ood" else labels, feature, logits, "float16")
+        yield activations(
+            sample, [None] * len(sample) if DATASETS[dataset] == "ood" else labels, feature, logits, "float16"
+        )

@@ -87,3 +87,11 @@ def test_a_table_has_a_row_for_each_thing_and_a_column_for_each_kind() -> None:
         table.add(row, [0.5], column="on disk")
         table.add(row, [2090], column="requests", unit="")
     assert table.grid() == [["", "on disk", "requests"], ["count", "0.50 s", "2,090"], ["ask", "0.50 s", "2,090"]]
+
+
+def test_limits_say_of_which_column_they_are_where_there_are_several() -> None:
+    """Else the one is that of the column of ratios, or of the times."""
+    table = Table("a question")
+    table.add("ask", [0.5], column="cold", most=0.4)
+    table.add("ask", [0.2], column="warm", most=0.3)
+    assert [row[-1] for row in table.grid()] == ["limit", "cold ≤ 0.4 s: **missed**; warm ≤ 0.3 s: kept"]
