@@ -10,7 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pytest
 
@@ -204,13 +203,12 @@ def test_a_cache_that_cannot_be_written_changes_no_answer(
 
 
 def test_what_is_cleared_while_a_query_waits_is_no_wrong_answer(filled: str, tmp_path: Path) -> None:
-    """DuckDB cannot read its rows; the next connection has them again."""
-    lake = Lake(filled)
+    """What a connection has not read yet, or reads again, is brought again."""
+    lake, query = Lake(filled), "select sum(score) from scores"
     waiting = lake.connect()
-    caches.clear(tmp_path / "cache")
-    with pytest.raises(duckdb.IOException, match=r"No such file|No files found"):
-        waiting.execute("select sum(score) from scores")
-    assert READS["connect"](lake) == pytest.approx(sum(map(total, range(3))))
+    for _ in range(2):
+        caches.clear(tmp_path / "cache")
+        assert waiting.execute(query).fetchall()[0][0] == pytest.approx(sum(map(total, range(3))))
 
 
 def test_large_activations_are_kept_only_where_that_is_asked_for(
