@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from analysis.detectors import detectors
-from featurestore.cli.app import app
+from featurestore.cli.app import root
 from featurestore.query import catalog
 from featurestore.settings import Settings
 
@@ -56,7 +54,7 @@ def updated(text: str, known: Mapping[str, str] | None = None) -> str:
 
 
 def _root() -> Any:
-    return typer.main.get_command(app)
+    return root()
 
 
 def _commands(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

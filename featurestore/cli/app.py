@@ -6,8 +6,9 @@ import functools
 import io
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -29,9 +30,7 @@ from featurestore.shown_text import shown
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from typer._click import Command
+    from collections.abc import Callable, Iterator
 
 _FAILED = 1
 _EXTRA_OF = {
@@ -39,18 +38,85 @@ _EXTRA_OF = {
     "altair": "report", "jinja2": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
 }  # fmt: skip
 
-BY_A_USERS_DAY = (
-    "demo", "dataset", "benchmark", "unit-tests", "model", "extract", "score", "detector", "judge", "ask", "sql", "report", "status",
-    "verify", "gc", "cache", "catalog", "copy", "merge", "doctor",
-)  # fmt: skip
+
+class _Built(Mapping[str, Any]):
+    """Commands by name, of which typer builds one when it is asked for: that of all takes longer than most answers.
+
+    Args:
+        makers: The function behind each command, or what makes it.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[..., Any] | _Made]) -> None:
+        self._makers = makers
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            maker = self._makers[name]
+            self._built[name] = (maker if isinstance(maker, _Made) else _Made(maker)).command(name)
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Each name with what its command does, in a line; nothing is built for it."""
+        return [(name, made.line if isinstance(made, _Made) else _line(made)) for name, made in self._makers.items()]
+
+    def everywhere(self, lake: str) -> dict[str, Any]:
+        """The lake as the default of these commands and of those below, as click wants it."""
+        below = {
+            name: made.below.everywhere(lake) if isinstance(made, _Made) and made.below is not None else {"lake": lake}
+            for name, made in self._makers.items()
+        }
+        return {"lake": lake, **below}
+
+
+class _Made(NamedTuple):
+    """How a command is built: from a function with options, or as a group of others."""
+
+    function: Callable[..., Any]
+    kind: type[Any] | None = None
+    below: _Built | None = None
+    help: str = ""
+
+    @property
+    def line(self) -> str:
+        """What it does."""
+        return self.help or _line(self.function)
+
+    def command(self, name: str) -> Any:
+        """The command."""
+        made = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        if self.below is None:
+            made.command(name, cls=self.kind)(self.function)
+        else:
+            made.callback(cls=_Commands, help=self.help, no_args_is_help=True)(self.function)
+        command = typer.main.get_command(made)
+        command.name = name
+        if self.below is not None:
+            vars(command)["commands"] = self.below
+        return command
 
 
 class _Commands(TyperGroup):
-    """Commands in the order of a user's day; what that does not know comes last."""
+    """Commands that are built when they are asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        places = {name: place for place, name in enumerate(BY_A_USERS_DAY)}
-        return sorted(super().list_commands(ctx), key=lambda name: places.get(name, len(places)))
+    commands: Any
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 # its other kinds ask it
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(self.commands.lines())
+
+
+def _line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").partition("\n")[0]
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,7 +128,8 @@ def _print_version(wanted: bool) -> None:
 def _for_all_below(context: typer.Context, lake: LakeOption = None) -> None:
     """What stands before a command's name holds for it, unless it says otherwise."""
     if lake is not None:
-        context.default_map = {**(context.default_map or {}), **_everywhere(context.command, lake)}
+        below: _Built = vars(context.command)["commands"]
+        context.default_map = {**(context.default_map or {}), **below.everywhere(lake)}
 
 
 def _root(
@@ -75,55 +142,60 @@ def _root(
     _for_all_below(context, lake)
 
 
-def _everywhere(command: Any, lake: str) -> dict[str, Any]:
-    """The lake as the default of a group's commands and of those below, as click wants it."""
-    below: Mapping[str, Any] = getattr(command, "commands", {})
-    return {"lake": lake, **{name: _everywhere(each, lake) for name, each in below.items()}}
+def _group(help_: str, **below: Callable[..., Any]) -> _Made:
+    return _Made(_for_all_below, None, _Built(below), help_)
 
 
-app = typer.Typer(
-    name="featurestore",
-    cls=_Commands,
-    callback=_root,
-    help="A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    epilog="Any command takes --debug, which shows the traceback of an error.",
-)
-_dataset = typer.Typer(help="Datasets of the lake.", callback=_for_all_below, no_args_is_help=True)
-_dataset.command("add")(dataset_add)
-_dataset.command("list")(dataset_list)
-_dataset.command("set")(dataset_set)
-_dataset.command("remove")(dataset_remove)
-_dataset.command("rename")(dataset_rename)
-app.add_typer(_dataset, name="dataset")
-_benchmark = typer.Typer(help="Benchmarks of the lake.", callback=_for_all_below, no_args_is_help=True)
-_benchmark.command("add")(benchmark_add)
-_benchmark.command("list")(benchmark_list)
-_benchmark.command("remove")(benchmark_remove)
-_benchmark.command("set")(benchmark_set)
-_benchmark.command("rename")(benchmark_rename)
-app.add_typer(_benchmark, name="benchmark")
-_model = typer.Typer(help="Models of the lake.", callback=_for_all_below, no_args_is_help=True)
-_model.command("list")(model_list)
-_model.command("set")(model_set)
-_model.command("remove")(model_remove)
-_model.command("rename")(model_rename)
-app.add_typer(_model, name="model")
-_detector = typer.Typer(help="Detectors that the lake has scores of.", callback=_for_all_below, no_args_is_help=True)
-_detector.command("list")(detector_list)
-_detector.command("remove")(detector_remove)
-_detector.command("rename")(detector_rename)
-app.add_typer(_detector, name="detector")
-app.command("unit-tests")(unit_tests)
-app.command(cls=optional_value("--ray"))(extract)
-app.command(cls=optional_value("--ray"))(score)
-app.command()(judge)
-app.command(cls=optional_value("--plot"))(ask)
-app.command()(sql)
-for _command in (status, gc, cache, verify, copy, merge, report, catalog, demo):
-    app.command()(_command)
+COMMANDS = _Built(
+    {
+        "demo": demo,
+        "dataset": _group(
+            "Datasets of the lake.",
+            add=dataset_add, list=dataset_list, set=dataset_set, remove=dataset_remove, rename=dataset_rename,
+        ),
+        "benchmark": _group(
+            "Benchmarks of the lake.",
+            add=benchmark_add, list=benchmark_list, remove=benchmark_remove, set=benchmark_set, rename=benchmark_rename,
+        ),
+        "unit-tests": unit_tests,
+        "model": _group("Models of the lake.", list=model_list, set=model_set, remove=model_remove, rename=model_rename),
+        "extract": _Made(extract, optional_value("--ray")),
+        "score": _Made(score, optional_value("--ray")),
+        "detector": _group(
+            "Detectors that the lake has scores of.",
+            list=detector_list, remove=detector_remove, rename=detector_rename,
+        ),
+        "judge": judge,
+        "ask": _Made(ask, optional_value("--plot")),
+        "sql": sql,
+        "report": report,
+        "status": status,
+        "verify": verify,
+        "gc": gc,
+        "cache": cache,
+        "catalog": catalog,
+        "copy": copy,
+        "merge": merge,
+    }
+)  # fmt: skip
+"""All commands, in the order of a user's day."""
+
+
+@functools.cache
+def root() -> Any:
+    """The command with all of them below it, each built once in a program that calls `main` again."""
+    made = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+    made.callback(
+        cls=_Commands,
+        help="A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models.",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Any command takes --debug, which shows the traceback of an error.",
+    )(_root)
+    command = typer.main.get_command(made)
+    command.name = "featurestore"
+    vars(command)["commands"] = COMMANDS
+    return command
 
 
 def main() -> None:
@@ -169,7 +241,7 @@ def _as_text(argument: str) -> str:
 def _run(arguments: list[str]) -> None:
     """Run the command to its end, which is that all was printed."""
     try:
-        _built()(args=arguments)
+        root()(args=arguments)
     finally:
         try:
             sys.stdout.flush()
@@ -179,12 +251,6 @@ def _run(arguments: list[str]) -> None:
             if isinstance(error, BrokenPipeError):  # whoever reads has read enough, as `head` does
                 sys.exit(_FAILED)
             raise
-
-
-@functools.cache
-def _built() -> Command:
-    """All commands, as typer makes them of `app`: that takes a tenth of a second, which a program that calls `main` again has spent."""
-    return typer.main.get_command(app)
 
 
 def _what_failed(error: OSError) -> str:
