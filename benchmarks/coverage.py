@@ -1,179 +1,176 @@
 """Whether intervals cover what they say, and how often something is found where there is nothing, in simulated lakes.
 
-python -m benchmarks.coverage [--quick] [--only QUESTION,QUESTION] [--scale 1]
+python -m benchmarks.coverage [--small] [--tables none,images] [--only QUESTION,QUESTION] [--draws 200] [--kept FILE] [--record]
 
-Rows of models, metrics, accuracy and geometry are drawn, and the questions that ship are asked of them. Numbers are percentages: of
-intervals that hold the truth, and of lakes with a false finding; where something holds, also of lakes with a finding. A ! stands where
-one of the first two is beyond what is allowed by more than two Monte Carlo errors.
+Rows of models, metrics, accuracy and geometry are drawn, and the questions that ship are asked of them, and the report's sentences
+read; scores of images are drawn, and their metrics computed. Pools are 3 to 16 models of a factorial of augmentation, pretraining,
+weight decay and finetuning rate, and the paper's 296; in brackets is the correlation of two finetunes of one checkpoint.
+
+Numbers are percentages: of 95 % intervals that hold the truth, of which 93 to 97 are wanted, and of lakes with a false finding in one
+family, of which 5 are allowed; where something holds, also of lakes with a finding. `none` stands where no interval is given, and –
+where nothing can be asked. A ! stands where one of the first two is beyond what is allowed by more than two Monte Carlo errors. Of
+the intervals of `best_detector` all hold at once, and may hold more often.
+
+Two kinds of intervals are too wide, and are said to be. Those of AUROC for classes of few images that almost all are told apart: such
+samples hardly vary, and only one end can miss. And those of FPR95 where ID images are few: the ends of the threshold's interval are two
+of the ID scores, and of so few no two are of 95 % exactly. `best_practice` gives no interval below two degrees of freedom, as of two
+checkpoints against many: it would be too wide. A verdict on a unit-test is of one test by itself: over many, the chances of a wrong
+one add up. Measures of selective prediction and calibration have no intervals, and nothing is claimed of combinations of models.
+Soups that share ingredients are one value together; of a single one there is no interval.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
-
+from benchmarks.record import Record, arguments
 from benchmarks.simulated.claims import CLAIMS
-from benchmarks.simulated.designs import design
-from benchmarks.simulated.draws import draw
+from benchmarks.simulated.draws import TRUTHS
 from benchmarks.simulated.report_claims import WORDINGS, report
-from benchmarks.simulated.table_lake import MEASURES, TableLake, put_design, put_drawn
+from benchmarks.simulated.score_claims import IMAGES, SOUPS, gains, singles
+from benchmarks.simulated.table_lake import TableLake
+from benchmarks.simulated.tallies import MOST, Cell, percent, ranked, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from benchmarks.simulated.claims import Claim
     from benchmarks.simulated.draws import Truth
 
-LOWEST, HIGHEST, MOST = 0.93, 0.97, 0.05
-TRUTHS: tuple[Truth, ...] = ("none", "effects", "related", "confounded")
 POOLS = ((3, 0.4), (5, 0.4), (8, 0.4), (16, 0.4), (16, 0.8), (296, 0.0), (296, 0.4), (296, 0.8))
 """Numbers of models, each with the correlation of finetunes of one checkpoint."""
-BATCHES, DRAWS, FEW = 20, 25, 10
-"""Geometry is drawn for each batch, all else for each draw; of 296 models the draws are fewer."""
-LAKES = 60
-"""Reports that are read of each pool; of 296 models a quarter."""
+LARGE = 296
+_HEADINGS: Mapping[Truth, str] = {
+    "none": "Nothing holds",
+    "effects": "Ingredients and one detector have effects",
+    "related": "Accuracy and one measure go with FPR",
+    "confounded": "Only pretrainings differ, in all",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A pool to draw from.
+class Part:
+    """A table.
 
     Attributes:
-        models: How many.
-        alike: The correlation of finetunes of one checkpoint.
-        truth: What holds.
+        name: Its name: what holds, images or soups.
+        heading: What is above it.
+        columns: Of each other column the heading, and what makes its cells, by row.
     """
 
-    models: int
-    alike: float
-    truth: Truth
+    name: str
+    heading: str
+    columns: Mapping[str, Callable[[], dict[str, str]]]
 
 
 @dataclass(slots=True)
-class Tally:
-    """What came of one claim in one cell: numbers of each lake.
+class Kept:
+    """Cells that were made, in a file of one JSON object per line.
 
     Attributes:
-        covered: Of each lake with intervals, the share of them that hold the truth.
-        given: Of each lake, the share of estimates that have an interval.
-        found: Of each lake, whether anything was found.
-        false: Of each lake, whether anything was found where the truth is nil.
+        path: The file; None to keep nothing.
+        cells: By table, column and number of draws, its cells by row.
     """
 
-    covered: list[float] = field(default_factory=list)
-    given: list[float] = field(default_factory=list)
-    found: list[bool] = field(default_factory=list)
-    false: list[bool] = field(default_factory=list)
+    path: Path | None
+    cells: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def add(self, claim: Claim, answer: pl.DataFrame, truth: Truth) -> None:
-        """Count the rows of one answer, in which each OOD set is a lake."""
-        rows = claim.with_truth(answer, truth).filter(pl.col("true").is_not_null())
-        given = pl.col(claim.low).is_not_null()
-        holds = (pl.col(claim.low) <= pl.col("true")) & (pl.col("true") <= pl.col(claim.high))
-        found = claim.found.fill_null(value=False)
-        by_lake = rows.group_by("ood_dataset").agg(
-            covered=holds.filter(given).mean(),
-            given=given.mean(),
-            found=found.any(),
-            false=claim.wrong.fill_null(value=False).any(),
+    def __post_init__(self) -> None:
+        """Read what is there."""
+        if self.path and self.path.exists():
+            for line in self.path.read_text("utf-8").splitlines():
+                self.cells |= json.loads(line)
+
+    def once(self, key: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+        """What was made, or is made now."""
+        if key not in self.cells:
+            start = time.process_time()
+            self.cells[key] = make()
+            print(f"{key}: {time.process_time() - start:.0f} s", flush=True)
+            if self.path:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({key: self.cells[key]}) + "\n")
+        return self.cells[key]
+
+
+def asked(lake: TableLake, cell: Cell, questions: Sequence[str], draws: int) -> dict[str, str]:
+    """The claims of questions in one pool: coverage, false findings and findings."""
+    claims = [
+        claim for claim in CLAIMS if cell.truth in claim.truths and (not questions or claim.question in questions)
+    ]
+    each = 20 if cell.models == LARGE else 50
+    lakes = draws // 2 if cell.models == LARGE else draws
+    tallies = simulate(lake, cell, claims, max(1, lakes // each), min(each, lakes))
+    rows = {f"`{c.question}`: {c.estimate}; {c.family}": t.text for c, t in zip(claims, tallies, strict=True)}
+    if cell.truth in {"none", "effects"} and (not questions or "detector_ranks" in questions):
+        rows["`detector_ranks`; all pairs of detectors (Holm)"] = ranked(lake, cell, draws // 5).text
+    return rows
+
+
+def reported(lake: TableLake, cell: Cell, draws: int) -> dict[str, str]:
+    """The sentences of reports on one pool: in how many lakes one is a false finding, and in how many one is a finding."""
+    said = report(lake, cell, draws // 4 if cell.models == LARGE else draws // 2)
+    if said.unknown:
+        print("of no known wording:", *sorted(set(said.unknown)), sep="\n  ", flush=True)
+    return {
+        f"report, {wording.section}: {wording.what}": " · ".join(
+            dict.fromkeys((percent(said.false[wording], 0, MOST), percent(said.found[wording])))
         )
-        self.covered += by_lake["covered"].drop_nulls().to_list()
-        for name in ("given", "found", "false"):
-            getattr(self, name).extend(by_lake[name].to_list())
-
-    @property
-    def text(self) -> str:
-        """Coverage, false findings and all of them in percent; or that there is no interval, or nothing to ask."""
-        if not self.given:
-            return "–"
-        numbers = [_percent(self.covered, LOWEST, 1) if self.covered else "none", _percent(self.false, 0, MOST)]
-        return " · ".join(numbers + ([_percent(self.found, 0, 1)] if self.found != self.false else []))
-
-
-def _percent(values: Sequence[float], least: float, most: float) -> str:
-    mean, error = float(np.mean(values)), float(np.std(values) / np.sqrt(len(values)))
-    is_beyond = mean < least - 2 * error or mean > most + 2 * error
-    return f"{100 * mean:.1f}{'!' if is_beyond else ''}"
-
-
-def simulate(lake: TableLake, cell: Cell, claims: Sequence[Claim], batches: int, draws: int) -> list[Tally]:
-    """Draw lakes of one cell, and ask of them; a tally for each claim.
-
-    Args:
-        lake: What holds them, one batch after the other.
-        cell: What to draw from.
-        claims: What is claimed.
-        batches: How many pools are drawn.
-        draws: How many lakes of each pool: its OOD sets.
-    """
-    generator = np.random.default_rng((cell.models, round(10 * cell.alike), TRUTHS.index(cell.truth)))
-    pool, tallies = design(cell.models), [Tally() for _ in claims]
-    put_design(lake, pool)
-    for _ in range(batches):
-        drawn = draw(generator, pool, cell.truth, draws, cell.alike, len(MEASURES))
-        put_drawn(lake, pool, drawn, [f"draw-{number}" for number in range(draws)])
-        answers = {claim.question: lake.ask(claim.question, **claim.parameters).pl() for claim in claims}
-        for claim, tally in zip(claims, tallies, strict=True):
-            tally.add(claim, answers[claim.question], cell.truth)
-    return tallies
-
-
-def table(
-    lake: TableLake, claims: Sequence[Claim], truth: Truth, pools: Sequence[tuple[int, float]], scale: float
-) -> list[str]:
-    """One row of Markdown for each claim that has to do with a truth, of all pools."""
-    claims = [claim for claim in claims if truth in claim.truths]
-    columns = []
-    for models, alike in pools:
-        batches, draws = (BATCHES, DRAWS) if models < 296 else (BATCHES, FEW)
-        columns.append(simulate(lake, Cell(models, alike, truth), claims, max(1, round(scale * batches)), draws))
-    heads = " | ".join(f"{models} ({alike:g})" for models, alike in pools)
-    rows = [f"| {claim.question}: {claim.estimate} | {claim.family} | " for claim in claims]
-    cells = [" | ".join(tallies[i].text for tallies in columns) for i in range(len(claims))]
-    return [f"| {truth} | family | {heads} |", "|---" * (len(pools) + 2) + "|"] + [
-        f"{row}{of} |" for row, of in zip(rows, cells, strict=True)
-    ]
-
-
-def page(lake: TableLake, truth: Truth, pools: Sequence[tuple[int, float]], scale: float) -> list[str]:
-    """One row of Markdown for each kind of sentence of the report: in how many lakes, in percent, it is a finding."""
-    said = [
-        report(lake, models, alike, truth, round(scale * (LAKES if models < 296 else LAKES // 4)))
-        for models, alike in pools
-    ]
-    heads = " | ".join(f"{models} ({alike:g})" for models, alike in pools)
-    rows = [
-        f"| {wording.section}: {wording.what} | "
-        + " | ".join(_percent([1.0] * of.found[wording] + [0.0] * (of.lakes - of.found[wording]), 0, 1) for of in said)
-        + " |"
         for wording in WORDINGS
-    ]
-    unknown = [f"of no known wording: {text}" for text in sorted({text for of in said for text in of.unknown})]
-    return [f"| the report says, {truth} | {heads} |", "|---" * (len(pools) + 1) + "|", *rows, *unknown]
+    }
+
+
+def parts(questions: Sequence[str], pools: Sequence[tuple[int, float]], draws: int) -> Iterator[Part]:
+    """Every table, those of the report and of single results if no questions are named."""
+    lake = TableLake()
+
+    def of_pool(models: int, alike: float, truth: Truth) -> Callable[[], dict[str, str]]:
+        cell = Cell(models, alike, truth)
+        is_read = not questions and truth in {"none", "effects"}
+        return lambda: asked(lake, cell, questions, draws) | (reported(lake, cell, draws) if is_read else {})
+
+    for truth in TRUTHS:
+        columns = {f"{models} ({alike:g})": of_pool(models, alike, truth) for models, alike in pools}
+        yield Part(truth, _HEADINGS[truth], columns)
+    if not questions:
+        yield Part(
+            "images",
+            "Single results, of ID images and so many OOD images of so many classes",
+            {f"{n:,}; {k} of {m}": lambda of=(n, k, m): singles(lake, *of, 2 * draws) for n, k, m in IMAGES},
+        )
+        yield Part(
+            "soups",
+            "Soups that gain nothing, and which of them share ingredients",
+            {f"{n}, {sharing}": lambda of=(n, sharing): gains(*of, 10 * draws) for n, sharing in SOUPS},
+        )
 
 
 def main() -> None:
     """Simulate all, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small pools and few lakes: seconds")
     parser.add_argument("--only", default="", help="questions, separated by commas")
-    parser.add_argument("--scale", type=float, default=1.0, help="times as many lakes")
-    options = parser.parse_args()
-    claims = [claim for claim in CLAIMS if not options.only or claim.question in options.only.split(",")]
-    start, lake = time.perf_counter(), TableLake()
-    for truth in TRUTHS:
-        pools = [pool for pool in POOLS if not options.quick or pool[0] < 16]
-        print("\n".join(table(lake, claims, truth, pools, 0.1 if options.quick else options.scale)), flush=True)
-    if not options.only:
-        for truth in TRUTHS[:2]:
-            pools = [pool for pool in POOLS if pool[0] in {5, 16, 296} and not (options.quick and pool[0] > 5)]
-            print("\n".join(page(lake, truth, pools, 0.1 if options.quick else options.scale)), flush=True)
-    print(f"{time.perf_counter() - start:.0f} s")
+    parser.add_argument("--tables", default=",".join((*TRUTHS, "images", "soups")), help="which of them")
+    parser.add_argument("--draws", type=int, default=200, help="lakes of each small pool; of 296 models half as many")
+    parser.add_argument("--kept", type=Path, help="where to keep what is done, to go on from there")
+    options = arguments(parser, draws=20)
+    if options.record and options.tables != parser.get_default("tables"):
+        parser.error("--record keeps whole runs: leave --tables out")
+    questions = [name for name in options.only.split(",") if name]
+    pools = [pool for pool in POOLS if not options.small or pool[0] < 16]
+    record, kept = Record("coverage", options), Kept(options.kept)
+    for part in parts(questions, pools, options.draws):
+        if part.name in options.tables.split(","):
+            with record.table(part.heading) as table:
+                for column, make in part.columns.items():
+                    cells = kept.once(f"{part.name}, {column}, {options.draws} draws", make)
+                    for row, text in cells.items():
+                        table.absent(row, text, column=column)
+    record.close()
+    print(f"{time.process_time():.0f} s of processor")
 
 
 if __name__ == "__main__":

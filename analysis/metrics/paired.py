@@ -110,7 +110,7 @@ def _covariance_of_mean(values: Floats, members: NDArray[np.int64]) -> Floats:
     sums = np.zeros((len(values), len(values)))
     for place in range(len(sizes)):
         own = values[:, members == place]
-        sums += np.cov(own) / sizes[place] if sizes[place] > 1 else own @ own.T
+        sums += np.atleast_2d(np.cov(own)) / sizes[place] if sizes[place] > 1 else own @ own.T
     return sums / len(sizes) ** 2
 
 
@@ -138,7 +138,7 @@ def _auroc_error(both: tuple[SampleScores, SampleScores], members: NDArray[np.in
     weights = 1 / np.bincount(members)[members] / (members.max() + 1)
     of_ood = [id_rank(one.ood, np.sort(one.id)) for one in both]
     of_id = [_outscored(one, weights) for one in both]
-    variance = _covariance_of_mean(np.array([of_ood[0] - of_ood[1], of_ood[0]]), members)[0, 0]
+    variance = float(_covariance_of_mean((of_ood[0] - of_ood[1])[None], members)[0, 0])
     n_id = len(of_id[0])
     variance += np.var(of_id[0] - of_id[1], ddof=1) / n_id if n_id > 1 else 0
     return float(np.sqrt(variance))

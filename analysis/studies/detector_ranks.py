@@ -5,6 +5,7 @@ Run it with `python -m analysis.studies.detector_ranks --lake LAKE --out ranks.h
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import altair as alt
@@ -51,35 +52,34 @@ def _groups(answer: pl.DataFrame) -> list[tuple[float, float, str]]:
 
 
 def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
-    """A dot per detector at its mean rank, the best at the top left; each bar joins detectors that are not told apart."""
-    detectors, groups = (
-        frame.filter(pl.col("detector").is_not_null()),
-        frame.filter(pl.col("detector").is_null()),
+    """A dot per detector at its mean rank, the best at the top; below, each bar joins detectors that are not told apart."""
+    names = frame["detector"].drop_nulls().to_list()
+    rows = [*names, *frame["group"].drop_nulls().to_list()]
+    known = alt.Axis(
+        grid=False,
+        domain=False,
+        ticks=False,
+        labelExpr=f"indexof({json.dumps(names)}, datum.value) < 0 ? '' : datum.label",
     )
-    names = detectors["detector"].to_list()
-    base = alt.Chart(frame)
-    axis = alt.Axis(grid=False, domain=False, ticks=False)
-    dots = (
-        base.transform_filter("isValid(datum.detector)")
-        .mark_point(filled=True, size=70, color=COLOURS[0])
-        .encode(
-            x=alt.X("mean_rank:Q", title="Mean rank over checkpoints (1 is best)", scale=alt.Scale(domain=[1, max(2, len(names))])),
-            y=alt.Y("detector:N", sort=names, title=None, axis=axis),
-            tooltip=tooltips(("detector", "mean_rank", "mean_value", "checkpoints", "models", "ood_datasets", "told_apart", "p"), dict.fromkeys(("mean_rank", "mean_value", "p"), ".3f")),
-        )
-    )  # fmt: skip
+    base = alt.Chart(frame).transform_calculate(row="isValid(datum.detector) ? datum.detector : datum.group")
+    x = alt.X(
+        "mean_rank:Q",
+        title="Mean rank over checkpoints (1 is best); bars: not told apart",
+        scale=alt.Scale(domain=[1, max(2, len(names))]),
+    )
+    y = alt.Y("row:N", sort=rows, title=None, axis=known)
+    numbers = dict.fromkeys(("mean_rank", "mean_value", "p"), ".3f")
     bars = (
         base.transform_filter("isValid(datum.group)")
         .mark_rule(strokeWidth=5, strokeCap="round", color=GREY)
-        .encode(
-            x=alt.X("low:Q", scale=alt.Scale(domain=[1, max(2, len(names))]), title="Not told apart (Holm, p at least 0.05)"),
-            x2="high:Q",
-            y=alt.Y("group:N", sort=groups["group"].to_list(), title=None, axis=alt.Axis(labels=False, ticks=False, grid=False, domain=False)),
-            tooltip=["group"],
-        )
+        .encode(x=alt.X("low:Q"), x2="high:Q", y=y, tooltip=["group"])
+    )
+    dots = (
+        base.transform_filter("isValid(datum.detector)")
+        .mark_point(filled=True, size=70, color=COLOURS[0])
+        .encode(x=x, y=y, tooltip=tooltips(("detector", "mean_rank", "mean_value", "checkpoints", "models", "ood_datasets", "told_apart", "p"), numbers))
     )  # fmt: skip
-    upper = dots.properties(width=520, height=alt.Step(20))
-    return alt.vconcat(upper, bars.properties(width=520, height=alt.Step(12)), spacing=8)
+    return alt.layer(dots, bars).properties(width=520, height=alt.Step(18))
 
 
 if __name__ == "__main__":

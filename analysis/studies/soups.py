@@ -8,13 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import altair as alt
+import numpy as np
 import polars as pl
+from scipy.sparse.csgraph import connected_components
 
 from analysis.charts.palette import COLOURS, FPR, GREY, by_ood_set, pick_detector, tooltips
 from analysis.studies.command import run
 from analysis.studies.results import leading, results
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from featurestore.lake import Lake
 
 _SOUP, _INGREDIENT = "soup", "ingredient"
@@ -28,8 +32,8 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
         benchmark: The benchmark.
 
     Returns:
-        Columns soup, model, part ("soup" or "ingredient"), detector, ood_dataset, accuracy, fpr95, auroc, and gain: how much
-        lower the FPR is than that of the soup's ingredients on average.
+        Columns soup, group (as `groups` has it), model, part ("soup" or "ingredient"), detector, ood_dataset, accuracy, fpr95, auroc,
+        and gain: how much lower the FPR is than that of the soup's ingredients on average.
     """
     soups: pl.DataFrame = lake.sql("select model as soup, soup_of from models where len(soup_of) > 0").pl()
     ingredients = soups.select("soup", model="soup_of", part=pl.lit(_INGREDIENT)).explode("model")
@@ -38,7 +42,21 @@ def data(lake: Lake, benchmark: str = "main") -> pl.DataFrame:
     judged = parts.join(results(lake, benchmark).select(columns), on="model")
     of_ingredients = pl.col("fpr95").filter(pl.col("part") == _INGREDIENT).mean()
     gain = of_ingredients.over("soup", "detector", "ood_dataset") - pl.col("fpr95")
-    return judged.with_columns(gain=gain).sort("ood_dataset", "detector", "soup", "part", "model")
+    of_soups = groups(dict(soups.iter_rows()))
+    group = pl.col("soup").replace_strict(of_soups, return_dtype=pl.Int64)
+    return judged.with_columns(group=group, gain=gain).sort("ood_dataset", "detector", "soup", "part", "model")
+
+
+def groups(ingredients: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """The number of each soup's group: soups that share an ingredient, or do through others, are one, as their gains are not independent.
+
+    >>> groups({"a": ["x", "y"], "b": ["y", "z"], "c": ["w"]})
+    {'a': 0, 'b': 0, 'c': 1}
+    """
+    names = sorted({name for of in ingredients.values() for name in of})
+    holds = np.array([[name in of for name in names] for of in map(set, ingredients.values())], int)
+    numbers = connected_components(holds @ holds.T, directed=False)[1].tolist() if names else []
+    return dict(zip(ingredients, numbers, strict=True))
 
 
 def chart(frame: pl.DataFrame, detector: str = "") -> alt.FacetChart:

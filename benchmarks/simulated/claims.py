@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 import polars as pl
 
-from benchmarks.simulated.draws import CORRELATION
+from benchmarks.simulated.draws import BEST, CORRELATION, FIRST
 from benchmarks.simulated.table_lake import EXPECTED
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from benchmarks.simulated.draws import Truth
 
-Kind: TypeAlias = Literal["mean", "nil", "pearson", "spearman"]
-"""Of a mean the truth is its estimate without noise; of a correlation it is known; what is nil is tried where nothing holds."""
+Kind: TypeAlias = Literal["mean", "leader", "pearson", "spearman"]
+"""Of a mean the truth is its estimate without noise; of a correlation, and of what detectors are behind the leader, it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Claim:
         keys: The columns that, with the OOD set, tell rows apart.
         counted: The rows that count.
         parameters: The question's parameters.
+        at_once: Whether the intervals hold all at once, rather than each by itself.
+        scale: What estimates without noise are told by where `estimate` depends on the noise, too: a column in its place.
     """
 
     question: str
@@ -47,31 +49,63 @@ class Claim:
     keys: tuple[str, ...]
     counted: pl.Expr = field(default_factory=lambda: pl.lit(value=True))
     parameters: Mapping[str, str] = field(default_factory=dict)
+    at_once: bool = False
+    scale: str = ""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What tells one answer from another."""
+        return (self.question, *self.parameters.values())
 
     @property
     def truths(self) -> tuple[Truth, ...]:
         """What may hold where this is tried."""
-        if self.kind == "nil":
-            return ("none",)
-        return ("none", "effects") if self.kind == "mean" else ("none", "related", "confounded")
+        return ("none", "effects") if self.kind in {"mean", "leader"} else ("none", "related", "confounded")
 
     @property
     def wrong(self) -> pl.Expr:
         """The rows that say what is not so: a finding where there is none, or that a correlation is weaker than it is."""
+        if self.kind == "leader":
+            return self.found & (pl.col("true") <= 0)
         is_nil = self.found & (pl.col("true") == 0)
-        if self.kind in {"mean", "nil"}:
+        if self.kind == "mean":
             return is_nil
         return is_nil | ((pl.col("verdict") == "weaker than 0.5") & (pl.col("true").abs() >= 0.5))
 
     def with_truth(self, answer: pl.DataFrame, truth: Truth) -> pl.DataFrame:
         """The answer's rows that count, with a column `true`: what is estimated; null where that is not known."""
         rows = answer.filter(self.counted)
-        if self.kind != "mean":
-            known = rows.filter(pl.col("ood_dataset") != EXPECTED)
-            return known.with_columns(true=_correlation(self.kind, known, truth))
-        of_expected = rows.filter(pl.col("ood_dataset") == EXPECTED)
-        true = of_expected.select(*self.keys, true=pl.col(self.estimate).round(9))
-        return rows.filter(pl.col("ood_dataset") != EXPECTED).join(true, on=self.keys, how="left", nulls_equal=True)
+        if self.kind == "mean":
+            return self._with_mean(rows, truth)
+        known = rows.filter(pl.col("ood_dataset") != EXPECTED)
+        return known.with_columns(
+            true=_behind(truth) if self.kind == "leader" else _correlation(self.kind, known, truth)
+        )
+
+    def _with_mean(self, rows: pl.DataFrame, truth: Truth) -> pl.DataFrame:
+        is_expected = pl.col("ood_dataset") == EXPECTED
+        drawn = rows.filter(~is_expected)
+        if truth == "none":
+            return drawn.with_columns(true=pl.lit(0.0))
+        told = self.scale or self.estimate
+        # Where nothing varies without noise there is no estimate, and no effect.
+        expected = pl.col(told).fill_null(0.0) if self.scale else pl.col(told)
+        true = rows.filter(is_expected).select(*self.keys, true=expected.round(9))
+        found = drawn.join(true, on=self.keys, how="left", nulls_equal=True)
+        per = pl.col(self.estimate) / pl.col(told) if self.scale else pl.lit(1.0)
+        return found.with_columns(true=pl.when(pl.col("true") == 0).then(0.0).otherwise(pl.col("true") * per))
+
+
+def _behind(truth: Truth) -> pl.Expr:
+    """How far a detector is behind the one that leads, of the leader how far it is before the others."""
+    leads = pl.col("verdict").is_in(["best", "leads"])
+    leader = pl.col("detector").filter(leads).first().over("ood_dataset", "pretraining")
+    is_first, leader_is_first = pl.col("detector") == FIRST, leader == FIRST
+    if truth == "none":
+        return pl.lit(0.0)
+    return pl.when(leads).then(pl.when(is_first).then(-BEST).otherwise(0.0)).otherwise(
+        BEST * (is_first.cast(pl.Float64) - leader_is_first.cast(pl.Float64))
+    )  # fmt: skip
 
 
 def _correlation(kind: Kind, rows: pl.DataFrame, truth: Truth) -> pl.Expr:
@@ -131,22 +165,24 @@ CLAIMS = (
     Claim(
         "recipe_regression",
         "all ingredients and pretrainings (Holm)",
-        "nil",
+        "mean",
         "standardised",
         "low",
         "high",
         _HOLM,
         ("pretraining", "ingredient"),
+        scale="change",
     ),
     Claim(
         "best_detector",
         "all pairs of detectors of all pretrainings (Bonferroni)",
-        "nil",
+        "leader",
         "behind",
         "behind_low",
         "behind_high",
         pl.col("verdict").is_in(["best", "behind"]),
         ("pretraining", "detector"),
+        at_once=True,
     ),
     Claim("clip_gap", "all pretrainings (Holm)", "mean", "gap", "low", "high", _HOLM, ("pretraining",)),
     _correlations("pooled within", "spearman", _WITHIN),

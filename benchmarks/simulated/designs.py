@@ -22,6 +22,8 @@ EFFECTS: Mapping[str, Mapping[Any, float]] = ADVICE | {
     "dropout": {0.1: 0.02},
 }
 """What a value of an ingredient adds to the FPR where there are effects."""
+TOGETHER = {"pretraining": "in21k", "weight_decay": 0.1}, -0.03
+"""Values that add to the FPR only where they meet, and what."""
 _WHOLE = {
     "architecture": "vit_base_patch16", "model_kwargs": "{}", "input_size": 224, "pretraining": "in1k", "pretrain_epochs": 300.0,
     "pretrain_lr": 0.001, "weight_decay": 0.03, "dropout": 0.0, "stochastic_depth": 0.0, "augmentation": "light1",
@@ -50,7 +52,14 @@ class Design:
     @property
     def effects(self) -> np.ndarray:
         """What the recipe of each model adds to its FPR where there are effects, float (models,)."""
-        return np.array([sum(of.get(row.get(name), 0.0) for name, of in EFFECTS.items()) for row in self.models])
+        values, more = TOGETHER
+        return np.array(
+            [
+                sum(of.get(row.get(name), 0.0) for name, of in EFFECTS.items())
+                + (more if all(row.get(name) == value for name, value in values.items()) else 0.0)
+                for row in self.models
+            ]
+        )
 
     @property
     def groups(self) -> np.ndarray:

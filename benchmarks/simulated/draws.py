@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 Truth: TypeAlias = Literal["none", "effects", "related", "confounded"]
 """What holds: nothing; recipes and detectors have effects; accuracy and a measure go with FPR; both differ by pretraining alone."""
+TRUTHS: tuple[Truth, ...] = ("none", "effects", "related", "confounded")
 DETECTORS = ("mahalanobis", "max-logit", "relative-mahalanobis")
+FIRST = "mahalanobis"
+"""The one that is better where there are effects."""
 SPREAD = 0.05
 """Standard deviation of the FPR over models of one recipe."""
 BEST = -0.03
-"""What the first detector's FPR is lower by where there are effects."""
+"""What its FPR is lower by where there are effects."""
 CORRELATION = -0.6
 """Of FPR with accuracy, and with the first measure of geometry, where they are related."""
 SHIFT = 2.0
@@ -65,7 +68,7 @@ def draw(  # noqa: PLR0917 # each is one thing
     means = np.full((len(DETECTORS), len(design.models)), 0.5)
     if truth == "effects":
         means += design.effects
-        means[0] += BEST
+        means[DETECTORS.index(FIRST)] += BEST
     elif truth == "related":
         related = CORRELATION * (accuracy[:, None] + geometry[0])
         rest = related + np.sqrt(1 - 2 * CORRELATION**2) * rest

@@ -51,7 +51,10 @@ class TableLake(Lake):
         """Answer the effects from here on as they are now, so that all questions on them cost one answer."""
         self.connection.execute("drop macro table if exists temp.effects_of")
         self.connection.execute("create or replace temp table effects_held as from effects_of('fpr95')")
-        self.connection.execute("create temp macro effects_of(metric_) as table from effects_held")
+        self.connection.execute(
+            "create temp macro effects_of(metric_, ingredient_ := null) as table "
+            "from effects_held where ingredient_ is null or split_part(ingredient, '+', 1) = ingredient_"
+        )
 
     def current(self) -> Self:
         """This lake: nothing in it is stale."""
@@ -108,9 +111,14 @@ def put_drawn(lake: TableLake, design: Design, drawn: Drawn, ood: Sequence[str])
             "top1": drawn.accuracy.ravel(),
         },
     )
-    names = MEASURES[: len(drawn.geometry)]
+    put_geometry(lake, design, drawn.geometry)
+
+
+def put_geometry(lake: TableLake, design: Design, geometry: np.ndarray) -> None:
+    """Put measures of geometry, (measures, models)."""
+    models = [row["model"] for row in design.models]
     same = {name: ["train"] * len(models) for name in ("dataset", "fit_dataset")}
-    lake.put("geometry", {"model": models, **same, **dict(zip(names, drawn.geometry, strict=True))})
+    lake.put("geometry", {"model": models, **same, **dict(zip(MEASURES[: len(geometry)], geometry, strict=True))})
 
 
 def _put_metrics(lake: TableLake, models: Sequence[str], fpr95: Mapping[str, np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 -- title: What changing one ingredient of the recipe does to a metric, all else equal, over matched pairs of recipes
 -- argument metric_: fpr95, auroc, aupr_in or aupr_out
+-- argument ingredient_ = null: Only this ingredient, with what is of its family; null for all
 -- column ingredient: What differs between the two models of each pair: weight_decay, dropout, pretraining, …
 -- column benchmark: The benchmark
 -- column aggregation: class_mean or pooled
@@ -24,7 +25,7 @@
 
 -- Every file is read once: pairs and paired_differences would read those of the models and of the metrics twice each.
 with recipes as materialized (
-    select * from ingredients
+    select * from ingredients where ingredient_ is null or split_part(ingredient, '+', 1) = ingredient_
 ),
 
 aggregates as materialized (

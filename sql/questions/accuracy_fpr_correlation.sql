@@ -51,28 +51,16 @@ asked as (
 -- Each model twice: among all, and among those of its pretraining.
 scoped as (
     select
-        * exclude (checkpoint), false as is_own,
+        * exclude (checkpoint),
         case
             when
-                min(checkpoint) filter (where accuracy is not null) over every
-                = max(checkpoint) filter (where accuracy is not null) over every
+                min(checkpoint) filter (where accuracy is not null) over peers
+                = max(checkpoint) filter (where accuracy is not null) over peers
                 then model
             else checkpoint
         end as unit
-    from asked
-    window every as (partition by ood_dataset, detector)
-    union all by name
-    select
-        * exclude (checkpoint), true as is_own,
-        case
-            when
-                min(checkpoint) filter (where accuracy is not null) over own
-                = max(checkpoint) filter (where accuracy is not null) over own
-                then model
-            else checkpoint
-        end as unit
-    from asked
-    window own as (partition by ood_dataset, detector, pretraining)
+    from (select *, unnest([false, true]) as is_own from asked)
+    window peers as (partition by ood_dataset, detector, is_own, case when is_own then pretraining end)
 ),
 
 units as (

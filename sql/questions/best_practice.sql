@@ -24,9 +24,11 @@
 -- column other_value: Mean over checkpoints of that of the others
 -- column difference: The first minus the second; the advice holds below zero of fpr95, above it of the others. All else is not
 --   equal: the *_effect questions compare matched pairs
--- column low: Lower end of its 95 % interval (Welch, over checkpoints); null with a single checkpoint on a side
+-- column low: Lower end of its 95 % interval (Student's t, over checkpoints, as Welch has it where none is on both sides, and as in
+--   pairs where all are; Bell & McCaffrey 2002); null with a single checkpoint on a side, and below two degrees of freedom, as of
+--   two checkpoints against many: no interval of 95 % is known for so few
 -- column high: Its upper end
--- column p: Two-sided p of the difference (Welch, over checkpoints); null with a single checkpoint on a side
+-- column p: Two-sided p of the difference, likewise
 -- column p_holm: The same corrected by Holm for the four rows of one OOD set and detector
 -- column left_out: Models of which it is not known whether they follow
 with asked as (
@@ -56,41 +58,48 @@ advised as (
     from asked
 ),
 
+-- Finetunes of one checkpoint may be on both sides.
 checkpoints as (
-    select ood_dataset, detector, advice, follows, checkpoint, count(*) as models, avg(value) as value
+    select
+        ood_dataset, detector, advice, checkpoint, avg(value) filter (where follows) as following_value,
+        avg(value) filter (where not follows) as other_value, count(*) filter (where follows) as following,
+        count(*) filter (where not follows) as others, count(*) filter (where follows is null) as left_out
     from advised
-    group by all
+    group by ood_dataset, detector, advice, checkpoint
+),
+
+-- What each adds to the error; of one on both sides the difference of the two.
+weighed as (
+    select
+        *, count(following_value) over own as n, count(other_value) over own as m,
+        coalesce((following_value - avg(following_value) over own) / sqrt(nullif(n * (n - 1), 0)), 0)
+        - coalesce((other_value - avg(other_value) over own) / sqrt(nullif(m * (m - 1), 0)), 0) as rest
+    from checkpoints
+    window own as (partition by ood_dataset, detector, advice)
 ),
 
 compared as (
     select
-        ood_dataset, detector, advice,
-        coalesce(sum(models) filter (where follows), 0)::bigint as following,
-        count(*) filter (where follows) as following_checkpoints,
-        coalesce(sum(models) filter (where not follows), 0)::bigint as others,
-        count(*) filter (where not follows) as other_checkpoints,
-        avg(value) filter (where follows) as following_value,
-        avg(value) filter (where not follows) as other_value,
-        following_value - other_value as difference,
-        var_samp(value) filter (where follows) / following_checkpoints as first_variance,
-        var_samp(value) filter (where not follows) / other_checkpoints as second_variance,
-        coalesce(sum(models) filter (where follows is null), 0)::bigint as left_out
-    from checkpoints
+        ood_dataset, detector, advice, sum(following)::bigint as following, any_value(n) as following_checkpoints,
+        sum(others)::bigint as others, any_value(m) as other_checkpoints, avg(weighed.following_value) as following_value,
+        avg(weighed.other_value) as other_value, avg(weighed.following_value) - avg(weighed.other_value) as difference,
+        sum(left_out)::bigint as left_out, count(weighed.following_value + weighed.other_value) as shared, sqrt(sum(rest ** 2)) as error
+    from weighed
     group by ood_dataset, detector, advice
 ),
 
-welch as (
-    -- Welch's degrees of freedom, rounded down to the whole number that is tabled.
-    select *, sqrt(first_variance + second_variance) as error, floor(round(
-        (first_variance + second_variance) ** 2
-        / nullif(first_variance ** 2 / (following_checkpoints - 1) + second_variance ** 2 / (other_checkpoints - 1), 0), 6
-    ))::bigint as freedom
-    from compared
+-- Degrees of freedom of such a variance where errors are alike, rounded down to the whole number that is tabled.
+told as (
+    select
+        *, shared * ((1 - 1 / n) * (1 - 1 / m) + (shared - 1) / (n * m)) as overlap,
+        floor(round((1 / n + 1 / m) ** 2 / (1 / (n ** 2 * (n - 1)) + 1 / (m ** 2 * (m - 1)) + 2 * overlap / (n * (n - 1) * m * (m - 1))), 6))
+        as degrees, case when least(n, m) > 1 and degrees >= 2 and round(error, 12) > 0 then degrees::bigint end as freedom
+    from (select *, following_checkpoints as n, other_checkpoints as m from compared)
 ),
 
 tested as (
-    select *, case when round(error, 12) > 0 then student_p(difference / error, freedom) end as p
-    from welch
+    select *, student_p(difference / error, freedom) as p
+    from told
 ),
 
 -- Holm: each p times how many are at least as large, and never below that of a smaller p.

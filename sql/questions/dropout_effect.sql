@@ -11,6 +11,6 @@
 -- column from_value: Value in the first model of each pair; null in a row that only counts models left out; both joined by + where stochastic depth changed, too
 -- columns effects_of: to_value, pairs, mean_difference, low, high, improved, worsened, p, mean_auroc_difference, left_out, clusters, p_mean, p_holm
 select * exclude (ingredient, benchmark, aggregation, from_mean)
-from effects_of($metric)
+from effects_of($metric, ingredient_ := 'dropout')
 where ingredient in ('dropout', 'dropout+stochastic_depth') and benchmark = $benchmark and aggregation = $aggregation
 order by ood_dataset, round(mean_difference, 9) nulls last, detector, from_value, to_value

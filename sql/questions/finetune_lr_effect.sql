@@ -10,6 +10,6 @@
 -- columns effects_of: ood_dataset, detector, from_value, to_value, pairs, mean_difference, low, high, improved, worsened,
 --   p, mean_auroc_difference, left_out, clusters, p_mean, p_holm
 select * exclude (ingredient, benchmark, aggregation, from_mean)
-from effects_of($metric)
+from effects_of($metric, ingredient_ := 'finetune_lr')
 where ingredient = 'finetune_lr' and benchmark = $benchmark and aggregation = $aggregation
 order by ood_dataset, round(mean_difference, 9) nulls last, detector, from_value, to_value

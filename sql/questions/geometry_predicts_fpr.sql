@@ -70,18 +70,13 @@ values_of as (
 -- Each model twice: among all, and among those of its pretraining.
 scoped as (
     select
-        * exclude (checkpoint, pretraining), false as is_own, null as pretraining,
-        case when min(checkpoint) over every = max(checkpoint) over every then model else checkpoint end as unit
-    from values_of
-    where value is not null
-    window every as (partition by ood_dataset, detector, measure)
-    union all by name
-    select
-        * exclude (checkpoint), true as is_own,
-        case when min(checkpoint) over own = max(checkpoint) over own then model else checkpoint end as unit
-    from values_of
-    where value is not null and pretraining is not null
-    window own as (partition by ood_dataset, detector, measure, pretraining)
+        * exclude (checkpoint), case when min(checkpoint) over peers = max(checkpoint) over peers then model else checkpoint end as unit
+    from (
+        select * replace (case when is_own then pretraining end as pretraining)
+        from (select *, unnest([false, true]) as is_own from values_of where value is not null)
+        where pretraining is not null or not is_own
+    )
+    window peers as (partition by ood_dataset, detector, measure, is_own, pretraining)
 ),
 
 units as (

@@ -118,7 +118,7 @@ select
     len(seen.classes) as seen_classes, unseen.difference as unseen_difference,
     unseen.difference - unseen.half as unseen_low, unseen.difference + unseen.half as unseen_high,
     unseen.auroc_difference as unseen_auroc_difference
-from effects_of($metric) as whole
+from effects_of($metric, ingredient_ := 'pretraining') as whole
 left join datasets on datasets.dataset = whole.ood_dataset
 left join seen
     on seen.first_value = whole.from_value and seen.second_value = whole.to_value and seen.dataset = whole.ood_dataset

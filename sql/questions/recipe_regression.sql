@@ -137,9 +137,7 @@ squares as materialized (
 ),
 
 summed as materialized (
-    select
-        design,
-        list_reduce(list(sums), lambda a, b: list_transform(a, lambda row, i: list_transform(row, lambda v, j: v + b[i][j]))) as sums
+    select design, matrix_sum(list(sums)) as sums
     from squares
     group by design
 ),
@@ -153,13 +151,7 @@ whole as materialized (
 rests as materialized (
     select
         squares.design, squares.unit,
-        matrix_inverse(list_transform(
-            whole.sums,
-            lambda row, i: list_transform(
-                row,
-                lambda v, j: case when whole.inverse[i][i] > 0 and whole.inverse[j][j] > 0 then v - squares.sums[i][j] else 0 end
-            )
-        )) as inverse
+        matrix_inverse(matrix_without(whole.sums, squares.sums, whole.inverse)) as inverse
     from squares
     inner join whole on whole.design = squares.design
 ),

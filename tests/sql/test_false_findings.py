@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.coverage import LOWEST, Cell, Tally, simulate
 from benchmarks.simulated.claims import CLAIMS
 from benchmarks.simulated.table_lake import TableLake
+from benchmarks.simulated.tallies import LOWEST, Cell, Tally, simulate
 
 pytestmark = pytest.mark.slow
 

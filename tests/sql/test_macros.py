@@ -184,6 +184,17 @@ def test_the_interval_of_a_correlation(connection: duckdb.DuckDBPyConnection) ->
     assert value(connection, "correlation_ci(0.5, 9)") is None
 
 
+def test_matrices_without_a_part_are_those_of_numpy(connection: duckdb.DuckDBPyConnection) -> None:
+    """What had no inverse stays empty."""
+    parts = np.arange(12.0).reshape(3, 2, 2)
+    (total,) = connection.execute("select matrix_sum($1)", [parts.tolist()]).fetchone() or ()
+    assert total == parts.sum(0).tolist()
+    query = "select matrix_without($1, $2, [[1.0, 0], [0, 0]])"
+    assert connection.execute(query, [total, parts[0].tolist()]).fetchone() == (
+        [[parts[1:, 0, 0].sum(), 0.0], [0.0, 0.0]],
+    )
+
+
 def test_p_values_are_those_of_scipy(connection: duckdb.DuckDBPyConnection) -> None:
     """Of Student's t, for even and odd degrees of freedom; of a correlation never below a permutation test's."""
     for t, freedom in ((0.0, 4), (-12.7, 1), (1.5, 2), (2.0, 3), (-2.5, 27), (2.5, 28), (3.0, 295), (0.1, 1000)):

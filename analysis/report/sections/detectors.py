@@ -9,7 +9,7 @@ import polars as pl
 from analysis.report.section_items import SectionBody, findings
 from analysis.report.sections.section import Section
 from analysis.report.sentences import Text, hedge, left_out, percent, points, sentence, span
-from analysis.studies import detector_by_pretraining
+from analysis.studies import detector_by_pretraining, detector_ranks
 from analysis.studies.results import metric_sign
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _QUESTION = "best_detector"
 _MOST = 3
+_UNRANKED = "Which detectors are told apart: it takes two checkpoints, with ranks that are not all ties."
 _VERDICTS = {1: "accept the least OOD: {value} at 95 % TPR", -1: "have the highest {metric}: {value}"}
 """By the sign of the metric: of one that falls as detection improves, and of others."""
 
@@ -43,7 +44,18 @@ def build(context: Context) -> SectionBody:
         "1 is the best. Alike: not told apart by Friedman's test and Holm-corrected pairs; finetunes of one checkpoint count once.",
         "detector_ranks",
     )
-    return SectionBody(told, [figure, table, ranks], not_shown)
+    apart = context.figure(
+        detector_ranks,
+        "Which detectors are told apart",
+        "Mean ranks over checkpoints and OOD sets, 1 is the best; a grey bar joins detectors that are not told apart (Friedman's test, then "
+        "all pairs, corrected by Holm).",
+        filters=(),
+        metric=context.metric,
+    )
+    drawn, why = (
+        ([apart], []) if context.detectors[1:] and apart.frame["statistic"].is_not_null().any() else ([], [_UNRANKED])
+    )
+    return SectionBody(told, [figure, table, *drawn, ranks], [*not_shown, *why])
 
 
 def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -40,20 +41,35 @@ def build(context: Context) -> SectionBody:
 def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
     own = frame.filter(pl.col("part") == "soup", pl.col("detector") == context.best_detector)
     return [
-        sentence(
-            "On {ood}, {better} of {soups} soups accept less OOD than their ingredients do on average; "
-            + _verdict(part["gain"].to_list())
-            + " ({interval}, by {detector})."
-            + hedge(len(part), "soups"),
-            ood=str(ood),
-            better=Number(better := part.filter(pl.col("gain") >= _NO_GAIN).height, str(better)),
-            soups=len(part),
-            gain=points(float(part["gain"].to_numpy().mean())),
-            interval=Text(span(*mean_interval(part["gain"].to_list()))),
-            detector=context.best_detector,
-        )
+        _finding(str(ood), part, context.best_detector)
         for (ood,), part in own.group_by("ood_dataset", maintain_order=True)
     ]
+
+
+def _finding(ood: str, soups: pl.DataFrame, detector: str) -> Markup:
+    """The gain over soups, where those that share ingredients count once, by their mean."""
+    gains = soups.group_by("group", maintain_order=True).agg(pl.col("gain").mean())["gain"].to_list()
+    better = soups.filter(pl.col("gain") >= _NO_GAIN).height
+    return sentence(
+        "On {ood}, {better} of {soups} soups accept less OOD than their ingredients do on average; "
+        + _verdict(gains)
+        + " ({interval}{groups}, by {detector})."
+        + hedge(len(gains), "soups" if len(gains) == len(soups) else "groups of soups"),
+        ood=ood,
+        better=Number(better, str(better)),
+        soups=len(soups),
+        gain=points(math.fsum(gains) / len(gains)),
+        interval=Text(span(*mean_interval(gains))),
+        groups=Text(_groups(len(gains), len(soups))),
+        detector=detector,
+    )
+
+
+def _groups(groups: int, soups: int) -> str:
+    """What the values are, where they are not single soups."""
+    if groups == soups:
+        return ""
+    return f" over {groups} groups that share no ingredient" if groups > 1 else ", as all share ingredients"
 
 
 def _verdict(gains: Sequence[float]) -> str:

@@ -96,10 +96,13 @@ def test_a_gain_is_one_only_where_its_digits_and_its_interval_say_so() -> None:
         ([0.1, 0.12, 0.11], "the mean gain is +11.0 points"),
         ([0.1, -0.1, 0.0004], "cannot be told"),
     ):
-        parts = [columns | {"part": "soup", "soup": f"s{n}", "gain": gain} for n, gain in enumerate(gains)]
+        parts = [columns | {"part": "soup", "soup": f"s{n}", "group": n, "gain": gain} for n, gain in enumerate(gains)]
         (line,) = soups._findings(context, pl.DataFrame(parts))
         assert verdict in said(line)
     assert "On far, 1 of 3 soups" in said(line)
+    # Soups that share ingredients are one value: of a single group there is no interval, and no gain is told.
+    (line,) = soups._findings(context, pl.DataFrame(parts).with_columns(group=pl.lit(0)))
+    assert "(no interval, as all share ingredients, by" in said(line)
 
 
 def test_ingredients_are_told_without_json() -> None:

@@ -43,7 +43,7 @@ def test_a_whole_lake_shows_every_figure_with_its_source(pages: Pages) -> None:
     page = pages(Shape(models=8, soup=True))
     figures = {name for name, item in payload(page).items() if "spec" in item}
     assert figures == {
-        "accuracy-correlation", "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "ensemble-transfer", "geometry", "risk-coverage",
+        "accuracy-correlation", "accuracy-vs-fpr", "combining-models", "detector-by-pretraining", "detector-ranks", "ensemble-transfer", "geometry", "risk-coverage",
         "geometry-vs-fpr", "recipe-effects", "score-distributions", "soups", "threshold-explorer", "unit-test-heatmap",
     }  # fmt: skip
     for name in payload(page):

@@ -256,23 +256,22 @@ def best_practice(
 
 
 def followed(told: list[tuple[bool | None, Row]]) -> Row:
-    """Welch's interval from scipy's t, one value per checkpoint: what it is said to be, or models alike but for size of image and finetuning."""
+    """The means of both sides, one value per checkpoint (what it is said to be, or models alike but for size of image and finetuning), and an interval as of a regression with clustered errors, from its matrices."""
     sides = []
     for side in (True, False):
         by_checkpoint = defaultdict(list)
         for follows, row in told:
             if follows is side:
                 by_checkpoint[checkpoint_of(row)].append(row["value"])
-        sides.append([mean(values) for values in by_checkpoint.values()])
+        sides.append({name: mean(values) for name, values in by_checkpoint.items()})
     (first, second), (following, others) = sides, ([side for f, _ in told if f is side] for side in (True, False))
-    difference = np.mean(first) - np.mean(second) if first and second else None
+    difference = np.mean([*first.values()]) - np.mean([*second.values()]) if first and second else None
     half = p = None
     if min(len(first), len(second)) > 1:
-        a, b = (np.var(side, ddof=1) / len(side) for side in sides)
-        if a + b:
-            freedom = np.floor((a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1)) + 1e-6)
-            half = stats.t.ppf(0.975, freedom) * np.sqrt(a + b)
-            p = 2 * stats.t.sf(abs(difference) / np.sqrt(a + b), freedom)
+        error, freedom = clustered([*first.items()], [*second.items()])
+        if round(error, 12) > 0 and freedom >= 2:
+            half, p = stats.t.ppf(0.975, freedom) * error, 2 * stats.t.sf(abs(difference) / error, freedom)
+    first, second = [*first.values()], [*second.values()]
     return {
         "following": len(following),
         "following_checkpoints": len(first),
@@ -286,3 +285,20 @@ def followed(told: list[tuple[bool | None, Row]]) -> Row:
         "p": p,
         "left_out": sum(f is None for f, _ in told),
     }
+
+
+def clustered(first: list[tuple[Any, float]], second: list[tuple[Any, float]]) -> tuple[float, float]:
+    """Error of a difference of two means whose members share clusters (CR2), and its degrees of freedom (Bell & McCaffrey), rounded down."""
+    names, y = zip(*first, *second, strict=True)
+    x = np.array([[1.0, 0.0]] * len(first) + [[0.0, 1.0]] * len(second))
+    inverse = np.linalg.inv(x.T @ x)
+    rest = np.eye(len(y)) - x @ inverse @ x.T
+    rows = []
+    for name in dict.fromkeys(names):
+        own = np.array([other == name for other in names])
+        values, vectors = np.linalg.eigh(rest[np.ix_(own, own)])
+        root = vectors @ np.diag(values**-0.5) @ vectors.T
+        rows.append(np.array([1.0, -1.0]) @ inverse @ x[own].T @ root @ rest[own])
+    weights = np.array(rows)
+    products = weights @ weights.T
+    return float(np.linalg.norm(weights @ y)), float(np.floor(np.trace(products) ** 2 / np.sum(products**2) + 1e-6))
