@@ -55,7 +55,7 @@ def split(source: Path, folder: Path, per_class: int) -> None:
             role = ("fit" if part == "train" else "id") if number >= OOD_CLASSES else "ood"
             (folder / role / name).mkdir(parents=True, exist_ok=True)
             for image in sorted((root / part / name).iterdir())[: per_class or None]:
-                image.rename(folder / role / name / f"{part}-{image.name}")
+                image.rename(folder / role / name / f"{part[1]}-{image.name}")  # not as if they were splits
 
 
 def pixels(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
