@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _CHUNK = 1 << 20
+_NO_FILE = "it is no file: move it out of the lake"
 
 
 class LocalStorage(Storage):
@@ -62,6 +63,23 @@ class LocalStorage(Storage):
         with self._errors("read", key):
             os.close(_open_file(self.uri(key))[0])
             return pa.OSFile(self.uri(key))
+
+    def size(self, key: str) -> int | None:
+        """The file's size in bytes, or None if there is none; a pipe is refused, and not waited for."""
+        found = self.find(key)
+        return found.bytes if found else None
+
+    def find(self, key: str) -> StoredObject | None:
+        """A file as `list` has it, or None if there is none."""
+        path = self.uri(key)
+        try:
+            with self._errors("look at", key):
+                status = Path(path).stat()
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.EINVAL, _NO_FILE, path)
+        except MissingError:
+            return None
+        return StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix; none if the folder is not there. Files that are still being staged are no objects."""
@@ -158,7 +176,7 @@ def _open_file(path: str) -> tuple[int, int]:
     if stat.S_ISREG(status.st_mode):
         return descriptor, status.st_size
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is no file: move it out of the lake", path)
+    raise OSError(errno.EINVAL, _NO_FILE, path)
 
 
 def _make_folder(folder: Path) -> None:
