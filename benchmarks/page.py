@@ -70,7 +70,7 @@ def _runs(runs: Sequence[Run]) -> list[str]:
     rows += [
         [f"`{run.command}`", run.date[:10], run.commit, f"{run.seconds:,.0f}", f"{run.others:.1f}"] for run in runs
     ]
-    return [_markdown(rows), ""]
+    return [markdown(rows), ""]
 
 
 def _machines(runs: Sequence[Run]) -> list[str]:
@@ -110,10 +110,11 @@ def preface(name: str) -> str:
 
 
 def _table(table: Table) -> str:
-    return _markdown(table.grid())
+    return markdown(table.grid())
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A grid as a table in Markdown; its first row is the head."""
     head, *rest = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in rows]
     return "\n".join([head, "|---" * len(rows[0]) + "|", *rest])
 

@@ -70,7 +70,7 @@ PLAN = {
     "extract.unit_tests": "extract.datasets.formats extract.images featurestore.errors featurestore.machine featurestore.progress featurestore.staging",
     "featurestore": "featurestore.errors featurestore.layout featurestore.partitions featurestore.query featurestore.verbs featurestore.version",
     "featurestore.__main__": "featurestore.cli featurestore.packages",
-    "featurestore.care": "featurestore.errors featurestore.layout featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",
+    "featurestore.care": "featurestore.errors featurestore.fragments featurestore.layout featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",
     "featurestore.cli": "analysis.charts analysis.detectors analysis.lineage analysis.report analysis.status extract.datasets extract.demo extract.subsets featurestore.care featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.packages featurestore.partitions featurestore.progress featurestore.quantities featurestore.query featurestore.settings featurestore.shown_text featurestore.storage featurestore.verbs featurestore.version",
     "featurestore.dataset_format": "",
     "featurestore.edit": "featurestore.dataset_format featurestore.errors featurestore.layout featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.storage",

@@ -30,6 +30,7 @@ from featurestore.partitions import reading, snapshot, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
     from analysis.lineage.benchmark import Benchmark
     from analysis.scoring.fits import Means, ModelFits
     from featurestore.lake import Lake
-    from featurestore.layout.manifest import Manifest, Part
+    from featurestore.layout.manifest import Fragment, Manifest, Part
+
+_UPLOADS = 8
+"""Detectors whose scores are stored at a time: each has to be waited for, most of all in a bucket."""
 
 
 class ModelScorer:
@@ -189,23 +193,27 @@ class ModelScorer:
         samples: NDArray[np.int64],
         scores: Mapping[str, NDArray[np.float64]],
     ) -> None:
-        """Commit the scores that there are."""
+        """Commit the scores that there are; one detector's are stored while those of the next are ranked."""
         stale = [detector for detector in chosen if detector.name in scores]
         if not stale:
             return
         is_id, tenth, kept = dataset == self.benchmark.id, in_tenth(samples), self._judging(dataset, samples)
         id_scores = {} if is_id else self._id_scores(stale)
-        parts = []
-        for detector in stale:
-            # Samples that tuned a detector do not judge it.
-            judged = kept & ~tenth if is_id and leaves_out_tenth(self.benchmark, detector) else kept
-            own = scores[detector.name][judged]
-            ranks = id_rank(own, np.sort(own if is_id else id_scores[detector.name])) if len(own) else own
-            columns = {"sample": samples[judged], "score": own, "id_rank": ranks}
-            target = self._target(dataset, detector)
-            details = {basis.NAME: self._basis(dataset, detector)}
-            fragment = writing.write_fragment(self.lake.storage, target, 0, pa.table(columns))
-            parts.append(target.part([fragment], details))
+        written: list[tuple[writing.Target, Future[Fragment], dict[str, Any]]] = []
+        with writing.FragmentWriter(self.lake.storage, room=2 * _UPLOADS, storers=_UPLOADS) as writer:
+            for detector in stale:
+                # Samples that tuned a detector do not judge it.
+                judged = kept & ~tenth if is_id and leaves_out_tenth(self.benchmark, detector) else kept
+                own = scores[detector.name][judged]
+                ranks = id_rank(own, np.sort(own if is_id else id_scores[detector.name])) if len(own) else own
+                columns = {"sample": samples[judged], "score": own, "id_rank": ranks}
+                target = self._target(dataset, detector)
+                details = {basis.NAME: self._basis(dataset, detector)}
+                for _, earlier, _ in written:
+                    if earlier.done():
+                        earlier.result()  # what fails for one fails for all
+                written.append((target, writer.submit(target, 0, partial(pa.table, columns)), details))
+        parts = [target.part([fragment.result()], details) for target, fragment, details in written]
         writing.commit(self.lake.storage, TABLES["scores"], self._key(dataset), parts, replacing=True)
         self.made += len(stale)
 

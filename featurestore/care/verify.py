@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from featurestore.care.expectations import CurrentPartitions, expectation
 from featurestore.care.references import dangling
 from featurestore.errors import LakeError, first_line
+from featurestore.fragments import opening
 from featurestore.layout import paths
 from featurestore.layout.fingerprint import fingerprint
 from featurestore.layout.manifest import Manifest, title
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Fragment, Part
     from featurestore.layout.tables import Table
     from featurestore.progress import Bar
-    from featurestore.storage import Storage
+    from featurestore.storage import Storage, StoredObject
 
 _WHOLE = 1 << 20
 """A fragment elsewhere up to this size is fetched whole for its footer: that is one request."""
+_ALTERED = "its sha256 differs: it was altered"
 _BLOCK_ROWS = 2048
 _HASHED_AT_ONCE = 8 << 20
 _VECTOR = pa.list_(pa.float32())
@@ -97,14 +99,14 @@ def verify(
         (manifest, part, *file) for manifest in current for part in manifest.parts for file in manifest.files(part)
     ]
     # Listed once the manifests are known: what they name is there by then.
-    sizes = {one.key: one.bytes for one in storage.list("")} if storage.folder is None else None
+    listed = {one.key: one for one in storage.list("")} if storage.folder is None else None
     faults = [fault for fault in found if isinstance(fault, Fault)]
     faults += [Fault(*each) for each in dangling(current, unread=bool(faults))]
     for fault in faults:
         say(fault)
     count = len(faults)
     with ThreadPoolExecutor(storage.at_once) as pool, (bar or silent_bar)(len(files)) as advance:
-        looks = pool.map(partial(_look, storage, sizes), files)
+        looks = pool.map(partial(_look, storage, listed), files)
         for manifest in current:
             for fault in _faults(lake, manifest, looks, advance, deep=deep):
                 say(fault)
@@ -131,25 +133,33 @@ def _newest_manifests(storage: Storage) -> list[Manifest | Fault]:
     with ThreadPoolExecutor(storage.at_once) as pool:
         listed = pool.map(partial(snapshot.newest, storage), TABLES.values())
         found = [(table, place) for table, of in zip(TABLES.values(), listed, strict=True) for place in of.items()]
-        return list(pool.map(lambda each: _load(storage, each[0], each[1][0], each[1][1].path), found))
+        return list(pool.map(lambda each: _load(storage, each[0], *each[1]), found))
 
 
-def _load(storage: Storage, table: Table, folder: str, path: str) -> Manifest | Fault:
+def _load(storage: Storage, table: Table, folder: str, found: snapshot.Found) -> Manifest | Fault:
     try:
-        return snapshot.load(storage, path)
+        return snapshot.load_found(storage, found)
     except LakeError as error:
-        return Fault(title(table.name, paths.partition_key(table, folder) or {}), path, str(error))
+        return Fault(title(table.name, paths.partition_key(table, folder) or {}), found.path, str(error))
 
 
-def _look(storage: Storage, sizes: Mapping[str, int] | None, file: tuple[Manifest, Part, str, Fragment]) -> Look:
-    """Look at a fragment's size, which a listing may have told, and its footer; where it lies, and nowhere else."""
+def _look(
+    storage: Storage, listed: Mapping[str, StoredObject] | None, file: tuple[Manifest, Part, str, Fragment]
+) -> Look:
+    """Look at a fragment's size, which a listing may have told, and its footer; a small one elsewhere is hashed, too."""
     manifest, part, path, fragment = file
     try:
-        size = storage.size(path) if sizes is None else sizes.get(path)
+        found = listed.get(path) if listed else None
+        size = storage.size(path) if listed is None else found.bytes if found else None
         if problem := fragment.size_problem(size):
             return Look(None, problem)
-        is_small = sizes is not None and fragment.bytes <= _WHOLE
-        opened = pa.BufferReader(storage.get(path)) if is_small else storage.open_input(path, size)
+        if found and fragment.bytes <= _WHOLE:
+            data = opening.listed_content(storage, path, fragment, found.tag)
+            if data is None:
+                return Look(None, _ALTERED)
+            opened: pa.NativeFile = pa.BufferReader(data)
+        else:
+            opened = storage.open_input(path, size)
         with opened as source, pq.ParquetFile(source) as file_:
             rows, schema = file_.metadata.num_rows, file_.schema_arrow
     except _UNREADABLE as error:
@@ -229,7 +239,7 @@ def _inside(
     """
     try:
         if _sha256(storage, path) != fragment.sha256:
-            yield "its sha256 differs: it was altered"
+            yield _ALTERED
             return
         left = list(checks)
         with storage.open_input(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:

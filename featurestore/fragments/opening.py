@@ -12,6 +12,7 @@ import pyarrow as pa
 from featurestore.errors import CorruptionError, MissingError, StorageError
 from featurestore.fragments import verdicts
 from featurestore.machine import each
+from featurestore.storage.base import is_tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -136,6 +137,20 @@ def content(storage: Storage, path: str, fragment: Fragment) -> bytes:
         _check(path, "" if hashlib.sha256(data).hexdigest() == fragment.sha256 else "its sha256 differs")
         if look:
             verdicts.remember(storage.uri(path), look)
+    return data
+
+
+def listed_content(storage: Storage, path: str, fragment: Fragment, tag: str) -> bytes | None:
+    """A fragment's bytes as they lie in the storage, of which a listing has just told; None if their sha256 is not the manifest's.
+
+    What the cache keeps is taken where the listing's mark is its MD5: then the same lies in the storage. Else it is fetched, and kept.
+    """
+    data = storage.cache.read(path, fragment.sha256) if storage.cache else None
+    if data is None or not is_tag_of(tag, data):
+        data = storage.get(path)
+        if hashlib.sha256(data).hexdigest() != fragment.sha256:
+            return None
+        keep(storage, path, fragment, data)
     return data
 
 

@@ -85,6 +85,11 @@ def load(storage: Storage, path: str) -> Manifest:
     return _parsed(storage.get(path), path)
 
 
+def load_found(storage: Storage, found: Found) -> Manifest:
+    """What `load` reads, of a manifest that a listing has just told of: from the cache, if it is there under that mark."""
+    return _load_all(storage, [found])[0]
+
+
 def _load_all(storage: Storage, found: Sequence[Found]) -> list[Manifest]:
     """Read manifests: those that the cache has under the marks that a listing has just given them, from there."""
     cache = storage.cache

@@ -271,21 +271,22 @@ def _whole(storage: Storage, target: Target, number: int) -> tuple[Fragment, dic
 class FragmentWriter:
     """Writes fragments in the background, in memory bounded by a few of them; a context manager.
 
-    One thread encodes a fragment while another stores the one before.
+    One thread encodes a fragment while others store those before.
 
     Args:
         storage: The lake's storage.
         room: How many fragments may wait or be under way; who hands over another one waits. Those who hand over several
             at once, and must not wait for them, need room for all of these.
+        storers: How many are stored at a time.
 
     Attributes:
         kept: The fragments that were there already in other bytes, and stayed.
     """
 
-    def __init__(self, storage: Storage, room: int = 2) -> None:
+    def __init__(self, storage: Storage, room: int = 2, storers: int = 1) -> None:
         self._storage = storage
         self._encoder = ThreadPoolExecutor(1)
-        self._storer = ThreadPoolExecutor(1)
+        self._storer = ThreadPoolExecutor(storers)
         self._room = Semaphore(room)
         self.kept: set[Fragment] = set()
 

@@ -6,6 +6,7 @@ A key is a path relative to the lake's root, with `/` between segments. An objec
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,11 +33,27 @@ _CHUNK = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in a store: its key, size in bytes, and when it was written."""
+    """An object in a store.
+
+    Attributes:
+        key: Its key.
+        bytes: Its size.
+        modified: When it was written.
+        tag: The store's mark of its content (`ETag`), where a listing gives one.
+    """
 
     key: str
     bytes: int
     modified: datetime
+    tag: str = ""
+
+
+def is_tag_of(tag: str, data: bytes) -> bool:
+    """Whether a store's mark says that these bytes lie there: on S3, it is the MD5 of what was put in one go.
+
+    Where it is anything else (of uploads in several parts, of buckets with keys of one's own, on other stores), it says nothing.
+    """
+    return hashlib.md5(data, usedforsecurity=False).hexdigest() == tag.strip('"')
 
 
 class Storage(ABC):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import threading
 import time
@@ -16,11 +17,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 from featurestore.errors import StorageError
-from featurestore.staging import staged, write_whole
+from featurestore.staging import STAGED, staged, write_whole
 from featurestore.storage import caches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from featurestore.storage.caches import CacheSettings
@@ -93,6 +94,15 @@ class LakeCache:
         """Keep an object that a listing gave that mark, if there is room."""
         self._write(self._marked(key, mark), hashlib.sha256(data).digest() + data)
 
+    def cuts(self, prefix: str) -> list[str]:
+        """Where the listing of a prefix may be cut, as an earlier one told."""
+        data = self.read_marked(_cuts_of(prefix), "")
+        return list(json.loads(data)) if data else []
+
+    def keep_cuts(self, prefix: str, cuts: Sequence[str]) -> None:
+        """Note where the listing of a prefix may be cut."""
+        self.keep_marked(_cuts_of(prefix), "", json.dumps(cuts).encode())
+
     def keep_pieces(self, key: str, digest: str, size: int, pieces: Iterable[bytes]) -> bool:
         """Keep an object that comes in pieces, unless they end in an error, if there is room; return whether it is here now."""
         if not self._take(size):
@@ -154,9 +164,7 @@ class LakeCache:
         for attempt in range(2):
             try:
                 self._prepare(place)
-                with staged(self._scratch) as half:
-                    half.write_bytes(data)
-                    half.replace(place)
+                _put_whole(f"{self._scratch}/{STAGED}{os.urandom(16).hex()}", place, data)
             except OSError as error:
                 self._made.clear()
                 if attempt or not isinstance(error, FileNotFoundError):  # someone may have cleared the cache meanwhile
@@ -202,3 +210,19 @@ class LakeCache:
         if time.time() - used > _TOUCHED_AGAIN:
             with contextlib.suppress(OSError):
                 os.utime(path)
+
+
+def _put_whole(half: str, place: Path, data: bytes | memoryview) -> None:
+    """What `write_whole` does, for some thousand small files: without a look at what is there."""
+    try:
+        with open(half, "xb") as file:  # noqa: PTH123
+            file.write(data)
+        os.replace(half, place)  # noqa: PTH105
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(half)  # noqa: PTH108
+        raise
+
+
+def _cuts_of(prefix: str) -> str:
+    return f"{prefix or '.'}/listing.cuts"

@@ -19,7 +19,8 @@ from obstore.store import from_url
 from featurestore.errors import InputError, first_line
 from featurestore.settings import Settings, settings_of_store
 from featurestore.shown_text import redacted
-from featurestore.storage.base import Storage
+from featurestore.storage import listing
+from featurestore.storage.base import Storage, StoredObject
 from featurestore.storage.caches import cache_settings
 from featurestore.storage.lake_cache import LakeCache
 from featurestore.storage.local import LocalStorage
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
 # DuckDB before 2 holds Python's lock while `sql()` binds a query: its other threads, which read through Python, would wait for
@@ -48,6 +50,7 @@ _REFUSED = re.compile("403 Forbidden|401 Unauthorized|SignatureDoesNotMatch|Inva
 _SILENT = re.compile("error sending request|operation timed out|Connect|error decoding response body")
 # Where nothing names credentials, they are looked for in the machine's own metadata service.
 _NO_CREDENTIALS = re.compile("CredentialProvider|/latest/api/token|/latest/meta-data/|169[.]254[.]169[.]254")
+_S3 = {"s3", "s3a"}
 _S3_VARIABLES = {
     "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -102,7 +105,7 @@ class ObjectStorage(Storage):
         self.location = location.rstrip("/")
         self.called = called
         self._scheme = location.partition("://")[0]
-        self._config = _s3_config(settings) if self._scheme in {"s3", "s3a"} else {}
+        self._config = _s3_config(settings) if self._scheme in _S3 else {}
         self._http = {"allow_http": self._config.get("endpoint", "").startswith("http://")}
         try:
             self._remote: ObjectStore = from_url(self.location, **self._options(_CLIENT))
@@ -135,14 +138,6 @@ class ObjectStorage(Storage):
         """Read objects whole, many at a time."""
         with ThreadPoolExecutor(self.at_once) as pool:
             return list(pool.map(self.get, keys))
-
-    def marked(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """Keys with what the store says of their versions: a store that says nothing marks nothing."""
-        with self._errors("list", prefix):
-            for batch in obstore.list(self._remote, prefix):
-                for meta in batch:
-                    tag = meta["e_tag"]
-                    yield meta["path"], f"{tag} {meta['size']} {meta['last_modified'].isoformat()}" if tag else ""
 
     def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
         """The object, read by ranges."""
@@ -204,6 +199,29 @@ class ObjectStorage(Storage):
             endpoint = self._config.get("endpoint", "the provider's endpoint")
             return f"{endpoint} does not answer; check AWS_ENDPOINT_URL and the network"
         return first_line(error)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below a prefix, in no particular order."""
+        for meta in self._listed(prefix):
+            yield StoredObject(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")
+
+    def marked(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Keys with what the store says of their versions: a store that says nothing marks nothing."""
+        for meta in self._listed(prefix):
+            tag = meta["e_tag"]
+            yield meta["path"], f"{tag} {meta['size']} {meta['last_modified'].isoformat()}" if tag else ""
+
+    def _listed(self, prefix: str) -> Iterator[ObjectMeta]:
+        """A listing, cut where the cache knows pages to begin; other stores than S3 may have none from a given key on."""
+        cache = self.cache if self._scheme in _S3 else None
+        cuts = cache.cuts(prefix) if cache else []
+        cutting = listing.Cutting(cuts)
+        with self._errors("list", prefix):
+            for piece in listing.listed(self._remote, prefix, cuts, self.at_once):
+                cutting.see(piece)
+                yield from piece
+        if cache and (better := cutting.better()) is not None:
+            cache.keep_cuts(prefix, better)
 
 
 class _RangeReader(io.RawIOBase):

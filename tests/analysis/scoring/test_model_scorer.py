@@ -15,7 +15,7 @@ from analysis.scoring import ScoringSelection, score
 from analysis.scoring.stored_statistics import read_statistic
 from benchmarks.lakes import put
 from featurestore.care.garbage import collect
-from featurestore.errors import InputError
+from featurestore.errors import InputError, StorageError
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
 from tests.analysis.synthetic import ROLES, write_datasets, write_model
@@ -180,3 +180,25 @@ def test_scores_that_nothing_can_make_again_are_withdrawn(scored: Lake) -> None:
     activations = {m.key["dataset"]: m.parts[0].fingerprint for m in scored.partitions("activations")}
     for manifest in scored.partitions("fits"):
         assert {p.ingredients["activations"] for p in manifest.parts} == {activations[manifest.key["dataset"]]}
+
+
+def test_scores_of_which_one_cannot_be_stored_are_not_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are stored behind the job, side by side; what fails there ends it before its commit."""
+    write_datasets(lake)
+    write_model(lake, "m")
+    create = lake.storage.create
+
+    def full_disk(key: str, data: bytes) -> bool:
+        if "dataset=far/detector=energy/" in key:
+            raise StorageError("The disk is full.")
+        return create(key, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake.storage, "create", full_disk)
+        with pytest.raises(StorageError, match="full"):
+            run(lake, "msp", "energy", "max-logit")
+    assert [manifest.key["dataset"] for manifest in lake.partitions("scores")] == ["test"]
+    assert run(lake, "msp", "energy", "max-logit") > 0
+    assert {
+        detector: len(scores(lake, detector, "far")["score"]) for detector in ("msp", "energy", "max-logit")
+    } == dict.fromkeys(("msp", "energy", "max-logit"), ROLES["far"][1])

@@ -84,6 +84,22 @@ def test_an_error_belongs_to_its_fragment_and_gives_its_room_back(lake: Lake) ->
     assert resume(lake.storage, TARGET) == {2: (written.result(), {"failed": [3]})}
 
 
+def test_several_are_stored_at_a_time(lake: Lake) -> None:
+    """As many as were asked for: each waits for the others."""
+    together, create = threading.Barrier(3), lake.storage.create
+
+    def waiting(key: str, data: Any) -> bool:
+        together.wait(PATIENCE)
+        return create(key, data)
+
+    lake.storage.create = waiting  # type: ignore[method-assign]
+    with FragmentWriter(lake.storage, room=3, storers=3) as writer:
+        written = [writer.submit(TARGET, number, rows) for number in range(3)]
+    assert {number: fragment for number, (fragment, _) in resume(lake.storage, TARGET).items()} == {
+        number: future.result() for number, future in enumerate(written)
+    }
+
+
 def test_leaving_waits_for_what_was_handed_over(lake: Lake, gate: threading.Event) -> None:
     """At the end of the block every fragment is stored."""
     timer = threading.Timer(0.1, gate.set)

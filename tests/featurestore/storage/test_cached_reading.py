@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import signal
+import contextlib
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ import pytest
 from benchmarks.lakes import activations, put, put_rows, put_scores
 from featurestore import CorruptionError, Lake, StorageError
 from featurestore.fragments import opening
-from featurestore.storage import caches
+from featurestore.storage import ObjectStorage, caches
 from tests.conftest import faults
 from tests.s3.server import environment, new_lake, real_lake, use
 
@@ -113,15 +111,20 @@ def test_what_was_read_once_is_read_here(filled: str, tmp_path: Path, read: str)
     )
 
 
-def test_verify_looks_at_the_bucket(filled: str) -> None:
-    """What is kept here says nothing of what lies there: neither fragments nor manifests."""
+def test_verify_looks_at_the_bucket(filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept here says nothing of what lies there, unless the listing has its MD5: neither fragments nor manifests."""
     lake = Lake(filled)
     assert faults(lake) == faults(lake, deep=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectStorage, "get", lambda _, key: pytest.fail(f"{key} was read again"))
+        faults(lake, deep=False)
+        assert len(kept(tmp_path)) == len(MODELS) * (len(DETECTORS) + 1) + 1
     sound = len(faults(lake, deep=False))
     READS["sql"](lake)
     key = next(found.key for found in lake.storage.list("scores") if found.key.endswith(".parquet"))
     whole = lake.storage.get(key)
-    lake.storage.put(key, whole[:-1] + b"x")
+    lake.storage.put(key, whole[:8] + b"x" + whole[9:])
+    assert sum("its sha256 differs" in fault for fault in faults(lake, deep=False)) == 1
     assert len(faults(lake, deep=True)) > sound
     lake.storage.put(key, whole)
     without_fragments(lake)
@@ -241,14 +244,15 @@ def command(location: str) -> subprocess.Popen[str]:
     )
 
 
-def test_processes_share_a_cache_and_may_be_killed(filled: str) -> None:
+def test_processes_share_a_cache_and_may_be_killed(filled: str, tmp_path: Path) -> None:
     """Four at once from an empty cache answer alike; killed ones leave nothing that anybody reads."""
     right = pytest.approx(sum(map(total, range(3))))
-    generator = random.Random(0)
-    for _ in range(4):
+    for count in range(0, 6, 2):
         running = command(filled)
-        time.sleep(0.2 + generator.random())  # anywhere in its work
-        running.send_signal(signal.SIGKILL)
+        while running.poll() is None and len(kept(tmp_path)) < count:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(0.01)
+        running.kill()
         running.communicate()
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(lambda _: command(filled).communicate()[0], range(4)))

@@ -51,14 +51,22 @@ def put_one(lake: Lake, model: str) -> None:
 def test_a_job_sees_at_once_what_it_writes_and_in_a_while_what_others_write(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And so does whoever is not a job, at once."""
+    """And so does whoever is not a job, at once: also a lake that is held for long, from which jobs were started."""
     put_one(Lake(place), "a")
-    job = Lake(place).for_a_job("scores")
+    held = Lake(place)
+    job = held.for_a_job("scores")
     assert of(job) == ["a"]
     put_one(job, "b")
     assert of(job) == ["a", "b"]
     put_one(Lake(place), "c")
-    assert (of(job), of(Lake(place))) == (["a", "b"], ["a", "b", "c"])
+    assert (of(job), of(held)) == (["a", "b"], ["a", "b", "c"])
+    asked = "select count(distinct model) from scores"
+    assert held.sql(asked).fetchall() == held.connect().execute(asked).fetchall() == [(3,)]
+    assert held.scan("scores").collect()["model"].n_unique() == 3
+    put_one(Lake(place), "c2")
+    assert held.sql(asked).fetchall() == held.connect().execute(asked).fetchall() == [(4,)]
+    assert held.scan("scores").collect()["model"].n_unique() == 4
+    held.storage.delete([found.key for found in held.storage.list("scores/benchmark=main/model=c2")])
     monkeypatch.setattr(remembering, "_SECONDS", 0.0)
     monkeypatch.setattr(remembering, "_SHARE", 0)
     later = Lake(place).for_a_job("scores")
