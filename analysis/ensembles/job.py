@@ -18,10 +18,10 @@ from analysis.lineage.current_scores import current_scores
 from analysis.lineage.extracted import extract_again, read_extracted
 from analysis.metrics import id_rank, write_metrics
 from analysis.mistakes import Predicted, write_selective
-from featurestore.errors import InputError, LakeError, MissingError
+from featurestore.errors import CorruptionError, InputError, LakeError, MissingError
 from featurestore.layout import basis
 from featurestore.names import nearest, pick
-from featurestore.partitions import writing
+from featurestore.partitions import row_rules, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -238,6 +238,10 @@ class _EnsembleScorer:
             return combining.tunes(samples)
         if dataset == self.ensemble.tuned_on:
             names, tuning = self._tuning
+            if problem := row_rules.beyond(samples, len(names)):
+                raise CorruptionError(
+                    f"Scores of {self.ensemble.members[0]} on {dataset} cannot be used, {problem}: run `featurestore score`."
+                )
             return np.isin(names[samples], tuning)
         return np.zeros(len(samples), bool)
 

@@ -14,7 +14,7 @@ from analysis.metrics.ood_metrics import OodClasses, OodMetrics, dataset_metrics
 from featurestore.fragments import opening
 from featurestore.layout import basis
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import reading, writing
+from featurestore.partitions import reading, row_rules, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,6 +83,8 @@ def _rows(
         classes = _classes(lake, ood) if detectors else None
         for detector in detectors:
             sample, values = _scores(lake, *held[ood, detector])
+            if problem := row_rules.beyond(sample, len(classes.members) if classes else 0):
+                raise reading.unsound(*held[ood, detector], problem)
             if not len(values):  # all that the dataset holds was left out
                 continue
             for spectrum, ids in spectra.items():

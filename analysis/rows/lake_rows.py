@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from analysis.rows.activations import Activations, Block
-from featurestore.errors import InputError, LakeError, NumericalError
+from featurestore.errors import CorruptionError, InputError, LakeError, NumericalError
 from featurestore.lake import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -87,10 +87,21 @@ class Rows:
         if self.tenth:
             kept = in_tenth(arrays["sample"])
             arrays = {name: values[kept] for name, values in arrays.items()}
+        self._check_widths(arrays)
         sample, label = arrays["sample"], arrays["label"]
         # A block without features keeps the rows' number, for statistics of logits alone.
         feature = arrays.get("feature", np.empty((len(sample), 0), np.float32))
         return Block(sample, label, Activations(feature, arrays.get("logits"), self.head))
+
+    def _check_widths(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Raise if features or logits are not of as many numbers as the model's head takes or gives."""
+        classes, width = self.head.weight.shape if self.head else (None, None)
+        for name, wanted in (("feature", width), ("logits", classes)):
+            if wanted is not None and name in arrays and arrays[name].shape[1] != wanted:
+                raise CorruptionError(
+                    f"The {name} of activations (model {self.model}, dataset {self.dataset}) has {arrays[name].shape[1]} numbers, and "
+                    f"the head of the model goes with {wanted}: extract {self.model} again, with --replace."
+                )
 
     def check_finite(self, block: Block) -> None:
         """Raise if a value of a block is NaN or infinite."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore.partitions import to_numpy, writing
+from featurestore.partitions import reading, to_numpy, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -60,15 +60,25 @@ def read_statistic(lake: Lake, model: str, dataset: str, name: str) -> dict[str,
 
     Raises:
         MissingError: The lake holds no such statistic.
+        CorruptionError: Its rows are not what its manifest says.
     """
-    _, part = lake.part("fits", model=model, dataset=dataset, fit=name)
-    rows = lake.read("fits", model=model, dataset=dataset, fit=name)
+    manifest, part = lake.part("fits", model=model, dataset=dataset, fit=name)
+    rows = reading.read(lake.storage, manifest, part)
+    try:
+        return _arrays(rows, part.details["shapes"], set(part.details.get("integers", ())))
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        wrong = "its rows are not those of the arrays that its manifest lists"
+        raise reading.unsound(manifest, part, wrong) from error
+
+
+def _arrays(rows: pa.Table, shapes: Mapping[str, Sequence[int]], integers: Collection[str]) -> dict[str, NDArray[Any]]:
     values = rows.column("values").combine_chunks()
     offsets, flat = to_numpy(values.offsets), to_numpy(values.values)
-    integers = set(part.details.get("integers", ()))
     arrays: dict[str, NDArray[Any]] = {}
     row = 0
-    for array, shape in part.details["shapes"].items():
+    if sum(map(_rows_of, shapes.values())) != len(rows):
+        raise ValueError(shapes)
+    for array, shape in shapes.items():
         count = _rows_of(shape)
         found = flat[offsets[row] : offsets[row + count]].reshape(shape)
         arrays[array] = found.astype(np.int64) if array in integers else found

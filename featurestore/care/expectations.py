@@ -15,7 +15,7 @@ from featurestore.care import row_checks
 from featurestore.errors import LakeError
 from featurestore.layout import head_input
 from featurestore.layout.tables import TABLES
-from featurestore.partitions import derived_logits, reading
+from featurestore.partitions import derived_logits, reading, row_rules
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from featurestore.care.row_checks import Check
     from featurestore.layout.manifest import Manifest, Part
+    from featurestore.partitions.row_rules import Check
     from featurestore.storage import Storage
 
 _BATCH_ROWS = 65_536
@@ -97,8 +97,7 @@ class Expectation:
 
 def expectation(lake: CurrentPartitions, manifest: Manifest, part: Part) -> Expectation:
     """What a part's rows must satisfy, as far as the lake can tell."""
-    columns = TABLES[manifest.table].columns.names
-    checks = [row_checks.finite, *([row_checks.ascending()] if "sample" in columns else [])]
+    checks = row_rules.checks(TABLES[manifest.table])
     more = _OF_TABLE.get(manifest.table)
     return more(lake, manifest, part, checks) if more else Expectation(checks)
 
@@ -143,9 +142,7 @@ def _of_scores(lake: CurrentPartitions, manifest: Manifest, part: Part, checks: 
     activations = lake.part("activations", *key)
     fresh = activations is not None and activations.fingerprint == part.ingredients.get("activations")
     samples = lake.columns(["sample"], "activations", *key) if fresh else None
-    return Expectation(
-        [*checks, row_checks.ranks], samples[0] if samples else None, "the activations", some=_judge_in_part(part)
-    )
+    return Expectation(checks, samples[0] if samples else None, "the activations", some=_judge_in_part(part))
 
 
 def _judge_in_part(scores: Part) -> bool:

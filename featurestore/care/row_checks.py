@@ -1,8 +1,8 @@
-"""What the rows of a lake must satisfy: each check looks at a block of rows and says what is wrong, or None."""
+"""What the rows of one table must satisfy with those of another, and digests: each check looks at a block of rows and says what is wrong, or None."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,42 +10,12 @@ import pyarrow.compute as pc
 
 from featurestore.layout import head_input
 from featurestore.partitions.encoding import to_numpy
+from featurestore.partitions.row_rules import row_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    Check: TypeAlias = Callable[[pa.RecordBatch], str | None]
-
-
-def finite(rows: pa.RecordBatch) -> str | None:
-    """No number is NaN or infinite, and no vector lacks one."""
-    for name in rows.schema.names:
-        column = rows.column(name)
-        problem = _not_finite(column)
-        if problem:
-            index, what = problem
-            return f"the {name} of {_row(rows, index)} is {what}"
-    return None
-
-
-def ascending() -> Check:
-    """Samples are unique and ascend, from block to block too."""
-    last = -1
-
-    def check(rows: pa.RecordBatch) -> str | None:
-        nonlocal last
-        samples = to_numpy(rows.column("sample"))
-        before = np.concatenate([[last], samples[:-1]]) if len(samples) else samples
-        last = int(samples[-1]) if len(samples) else last
-        bad = np.flatnonzero(samples <= before)
-        if not len(bad):
-            return None
-        sample, previous = int(samples[bad[0]]), int(before[bad[0]])
-        return f"sample {sample} is there twice" if sample == previous else f"sample {sample} comes after {previous}"
-
-    return check
+    from featurestore.partitions.row_rules import Check
 
 
 def labelled_as(labels: NDArray[np.int64]) -> Check:
@@ -92,7 +62,7 @@ def computed_by(weight: NDArray[Any], bias: NDArray[Any], *, normalize: bool = F
             return None
         at = np.unravel_index(np.argmax(wrong), wrong.shape)
         return (
-            f"logit {at[1]} of {_row(rows, int(at[0]))} is {logits[at]:.6g}, but the head gives {expected[at]:.6g} "
+            f"logit {at[1]} of {row_name(rows, int(at[0]))} is {logits[at]:.6g}, but the head gives {expected[at]:.6g} "
             f"(tolerance {tolerance[at]:.2g})"
         )
 
@@ -139,40 +109,11 @@ def head_tolerance(
     return 1.01 * (moved * scale * norms + summing * np.abs(bias) + stored)  # type: ignore[no-any-return]
 
 
-def ranks(rows: pa.RecordBatch) -> str | None:
-    """Ranks are shares."""
-    rank = to_numpy(rows.column("id_rank"))
-    bad = ~((rank >= 0) & (rank <= 1))
-    return f"the id_rank of {_row(rows, int(np.argmax(bad)))} is {rank[np.argmax(bad)]}" if bad.any() else None
-
-
 def digests(rows: pa.RecordBatch) -> str | None:
     """Digests are 32 hexadecimal digits, or missing."""
     matches = pc.match_substring_regex(rows.column("digest"), "^[0-9a-f]{32}$").fill_null(True)
     bad = ~matches.to_numpy(zero_copy_only=False)
-    return f"the digest of {_row(rows, int(np.argmax(bad)))} is no digest" if bad.any() else None
-
-
-def _not_finite(column: pa.Array) -> tuple[int, str] | None:
-    """The first row whose number, or one of whose numbers, is not finite; scalars and lists may be missing whole."""
-    if pa.types.is_fixed_size_list(column.type):
-        if column.null_count or column.flatten().null_count:
-            return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))), "missing"
-        bad = ~np.isfinite(to_numpy(column)).all(axis=1)
-    elif pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
-        rows = np.repeat(np.arange(len(column)), column.value_lengths().fill_null(0).to_numpy())
-        bad = np.bincount(rows, ~np.isfinite(column.flatten().to_numpy(zero_copy_only=False)), len(column)) > 0
-    elif pa.types.is_floating(column.type):
-        known = column.is_valid().to_numpy(zero_copy_only=False)
-        bad = known & ~np.isfinite(column.to_numpy(zero_copy_only=False))
-    else:
-        return None
-    return (int(np.argmax(bad)), "NaN or infinite") if bad.any() else None
-
-
-def _row(rows: pa.RecordBatch, index: int) -> str:
-    """How messages call a row."""
-    return f"sample {rows.column('sample')[index].as_py()}" if "sample" in rows.schema.names else f"row {index}"
+    return f"the digest of {row_name(rows, int(np.argmax(bad)))} is no digest" if bad.any() else None
 
 
 def _label(value: int) -> str:

@@ -23,6 +23,8 @@ FORMAT_VERSION = 1
 """Rises when an older reader could misread a lake; what it can pass over is added without."""
 _INSIDE = re.compile(r"(?!(.*/)?\.*(/|$))(?:[a-z0-9._=@,-]|%3D)+(?:/(?:[a-z0-9._=@,-]|%3D)+)*")
 """A path of names of which none is empty or of dots alone."""
+_ROWS_PER_BYTE = 64
+"""No fragment has more: rows of a table are told apart by a number, of which a million take a third of a megabyte."""
 _SEAL = re.compile(rb',\n "([^"\n]{8})": "([0-9a-f]{64})"\n\}')
 _SEAL_BYTES = 83
 """How a manifest ends: with the sha256 of all bytes before this."""
@@ -227,9 +229,16 @@ def from_json(data: bytes, path: str) -> Manifest:
         _check_types(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptionError(f"{path} is not a manifest that featurestore wrote: {error}") from error
-    for name in (fragment.path for part in parts for fragment in part.fragments):
-        if not _INSIDE.fullmatch(name):
-            raise CorruptionError(f"{path} names the fragment {name!r} outside its own partition: it was altered.")
+    for fragment in (fragment for part in parts for fragment in part.fragments):
+        if not _INSIDE.fullmatch(fragment.path):
+            raise CorruptionError(
+                f"{path} names the fragment {fragment.path!r} outside its own partition: it was altered."
+            )
+        if fragment.rows > _ROWS_PER_BYTE * fragment.bytes:
+            raise CorruptionError(
+                f"{path} says that {fragment.path} holds {fragment.rows:,} rows in {fragment.bytes:,} bytes, which no writer "
+                "stores: it is not read, since it would fill the memory."
+            )
     return manifest
 
 

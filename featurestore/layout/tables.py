@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from featurestore.names import pick
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 VECTOR_DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What the values of a column may be; numbers are finite in any case.
+
+    Attributes:
+        type: As SQL sees it.
+        least: The smallest number that there may be; None if any may.
+        most: The largest, likewise.
+        among: The texts that there may be; any if empty.
+        is_json: Whether texts are JSON objects.
+    """
+
+    type: pa.DataType
+    least: int | None = None
+    most: int | None = None
+    among: tuple[str, ...] = ()
+    is_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +45,9 @@ class Table:
         columns: The other columns, with the types that SQL sees. A vector column is stored as a fixed-size list of
             the partition's own width and precision.
         added: The last of these columns, which fragments of older lakes do not have: there they are null.
+        domains: What the values of each column may be.
+        required: The columns that are never null.
+        row_key: The columns that tell the rows of a part from each other; none where a part has one row; None where nothing is said.
     """
 
     name: str
@@ -29,6 +55,9 @@ class Table:
     columns: pa.Schema
     part_keys: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    domains: Mapping[str, Domain] = field(default_factory=dict, hash=False, compare=False)
+    required: frozenset[str] = frozenset()
+    row_key: tuple[str, ...] | None = None
 
     @property
     def path_columns(self) -> tuple[str, ...]:
@@ -41,27 +70,42 @@ class Table:
         return pa.schema([pa.field(name, pa.string()) for name in self.path_columns] + list(self.columns))
 
 
-_TYPES = {
-    "text": pa.string(),
-    "texts": pa.list_(pa.string()),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "numbers": pa.list_(pa.float64()),
-    "truth": pa.bool_(),
-    "single": pa.float32(),
-    "vector": pa.list_(pa.float32()),
+_NEVER_NULL = "!"
+"""Ends the kind of a column that is never null."""
+_DOMAINS = {
+    "text": Domain(pa.string()),
+    "texts": Domain(pa.list_(pa.string())),
+    "json": Domain(pa.string(), is_json=True),
+    "role": Domain(pa.string(), among=("fit", "id", "ood", "val", "csid")),
+    "integer": Domain(pa.int64()),
+    "count": Domain(pa.int64(), least=0),
+    "number": Domain(pa.float64()),
+    "share": Domain(pa.float64(), least=0, most=1),
+    "numbers": Domain(pa.list_(pa.float64())),
+    "truth": Domain(pa.bool_()),
+    "single": Domain(pa.float32()),
+    "vector": Domain(pa.list_(pa.float32())),
 }
 
 
+def _domains(written: str) -> dict[str, Domain]:
+    """Names and domains of columns, from a text such as `sample count!, path text`."""
+    return {name: _DOMAINS[kind.rstrip(_NEVER_NULL)] for name, kind in map(str.split, written.split(","))}
+
+
 def _types(written: str) -> dict[str, pa.DataType]:
-    """Names and types of columns, from a text such as `sample integer, path text`."""
-    return {name: _TYPES[type_] for name, type_ in map(str.split, written.split(","))}
+    return {name: kind.type for name, kind in _domains(written).items()}
 
 
-def _table(name: str, keys: str, columns: str, part_keys: str = "", added: str = "") -> Table:
-    later = _types(added) if added else {}
-    schema = pa.schema({**_types(columns), **later})
-    return Table(name, tuple(keys.split()), schema, tuple(part_keys.split()), tuple(later))
+def _table(
+    name: str, keys: str, columns: str, part_keys: str = "", added: str = "", *, rows: str | None = None
+) -> Table:
+    later = _domains(added) if added else {}
+    domains = {**_domains(columns), **later}
+    schema = pa.schema({column: kind.type for column, kind in domains.items()})
+    required = frozenset(one.split()[0] for one in columns.split(",") if one.endswith(_NEVER_NULL))
+    row_key = None if rows is None else tuple(rows.split())
+    return Table(name, tuple(keys.split()), schema, tuple(part_keys.split()), tuple(later), domains, required, row_key)
 
 
 _RECIPE = """
@@ -79,39 +123,57 @@ TABLES = {
             "models",
             "model",
             f"""
-            architecture text, params integer, feature_dim integer, num_classes integer, input_size integer, source text,
-            weights_sha256 text, {_RECIPE}, recipe text, model_kwargs text, preprocessing text
+            architecture text, params count, feature_dim count, num_classes count, input_size count, source text,
+            weights_sha256 text, {_RECIPE}, recipe json, model_kwargs json, preprocessing json
             """,
             added=f"""
             base_model text, feature text, crop_pct number, crop_mode text, interpolation text, mean numbers, std numbers,
             {_RECIPE_ADDED}
             """,
+            rows="",
         ),
         _table(
             "datasets",
             "dataset",
-            "role text, benchmarks texts, samples integer, classes integer, digest text, format text, location text",
-            added="ood_group text, seen_classes text",
+            "role role!, benchmarks texts!, samples count!, classes count, digest text!, format text, location text",
+            added="ood_group text, seen_classes json",
+            rows="",
         ),
-        _table("benchmarks", "benchmark", "without_overlaps truth"),
-        _table("samples", "dataset", "sample integer, path text, bytes integer, label integer, class_name text"),
-        _table("contents", "dataset", "sample integer, digest text"),
-        _table("activations", "model dataset", "sample integer, label integer, feature vector, logits vector"),
-        _table("heads", "model", "class integer, weight vector, bias single", added="negatives numbers"),
-        _table("failures", "model dataset", "sample integer, path text, error text"),
-        _table("fits", "model dataset", "array text, row integer, values numbers", "fit"),
-        _table("detectors", "detector", "title text, formula text, source text, hyperparameters text, convention text"),
-        _table("scores", "benchmark model dataset", "sample integer, score number, id_rank number", "detector"),
+        _table("benchmarks", "benchmark", "without_overlaps truth!", rows=""),
+        _table(
+            "samples", "dataset", "sample count!, path text!, bytes count, label count, class_name text", rows="sample"
+        ),
+        _table("contents", "dataset", "sample count!, digest text", rows="sample"),
+        _table(
+            "activations", "model dataset", "sample count!, label count, feature vector!, logits vector", rows="sample"
+        ),
+        _table("heads", "model", "class count!, weight vector!, bias single!", added="negatives numbers", rows="class"),
+        _table("failures", "model dataset", "sample count!, path text, error text", rows="sample"),
+        _table("fits", "model dataset", "array text!, row count!, values numbers!", "fit"),
+        _table(
+            "detectors",
+            "detector",
+            "title text, formula text, source text, hyperparameters json, convention text",
+            rows="",
+        ),
+        _table(
+            "scores",
+            "benchmark model dataset",
+            "sample count!, score number!, id_rank share!",
+            "detector",
+            rows="sample",
+        ),
         _table(
             "metrics",
             "benchmark model",
             """
-            detector text, id_dataset text, ood_dataset text, ood_class text, aggregation text, n_id integer, n_ood integer,
-            fpr95 number, auroc number, aupr_in number, aupr_out number, fpr95_ood_positive number
+            detector text!, id_dataset text!, ood_dataset text!, ood_class text, aggregation text!, n_id count, n_ood count,
+            fpr95 share, auroc share, aupr_in share, aupr_out share, fpr95_ood_positive share
             """,
-            added="spectrum text, fpr95_low number, fpr95_high number, auroc_low number, auroc_high number",
+            added="spectrum text, fpr95_low share, fpr95_high share, auroc_low share, auroc_high share",
+            rows="detector id_dataset ood_dataset ood_class aggregation spectrum",
         ),
-        _table("accuracy", "model dataset", "n integer, top1 number, top5 number"),
+        _table("accuracy", "model dataset", "n count!, top1 share!, top5 share", rows=""),
         _table(
             "calibration",
             "model dataset",

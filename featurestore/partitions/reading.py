@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import MissingError, StorageError
+from featurestore.errors import CorruptionError, MissingError, StorageError
 from featurestore.fragments import opening, vector_pages
+from featurestore.layout.manifest import title
 from featurestore.layout.tables import TABLES
 from featurestore.machine import ahead
+from featurestore.partitions import row_rules
 from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
@@ -130,7 +132,20 @@ def read(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str
         for field in filter(None, added.values()):
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
         tables.append(rows.select(wanted))
-    return pa.concat_tables(tables, promote_options="default")
+    found = (
+        pa.concat_tables(tables, promote_options="default") if tables else table.columns.empty_table().select(wanted)
+    )
+    if problem := row_rules.problem(table, found):
+        raise unsound(manifest, part, problem)
+    return found
+
+
+def unsound(manifest: Manifest, part: Part, problem: str) -> CorruptionError:
+    """The error for a part whose rows are none that a writer stores."""
+    called = title(manifest.table, {**manifest.key, **part.key})
+    return CorruptionError(
+        f"{called} cannot be used, {problem}: `featurestore verify --deep` tells all; make it again."
+    )
 
 
 def _row_groups(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str]) -> Iterator[ReadBlock]:

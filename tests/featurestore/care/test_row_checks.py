@@ -7,6 +7,8 @@ import pyarrow as pa
 import pytest
 
 from featurestore.care import row_checks
+from featurestore.layout.tables import TABLES
+from featurestore.partitions import row_rules
 from featurestore.partitions.encoding import vector_array
 
 
@@ -39,7 +41,7 @@ def test_the_head_tolerance_covers_rounding_and_little_more(dtype: str, scale: f
 
 def test_rows_are_read_in_blocks_and_checks_span_them() -> None:
     """A sample that a later block has again is found."""
-    check = row_checks.ascending()
+    check = row_rules.ascending()
     blocks = [pa.record_batch({"sample": pa.array(samples, pa.int64())}) for samples in ([0, 1], [], [2, 5], [5, 6])]
     assert [check(block) for block in blocks] == [None, None, None, "sample 5 is there twice"]
 
@@ -47,7 +49,9 @@ def test_rows_are_read_in_blocks_and_checks_span_them() -> None:
 def test_a_vector_that_is_missing_is_a_fault() -> None:
     column = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
     rows = pa.record_batch([pa.array([3, 4]), column], names=["sample", "feature"])
-    assert row_checks.finite(rows) == "the feature of sample 4 is missing"
+    assert (
+        row_rules.problem(TABLES["activations"], pa.Table.from_batches([rows])) == "the feature of sample 4 is missing"
+    )
 
 
 def test_a_digest_is_32_hexadecimal_digits_or_missing() -> None:

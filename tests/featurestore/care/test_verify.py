@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,7 +210,12 @@ ELSEWHERE: dict[str, tuple[str, Change, str]] = {
     "score lost": (SCORES, without_row(3), "1 samples of the activations are not there (first: 3)"),
     "score nan": (SCORES, with_value("score", 3, np.nan), "the score of sample 3 is NaN"),
     "rank": (SCORES, with_value("id_rank", 7, 1.5), "the id_rank of sample 8 is 1.5"),
-    "rank missing": (SCORES, with_value("id_rank", 7, None), "the id_rank of sample 8 is nan"),
+    "rank missing": (SCORES, with_value("id_rank", 7, None), "the id_rank of sample 8 is missing"),
+    "score missing": (SCORES, with_value("score", 3, None), "the score of sample 3 is missing"),
+    "recipe text": ("models/model=m", with_value("recipe", 0, "{"), "the recipe of row 0 is '{', which is no JSON object"),
+    "role": ("datasets/dataset=d", with_value("role", 0, "x"), "the role of row 0 is 'x', which is none of fit, id"),
+    "model twice": ("models/model=m", lambda rows: pa.concat_tables([rows, rows]), "its only part has 2 rows instead of one"),
+    "class": ("heads/model=m", with_value("class", 1, 0), "class 0 is there twice"),
     "fit": ("fits/model=m/dataset=d", with_value("values", 1, [3.0, np.inf]), "the values of row 1 is NaN or infinite"),
     "recipe": ("models/model=m", with_value("dropout", 0, np.inf), "the dropout of row 0 is NaN or infinite"),
     "samples": ("samples/dataset=d", without_row(8), "1 samples of the dataset are not there (first: 8)"),
@@ -254,6 +260,42 @@ def test_what_is_wrong_in_other_tables_is_found_too(sound: Lake, kind: str) -> N
     assert f"{folder}" in found
     if folder.startswith("scores"):
         assert found.startswith("scores (benchmark main, model m, dataset d, detector energy), ")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (with_value("fpr95", 1, 7.0), "the fpr95 of row 1 is 7"),
+        (with_value("auroc", 0, -0.5), "the auroc of row 0 is -0.5"),
+        (with_value("ood_class", 1, None), "the row of msp, id, far, class is there twice"),
+        (with_value("detector", 0, None), "the detector of row 0 is missing"),
+        (with_value("n_id", 0, -1), "the n_id of row 0 is -1"),
+    ],
+)
+def test_metrics_are_shares_each_told_once(tmp_path: Path, change: Change, said: str) -> None:
+    """What cannot be, whoever wrote it."""
+    lake = Lake(tmp_path / "lake")
+    names = {"detector": "msp", "id_dataset": "id", "ood_dataset": "far", "aggregation": "class", "n_id": 9}
+    rows = [{**names, "ood_class": of, "fpr95": 0.1, "auroc": None} for of in (None, "x")]
+    put_rows(lake, "metrics", PATH, *rows)
+    assert faults(lake) == []
+    rewrite(lake, "metrics/benchmark=main/model=m", change)
+    (found,) = faults(lake)
+    assert said in found
+    assert found.startswith("metrics (benchmark main, model m), metrics/benchmark=main/model=m/")
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(sound: Lake) -> None:
+    """A pipe in the place of a fragment or a manifest, and a manifest that links to nothing."""
+    gone = fragment(sound)
+    gone.unlink()
+    os.mkfifo(gone)
+    for folder, make in (("models/model=m", os.mkfifo), ("heads/model=m", lambda path: path.symlink_to("nothing"))):
+        make(Path(sound.location) / folder / "_manifest.2.json")
+    found = faults(sound, deep=False)
+    assert any("models/model=m/_manifest.2.json: Cannot read" in fault and "it is no file" in fault for fault in found)
+    assert any(f"{gone.name}: it cannot be read" in fault and "no file" in fault for fault in found)
+    assert any("heads/model=m/_manifest.2.json: There is no" in fault for fault in found)
 
 
 def test_a_wrong_head_is_found(sound: Lake) -> None:
