@@ -31,7 +31,7 @@ WHERE = {"first": "a", "last": "c"}
 """The partition that another writer made."""
 VALUE: dict[str, tuple[str, Any]] = {
     "activations": ("feature", None),
-    "models": ("params", 1),
+    "metrics": ("n_id", 1),
     "scores": ("score", 0.5),
 }
 """A table with vectors, one that has had columns added already, and one with parts: a column of each, and its value."""
@@ -53,6 +53,8 @@ def rows_of(table: str, seed: int = 0) -> pa.Table:
     given: dict[str, Any] = {} if value is None else {name: [value] * ROWS}
     given |= {"sample": list(range(ROWS))} if "sample" in columns.names else {}
     given |= {"id_rank": [0.5] * ROWS} if table == "scores" else {}
+    names = ("id_dataset", "ood_dataset", "aggregation")
+    given |= {"detector": list("xyz"), **dict.fromkeys(names, ["x"] * ROWS)} if table == "metrics" else {}
     return pa.table({column: [None] * ROWS for column in columns.names} | given, columns)
 
 
@@ -247,13 +249,13 @@ def add_fields(document: dict[str, Any]) -> None:
 def test_a_newer_minor_version_reads(tmp_path: Path, reader: str) -> None:
     """Fields of manifests, parts and fragments, and a whole table, that are unknown here change nothing."""
     lake = Lake(tmp_path / "lake")
-    fill(lake, "models", with_column, "first")
-    before = plain(READERS[reader](lake, "models", ["model", "params"]), ["model", "params"])
+    fill(lake, "metrics", with_column, "first")
+    before = plain(READERS[reader](lake, "metrics", ["model", "n_id"]), ["model", "n_id"])
     rewrite(lake, add_fields)
     unknown = Path(lake.location) / "novelties" / "model=a"
     unknown.mkdir(parents=True)
     (unknown / "_manifest.1.json").write_text('{"format": 1, "table": "novelties"}')
-    assert plain(READERS[reader](lake, "models", ["model", "params"]), ["model", "params"]) == before
+    assert plain(READERS[reader](lake, "metrics", ["model", "n_id"]), ["model", "n_id"]) == before
     assert verify(lake.storage, print, deep=True).faults == 0
 
 
@@ -272,7 +274,7 @@ def test_a_newer_minor_version_is_written_to(tmp_path: Path) -> None:
 def test_a_newer_major_version_is_refused(tmp_path: Path, reader: str, version: int) -> None:
     """With a sentence that says what to do, even where nothing else of the manifest is as it is here."""
     lake = Lake(tmp_path / "lake")
-    fill(lake, "models", lambda rows: rows, "first")
+    fill(lake, "metrics", lambda rows: rows, "first")
     rewrite(lake, lambda document: document.clear() or document.update(format=version, tables=[]))
     sentence = (
         f"has format version {version}, and this featurestore reads version 1: upgrade featurestore to read this lake."
@@ -289,7 +291,7 @@ def test_a_newer_major_version_is_refused(tmp_path: Path, reader: str, version: 
 @pytest.mark.parametrize("version", [0, -1, "1", 1.5, None, True])
 def test_what_is_no_version_is_no_manifest(tmp_path: Path, version: object) -> None:
     lake = Lake(tmp_path / "lake")
-    fill(lake, "models", lambda rows: rows, "first")
+    fill(lake, "metrics", lambda rows: rows, "first")
     rewrite(lake, lambda document: document.update(format=version))
     with pytest.raises(CorruptionError, match="is not a manifest"):
         lake.scan("models")
