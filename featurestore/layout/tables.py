@@ -173,7 +173,7 @@ TABLES = {
             added="spectrum text, fpr95_low share, fpr95_high share, auroc_low share, auroc_high share",
             rows="detector id_dataset ood_dataset ood_class aggregation spectrum",
         ),
-        _table("accuracy", "model dataset", "n count!, top1 share!, top5 share", rows=""),
+        _table("accuracy", "model dataset", "n count!, top1 share, top5 share", rows=""),
         _table(
             "calibration",
             "model dataset",
