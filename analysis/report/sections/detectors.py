@@ -39,7 +39,7 @@ def build(context: Context) -> SectionBody:
         "Mean FPR at 95 % TPR over the models of each pretraining: the paler, the better.",
     )
     ranks = context.answer(
-        "detector-ranks",
+        "ranks",
         "Ranks over models and OOD sets",
         "1 is the best. Alike: not told apart by Friedman's test and Holm-corrected pairs; finetunes of one checkpoint count once.",
         "detector_ranks",
