@@ -78,9 +78,7 @@ class Claim:
         if self.kind == "mean":
             return self._with_mean(rows, truth)
         known = rows.filter(pl.col("ood_dataset") != EXPECTED)
-        return known.with_columns(
-            true=_behind(truth) if self.kind == "leader" else _correlation(self.kind, known, truth)
-        )
+        return known.with_columns(true=_behind(truth) if self.kind == "leader" else _correlation(self, known, truth))
 
     def _with_mean(self, rows: pl.DataFrame, truth: Truth) -> pl.DataFrame:
         is_expected = pl.col("ood_dataset") == EXPECTED
@@ -108,15 +106,16 @@ def _behind(truth: Truth) -> pl.Expr:
     )  # fmt: skip
 
 
-def _correlation(kind: Kind, rows: pl.DataFrame, truth: Truth) -> pl.Expr:
-    """The correlation that holds; where pretrainings confound, only within them."""
-    related = CORRELATION if kind == "pearson" else float(6 / np.pi * np.arcsin(CORRELATION / 2))
+def _correlation(claim: Claim, rows: pl.DataFrame, truth: Truth) -> pl.Expr:
+    """The correlation that holds; where pretrainings confound, only within them: of that over all models it is not known."""
+    related = CORRELATION if claim.kind == "pearson" else float(6 / np.pi * np.arcsin(CORRELATION / 2))
     if truth == "related":
         is_related = pl.col("measure") == "norm_mean" if "measure" in rows.columns else pl.lit(value=True)
         return pl.when(is_related).then(related).otherwise(0.0)
     if truth == "confounded":
-        # Findings of geometry are those within pretrainings.
-        is_within = pl.col("pretraining") != "all" if "pretraining" in rows.columns else pl.lit(value=True)
+        is_within = (
+            pl.col("pretraining") != "all" if "pretraining" in rows.columns else pl.lit(claim.estimate == "within")
+        )
         return pl.when(is_within).then(0.0)
     return pl.lit(0.0)
 
