@@ -97,7 +97,7 @@ class Expectation:
 
 def expectation(lake: CurrentPartitions, manifest: Manifest, part: Part) -> Expectation:
     """What a part's rows must satisfy, as far as the lake can tell."""
-    checks = row_rules.checks(TABLES[manifest.table])
+    checks = row_rules.checks(TABLES[manifest.table], in_order=True)
     more = _OF_TABLE.get(manifest.table)
     return more(lake, manifest, part, checks) if more else Expectation(checks)
 

@@ -285,7 +285,7 @@ def test_a_newer_major_version_is_refused(tmp_path: Path, reader: str, version: 
         assert [sentence in fault for fault in faults] == [True] * 3
     else:
         with pytest.raises(FormatError, match=sentence):
-            READERS[reader](lake, "models", ["model"])
+            READERS[reader](lake, "metrics", ["model"])
 
 
 @pytest.mark.parametrize("version", [0, -1, "1", 1.5, None, True])
@@ -294,4 +294,4 @@ def test_what_is_no_version_is_no_manifest(tmp_path: Path, version: object) -> N
     fill(lake, "metrics", lambda rows: rows, "first")
     rewrite(lake, lambda document: document.update(format=version))
     with pytest.raises(CorruptionError, match="is not a manifest"):
-        lake.scan("models")
+        lake.scan("metrics")

@@ -60,7 +60,7 @@ def test_no_picture_of_a_metric_names_another(lakes: dict[str, Lake], run: Run, 
     code, _, err = run("ask", name, "--metric", "auroc", "--plot", str(file), "--lake", lakes["whole"].location)
     assert code == 0, err
     page = file.read_text(encoding="utf-8")
-    (spec,) = re.findall(r"var spec = (\{.*\});$", page, re.MULTILINE) or re.findall(r"spec = (\{.*?\});", page)
+    (spec,) = re.findall(r'<script id="specification"[^>]*>(.*?)</script>', page, re.DOTALL)
     drawn = json.loads(spec)
     encoding = drawn.get("spec", drawn)["encoding"]
     titles = [drawn["title"], *(encoding[channel]["title"] for channel in ("x", "y"))]

@@ -75,8 +75,8 @@ def create(
             **arguments,
         )
     except Exception as error:  # of numbers that make no network (no heads, negative sizes) timm raises anything
-        if isinstance(error, RuntimeError) and given is not None:
-            raise  # arrays that are missing, or left over
+        if pretrained or (isinstance(error, RuntimeError) and given is not None):
+            raise  # weights that cannot be had, or arrays that are missing or left over
         raise InputError(
             f"timm cannot build {weights.architecture} with {as_json(arguments)}: {reason(error)}."
         ) from error

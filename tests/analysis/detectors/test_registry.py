@@ -27,6 +27,7 @@ HELPERS = {
     "held_rows",
     "hyperparameter",
     "in_memory",
+    "near_kth",
     "nearest",
     "norm_spread",
     "rank_counts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -39,11 +41,22 @@ def test_the_head_tolerance_covers_rounding_and_little_more(dtype: str, scale: f
     assert "logit 3 of sample 7" in (check(wrong) or "")
 
 
-def test_rows_are_read_in_blocks_and_checks_span_them() -> None:
-    """A sample that a later block has again is found."""
-    check = row_rules.ascending()
-    blocks = [pa.record_batch({"sample": pa.array(samples, pa.int64())}) for samples in ([0, 1], [], [2, 5], [5, 6])]
-    assert [check(block) for block in blocks] == [None, None, None, "sample 5 is there twice"]
+@pytest.mark.parametrize(
+    ("rule", "blocks", "said"),
+    [
+        (row_rules.ascending, ([0, 1], [], [2, 5], [5, 6]), "sample 5 is there twice"),
+        (row_rules.numbered, ([0, 1], [], [2, 5], [5, 6]), "sample 5 is there twice"),
+        (row_rules.ascending, ([3, 4], [], [], [0, 1]), "sample 0 comes after 4"),
+        (row_rules.numbered, ([3, 4], [], [1, 0], [2, 3]), "sample 3 is there twice"),
+        (row_rules.numbered, ([3, 4], [1], [0], [5, 2]), None),
+        (row_rules.numbered, ([3, 4], [1], [0], [-1]), "sample -1 is none"),
+    ],
+)
+def test_rows_are_read_in_blocks_and_checks_span_them(rule: Any, blocks: Any, said: str | None) -> None:
+    """A sample that a later block has again is found, in any order."""
+    check = rule("sample")
+    found = [check(pa.record_batch({"sample": pa.array(samples, pa.int64())})) for samples in blocks]
+    assert found == [None, None, None, said]
 
 
 def test_a_vector_that_is_missing_is_a_fault() -> None:
