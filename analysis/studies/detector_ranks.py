@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from analysis.charts.palette import COLOURS, GREY, tooltips
+from analysis.charts.palette import COLOURS, GREY, single_panel, tooltips
 from analysis.studies.command import run
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
     base = alt.Chart(frame).transform_calculate(row="isValid(datum.detector) ? datum.detector : datum.group")
     x = alt.X(
         "mean_rank:Q",
-        title="Mean rank over checkpoints (1 is best); bars: not told apart",
+        title="Mean rank (1 is best)",
         scale=alt.Scale(domain=[1, max(2, len(names))]),
     )
     y = alt.Y("row:N", sort=rows, title=None, axis=known)
@@ -79,7 +79,7 @@ def chart(frame: pl.DataFrame) -> alt.TopLevelMixin:
         .mark_point(filled=True, size=70, color=COLOURS[0])
         .encode(x=x, y=y, tooltip=tooltips(("detector", "mean_rank", "mean_value", "checkpoints", "models", "ood_datasets", "told_apart", "p"), numbers))
     )  # fmt: skip
-    return alt.layer(dots, bars).properties(width=520, height=alt.Step(18))
+    return single_panel(alt.layer(dots, bars), width=520, height=alt.Step(18))
 
 
 if __name__ == "__main__":

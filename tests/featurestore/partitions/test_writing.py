@@ -22,9 +22,10 @@ def target(detector: str = "msp", **ingredients: Any) -> Target:
     return Target(SCORES, KEY, ingredients or {"seed": 0}, {"detector": detector})
 
 
-def rows(*scores: float) -> pa.Table:
+def rows(*scores: float, first: int = 0) -> pa.Table:
     return pa.table(
-        {"sample": list(range(len(scores))), "score": list(scores), "id_rank": [0.5] * len(scores)}, SCORES.columns
+        {"sample": list(range(first, first + len(scores))), "score": list(scores), "id_rank": [0.5] * len(scores)},
+        SCORES.columns,
     )
 
 
@@ -121,7 +122,7 @@ def test_resume_leaves_out_what_is_not_its_own(lake: Lake) -> None:
 
 def test_fragments_read_in_the_order_of_the_part(lake: Lake) -> None:
     """A part's rows are its fragments' rows, in the order that the job gave."""
-    fragments = [write_fragment(lake.storage, target(), n, rows(n + 0.25, n + 0.5)) for n in range(3)]
+    fragments = [write_fragment(lake.storage, target(), n, rows(n + 0.25, n + 0.5, first=10 - 2 * n)) for n in range(3)]
     commit(lake.storage, SCORES, KEY, [target().part(fragments, {"seconds": 1})], replacing=False)
     assert scores(lake) == [0.25, 0.5, 1.25, 1.5, 2.25, 2.5]
     manifest = snapshot.latest(lake.storage, SCORES, KEY)

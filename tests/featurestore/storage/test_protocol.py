@@ -31,8 +31,10 @@ def manifests(storage: Storage) -> list[str]:
     return sorted(entry.key.rpartition("/")[2] for entry in storage.list("") if entry.key.endswith(".json"))
 
 
-def scores(*values: float) -> pa.Table:
-    return pa.table({"sample": range(len(values)), "score": values, "id_rank": [0.5] * len(values)}, SCORES.columns)
+def scores(*values: float, first: int = 0) -> pa.Table:
+    return pa.table(
+        {"sample": range(first, first + len(values)), "score": values, "id_rank": [0.5] * len(values)}, SCORES.columns
+    )
 
 
 def scores_target(seed: int, detector: str = "msp") -> Target:
@@ -135,7 +137,7 @@ def test_a_swap_has_no_moment_in_between(location: str, reader: str) -> None:
     def replace(seed: int) -> Manifest:
         storage, target = open_storage(location), scores_target(seed)
         rows = versions[seed]
-        fragments = [write_fragment(storage, target, n, scores(*rows[n::2])) for n in range(2)]
+        fragments = [write_fragment(storage, target, n, scores(*rows[n::2], first=1000 * n)) for n in range(2)]
         return commit(storage, SCORES, SCORES_KEY, [target.part(fragments)], replacing=True)
 
     replace(0)
