@@ -123,8 +123,8 @@ def manifest_problems(manifest: Manifest) -> Iterator[str]:
             yield f"its {_called(part)} should have the key {', '.join(table.part_keys) or 'of the partition alone'}"
         elif part.fingerprint != fingerprint(table.name, {**manifest.key, **part.key}, part.ingredients):
             yield f"the fingerprint of its {_called(part)} is not that of its ingredients: it was altered"
-        if table.row_key == () and part.rows != 1:
-            yield f"its {_called(part)} has {part.rows:,} rows instead of one"
+        if number := table.rows_problem(part.rows):
+            yield f"its {_called(part)} {number}"
     files = Counter(fragment.path for part in manifest.parts for fragment in part.fragments)
     parts = Counter(_called(part) for part in manifest.parts)
     yield from (f"it names {name} {times} times" for name, times in (files + parts).items() if times > 1)

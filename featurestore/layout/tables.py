@@ -48,6 +48,7 @@ class Table:
         domains: What the values of each column may be.
         required: The columns that are never null.
         row_key: The columns that tell the rows of a part from each other; none where a part has one row; None where nothing is said.
+        may_be_empty: Whether a part of a table that has one row in each may have none, where nothing is known.
     """
 
     name: str
@@ -58,6 +59,12 @@ class Table:
     domains: Mapping[str, Domain] = field(default_factory=dict, hash=False, compare=False)
     required: frozenset[str] = frozenset()
     row_key: tuple[str, ...] | None = None
+    may_be_empty: bool = False
+
+    def rows_problem(self, rows: int) -> str:
+        """What is wrong with so many rows of a part, or an empty text: some tables have one in each."""
+        wrong = self.row_key == () and rows != 1 and not (self.may_be_empty and rows == 0)
+        return f"has {rows:,} rows instead of one" if wrong else ""
 
     @property
     def path_columns(self) -> tuple[str, ...]:
@@ -98,14 +105,31 @@ def _types(written: str) -> dict[str, pa.DataType]:
 
 
 def _table(
-    name: str, keys: str, columns: str, part_keys: str = "", added: str = "", *, rows: str | None = None
+    name: str,
+    keys: str,
+    columns: str,
+    part_keys: str = "",
+    added: str = "",
+    *,
+    rows: str | None = None,
+    may_be_empty: bool = False,
 ) -> Table:
     later = _domains(added) if added else {}
     domains = {**_domains(columns), **later}
     schema = pa.schema({column: kind.type for column, kind in domains.items()})
     required = frozenset(one.split()[0] for one in columns.split(",") if one.endswith(_NEVER_NULL))
     row_key = None if rows is None else tuple(rows.split())
-    return Table(name, tuple(keys.split()), schema, tuple(part_keys.split()), tuple(later), domains, required, row_key)
+    return Table(
+        name,
+        tuple(keys.split()),
+        schema,
+        tuple(part_keys.split()),
+        tuple(later),
+        domains,
+        required,
+        row_key,
+        may_be_empty,
+    )
 
 
 _RECIPE = """
@@ -173,7 +197,7 @@ TABLES = {
             added="spectrum text, fpr95_low share, fpr95_high share, auroc_low share, auroc_high share",
             rows="detector id_dataset ood_dataset ood_class aggregation spectrum",
         ),
-        _table("accuracy", "model dataset", "n count!, top1 share, top5 share", rows=""),
+        _table("accuracy", "model dataset", "n count!, top1 share, top5 share", rows="", may_be_empty=True),
         _table(
             "calibration",
             "model dataset",

@@ -35,8 +35,8 @@ def checks(table: Table, *, in_order: bool = False) -> list[Check]:
 
 def problem(table: Table, rows: pa.Table) -> str:
     """What is wrong with the rows of a whole part, or an empty text."""
-    if table.row_key == () and len(rows) != 1:
-        return f"it has {len(rows):,} rows instead of one"
+    if number := table.rows_problem(len(rows)):
+        return f"it {number}"
     left = checks(table)
     return next((said for block in rows.to_batches() for check in left if (said := check(block))), "")
 

@@ -21,7 +21,7 @@ def test_figures_are_as_wide_as_a_column(tmp_path: Path) -> None:
     lake = make(tmp_path / "lake", Shape(models=8))
     written = write_report(lake, tmp_path / "out.html", figures=tmp_path / "figures" / "new")
     names = {path.stem for path in written}
-    assert len(written) == 3 * len(names) == 3 * 12
+    assert len(written) == 3 * len(names) == 3 * 13
     for name in names:
         png, svg, csv = (tmp_path / "figures" / "new" / f"{name}.{suffix}" for suffix in ("png", "svg", "csv"))
         (width,) = struct.unpack(">I", png.read_bytes()[16:20])
