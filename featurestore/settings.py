@@ -70,21 +70,18 @@ def settings_of_store(*, names_lake: bool) -> tuple[Settings, str]:
         return Settings(), ""
     settings = _read(file)
     said = [f"{name} {value}" for name in _OF_STORES if (value := getattr(settings, name)) is not None]
-    if not said or os.environ.get(_NAMED):
-        return settings, ""
-    if os.environ.get(_IN_USE) == str(file):
+    if not said or os.environ.get(_NAMED) or os.environ.get(_IN_USE) == str(file):
         return settings, ""
     listed = ", ".join(said)
     if not names_lake or not _is_ours(file):
         why = "for a location that it does not name itself" if not names_lake else "since the file is another user's"
-        remedy = f"set AWS_ENDPOINT_URL, or {_NAMED}={file} to follow it"
-        return replace(
-            settings, **dict.fromkeys(_OF_STORES)
-        ), f"{file} says {listed}, which does not count {why}: {remedy}."
+        remark = (
+            f"{file} says {listed}, which does not count {why}: set AWS_ENDPOINT_URL, or {_NAMED}={file} to follow it."
+        )
+        return replace(settings, **dict.fromkeys(_OF_STORES)), remark
     _check_consent(file, settings.endpoint or "")
-    os.environ[_IN_USE] = str(
-        file
-    )  # processes that decode images of this lake's datasets read them from the same store
+    # Processes that decode images of this lake's datasets read them from the same store.
+    os.environ[_IN_USE] = str(file)
     return settings, f"As {file} says: lake {settings.lake}, {listed}."
 
 

@@ -7,6 +7,7 @@ import os
 import warnings
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from featurestore.errors import InputError, MissingError, StaleWarning
@@ -236,15 +237,12 @@ class StoredLake:
         if not any(files):
             self._check_values(table, key)
         whole = of_partition.keys() == set(found.keys)
-        brought = opening.bring(self.storage, [file for group in files for file in group])
-        places = None if brought is None else iter(map(str, brought))
-        uris = [[next(places) if places else self.storage.uri(path) for path, _ in group] for group in files if group]
-        lying = {
-            uri: file
-            for of, group in zip(uris, filter(None, files), strict=True)
-            for uri, file in zip(of, group, strict=True)
-        }
-        options = None if places else self.storage.polars_options
+        every = [file for group in files for file in group]
+        brought = opening.bring(self.storage, every)
+        places = [self.storage.uri(path) for path, _ in every] if brought is None else list(map(str, brought))
+        lying, left = dict(zip(places, every, strict=True)), iter(places)
+        uris = [list(islice(left, len(group))) for group in files if group]
+        options = self.storage.polars_options if brought is None else None
 
         def vouch(read: Sequence[str]) -> None:
             opening.vouch(self.storage, [lying[uri] for uri in read])

@@ -15,7 +15,7 @@ from analysis.report.section_items import Figure, TableView
 from analysis.rows.memo import Memo
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 from featurestore.lake import Lake
-from featurestore.query import catalog
+from featurestore.sql_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -195,4 +195,4 @@ class CachingLake(Lake):
 
 
 def _literal(value: Value) -> str:
-    return catalog.quote(value) if isinstance(value, str) else str(value)
+    return quote(value) if isinstance(value, str) else str(value)

@@ -10,7 +10,7 @@ import polars as pl
 from analysis.charts.palette import UNKNOWN
 from featurestore.errors import MissingError
 from featurestore.names import pick
-from featurestore.query.catalog import quote
+from featurestore.sql_text import quote
 
 if TYPE_CHECKING:
     from featurestore.lake import Lake

@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 
 def checks(table: Table, *, in_order: bool = False) -> list[Check]:
     """The checks of a part's blocks, those of columns that lack passed over; whether rows lie as writers of this package put them, too."""
-    one = table.row_key is not None and len(table.row_key) == 1
-    keyed = (
-        [(ascending if in_order else numbered)(table.row_key[0])]
-        if one and table.row_key
-        else [unique(table.row_key, table.added)]
-        if table.row_key
-        else []
-    )
+    key = table.row_key or ()
+    keyed = [numbered(*key, in_order=in_order) if len(key) == 1 else unique(key, table.added)] if key else []
     return [lambda rows: _of_columns(table, rows), *keyed]
 
 
@@ -41,30 +35,8 @@ def problem(table: Table, rows: pa.Table) -> str:
     return next((said for block in rows.to_batches() for check in left if (said := check(block))), "")
 
 
-def ascending(name: str) -> Check:
-    """Numbers are unique and ascend, from block to block too; none is negative."""
-    last = -1
-
-    def check(rows: pa.RecordBatch) -> str | None:
-        nonlocal last
-        if name not in rows.schema.names:
-            return None
-        numbers = to_numpy(rows.column(name))
-        before = np.concatenate([[last], numbers[:-1]]) if len(numbers) else numbers
-        last = int(numbers[-1]) if len(numbers) else last
-        bad = np.flatnonzero(numbers <= before)
-        if not len(bad):
-            return None
-        number, previous = int(numbers[bad[0]]), int(before[bad[0]])
-        if number < 0:
-            return f"{name} {number} is none"
-        return f"{name} {number} is there twice" if number == previous else f"{name} {number} comes after {previous}"
-
-    return check
-
-
-def numbered(name: str) -> Check:
-    """Numbers are unique, from block to block too, and none is negative."""
+def numbered(name: str, *, in_order: bool = False) -> Check:
+    """Numbers are unique, from block to block too, and none is negative; in order, they ascend."""
     seen: list[NDArray[np.int64]] = []
     last = -1
 
@@ -75,8 +47,11 @@ def numbered(name: str) -> Check:
         numbers = to_numpy(rows.column(name))
         if (least := int(numbers.min())) < 0:
             return f"{name} {least} is none"
-        # Most lakes have them in ascending order, where one look at each is enough.
-        if numbers[0] <= last or (numbers[1:] <= numbers[:-1]).any():
+        before = np.concatenate([[last], numbers[:-1]])
+        if (back := np.flatnonzero(numbers <= before)).size:
+            number, previous = int(numbers[back[0]]), int(before[back[0]])
+            if in_order and number < previous:
+                return f"{name} {number} comes after {previous}"
             found, counts = np.unique(np.concatenate([*seen, numbers]), return_counts=True)
             if (counts > 1).any():
                 return f"{name} {found[counts > 1][0]} is there twice"

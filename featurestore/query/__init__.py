@@ -2,9 +2,9 @@
 
 from featurestore.query.answer import answer_to, needs_no_lake
 from featurestore.query.filters import Filters
-from featurestore.query.header import TOPICS, SqlFile, Value
 from featurestore.query.library import Library, read_library
 from featurestore.query.statements import fetch, is_complete
+from featurestore.sql_text.header import TOPICS, SqlFile, Value
 
 __all__ = [
     "TOPICS",

@@ -15,11 +15,12 @@ from featurestore.partitions.age import OF_SAMPLES, Held, complaints
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
 from featurestore.query.statements import fetch, question_result
+from featurestore.sql_text import quote, sql_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from featurestore.query.header import SqlFile, Value
+    from featurestore.sql_text.header import SqlFile, Value
     from featurestore.storage import Storage
 
 _MADE_BY = {
@@ -118,7 +119,7 @@ class Answer:
         if column == "ood_dataset" and "datasets" in read:
             yield "datasets", "dataset", "role = 'ood'"
         if column == "ood_class" and "samples" in read:
-            yield "samples", "class_name", f"dataset = {catalog.quote(str(self.parameters.get('ood', '')))}"
+            yield "samples", "class_name", f"dataset = {quote(str(self.parameters.get('ood', '')))}"
 
 
 def answer_to(
@@ -198,6 +199,6 @@ def needs_no_lake(question: SqlFile) -> bool:
 
 def _lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> None:
     """Keep a question, which may be anybody's, from all files but the lake's."""
-    connection.execute(f"set allowed_directories = {catalog.sql_list(folders)}")
+    connection.execute(f"set allowed_directories = {sql_list(folders)}")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

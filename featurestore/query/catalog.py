@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from featurestore.errors import InputError, StorageError, one_line
-from featurestore.fragments import opening
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
 from featurestore.partitions.age import Held
-from featurestore.query import header, published
+from featurestore.query import published
+from featurestore.query.stored_tables import StoredTables
+from featurestore.sql_text import header, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from featurestore.layout.manifest import Fragment
-    from featurestore.layout.tables import Table
-    from featurestore.query.header import Parameter, SqlFile
+    from featurestore.query.stored_tables import Checking
+    from featurestore.sql_text import FromFiles
+    from featurestore.sql_text.header import Parameter, SqlFile
     from featurestore.storage import Storage
-
-    FromFiles: TypeAlias = Callable[[Sequence[str], str], str]
-    Checking: TypeAlias = Literal["now", "read", "never"]
 
 _FOLDER = Path(__file__).parents[2] / "sql"
 """Beside the package, in a checkout and where it is installed alike; never imported, since a user may have a module `sql`, too."""
-
-
-UNASKED = 256_000_000
-"""Bytes of a table that are brought from a bucket before anyone asked for it; of more, it is read there."""
-VOUCHED = 1 << 30
-"""Bytes of activations that are hashed before SQL reads some of them: of more, a question would wait for models that it does not ask for."""
-_IS_WHOLE = "is_as_manifests_say"
-"""A function of the database: raises where a fragment of a table is not what its manifest says."""
-_SQL_TYPES = {
-    pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double",
-    pa.list_(pa.string()): "varchar[]", pa.list_(pa.float64()): "double[]",
-}  # fmt: skip
 
 
 @cache
@@ -127,13 +111,11 @@ def create(
     if held:
         read = set().union(*map(_views_behind, _files() if names is None else names))
         held.read(sorted(read & TABLES.keys()))
-    builder = _Builder(connection, held, from_files, checking, names is None, without)
-    vouched: dict[str, Callable[[], None]] = {}
-    if checking == "read":
-        connection.create_function(_IS_WHOLE, _vouching(vouched))
-    for name in sorted(_files() if names is None else names):
-        builder.create(name)
-    vouched |= builder.unread  # only now: DuckDB looks at what a view reads when it is made, too
+    stored = StoredTables(connection, held, from_files, checking, without)
+    builder = _Builder(connection, stored, commenting=names is None)
+    with stored.vouched():
+        for name in sorted(_files() if names is None else names):
+            builder.create(name)
 
 
 def unreadable(error: duckdb.Error, location: str = "") -> StorageError:
@@ -205,14 +187,9 @@ class _Builder:
     """Creates views, macros and questions in a database, each once and after those that it reads."""
 
     connection: duckdb.DuckDBPyConnection
-    held: Held | None
-    from_files: FromFiles | None
-    checking: Checking
+    stored: StoredTables
     commenting: bool
-    without: Collection[str]
     done: set[str] = field(default_factory=set)
-    unread: dict[str, Callable[[], None]] = field(default_factory=dict)
-    """Of each table, what compares its fragments with their manifests before SQL reads them."""
 
     def create(self, name: str) -> None:
         """Create one with its comments, after those that it reads."""
@@ -230,7 +207,7 @@ class _Builder:
 
     def _create_view(self, view: SqlFile) -> None:
         if view.name in TABLES:
-            self._create_stored(view.name)
+            self.stored.create(view.name)
         elif view.name == "published":
             self.connection.from_arrow(published.table()).create("stored.published")
         self.connection.execute(f"create view {view.name} as {view.sql}")
@@ -258,91 +235,6 @@ class _Builder:
         self.connection.execute(f'create macro "{question.name}"({parameters}) as table {body}')
         if self.commenting:
             self.connection.execute(f'comment on macro table "{question.name}" is {quote(question.question)}')
-
-    def _create_stored(self, name: str) -> None:
-        """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
-        found = [
-            (path, fragment)
-            for manifest in (self.held.of(name) if self.held else ())
-            for part in (self.held.current_parts(manifest, self.without) if self.held else ())
-            for path, fragment in manifest.files(part)
-            if fragment.rows
-        ]
-        if found and self.held:
-            from_files = self.from_files or self._from_here_or_there(self.held.storage, found)
-            rows = _scan(TABLES[name], [key for key, _ in found], from_files)
-            self.connection.execute(f"create view stored.{name} as {rows}")
-            if self.checking == "read" and _is_vouched(found):
-                self.unread[name] = partial(opening.vouch, self.held.storage, found)
-        else:
-            self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
-
-    def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
-        """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
-        now = self.checking == "now" and _is_vouched(found)
-        brought = opening.bring(storage, found, hashing=now, at_most=None if self.checking == "now" else UNASKED)
-        table = found[0][0].partition("/")[0] if self.checking == "read" else ""
-        if brought is not None:
-            return lambda _, options: _from_paths(map(str, brought), options, table)
-        if now:
-            opening.check(storage, found)
-        storage.register(self.connection)
-        return lambda keys, options: _from_paths(map(storage.uri, keys), options, table)
-
-
-def _is_vouched(found: Sequence[tuple[str, Fragment]]) -> bool:
-    """Whether the fragments of a table are compared with their manifests before SQL reads any of them."""
-    return not found[0][0].startswith(f"{opening.STREAMED}/") or sum(of.bytes for _, of in found) <= VOUCHED
-
-
-def _vouching(unread: Mapping[str, Callable[[], None]]) -> Callable[[str], bool]:
-    """What the database calls once for each statement that reads a table, before it does."""
-
-    def vouch(table: str) -> bool:
-        if table in unread:
-            unread[table]()
-        return True
-
-    return vouch
-
-
-def from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
-    """SQL's FROM that reads files where the storage has them."""
-    return _from_paths(map(storage.uri, keys), options)
-
-
-def _from_paths(paths: Iterable[str], options: str, table: str = "") -> str:
-    """SQL's FROM that reads files; those of a table only if they are what its manifests say."""
-    files = sql_list(map(glob.escape, paths))
-    return f"from read_parquet({f'if({_IS_WHOLE}({quote(table)}), {files}, [])' if table else files}, {options})"
-
-
-def _scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:
-    """A table's rows; columns that were added to it since a fragment was written are null there."""
-    columns = ", ".join(_column(column, keys) for column in table.sql_schema.names)
-    options = f"hive_partitioning = true, hive_types_autocast = false, union_by_name = {bool(table.added)}"
-    rows = from_files(keys, options)
-    if not table.added:
-        return f"{rows} select {columns}"
-    types = {name: _SQL_TYPES[table.columns.field(name).type] for name in table.added}
-    none = ", ".join(f'null::{type_} as "{name}"' for name, type_ in types.items())
-    return f"from ({rows} union all by name select {none} where false) select {columns}"
-
-
-def _column(name: str, keys: Sequence[str]) -> str:
-    """A column, of which DuckDB before 2.0 takes the value `null` in a path for no value."""
-    folder = f"{name}=null/"
-    return f'coalesce("{name}", \'null\') as "{name}"' if any(folder in key for key in keys) else f'"{name}"'
-
-
-def sql_list(texts: Iterable[str]) -> str:
-    """A list of texts as a SQL literal."""
-    return f"[{', '.join(map(quote, texts))}]"
-
-
-def quote(text: str) -> str:
-    """A text as a SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _literal(parameter: Parameter) -> str:

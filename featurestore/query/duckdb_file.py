@@ -14,12 +14,14 @@ import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
 from featurestore.query import catalog
+from featurestore.sql_text import from_uris, quote, sql_list
 from featurestore.staging import clear_abandoned, staged
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from featurestore.sql_text import FromFiles
     from featurestore.storage import Storage
 
 NEEDS = "1.5.2"
@@ -67,20 +69,20 @@ def _fill(file: Path, storage: Storage, out: Path) -> None:
         if storage.folder is None:
             storage.register(connection)
         catalog.create(connection, storage, from_files=_from_files(storage, out, identity))
-        connection.execute(f"create macro stored.{_IDENTITY}() as {catalog.quote(identity)}")
+        connection.execute(f"create macro stored.{_IDENTITY}() as {quote(identity)}")
         connection.execute(
             "create table stored.snapshot (lake varchar, made timestamptz, writer varchar, needs varchar)"
         )
         row = [storage.location, datetime.now(UTC), f"featurestore {__version__}", f"DuckDB {NEEDS} or newer"]
         connection.execute("insert into stored.snapshot values (?, ?, ?, ?)", row)
-        connection.execute(f"comment on table stored.snapshot is {catalog.quote(_SNAPSHOT)}")
+        connection.execute(f"comment on table stored.snapshot is {quote(_SNAPSHOT)}")
 
 
-def _from_files(storage: Storage, out: Path, identity: str) -> catalog.FromFiles:
+def _from_files(storage: Storage, out: Path, identity: str) -> FromFiles:
     """How the views find the fragments: relative to the file where the lake lies below its folder, else by their URIs."""
     root, folder = storage.folder and storage.folder.resolve(), out.parent.resolve()
     if root is None or not root.is_relative_to(folder):
-        return partial(catalog.from_uris, storage)
+        return partial(from_uris, storage)
     below = root.relative_to(folder).as_posix()
     return partial(
         _beside, folder=str(folder), name=out.name, below="" if below == "." else f"{below}/", identity=identity
@@ -99,15 +101,15 @@ def _beside(keys: Sequence[str], options: str, *, folder: str, name: str, below:
     temporary = "current_setting('temp_directory')"
     here, made = (
         f"regexp_replace(parse_dirpath({temporary}), '([*?[])', '[\\1]', 'g')",
-        catalog.quote(glob.escape(folder)),
+        quote(glob.escape(folder)),
     )
     opened = _name_when_opened(name).replace('"', '""')
-    root = f"""case when "{opened}".stored.{_IDENTITY}() = {catalog.quote(identity)} then {here} else {made} end"""
-    paths = catalog.sql_list(glob.escape(f"/{below}{key}") for key in keys)
+    root = f"""case when "{opened}".stored.{_IDENTITY}() = {quote(identity)} then {here} else {made} end"""
+    paths = sql_list(glob.escape(f"/{below}{key}") for key in keys)
     before, after = f"from read_parquet(list_transform({paths}, lambda path: (", f") || path), {options})"
-    is_of_our_name = f"parse_filename({temporary}) = {catalog.quote(f'{name}.tmp')}"
-    chosen = f"case when {is_of_our_name} then {catalog.quote(root)} else {catalog.quote(made)} end"
-    return f"from query({catalog.quote(before)} || {chosen} || {catalog.quote(after)})"
+    is_of_our_name = f"parse_filename({temporary}) = {quote(f'{name}.tmp')}"
+    chosen = f"case when {is_of_our_name} then {quote(root)} else {quote(made)} end"
+    return f"from query({quote(before)} || {chosen} || {quote(after)})"
 
 
 @cache

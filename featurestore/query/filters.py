@@ -16,6 +16,7 @@ from featurestore.layout.tables import RECIPE_COLUMNS, TABLES
 from featurestore.names import nearest, pick
 from featurestore.query import catalog
 from featurestore.query.conditions import conditions
+from featurestore.sql_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -247,4 +248,4 @@ def _columns(view: str) -> set[str]:
 
 
 def _literals(names: Iterable[object]) -> str:
-    return ", ".join(catalog.quote(str(name)) for name in names)
+    return ", ".join(quote(str(name)) for name in names)

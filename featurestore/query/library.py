@@ -12,13 +12,14 @@ import duckdb
 
 from featurestore.errors import InputError, LakeError, one_line
 from featurestore.names import pick
-from featurestore.query import catalog, header
+from featurestore.query import catalog
+from featurestore.sql_text import header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from featurestore.query.header import SqlFile
+    from featurestore.sql_text.header import SqlFile
     from featurestore.storage import Storage
 
 FOLDER = "questions"

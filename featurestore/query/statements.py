@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
     from featurestore.partitions.age import Held
-    from featurestore.query.header import SqlFile, Value
+    from featurestore.sql_text.header import SqlFile, Value
     from featurestore.storage import Storage
 
 _FROM_PYTHON = re.compile(r"executing the UDF: (CorruptionError|StorageError|MissingError): ([^\n]*)")

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
-from analysis.detectors.neighbours.knn import chunks, products
+from analysis.detectors.neighbours.bank import chunks, products
 from analysis.rows.activations import normalise
 from analysis.statistics.sampled_rows import share_of_features
 from featurestore.errors import InputError

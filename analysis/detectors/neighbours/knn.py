@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 from analysis.detectors.detector import OPENOOD, Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
-from analysis.detectors.neighbours.near_kth import Bank
+from analysis.detectors.neighbours.bank import Bank
 from analysis.detectors.neighbours.nearest import check_size, nearest
 from analysis.rows.activations import normalise
-from analysis.rows.checks import same_dimensions
 from analysis.statistics.sampled_rows import share_with_energy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -25,20 +22,6 @@ if TYPE_CHECKING:
     from analysis.statistics.statistic import Statistic
 
 _SOURCE = "Sun et al. 2022, arXiv 2204.06507"
-_BYTES_AT_ONCE = 1 << 26
-
-
-def chunks(rows: int, bank: int) -> list[slice]:
-    """Stretches of rows whose float64 products with a bank take 64 MB each."""
-    at_once = max(1, _BYTES_AT_ONCE // (8 * max(bank, 1)))
-    return [slice(start, start + at_once) for start in range(0, rows, at_once)]
-
-
-def products(bank: NDArray[np.float64], activations: Activations) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield some rows at a time, and the products of their unit features with all of a bank."""
-    same_dimensions(activations.feature, bank.shape[1])
-    for rows in chunks(len(activations), len(bank)):
-        yield rows, activations.normalised64[rows] @ bank.T
 
 
 def share_of_bank(default: float) -> Hyperparameter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.detectors.neighbours.near_kth import near_kth, of_rank
+from analysis.detectors.neighbours.bank import near_kth, of_rank
 from analysis.rows.activations import normalise
 from analysis.rows.checks import same_dimensions
 from analysis.statistics.statistic import Statistic, SweepContext

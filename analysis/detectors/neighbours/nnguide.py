@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.detectors.detector import OPENOOD, Detector, FitInputs
-from analysis.detectors.neighbours.knn import neighbours, products, sampled, share_of_bank
-from analysis.detectors.neighbours.near_kth import Bank
+from analysis.detectors.neighbours.bank import Bank, products
+from analysis.detectors.neighbours.knn import neighbours, sampled, share_of_bank
 from analysis.rows.activations import normalise
 from analysis.statistics.sampled_rows import share_with_energy
 

@@ -12,7 +12,7 @@ from analysis.report.section_items import Gallery, Picture, SectionBody, TableVi
 from analysis.report.sections.section import Section
 from analysis.report.sentences import left_out
 from featurestore.errors import LakeError
-from featurestore.query.catalog import quote
+from featurestore.sql_text import quote
 
 if TYPE_CHECKING:
     from analysis.report.context import Context

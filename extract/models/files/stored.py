@@ -110,10 +110,10 @@ def _fault(name: str, value: Tensor) -> str:
         return "a sparse tensor: sparse weights are not read; save them dense, with to_dense()"
     if value.is_meta:
         return "a shape alone, without values (on torch's meta device): save the weights that were trained"
-    if value.is_quantized or (name.endswith((".weight", ".bias")) and not value.dtype.is_floating_point):
-        return f"{kind}: {'quantised' if not value.is_complex() else 'complex'} weights are not read; save the weights as floats"
     if value.is_complex():
         return f"{kind}: complex weights are not read; save the weights as floats"
+    if value.is_quantized or (name.endswith((".weight", ".bias")) and not value.dtype.is_floating_point):
+        return f"{kind}: quantised weights are not read; save the weights as floats"
     if value.numel() > _LARGE and value.numel() * value.element_size() > value.untyped_storage().nbytes():
         return f"{list(value.shape)}, of which it stores {value.untyped_storage().nbytes():,} bytes alone: save copies, with contiguous()"
     return ""

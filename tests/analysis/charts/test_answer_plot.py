@@ -17,7 +17,7 @@ from featurestore.query import library
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featurestore.query.header import SqlFile
+    from featurestore.sql_text.header import SqlFile
 
     Command = Callable[..., tuple[int, str, str]]
 

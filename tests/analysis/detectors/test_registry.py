@@ -21,13 +21,13 @@ DETECTORS = [
 OPENOOD = ["ash-b", "kl-matching", "knn", "nnguide", "react", "residual", "temp-scaling", "vim", "vra"]
 EXPECTED = {*DETECTORS, *(f"{name}.openood" for name in OPENOOD)}
 HELPERS = {
+    "bank",
     "checked_scores",
     "comparison",
     "detector",
     "held_rows",
     "hyperparameter",
     "in_memory",
-    "near_kth",
     "nearest",
     "norm_spread",
     "rank_counts",

@@ -8,9 +8,10 @@ import pytest
 
 from featurestore.errors import InputError, MissingError
 from featurestore.names import pick
-from featurestore.query import catalog, header, library
-from featurestore.query.header import TOPICS, Argument, Plot, SqlFile
+from featurestore.query import catalog, library
 from featurestore.query.statements import question_result
+from featurestore.sql_text import header
+from featurestore.sql_text.header import TOPICS, Argument, Plot, SqlFile
 
 VIEWS = {"results": {"model": "The model's name", "fpr95": "Share of OOD accepted"}, "other": {"fpr95": "Another"}}
 parse = partial(header.parse, documented=lambda view: VIEWS[pick("view or macro", view, VIEWS)])

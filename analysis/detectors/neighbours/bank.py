@@ -1,9 +1,9 @@
-"""Largest products: found in float32, and measured again in float64 where its rounding could decide."""
+"""Products with fit samples in memory: all of them in float64, or the largest, which are found in float32 and measured in float64."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +17,22 @@ if TYPE_CHECKING:
     from analysis.rows.activations import Activations
 
     Float32 = NDArray[np.float32]
-    Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 _PAIRS_AT_ONCE = 4096
-_PRODUCTS_AT_ONCE = 1 << 24
+_BYTES_AT_ONCE = 1 << 26
+
+
+def chunks(rows: int, bank: int) -> list[slice]:
+    """Stretches of rows whose float64 products with a bank take 64 MB each."""
+    at_once = max(1, _BYTES_AT_ONCE // (8 * max(bank, 1)))
+    return [slice(start, start + at_once) for start in range(0, rows, at_once)]
+
+
+def products(bank: NDArray[np.float64], activations: Activations) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield some rows at a time, and the products of their unit features with all of a bank."""
+    same_dimensions(activations.feature, bank.shape[1])
+    for rows in chunks(len(activations), len(bank)):
+        yield rows, activations.normalised64[rows] @ bank.T
 
 
 def rounding(dim: int) -> np.float32:
@@ -112,9 +124,7 @@ class Bank:
     def _products(self, activations: Activations) -> Iterator[tuple[slice, NDArray[np.float64], Float32]]:
         """Some rows at a time: which, their unit features, and the products of these with the bank's scaled vectors."""
         same_dimensions(activations.feature, self.rows.shape[1])
-        at_once = max(1, _PRODUCTS_AT_ONCE // max(len(self), 1))
-        for start in range(0, len(activations), at_once):
-            rows = slice(start, min(start + at_once, len(activations)))
+        for rows in chunks(len(activations), len(self)):
             unit = activations.normalised64[rows]
             yield rows, unit, unit.astype(np.float32) @ self.rows32.T
 
@@ -124,5 +134,5 @@ def _kth(products: Float32, k: int) -> Float32:
     return np.asarray(np.partition(products, place, axis=1)[:, place, None])
 
 
-def _parts(pairs: int) -> Iterator[slice[Any, Any, Any]]:
+def _parts(pairs: int) -> Iterator[slice]:
     return (slice(start, start + _PAIRS_AT_ONCE) for start in range(0, pairs, _PAIRS_AT_ONCE))

@@ -1,0 +1,103 @@
+"""The tables of a lake as views over explicit lists of files, which are what their manifests say."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from featurestore.fragments import opening
+from featurestore.layout.tables import TABLES
+from featurestore.sql_text import from_paths, quote, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    import duckdb
+
+    from featurestore.layout.manifest import Fragment
+    from featurestore.partitions.age import Held
+    from featurestore.sql_text import FromFiles
+    from featurestore.storage import Storage
+
+Checking: TypeAlias = Literal["now", "read", "never"]
+"""When fragments are compared with their manifests: before a view is made, when SQL reads a table, or never."""
+UNASKED = 256_000_000
+"""Bytes of a table that are brought from a bucket before anyone asked for it; of more, it is read there."""
+VOUCHED = 1 << 30
+"""Bytes of activations that are hashed before SQL reads some of them: of more, a question would wait for models that it does not ask for."""
+_IS_WHOLE = "is_as_manifests_say"
+"""A function of the database: raises where a fragment of a table is not what its manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTables:
+    """Creates `stored.NAME` in a database for tables of a lake.
+
+    Attributes:
+        connection: The database.
+        held: What the lake holds; None for tables without rows.
+        from_files: How files are read; by default where they lie, or on this machine if they were brought.
+        checking: When the fragments are compared with their manifests.
+        without: The tables of which stale parts are left out.
+        unread: Of each table, what compares its fragments before SQL reads them.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    held: Held | None
+    from_files: FromFiles | None
+    checking: Checking
+    without: Collection[str]
+    unread: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def vouched(self) -> Iterator[None]:
+        """Have the tables that are made inside compared once for each statement that reads them, if that is when it is to be done."""
+        armed: dict[str, Callable[[], None]] = {}
+
+        def vouch(table: str) -> bool:
+            if table in armed:
+                armed[table]()
+            return True
+
+        if self.checking == "read":
+            self.connection.create_function(_IS_WHOLE, vouch)
+        yield
+        armed |= self.unread  # only now: DuckDB looks at what a view reads when it is made, too
+
+    def create(self, name: str) -> None:
+        """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
+        found = [
+            (path, fragment)
+            for manifest in (self.held.of(name) if self.held else ())
+            for part in (self.held.current_parts(manifest, self.without) if self.held else ())
+            for path, fragment in manifest.files(part)
+            if fragment.rows
+        ]
+        if found and self.held:
+            from_files = self.from_files or self._from_here_or_there(self.held.storage, found)
+            rows = scan(TABLES[name], [key for key, _ in found], from_files)
+            self.connection.execute(f"create view stored.{name} as {rows}")
+            if self.checking == "read" and _is_vouched(found):
+                self.unread[name] = partial(opening.vouch, self.held.storage, found)
+        else:
+            self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
+
+    def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
+        """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
+        now = self.checking == "now" and _is_vouched(found)
+        brought = opening.bring(storage, found, hashing=now, at_most=None if self.checking == "now" else UNASKED)
+        table = found[0][0].partition("/")[0]
+        whole = f"{_IS_WHOLE}({quote(table)})" if self.checking == "read" else ""
+        if brought is not None:
+            return lambda _, options: from_paths(map(str, brought), options, whole)
+        if now:
+            opening.check(storage, found)
+        storage.register(self.connection)
+        return lambda keys, options: from_paths(map(storage.uri, keys), options, whole)
+
+
+def _is_vouched(found: Sequence[tuple[str, Fragment]]) -> bool:
+    """Whether the fragments of a table are compared with their manifests before SQL reads any of them."""
+    return not found[0][0].startswith(f"{opening.STREAMED}/") or sum(of.bytes for _, of in found) <= VOUCHED
