@@ -6,7 +6,7 @@ BIN := .venv/bin
 TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-s3 test-ray test-real test-lowest kills check fmt bench clean
+.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills check fmt bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -14,18 +14,21 @@ help: ## list the targets
 demo: .venv/demo.stamp ## the whole product on real images: train, extract, score, ask, report
 	$(BIN)/featurestore demo
 
-test: .venv/dev.stamp ## all tests but those that need a browser, an S3 server, a Ray cluster or real weights
-	$(TWO_AT_A_TIME) -m "not browser and not s3 and not ray and not real"
+test: .venv/dev.stamp ## the tests but for their long form and those that need a browser, an S3 server, a Ray cluster or real weights
+	$(TWO_AT_A_TIME) -m "not browser and not s3 and not ray and not real and not long"
+
+test-long: .venv/dev.stamp ## the long form of these tests: more cases of the same kinds
+	$(TWO_AT_A_TIME) -m "long and not s3"
 
 test-lowest: .venv/lowest.stamp ## the core without torch on the lowest versions that pyproject.toml allows
-	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest -n 2 --dist worksteal -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow and not once" $$(.venv/lowest/bin/python -m tests.lowest)
+	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest -n 2 --dist worksteal -p tests.without_torch -m "not browser and not s3 and not ray and not real and not slow and not long and not once" $$(.venv/lowest/bin/python -m tests.lowest)
 
 test-browser: .venv/dev.stamp ## the report in a real browser (Chromium), which is installed where it is missing
 	bash tests/browser/chromium.sh
 	$(BIN)/pytest -m browser tests/browser
 
 test-s3: .venv/dev.stamp ## the tests against a real S3 server (Ceph), which is installed, started and stopped
-	bash tests/s3/server.sh with env $(TWO_AT_A_TIME) -m s3 tests/s3 tests/test_month.py tests/featurestore/storage tests/featurestore/transfer
+	bash tests/s3/server.sh with env $(TWO_AT_A_TIME) -m "s3 and not long" tests/s3 tests/test_month.py tests/featurestore/storage tests/featurestore/transfer
 
 test-ray: .venv/dev.stamp ## extraction and fitting on a Ray cluster of two nodes, of which one is killed
 	$(BIN)/pytest -m ray tests/extract/job/test_ray.py tests/analysis/statistics/test_on_ray.py

@@ -131,6 +131,7 @@ def _begin(fresh: Commands) -> Study:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_month(fresh: Commands) -> None:
     study = _begin(fresh)
     study.check(reporting=True)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from featurestore.layout.tables import TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import duckdb
 
 ROOT = Path(__file__).parents[2]
 COMPAT = ROOT / "tests" / "compat"
@@ -95,13 +98,18 @@ def lake() -> Lake:
     return Lake(LAKE)
 
 
+@cache
+def _connection(lake: str) -> duckdb.DuckDBPyConnection:
+    return Lake(lake).connect()
+
+
 READERS: dict[str, Callable[[Lake, str], list[dict[str, Any]]]] = {
     "documented": lambda lake, table: read_as_documented(Path(lake.location), table),
     "polars": lambda lake, table: lake.scan(table).collect().to_dicts(),
     # The view of benchmarks shows all that datasets make up, not only those of which something is set, that of metrics one spectrum, and
     # that of selective prediction the rows without an OOD set.
     "DuckDB": lambda lake, table: (
-        lake.connect()
+        _connection(lake.location)
         .sql(f"from {'stored.' * (table in {'benchmarks', 'metrics', 'selective'})}{table}")
         .pl()
         .to_dicts()

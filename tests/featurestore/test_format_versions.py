@@ -20,6 +20,7 @@ from featurestore.layout.tables import TABLES
 from featurestore.partitions.encoding import vector_array
 from featurestore.query.duckdb_file import write_catalog
 from tests.conftest import alter, random_activations
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +144,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str) else np.asarray(value, np.float64).tolist()
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", shortened(WHERE))
 @pytest.mark.parametrize("table", VALUE)
 @pytest.mark.parametrize("reader", READERS)
 def test_columns_of_a_newer_writer_are_passed_over(tmp_path: Path, reader: str, table: str, where: str) -> None:
@@ -157,7 +158,7 @@ def test_columns_of_a_newer_writer_are_passed_over(tmp_path: Path, reader: str, 
     assert plain(found, columns) == plain(READERS[reader](same, table, columns), columns)
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", shortened(WHERE))
 @pytest.mark.parametrize("table", VALUE)
 @pytest.mark.parametrize("reader", READERS)
 def test_columns_that_an_older_writer_did_not_know_are_null(
@@ -177,7 +178,7 @@ def test_columns_that_an_older_writer_did_not_know_are_null(
     assert len(found) == 3 * ROWS
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", shortened(WHERE))
 @pytest.mark.parametrize("table", VALUE)
 @pytest.mark.parametrize("change", ["extra", "missing"])
 def test_verify_finds_no_fault_in_lakes_of_other_writers(

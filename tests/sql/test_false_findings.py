@@ -25,6 +25,7 @@ def tried(lake: TableLake, models: int, truth: str, alike: float = 0.4) -> dict[
     return {claim.question: tally for claim, tally in reversed(list(zip(claims, tallies, strict=True)))}
 
 
+@pytest.mark.long
 def test_findings_without_anything_to_find_are_few(lake: TableLake) -> None:
     """Of lakes without any effect, and with effects: no question claims more than its numbers hold, as far as fifty lakes tell."""
     for truth in ("none", "effects", "related", "confounded"):

@@ -9,6 +9,7 @@ import pytest
 
 from featurestore import Filters, InputError, Lake, MissingError
 from featurestore.query import answer, catalog
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from featurestore.query.answer import Answer
@@ -32,7 +33,7 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", shortened(QUESTIONS, to=20))
 def test_chosen_models_are_a_lake_of_their_own(lakes: dict[str, Lake], name: str) -> None:
     """--model, and a condition on the model's name, give the answer of a lake that holds only these models."""
     chosen = {
@@ -43,7 +44,7 @@ def test_chosen_models_are_a_lake_of_their_own(lakes: dict[str, Lake], name: str
         assert rows(lakes["whole"], name, narrowed) == rows(lakes[lake], name)
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", shortened(QUESTIONS, to=6))
 def test_a_condition_that_always_holds_changes_nothing(lakes: dict[str, Lake], name: str) -> None:
     """On the recipe, and, where a question reads metrics, on results of every kind."""
     condition = "coalesce(weight_decay, 0) >= 0 and (model is not null or dropout > 3)"

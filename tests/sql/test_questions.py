@@ -170,7 +170,7 @@ CASES = [once(name, pool, {}) for name in GOLDEN for pool in POOLS] + [
     once(name, pool, parameters) for name, many in OTHER_PARAMETERS.items() for parameters in many for pool in POOLS[:2]
 ]
 OF_METRICS = [
-    pytest.param(name, pool, {"metric": metric}, marks=pytest.mark.slow)  # together
+    pytest.param(name, pool, {"metric": metric}, marks=() if (metric, pool) == ("auroc", "whole") else pytest.mark.long)
     for name, question in catalog.questions().items()
     if "metric" in question.parameters
     for metric, pool in (("auroc", "ties"), ("auroc", "whole"), ("aupr_in", "whole"), ("aupr_out", "whole"))

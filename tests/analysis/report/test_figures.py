@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pytest
 
 from analysis.report import write_report
 from analysis.studies.results import leading, results
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long
 def test_figures_are_as_wide_as_a_column(tmp_path: Path) -> None:
     """85 mm at 300 dots per inch; PNG, SVG and the whole data of each figure."""
     lake = make(tmp_path / "lake", Shape(models=8))

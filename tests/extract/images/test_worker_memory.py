@@ -31,6 +31,7 @@ def _may_mount() -> bool:
 
 
 @pytest.mark.skipif(not _may_mount(), reason="only root gets a /dev/shm of its own")
+@pytest.mark.long
 def test_a_job_whose_batches_do_not_fit_says_so(tmp_path: Path, lake: Lake, checkpoint: Path) -> None:
     add_dataset(lake, "ant", write_images(tmp_path / "images", {"ant": 256}), role="ood")
     done = run_command(

@@ -18,6 +18,7 @@ from extract.models.network import LoadedModel
 from featurestore import ConflictError
 from tests.extract.conftest import assert_same_rows, read, run
 from tests.extract.job.conftest import paths
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ def overwrite(file: Path, *, hidden: bool = False) -> None:
 
 
 @pytest.mark.usefixtures("broken")
-@pytest.mark.parametrize("changes", [{}, {"workers": 1}, {"device": "cpu,cpu", "fragment_rows": 3}], ids=str)
+@pytest.mark.parametrize("changes", shortened([{"workers": 1}, {}, {"device": "cpu,cpu", "fragment_rows": 3}]), ids=str)
 def test_the_first_extraction_writes_a_digest_per_sample(
     val: Lake, images: Path, spec: ModelSpec, changes: dict[str, Any]
 ) -> None:

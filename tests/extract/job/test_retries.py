@@ -14,6 +14,7 @@ from extract.job.plan import UNSETTLED
 from featurestore.partitions import writing
 from tests.extract.conftest import assert_same_rows, read, run
 from tests.extract.job.conftest import leaving
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return asked
 
 
-@pytest.mark.parametrize("changes", [{}, {"device": "cpu,cpu"}], ids=str)
+@pytest.mark.parametrize("changes", shortened([{}, {"device": "cpu,cpu"}]), ids=str)
 def test_what_could_not_be_reached_is_tried_again_and_ends_as_if_it_had_been_there(
     val: Lake, other: Lake, images: Path, spec: ModelSpec, changes: dict[str, Any]
 ) -> None:

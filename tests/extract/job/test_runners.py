@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from extract.models.spec import ModelSpec
 
 
+@pytest.mark.long
 def test_a_process_of_a_device_loads_a_model_once_for_all_passes(lake: Lake, images: Path, spec: ModelSpec) -> None:
     """The checkpoint is gone after the first dataset, so that a second look at it would fail."""
     for name in ("val", "more"):

@@ -14,6 +14,7 @@ from featurestore.errors import UnreadableError
 from tests.extract.conftest import assert_same_rows, network, read, run, save_tiny
 from tests.extract.images.test_loader import to_tensor
 from tests.extract.job.conftest import leave_at_the_next_pass, leaving, packed
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "_PAUSES", (0.0, 0.0, 0.0))
 
 
-@pytest.mark.parametrize("changes", [{}, {"workers": 2}, {"device": "cpu,cpu", "fragment_rows": 3}], ids=str)
+@pytest.mark.parametrize("changes", shortened([{"workers": 2}, {}, {"device": "cpu,cpu", "fragment_rows": 3}]), ids=str)
 def test_what_comes_back_in_a_second_is_waited_for(
     val: Lake, other: Lake, images: Path, spec: ModelSpec, changes: dict[str, Any]
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_container_that_goes_away_ends_the_job(
     assert run(lake, spec, fragment_rows=100).failed == 0
 
 
+@pytest.mark.long
 def test_several_devices_end_with_one_sentence(val: Lake, images: Path, spec: ModelSpec) -> None:
     with pytest.raises(UnreadableError, match=r"of the \d+ images"):
         run(val, spec, device="cpu,cpu", fragment_rows=3, bars=leaving(images))

@@ -21,6 +21,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.long
 def test_a_compiled_network_gives_the_same_for_whole_and_cut_batches(checkpoint: Path) -> None:
     """It is compiled for one size of batch: the last, smaller one is filled up rather than compiled anew."""
     spec = tiny_spec(checkpoint)
@@ -33,6 +34,7 @@ def test_a_compiled_network_gives_the_same_for_whole_and_cut_batches(checkpoint:
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=stated_tolerance() * np.abs(theirs).max())
 
 
+@pytest.mark.long
 def test_without_a_compiler_it_is_a_sentence(tmp_path: Path, checkpoint: Path) -> None:
     """Nothing is written of a model that was to be compiled and was not."""
     add_dataset(Lake(tmp_path / "lake"), "val", write_images(tmp_path / "images", {"ant": 1}), role="id")

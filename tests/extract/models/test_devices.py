@@ -107,6 +107,7 @@ print(model.shrunk_to, float((features - expected).abs().max() / expected.abs().
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
+@pytest.mark.long
 def test_an_allocation_that_fails_for_real_is_survived(tmp_path: Path) -> None:
     """A process with too little room for the batch: torch's own error, and the same features."""
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "m.safetensors")]

@@ -11,6 +11,7 @@ from analysis.lineage.benchmark import read_benchmarks
 from extract.datasets import add_dataset
 from extract.suites import SUITES, add_suite, named_suite
 from featurestore import InputError, Lake, MissingError
+from tests.long import shortened
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def groups(lake: Lake, benchmark: str) -> dict[str, str]:
     return dict(lake.sql(query).fetchall())
 
 
-@pytest.mark.parametrize("suite", OPENOOD)
+@pytest.mark.parametrize("suite", shortened(OPENOOD, to=2))
 def test_every_set_of_openood_gets_its_role_and_group(lake: Lake, tmp_path: Path, suite: str) -> None:
     root = write_suite(tmp_path / "download" / "data", suite)
     summary = add_suite(lake, "bench", suite, root.parent)

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from featurestore.edit import read_inventory
 from featurestore.layout.basis import noted
 from tests.conftest import faults
@@ -14,8 +16,6 @@ from tests.pipeline import write_pool
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
-    import pytest
-
     from featurestore import Lake
     from tests.pipeline import Commands
 
@@ -145,6 +145,7 @@ def test_a_dry_run_renames_nothing(copied: Commands) -> None:
     assert {path for path in Path(copied.lake.location).rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.long
 def test_files_that_a_removed_namesake_left_are_not_taken_for_those_of_the_renamed(copied: Commands) -> None:
     """A fragment of the same name and fingerprint in other bytes stays, and the manifest says what it is."""
     (manifest,) = copied.lake.partitions("activations", model="a", dataset="far")

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.lakes import put_rows
 from featurestore import StaleWarning
 from featurestore.partitions.age import AGEING, OF_SAMPLES, Held, complaints
+from tests.long import shortened
 from tests.tiny import write_images
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def forget(commands: Commands) -> None:
         file.write_text(json.dumps(document))
 
 
-@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("older", shortened([False, True]))
 def test_what_was_replaced_is_told_with_what_to_run(scored: Commands, older: bool) -> None:
     """Also of parts from before there were notes; and once it is made again, nothing is told."""
     if older:

@@ -18,6 +18,7 @@ from featurestore.query import catalog, duckdb_file
 from featurestore.query.duckdb_file import write_catalog
 from tests.conftest import random_activations
 from tests.featurestore.conftest import ROOT
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from tests.conftest import Run
@@ -73,7 +74,7 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere"
 
 
-@pytest.mark.parametrize("place", ["beside", "above", "inside"])
+@pytest.mark.parametrize("place", shortened(["inside", "beside", "above"]))
 @pytest.mark.parametrize("name", ["moved", "mo[v]e*d 'ä"])
 def test_a_catalog_moves_together_with_its_lake(
     filled: Lake, tmp_path: Path, elsewhere: Path, place: str, name: str
@@ -124,7 +125,7 @@ def twins(tmp_path: Path) -> Path:
     return tmp_path / "both"
 
 
-@pytest.mark.parametrize("opened", ["", "one", "two"])
+@pytest.mark.parametrize("opened", shortened(["one", "", "two"]))
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_catalogs_of_one_name_find_their_own_lakes(
     twins: Path, elsewhere: Path, opened: str, *, is_moved: bool
@@ -145,7 +146,9 @@ def test_catalogs_of_one_name_find_their_own_lakes(
         assert asked == [[dict(map(tuple, expected))[study]]]
 
 
-@pytest.mark.parametrize("name", ["a.b.duckdb", "main.duckdb", "temp.db", ".hidden.duckdb", "quo\"te's.db", "LAKE"])
+@pytest.mark.parametrize(
+    "name", shortened(["quo\"te's.db", "temp.db", "a.b.duckdb", "main.duckdb", ".hidden.duckdb", "LAKE"], to=2)
+)
 def test_a_catalog_may_have_any_name(filled: Lake, tmp_path: Path, elsewhere: Path, name: str) -> None:
     """Moved together with its lake, it finds it, whatever DuckDB calls a database of that name."""
     write_catalog(filled.storage, tmp_path / "study" / name)

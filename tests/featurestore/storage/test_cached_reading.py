@@ -16,6 +16,7 @@ from featurestore import CorruptionError, Lake, StorageError
 from featurestore.fragments import opening
 from featurestore.storage import ObjectStorage, caches
 from tests.conftest import faults
+from tests.long import shortened
 from tests.s3.server import environment, new_lake, real_lake, use
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def test_what_is_altered_in_the_bucket_is_an_error_and_not_kept(
         assert read(Lake(filled)) == pytest.approx(sum(map(total, range(3))))
 
 
-@pytest.mark.parametrize("size", ["0B", "900B", "6kB"])
+@pytest.mark.parametrize("size", shortened(["0B", "900B", "6kB"]))
 def test_without_room_the_answers_are_the_same(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_dataset_and_a_model_that_disagree_are_as_made_under_other_names(copie
     assert faults(copied.lake) == dangling(copied.lake) == []
 
 
+@pytest.mark.long
 def test_a_benchmark_that_would_have_two_fit_sets_comes_under_another_name(copied: Commands, other: Commands) -> None:
     """With all of its datasets, of which those that agree are in both; then `score` has nothing to do in it."""
     replaced(other, "train", "fit", {"ant": 20, "bee": 20, "cat": 20})

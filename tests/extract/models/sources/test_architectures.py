@@ -17,6 +17,7 @@ from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
 from featurestore import InputError
 from tests.extract.networks import CLASSES, LOADED, REFUSED, save_state, trained
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ def _assert_close(ours: np.ndarray, theirs: np.ndarray) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("architecture", LOADED)
+@pytest.mark.parametrize("architecture", shortened(LOADED, to=20))
 def test_feature_and_logits_are_timm_s(tmp_path: Path, architecture: str) -> None:
     module = trained(architecture, LOADED[architecture])
     file = save_state(tmp_path / "m.safetensors", module.state_dict())
@@ -80,7 +81,8 @@ _ALL = [*LOADED, *REFUSED]
 
 
 @pytest.mark.parametrize(
-    ("architecture", "write"), list(zip(_ALL, itertools.cycle([_by_timm_s_trainer, _by_lightning]), strict=False))
+    ("architecture", "write"),
+    shortened(zip(_ALL, itertools.cycle([_by_timm_s_trainer, _by_lightning]), strict=False), to=20),
 )
 def test_wrappers_and_prefixes_of_trainers_change_nothing(
     tmp_path: Path, architecture: str, write: Callable[[Mapping[str, Tensor]], dict[str, Any]]

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 import timm
 import torch
 from safetensors.torch import save_file
@@ -46,6 +47,7 @@ def extract(lake: Lake, home: Path) -> subprocess.CompletedProcess[str]:
     return run_command(*command, "--lake", lake.location, HF_HOME=str(home), HF_HUB_OFFLINE="1")
 
 
+@pytest.mark.long
 def test_without_a_network_weights_come_from_the_hub_s_cache_also_to_judge_by(lake: Lake, tmp_path: Path) -> None:
     add_dataset(lake, "val", write_images(tmp_path / "images", {"ant": 2}), role="id")
     refused = extract(lake, tmp_path / "empty")
