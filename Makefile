@@ -6,7 +6,7 @@ BIN := .venv/bin
 TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills check fmt bench clean
+.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills check fmt docs bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,11 +50,14 @@ fmt: .venv/dev.stamp ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/docs.stamp ## the pages in docs/ as a site, in site/: nothing in it is fetched from anywhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: .venv/dev.stamp .venv/bench.stamp ## all benchmarks beside floors and peers, then their page; goes on where it was stopped
 	$(BIN)/python -m benchmarks
 
-clean: ## delete the environment and the demo
-	rm -rf .venv demo
+clean: ## delete the environment, the demo and the site
+	rm -rf .venv demo site
 
 .venv/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -46,7 +46,7 @@ _INTRO = """\
 
 `make bench` runs all of them and writes this page; one alone runs as `python -m benchmarks.NAME --record`, after which `python -m benchmarks.page`
 writes the page. Figures of time and memory are never written by hand: all are of the last run in
-[history.jsonl](../benchmarks/history.jsonl), which has the values of every round.
+`benchmarks/history.jsonl`, which has the values of every round.
 
 A **floor** is what cannot be avoided, as the bare products or the bytes that have to be read; a **peer** is another library, in its own release
 and on the same arrays. Both are measured in the same run and take turns with ours. A ratio is the median over the rounds of the two

@@ -1,7 +1,7 @@
 """Metrics of every detector from a lake that stores float16, beside one that stores float32, of real photographs.
 
 A small ViT is trained on the last six classes of CIFAR-10; the first four are OOD. Few epochs are a hard case: the last LayerNorm is nearly
-the one that training began with, and nearly all features have the same norm. [The guide](guide.md#score) says why some detectors change,
+the one that training began with, and nearly all features have the same norm. [Scoring](make/scoring.md#precision) says why some detectors change,
 and why float32 is the default.
 
 python -m benchmarks.precision [--images cifar10_subset.tar] [--models vit] [--epochs 6] [--keep FOLDER]

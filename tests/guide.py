@@ -1,4 +1,4 @@
-"""The parts of docs/guide.md and docs/detectors.md that follow from the code; `python -m tests.guide` writes them anew."""
+"""The parts of the pages in docs/ that follow from the code; `python -m tests.guide` writes them anew."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.detectors import detectors
+from analysis.detectors import default_detectors, detectors
 from featurestore.cli.app import root
+from featurestore.cli.explain import TOPICS
 from featurestore.query import catalog
 from featurestore.settings import Settings
 
@@ -18,28 +19,25 @@ if TYPE_CHECKING:
 
     from analysis.detectors import Detector
     from analysis.statistics.statistic import Statistic
+    from featurestore.sql_text.header import SqlFile
 
-GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
-DETECTORS = GUIDE.with_name("detectors.md")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 _BLOCK = re.compile(r"<!-- generated: ([^\n]*) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def blocks() -> dict[str, str]:
     """The generated parts by name."""
-    commands = {f"command {' '.join(words)}": _command(words, command) for words, command in _commands((), _root())}
+    commands = {f"command {' '.join(words)}": _command(words, command) for words, command in _commands((), root())}
     return {
         **commands,
         "views": _views(),
         "macros": _macros(),
         "questions": _questions(),
         "detectors": _detectors(),
+        "statistics": _statistics(),
         "settings": _settings(),
     }
-
-
-def detector_blocks() -> dict[str, str]:
-    """The generated parts of the page on detectors."""
-    return {"constants": _constants(), "statistics": _statistics()}
 
 
 def names(text: str) -> list[str]:
@@ -47,14 +45,9 @@ def names(text: str) -> list[str]:
     return [match[1] for match in _BLOCK.finditer(text)]
 
 
-def updated(text: str, known: Mapping[str, str] | None = None) -> str:
+def updated(text: str, known: Mapping[str, str]) -> str:
     """The text with its generated parts written anew; a part that is not known any more is empty."""
-    known = blocks() if known is None else known
     return _BLOCK.sub(lambda match: f"<!-- generated: {match[1]} -->\n{known.get(match[1], '')}\n<!-- end -->", text)
-
-
-def _root() -> Any:
-    return root()
 
 
 def _commands(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -89,7 +82,7 @@ def _views() -> str:
     parts = []
     for name, view in catalog.views().items():
         rows = [(f"`{column}`", text) for column, text in view.columns.items()]
-        parts += [f"### `{name}`", "", f"{view.title}.", "", *_table(("column", "meaning"), rows), ""]
+        parts += [f"## `{name}`", "", f"{view.title}.", "", *_table(("column", "meaning"), rows), ""]
     return "\n".join(parts).rstrip()
 
 
@@ -99,63 +92,58 @@ def _macros() -> str:
         given = [a.name if a.default is None else f"{a.name} := {a.default}" for a in macro.arguments.values()]
         rows = [(f"`{a.name}`", a.description) for a in macro.arguments.values()]
         answer = ", ".join(f"`{column}`" for column in macro.columns)
-        parts += [f"### `{name}`", "", f"`{name}({', '.join(given)})`: {macro.title}.", ""]
+        parts += [f"## `{name}`", "", f"`{name}({', '.join(given)})`: {macro.title}.", ""]
         parts += [*_table(("argument", "meaning"), rows), "", *([f"Columns: {answer}.", ""] * bool(answer))]
     return "\n".join(parts).rstrip()
 
 
 def _questions() -> str:
     parts = []
-    for name, question in catalog.questions().items():
-        rows = [
-            (f"`{p.name}`", p.type, f"`{p.default}`", "; ".join(filter(None, (p.description, p.allowed))))
-            for p in question.parameters.values()
-        ]
-        answer = ", ".join(f"`{column}`" for column in question.columns)
-        parts += [
-            f"### `{name}`",
-            "",
-            question.question,
-            *([f"Published finding: {question.finding}"] * bool(question.finding)),
-            *([f"Asked because: {question.asked_because}"] * bool(question.asked_because)),
-            "",
-        ]
-        parts += [*_table(("parameter", "type", "default", "meaning"), rows), "", f"Columns: {answer}.", ""]
+    for topic in TOPICS:
+        parts += [f"## {topic.capitalize()}", ""]
+        for name, question in catalog.questions().items():
+            parts += _question(name, question) if question.topic == topic else []
     return "\n".join(parts).rstrip()
 
 
+def _question(name: str, question: SqlFile) -> list[str]:
+    rows = [
+        (f"`{p.name}`", p.type, f"`{p.default}`", "; ".join(filter(None, (p.description, p.allowed))))
+        for p in question.parameters.values()
+    ]
+    answer = ", ".join(f"`{column}`" for column in question.columns)
+    return [
+        f"### `{name}`",
+        "",
+        question.question,
+        "",
+        *([f"Published finding: {question.finding}", ""] * bool(question.finding)),
+        *([f"Asked because: {question.asked_because}", ""] * bool(question.asked_because)),
+        *_table(("parameter", "type", "default", "meaning"), rows),
+        "",
+        f"Columns: {answer}.",
+        "",
+    ]
+
+
 def _detectors() -> str:
-    rows = [
-        (f"`{d.name}`", d.title, f"`{d.formula}`", _of(d), d.fitted_on, d.convention, d.source)
-        for d in detectors().values()
+    usual = {detector.name for detector in default_detectors()}
+    return "\n".join(line for d in detectors().values() for line in _detector(d, usual=d.name in usual)).rstrip()
+
+
+def _detector(detector: Detector[Any], *, usual: bool) -> list[str]:
+    rows = [(f"`{one.name}`", one.default_text, one.bounds, one.meaning) for one in detector.hyperparameters]
+    learns = "nothing" if detector.fitted_on == "none" else detector.fitted_on
+    asked = "Scored by default" if usual else f"Asked for by `--detector {detector.name}`"
+    return [
+        f"### `{detector.name}`",
+        "",
+        f"{detector.title} ({detector.source}). {asked}; convention {detector.convention}; learns from {learns}.",
+        "",
+        f"```text\n{detector.formula}\n```",
+        "",
+        *([*_table(("constant", "default", "takes", "meaning"), rows), ""] * bool(rows)),
     ]
-    header = (
-        "detector",
-        "in papers",
-        "score; higher is more in-distribution",
-        "constants",
-        "learns from",
-        "convention",
-        "source",
-    )
-    return "\n".join(_table(header, rows))
-
-
-def _of(detector: Detector[Any]) -> str:
-    """The constants of a detector with their defaults."""
-    return ", ".join(
-        f"`{one.name}`" + (f" = {one.default_text}" if one.default is not None else "")
-        for one in detector.hyperparameters
-    )
-
-
-def _constants() -> str:
-    rows = [
-        (f"`{d.name}`", f"`{one.name}`", one.default_text, one.bounds, one.meaning)
-        for d in detectors().values()
-        for one in d.hyperparameters
-    ]
-    return "\n".join(_table(("detector", "constant", "default", "takes", "meaning"), rows))
 
 
 def _statistics() -> str:
@@ -198,5 +186,6 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    GUIDE.write_text(updated(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
-    DETECTORS.write_text(updated(DETECTORS.read_text(encoding="utf-8"), detector_blocks()), encoding="utf-8")
+    known = blocks()
+    for page in PAGES:
+        page.write_text(updated(page.read_text(encoding="utf-8"), known), encoding="utf-8")

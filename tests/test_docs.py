@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,38 +15,44 @@ from featurestore.query import library
 from tests import guide
 
 ROOT = Path(__file__).parent.parent
-GUIDE = guide.GUIDE.read_text(encoding="utf-8")
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+FROZEN = Lake(ROOT / "tests" / "compat" / "lake_v1")
+TEXTS = {str(page.relative_to(guide.DOCS)): page.read_text(encoding="utf-8") for page in guide.PAGES}
 
 
-def section(heading: str) -> str:
-    """The text from a heading to the next one."""
-    return re.split(r"^#+ ", re.split(rf"^#+ {heading}$", GUIDE, flags=re.MULTILINE)[1], flags=re.MULTILINE)[0]
+@pytest.fixture(scope="module")
+def blocks() -> dict[str, str]:
+    """The generated parts as they should be."""
+    return guide.blocks()
 
 
-def test_the_guide_has_every_command_view_question_detector_and_setting() -> None:
-    """A new one fails here until it is in the guide, and one that is gone until it is out of it."""
-    named = guide.names(GUIDE)
-    for name in guide.blocks():
+def test_the_reference_has_every_command_view_macro_question_detector_statistic_and_setting(
+    blocks: dict[str, str],
+) -> None:
+    """A new one fails here until a page has room for it, and one that is gone until its place is gone."""
+    named = [name for text in TEXTS.values() for name in guide.names(text)]
+    for name in blocks:
         place = f"<!-- generated: {name} -->"
-        assert name in named, f"docs/guide.md lacks {name!r}: write a section with {place} and <!-- end --> in it."
-    assert sorted(named) == sorted(guide.blocks())
+        assert name in named, f"No page has {name!r}: write a section with {place} and <!-- end --> in docs/reference."
+    assert sorted(named) == sorted(blocks)
 
 
-def test_the_guide_says_what_the_code_says() -> None:
-    """Options, defaults, columns, parameters and formulas are those of the code."""
-    assert guide.updated(GUIDE) == GUIDE, "docs/guide.md is behind the code: run `python -m tests.guide`."
+def test_the_reference_says_what_the_code_says(blocks: dict[str, str]) -> None:
+    """Options, defaults, columns, parameters, formulas and constants are those of the code."""
+    behind = [page for page, text in TEXTS.items() if guide.updated(text, blocks) != text]
+    assert behind == [], "These pages are behind the code: run `python -m tests.guide`."
 
 
-def test_the_page_on_detectors_has_every_constant_and_statistic() -> None:
-    """What may be chosen, what fits are made from, and which detectors learn from it."""
-    page = guide.DETECTORS.read_text(encoding="utf-8")
-    assert sorted(guide.names(page)) == sorted(guide.detector_blocks())
-    known = guide.detector_blocks()
-    assert guide.updated(page, known) == page, "docs/detectors.md is behind the code: run `python -m tests.guide`."
+def test_every_page_and_study_has_its_place() -> None:
+    """The site's navigation names each page, and the page on the report each study that runs as a command."""
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^ +- (\S+\.md)$", navigation, re.MULTILINE)) == sorted(TEXTS), (
+        "mkdocs.yml names in `nav` each page of docs/, and no other."
+    )
+    studies = {file.stem for file in (ROOT / "analysis" / "studies").glob("*.py") if "__main__" in file.read_text()}
+    assert set(re.findall(r"^\| `(\w+)` \|", TEXTS["ask/report.md"], re.MULTILINE)) == studies
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", guide.PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link names a file, and every anchor a heading."""
     text = page.read_text(encoding="utf-8")
@@ -58,9 +65,9 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
 
 
-def test_the_guide_has_every_column_of_a_pool_and_every_kind_of_unit_test() -> None:
+def test_every_column_of_a_pool_and_every_kind_of_unit_test_is_documented() -> None:
     """What stands in files that users write, or in options' values, is listed too."""
-    pools, unit_tests = section("Models and pools"), section("unit-tests")
+    pools, unit_tests = TEXTS["make/checkpoints.md"] + TEXTS["make/pools.md"], TEXTS["reference/commands.md"]
     assert [
         name for name in (*RECIPE_COLUMNS, "recipe", "checkpoint", "model_kwargs") if f"`{name}`" not in pools
     ] == []
@@ -68,19 +75,29 @@ def test_the_guide_has_every_column_of_a_pool_and_every_kind_of_unit_test() -> N
 
 
 def test_the_example_of_a_question_is_one() -> None:
-    """The file that the guide shows parses, binds its defaults, and has the columns that it documents."""
-    text = re.findall(r"```sql\n(.*?)```", section("Writing a question"), re.DOTALL)[0]
-    question = library.read_question(text, "models_by_width", "docs/guide.md")
-    with Lake(ROOT / "tests" / "compat" / "lake_v1").connect() as connection:
+    """The file that the page shows parses, binds its defaults, and has the columns that it documents."""
+    (text,) = re.findall(r"```sql\n(.*?)```", TEXTS["write/question.md"], re.DOTALL)
+    question = library.read_question(text, "models_by_width", "docs/write/question.md")
+    with FROZEN.connect() as connection:
         answer = connection.sql(question.sql, params=question.bind({}))
         assert answer.columns == list(question.columns)
         assert answer.fetchall()
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
-def test_commands_on_the_pages_exist(page: Path) -> None:
+def test_the_example_of_a_study_is_one() -> None:
+    """The file that the page shows has rows for a lake, and a chart for these."""
+    (text,) = re.findall(r"```python\n(.*?)```", TEXTS["write/study.md"], re.DOTALL)
+    study: dict[str, Any] = {"__name__": "by_accuracy"}
+    exec(compile(text, "docs/write/study.md", "exec"), study)
+    frame = study["data"](FROZEN)
+    assert frame["models"].sum() > 1
+    assert study["chart"](frame).to_dict()["encoding"]["y"]["field"] == "fpr95"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *guide.PAGES], ids=lambda page: page.stem)
+def test_commands_on_the_pages_exist(page: Path, blocks: dict[str, str]) -> None:
     """What a reader copies is a command with options that it has."""
-    known = {tuple(name.split()[1:]): block for name, block in guide.blocks().items() if name.startswith("command ")}
+    known = {tuple(name.split()[1:]): block for name, block in blocks.items() if name.startswith("command ")}
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"^(?:\$ )?featurestore (.*)$", text, re.MULTILINE):
         words = tuple(line.partition("#")[0].split())

@@ -32,14 +32,14 @@ FULL = Options(device="cpu", dtype="float32", batch_size=4, workers=0, fragment_
 
 
 def stated_tolerance() -> float:
-    """What the guide promises, which is the only place that says it."""
-    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-    (stated,) = re.findall(r"differ by at most ([\d.e-]+) of\s+the\s+vector's", guide)
+    """What the page on extracting promises, which is the only place that says it."""
+    page = (ROOT / "docs" / "make" / "extracting.md").read_text(encoding="utf-8")
+    (stated,) = re.findall(r"differ by at most ([\d.e-]+) of\s+the\s+vector's", page)
     return float(stated)
 
 
 def assert_same_rows(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> None:
-    """The same samples and labels, and the same features and logits within what the guide promises in float32."""
+    """The same samples and labels, and the same features and logits within what the page promises in float32."""
     np.testing.assert_equal(ours[:2], theirs[:2])
     tolerance = stated_tolerance()
     for vectors, others in zip(ours[2:], theirs[2:], strict=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.pipeline import Commands
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs" / "detectors.md"
+PAGE = ROOT / "docs" / "write" / "detector.md"
 
 
 @pytest.fixture
