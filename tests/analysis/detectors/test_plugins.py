@@ -8,12 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from analysis.detectors import registry
+from analysis.detectors.testing import check_detector
 
 if TYPE_CHECKING:
     from tests.pipeline import Commands
@@ -48,7 +49,9 @@ def test_the_file_of_the_page_scores_as_its_formula_says(commands: Commands, tmp
     assert "mean_distance.py: mean-distance" in said
     assert "6 score partitions made, 0 cache hits" in said
     far, train = (_features(commands, dataset) for dataset in ("far", "train"))
-    wanted = [-math.dist(row, train.mean(axis=0)) for row in far]
+    (labels,) = zip(*commands.lake.batches(model="a", dataset="train", columns=("label",)), strict=True)
+    means = [train[np.concatenate(labels) == label].mean(axis=0) for label in range(3)]
+    wanted = [-min(math.dist(row, mean) for mean in means) for row in far]
     stored = commands.lake.read("scores", benchmark="main", model="a", dataset="far", detector="mean-distance")
     np.testing.assert_allclose(stored["score"], wanted, rtol=1e-9)
     count = "select count(*) from metrics where detector = 'mean-distance' and aggregation = 'pooled'"
@@ -57,6 +60,18 @@ def test_the_file_of_the_page_scores_as_its_formula_says(commands: Commands, tmp
     commands.ok("score")
     assert commands.lake.sql(count).fetchall() == [(4,)]
     assert "0 stale, 0 missing" in commands.ok("status")
+
+
+def test_every_file_of_the_page_keeps_the_rules() -> None:
+    """Also the one with a statistic of its own, and the one that compares."""
+    found = []
+    for text in _files_of_the_page():
+        if "DETECTOR = " in text:
+            names: dict[str, Any] = {}
+            exec(compile(text, "docs/write/detector.md", "exec"), names)
+            check_detector(names["DETECTOR"])
+            found.append(names["DETECTOR"].name)
+    assert found == ["mean-distance", "scaled", "profile-distance", "parzen"]
 
 
 def test_an_installed_package_registers_its_detectors(commands: Commands, tmp_path: Path) -> None:
@@ -103,7 +118,7 @@ def simple(
 
 def test_variants_of_a_plugin_are_scored_asked_for_and_combined(commands: Commands, tmp_path: Path) -> None:
     """As those of a shipped detector; without the plugin they stay, and are judged by their activations."""
-    (file,) = (text for text in _files_of_the_page() if "Hyperparameter(" in text)
+    (file,) = (text for text in _files_of_the_page() if '"scaled"' in text)
     (tmp_path / "scaled.py").write_text(file)
     score = ["score", "--plugin", tmp_path / "scaled.py", "--model", "a"]
     assert "6 score partitions made" in commands.ok(*score, "--detector", "scaled:t=1,4")
