@@ -15,9 +15,8 @@ from featurestore.fragments import opening
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_key, nearest, pick
-from featurestore.partitions import derived_logits, reading, snapshot
+from featurestore.partitions import snapshot
 from featurestore.partitions.age import ALL, Held, complaints
-from featurestore.partitions.reading import Batch
 from featurestore.settings import read_settings
 from featurestore.storage import Remembering, open_storage
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.partitions.derived_logits import Derivation
-    from featurestore.partitions.reading import Block, ReadBlock
+    from featurestore.partitions.reading import Batch, Block, ReadBlock
     from featurestore.storage import Storage
 
 DEFAULT_LOCATION = "lake"
@@ -143,6 +142,8 @@ class StoredLake:
         Raises:
             MissingError: The lake does not hold it.
         """
+        from featurestore.partitions import reading  # which needs numpy and pyarrow, and questions do not
+
         return reading.read(self.storage, *self.part(table, **key))
 
     def batches(
@@ -171,6 +172,8 @@ class StoredLake:
             CorruptionError: A fragment is missing or altered.
             ConflictError: The logits are not stored, and the head that would give them is gone.
         """
+        from featurestore.partitions import reading
+
         manifest, part = self.part(table, **key)
         derivation = self._derivation(manifest, part, columns)
         if derivation is None:
@@ -178,7 +181,7 @@ class StoredLake:
         else:
             stored = reading.batches(self.storage, manifest, part, derivation.read, batch_rows)
             blocks = map(derivation.complete, stored)
-        return (Batch(block, columns) for block in blocks)
+        return (reading.Batch(block, columns) for block in blocks)
 
     def pieces(
         self, table: str = "activations", *, columns: Sequence[str] = ("sample", "feature", "logits"), **key: str
@@ -194,6 +197,8 @@ class StoredLake:
             MissingError: The lake does not hold the partition, or it has no such column.
             CorruptionError: A fragment is missing or altered; the functions raise it too.
         """
+        from featurestore.partitions import reading
+
         manifest, part = self.part(table, **key)
         derivation = self._derivation(manifest, part, columns)
         if derivation is None:
@@ -258,6 +263,8 @@ class StoredLake:
 
     def _derivation(self, manifest: Manifest, part: Part, columns: Sequence[str]) -> Derivation | None:
         """What adds logits to a part's blocks, if they are asked for and not stored."""
+        from featurestore.partitions import derived_logits
+
         if "logits" not in columns or derived_logits.are_stored(part.ingredients):
             return None
         model = manifest.key["model"]
@@ -294,7 +301,9 @@ def warn_stale(sentences: Sequence[str], *, stacklevel: int = 3) -> None:
 
 
 def _named(piece: ReadBlock, columns: Sequence[str], complete: Callable[[Block], Block] = lambda block: block) -> Batch:
-    return Batch(complete(piece()), columns)
+    from featurestore.partitions import reading
+
+    return reading.Batch(complete(piece()), columns)
 
 
 def _check_key(table: str, key: Mapping[str, str], known: Sequence[str]) -> None:
@@ -304,7 +313,7 @@ def _check_key(table: str, key: Mapping[str, str], known: Sequence[str]) -> None
 
 def _check_location(storage: Storage) -> None:
     """Refuse a lake below a folder `NAME=…` where NAME is a column: polars and DuckDB would read the folder's value."""
-    columns = {column.lower() for table in TABLES.values() for column in table.sql_schema.names}
+    columns = {column.lower() for table in TABLES.values() for column in table.sql_types}
     named = {storage.uri(""): f"A lake cannot lie at {storage.location}"}
     if storage.cache:
         root = storage.cache.settings.root

@@ -22,7 +22,8 @@ from featurestore.layout.fingerprint import differences
 from featurestore.layout.recorded_network import RecordedNetwork
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
-from featurestore.partitions import reading, snapshot, to_numpy
+from featurestore.partitions import reading, snapshot
+from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from analysis.rows.activations import Activations, Block, concatenated
 from analysis.rows.checks import class_labels
 from featurestore.errors import InputError, LakeError, NumericalError
 from featurestore.fragments.opening import HASHED_BYTES
-from featurestore.partitions import ROW_GROUP_ROWS
+from featurestore.partitions.encoding import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore.partitions import reading, to_numpy, writing
+from featurestore.partitions import reading, writing
+from featurestore.partitions.encoding import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -93,8 +93,10 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
     if "model" not in cells or not cells.keys() & {"architecture", "checkpoint"}:
         raise InputError(f"{place}: every model needs a name and an architecture, or a checkpoint that tells it.")
     recipe = {
-        column: _cell(cells[column], column, type_, place)
-        for column, type_ in {**RECIPE_COLUMNS, "recipe": pa.string()}.items()
+        column: _cell(
+            cells[column], column, RECIPE_COLUMNS[column].type if column in RECIPE_COLUMNS else pa.string(), place
+        )
+        for column in (*RECIPE_COLUMNS, "recipe")
         if column in cells
     }
     if "recipe" in recipe:

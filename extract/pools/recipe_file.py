@@ -89,7 +89,7 @@ def soups_recipe(entry: Mapping[str, Any], place: str = "") -> dict[str, Any]:
         if column in recipe:
             raise InputError(f"{place}: {column} is given twice.")
         if column in RECIPE_COLUMNS and (value is not None or name == "aug"):
-            recipe[column] = "none" if value is None else _value(value, name, RECIPE_COLUMNS[column], place)
+            recipe[column] = "none" if value is None else _value(value, name, RECIPE_COLUMNS[column].type, place)
     rest = {name: value for name, value in entry.items() if name not in _KNOWN}
     given = entry.get(_JSON, {})
     if not isinstance(given, dict):

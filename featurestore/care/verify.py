@@ -256,7 +256,9 @@ def _inside(
 def _is_stored_as(column: pa.DataType, stored: pa.DataType, *, absent: bool) -> bool:
     """Whether a column of SQL may be stored so: vectors have a width and a precision, and lists differ in names only."""
     if column == _VECTOR and not absent:
-        return bool(pa.types.is_fixed_size_list(stored) and stored.value_type in VECTOR_DTYPES.values())
+        return bool(
+            pa.types.is_fixed_size_list(stored) and stored.value_type in [getattr(pa, name)() for name in VECTOR_DTYPES]
+        )
     if pa.types.is_list(column):
         return bool(pa.types.is_list(stored) and stored.value_type == column.value_type)
     return bool(stored == column)

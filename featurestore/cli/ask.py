@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,8 @@ from featurestore.cli.options import (
     say_aside,
     tell_age,
 )
-from featurestore.cli.render import check_format, is_typed, show, show_frame
+from featurestore.cli.render import check_format, fetched, show, show_frame
+from featurestore.cli.rows import Rows
 from featurestore.errors import InputError
 from featurestore.machine import collector_paused
 from featurestore.names import pick
@@ -103,7 +104,7 @@ def ask(
         if color is not None:
             found = _coloured(found, color, is_drawn=bool(draw))
         found = _named_by(found, parameters)
-        frame = _fetch(asked, found, parameters, filters, typed=bool(draw) or is_typed(format_), strict=strict)
+        frame = _fetch(asked, found, parameters, filters, "parquet" if draw else format_, strict=strict)
         if draw:
             draw(frame, found)
         else:
@@ -188,10 +189,10 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 
 
 def _fetch(
-    lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters, *, typed: bool, strict: bool
-) -> pl.DataFrame:
+    lake: Lake | None, question: SqlFile, parameters: Mapping[str, str], filters: Filters, format_: str, *, strict: bool
+) -> Any:
     """The rows of an answer; what was left out goes to standard error."""
-    from featurestore.query import answer_to, fetch
+    from featurestore.query import answer_to
 
     storage, location = None, ""
     if lake:
@@ -200,8 +201,9 @@ def _fetch(
     with collector_paused():
         answered = answer_to(storage, question, parameters, filters, location=location)
         tell_age(answered.rests_on, strict=strict)
-        frame = fetch(answered.relation, f"the question {question.origin}", typed=typed)
-    for note in [*answered.notes, *answered.remarks, *(answered.why_empty(location) if frame.is_empty() else ())]:
+        frame = fetched(answered.relation, format_, f"the question {question.origin}")
+        is_empty = not len(frame.values if isinstance(frame, Rows) else frame)
+    for note in [*answered.notes, *answered.remarks, *(answered.why_empty(location) if is_empty else ())]:
         say_aside(f"Note: {note}")
     return frame
 

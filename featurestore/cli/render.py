@@ -11,13 +11,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from featurestore.cli.options import FORMATS
+from featurestore.cli.rows import Rows
 from featurestore.cli.text_table import cell_text, output_encoding, printable, spelled_out, text_table
 from featurestore.errors import InputError
 from featurestore.names import pick
 from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import duckdb
     import polars as pl
@@ -43,10 +44,22 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
         InputError: Parquet would go to a terminal, CSV has characters that the output cannot hold, or DuckDB fails at a row.
         StorageError: DuckDB cannot read the lake.
     """
-    from featurestore.query import fetch
-
     check_format(format_)
-    show_frame(fetch(relation, typed=is_typed(format_)), format_)
+    show_frame(fetched(relation, format_), format_)
+
+
+def fetched(relation: duckdb.DuckDBPyRelation, format_: str, what: str = "the query") -> Rows | pl.DataFrame:
+    """The rows of an answer to print in a format, as `fetch` has them: without polars, if they are few and plain.
+
+    Args:
+        relation: The answer.
+        format_: The format.
+        what: What it is, for messages.
+    """
+    from featurestore.query import fetch, fetch_plain
+
+    plain = None if is_typed(format_) else fetch_plain(relation, what)
+    return fetch(relation, what, typed=is_typed(format_)) if plain is None else Rows(*plain)
 
 
 def check_format(format_: str) -> None:
@@ -63,13 +76,15 @@ def is_typed(format_: str) -> bool:
     return format_ == "parquet"
 
 
-def show_frame(frame: pl.DataFrame, format_: str) -> None:
+def show_frame(frame: Rows | pl.DataFrame, format_: str) -> None:
     """Print rows to standard output, as `show` does."""
     check_format(format_)
-    if format_ == "parquet":
-        _write_parquet(frame)
-    else:
-        sys.stdout.write(_FORMATS[format_](_exact(frame)))
+    if not isinstance(frame, Rows):
+        if is_typed(format_):
+            _write_parquet(frame)
+            return
+        frame = _flat(_exact(frame)) if format_ in _CSV else Rows.of(_exact(frame))
+    sys.stdout.write(_FORMATS[format_](frame))
 
 
 def _exact(frame: pl.DataFrame) -> pl.DataFrame:
@@ -95,32 +110,44 @@ def _write_parquet(frame: pl.DataFrame) -> None:
     sys.stdout.buffer.write(buffer.getvalue())
 
 
-def _csv(frame: pl.DataFrame) -> str:
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """With lists and structs as JSON."""
     import polars as pl
 
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    flat = frame.with_columns(
+    return frame.with_columns(
         pl.Series(name, [None if value is None else _as_json(value) for value in frame[name].to_list()], pl.String)
         for name in nested
     )
-    text = flat.write_csv()
-    if unwritable := next((character for character in text if spelled_out(character) != character), None):
+
+
+def _csv(answer: Rows | pl.DataFrame) -> str:
+    text = answer.csv() if isinstance(answer, Rows) else answer.write_csv()
+    if spelled_out(text) != text:
+        unwritable = next(character for character in text if spelled_out(character) != character)
         raise InputError(
             f"Standard output is {output_encoding()}, which has no {unwritable!a}: set PYTHONIOENCODING=utf-8, or take --format json."
         )
     return plain(text) if sys.stdout.isatty() else text
 
 
-def _spreadsheet(frame: pl.DataFrame) -> str:
+def _spreadsheet(answer: Rows | pl.DataFrame) -> str:
     """CSV in which no text is a formula: before one that a spreadsheet would compute stands an apostrophe."""
+    if isinstance(answer, Rows):
+        return _csv(answer._replace(names=_harmless(answer.names), values=list(map(_harmless, answer.values))))
     import polars as pl
 
-    safe = frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${0}"))
-    return _csv(safe.rename({name: f"'{name}" for name in frame.columns if re.match(_FORMULA, name)}))
+    safe = answer.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${0}"))
+    return _csv(safe.rename(dict(zip(answer.columns, _harmless(answer.columns), strict=True))))
 
 
-def _json(frame: pl.DataFrame) -> str:
-    rows = _jsonable(frame.to_dicts())
+def _harmless(values: Sequence[Any]) -> list[Any]:
+    """Values of which no text is a formula."""
+    return [f"'{value}" if isinstance(value, str) and re.match(_FORMULA, value) else value for value in values]
+
+
+def _json(answer: Rows) -> str:
+    rows = _jsonable(answer.dicts())
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
     text = text if spelled_out(text) == text else json.dumps(rows, indent=1)
     return f"{text if text.isprintable() else ''.join(map(_in_json, text))}\n"
@@ -150,9 +177,9 @@ def _jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | bool) else str(value)
 
 
-def _markdown(frame: pl.DataFrame) -> str:
-    lines = [[_cell(name) for name in frame.columns], ["---:" if t.is_numeric() else "---" for t in frame.dtypes]]
-    lines += [[_cell(cell_text(value)) for value in row] for row in frame.iter_rows()]
+def _markdown(answer: Rows) -> str:
+    lines = [[_cell(name) for name in answer.names], ["---:" if number else "---" for number in answer.numeric]]
+    lines += [[_cell(cell_text(value)) for value in row] for row in answer.values]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
@@ -161,9 +188,9 @@ def _cell(text: str) -> str:
     return re.sub(r"([\\|<>&`*]|(?<=\])\()", r"\\\1", printable(text.replace("\r", " ").replace("\n", " ")))
 
 
-def _latex(frame: pl.DataFrame) -> str:
+def _latex(answer: Rows) -> str:
     """A tabular with the rules of the package booktabs, numbers to the right."""
-    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
+    numeric = answer.numeric
 
     def line(cells: Iterable[str]) -> str:
         return f"{' & '.join(cells)} \\\\"
@@ -171,14 +198,14 @@ def _latex(frame: pl.DataFrame) -> str:
     lines = [
         f"\\begin{{tabular}}{{{''.join('r' if is_number else 'l' for is_number in numeric)}}}",
         "\\toprule",
-        line(map(_in_latex, frame.columns)),
+        line(map(_in_latex, answer.names)),
         "\\midrule",
         *(
             line(
                 _number_in_latex(value) if n else _in_latex(cell_text(value))
                 for value, n in zip(row, numeric, strict=True)
             )
-            for row in frame.iter_rows()
+            for row in answer.values
         ),
         "\\bottomrule",
         "\\end{tabular}",
@@ -202,7 +229,8 @@ def _number_in_latex(value: Any) -> str:
     return f"${number}{times}$" if times or number.startswith("-") else number
 
 
-_FORMATS = {
+_CSV = frozenset({"csv", "spreadsheet"})
+_FORMATS: Mapping[str, Callable[[Any], str]] = {
     "table": text_table,
     "csv": _csv,
     "spreadsheet": _spreadsheet,

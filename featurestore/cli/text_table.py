@@ -13,26 +13,28 @@ from featurestore.shown_text import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
+    from featurestore.cli.rows import Rows
 
-_LONGEST = 1_000_000  # characters of a cell
 _LEAST = 8  # of a column of texts, before others are left out
 
 
-def text_table(frame: pl.DataFrame) -> str:
-    """An answer as a table for people, drawn by polars: rows in a frame of lines, numbers to the right, and how many rows there are.
+def text_table(answer: Rows) -> str:
+    """An answer as a table for people, as polars draws it: rows in a frame of lines, numbers to the right, and how many rows there are.
 
     On a terminal it is as wide as that at most: texts are broken, but not numbers; columns that do not fit are left out and
     named, and where that would be most of them, each row becomes a line per column. In a file or a pipe, it is as wide as it
-    needs to be, up to 65,535 characters.
+    needs to be.
 
     Args:
-        frame: The answer.
+        answer: The answer.
 
     Returns:
         Lines, each ended.
     """
-    columns = [_Column.of(column) for column in frame]
+    columns = [
+        _Column(printable(name), [printable(cell_text(row[place])) for row in answer.values], answer.numeric[place])
+        for place, name in enumerate(answer.names)
+    ]
     table = _drawn(columns)
     width = shutil.get_terminal_size().columns
     left_out: Sequence[_Column] = ()
@@ -42,7 +44,8 @@ def text_table(frame: pl.DataFrame) -> str:
             table, left_out = _stacked(columns, width), ()
         else:
             table = _drawn(shown)
-    rows = "1 row" if frame.height == 1 else f"{frame.height:,} rows"
+    count = len(answer.values)
+    rows = "1 row" if count == 1 else f"{count:,} rows"
     return f"{table}\n{rows}{_said_of(left_out)}\n"
 
 
@@ -105,11 +108,6 @@ class _Column(NamedTuple):
     cells: list[str]
     numeric: bool
 
-    @classmethod
-    def of(cls, column: pl.Series) -> _Column:
-        cells = [printable(cell_text(value)) for value in column.to_list()]
-        return cls(printable(column.name), cells, column.dtype.is_numeric())
-
     def narrow(self) -> _Column:
         """With the heading broken after underscores, where it is wider than the cells."""
         first, *words = self.heading.replace("_", "_\n").split("\n")
@@ -148,25 +146,41 @@ class _Column(NamedTuple):
 
 def _drawn(columns: Sequence[_Column]) -> str:
     """Columns side by side in a frame."""
-    import polars as pl
-
-    drawing = pl.Config(
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_width_chars=-1,
-        fmt_str_lengths=_LONGEST,
-        tbl_formatting="UTF8_FULL_CONDENSED" if _writes_unicode() else "ASCII_FULL_CONDENSED",
-        tbl_hide_dataframe_shape=True,
-        tbl_hide_column_data_types=True,
+    frame = _LINES if _writes_unicode() else _ASCII
+    aligned = [column.aligned() for column in columns]
+    widths = [column.width for column in aligned]
+    heading = _row([column.heading for column in aligned], widths, frame.row)
+    rows = [_row(cells, widths, frame.row) for cells in zip(*(column.cells for column in aligned), strict=True)]
+    top, middle, bottom = (
+        f"{left}{between.join(line * (width + 2) for width in widths)}{right}"
+        for left, line, between, right in (frame.top, frame.middle, frame.bottom)
     )
-    cells: dict[str, list[str]] = {}
-    for column in columns:
-        heading, texts, _ = column.aligned()
-        while heading in cells:  # names that differ in nothing but spaces
-            heading += " "
-        cells[heading] = texts
-    with drawing:
-        return str(pl.DataFrame(cells, dict.fromkeys(cells, pl.String)))
+    return "\n".join([top, heading, middle, *rows, bottom])
+
+
+class _Frame(NamedTuple):
+    """What a frame is drawn with: of each line its left end, itself, what stands between columns, and its right end."""
+
+    top: Sequence[str]
+    middle: Sequence[str]
+    bottom: Sequence[str]
+    row: Sequence[str]
+
+
+_LINES = _Frame(*map(tuple, ("┌─┬┐", "╞═╪╡", "└─┴┘", "│ ┆│")))
+_ASCII = _Frame(*map(tuple, ("+-++", "+==+", "+-++", "| ||")))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], frame: Sequence[str]) -> str:
+    """Cells side by side, each in as many lines as the one with the most has."""
+    left, _, between, right = frame
+    texts = [cell.split("\n") for cell in cells]
+    lines = []
+    for number in range(max(map(len, texts), default=0)):
+        line = [text[number] if number < len(text) else "" for text in texts]
+        padded = (f" {text}{' ' * (width - _width(text))} " for text, width in zip(line, widths, strict=True))
+        lines.append(f"{left}{between.join(padded)}{right}")
+    return "\n".join(lines)
 
 
 def _wrapped(text: str, width: int) -> str:

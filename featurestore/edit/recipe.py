@@ -68,7 +68,7 @@ def _assignment(text: str) -> tuple[str, Ingredient]:
 
 
 def _typed(column: str, text: str) -> Ingredient:
-    type_ = RECIPE_COLUMNS[column]
+    type_ = RECIPE_COLUMNS[column].type
     if text in _UNKNOWN:
         return None
     if pa.types.is_string(type_):

@@ -1,5 +1,8 @@
-"""Fragments: one Parquet file each, which a manifest names, and which is what it says."""
+"""Fragments: one Parquet file each, which a manifest names, and which is what it says.
 
-from featurestore.fragments import opening, vector_pages, verdicts
+`vector_pages`, which needs numpy, is imported by its path, so that questions are answered without it.
+"""
 
-__all__ = ["opening", "vector_pages", "verdicts"]
+from featurestore.fragments import opening, verdicts
+
+__all__ = ["opening", "verdicts"]

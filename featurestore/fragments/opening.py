@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
-
-import pyarrow as pa
 
 from featurestore.errors import CorruptionError, MissingError, StorageError
 from featurestore.fragments import verdicts
@@ -18,13 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from featurestore.layout.manifest import Fragment
     from featurestore.storage import LakeCache, Storage
 
-UNREADABLE = (pa.ArrowException, OSError, ValueError, LookupError)
-"""What pyarrow raises on a file that is no whole Parquet file."""
 HASHED_BYTES = 8 << 20
 """A fragment up to this size is read in one go and hashed; the pages of a larger one are checked as they are read."""
 STREAMED = "activations"
@@ -34,6 +31,14 @@ _UNDER_WAY = 256 << 20
 """Bytes of fragments that are fetched at the same time."""
 _LISTED = 8
 """A listing takes the place of questions for the sizes of more than so many fragments."""
+
+
+@cache
+def unreadable() -> tuple[type[Exception], ...]:
+    """What pyarrow, which is slow to import, raises on a file that is no whole Parquet file."""
+    import pyarrow as pa
+
+    return pa.ArrowException, OSError, ValueError, LookupError
 
 
 def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
@@ -107,17 +112,19 @@ def opener(storage: Storage, path: str, fragment: Fragment) -> Callable[[], pa.N
     Raises:
         CorruptionError: It is missing, or not as its manifest says.
     """
-    cache = storage.cache if storage.cache and _is_kept(storage.cache, path, fragment) else None
+    import pyarrow as pa
+
+    kept = storage.cache if storage.cache and _is_kept(storage.cache, path, fragment) else None
     if fragment.bytes > HASHED_BYTES:
-        if cache and bring(storage, [(path, fragment)]):
-            return partial(_open_kept, storage, cache, path, fragment)
+        if kept and bring(storage, [(path, fragment)]):
+            return partial(_open_kept, storage, kept, path, fragment)
         _check(path, fragment.size_problem(storage.size(path)))
         return partial(storage.open_input, path, fragment.bytes)
-    data = cache.read(path, fragment.sha256) if cache else None
+    data = kept.read(path, fragment.sha256) if kept else None
     if data is None:
         data = content(storage, path, fragment)
-        if cache:
-            cache.keep(path, fragment.sha256, data)
+        if kept:
+            kept.keep(path, fragment.sha256, data)
     return partial(pa.BufferReader, data)
 
 
@@ -195,6 +202,8 @@ def _checked_pieces(storage: Storage, path: str, fragment: Fragment) -> Iterator
 
 def _open_kept(storage: Storage, cache: LakeCache, path: str, fragment: Fragment) -> pa.NativeFile:
     """A fragment in the cache; in the storage, if the cache was cleared since it was looked for."""
+    import pyarrow as pa
+
     try:
         return pa.OSFile(str(cache.place(path, fragment.sha256)))
     except FileNotFoundError:
@@ -213,7 +222,7 @@ def open_parquet(open_input: Callable[[], pa.NativeFile], path: str, fragment: F
         file = pq.ParquetFile(open_input(), page_checksum_verification=True)
     except StorageError:
         raise
-    except UNREADABLE as error:
+    except unreadable() as error:
         raise corrupt(path, str(error)) from error
     _check(path, fragment.rows_problem(file.metadata.num_rows))
     return file

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
 Real = TypeVar("Real", bound="np.floating[Any]")
@@ -39,6 +38,8 @@ def fed(feature: NDArray[Real], *, normalize: bool) -> NDArray[Real]:
         feature: Shape [n, D].
         normalize: Whether the head takes them at unit length.
     """
+    import numpy as np  # slow to import, and this module's words are read without it
+
     if not normalize:
         return feature
     fed: NDArray[Real] = feature / np.maximum(np.linalg.norm(feature, axis=1, keepdims=True), SHORTEST)

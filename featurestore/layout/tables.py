@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
-
-import pyarrow as pa
 
 from featurestore.names import pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VECTOR_DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
+    import pyarrow as pa
+
+VECTOR_DTYPES = ("float16", "float32")
+"""The stored precisions of vectors, as pyarrow and numpy call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +22,23 @@ class Domain:
     """What the values of a column may be; numbers are finite in any case.
 
     Attributes:
-        type: As SQL sees it.
+        sql: Their type, as SQL calls it.
         least: The smallest number that there may be; None if any may.
         most: The largest, likewise.
         among: The texts that there may be; any if empty.
         is_json: Whether texts are JSON objects.
     """
 
-    type: pa.DataType
+    sql: str
     least: int | None = None
     most: int | None = None
     among: tuple[str, ...] = ()
     is_json: bool = False
+
+    @property
+    def type(self) -> pa.DataType:
+        """Their type in Arrow, as SQL sees it."""
+        return _arrow_types()[self.sql]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,8 @@ class Table:
         name: The table's name, also its folder.
         keys: Columns that make a partition; they stand in the path, not in the fragments.
         part_keys: Columns below the partition: parts are added to its manifest one by one (a detector's scores).
-        columns: The other columns, with the types that SQL sees. A vector column is stored as a fixed-size list of
-            the partition's own width and precision.
-        added: The last of these columns, which fragments of older lakes do not have: there they are null.
-        domains: What the values of each column may be.
+        added: The last of the other columns, which fragments of older lakes do not have: there they are null.
+        domains: What the values of each other column may be.
         required: The columns that are never null.
         row_key: The columns that tell the rows of a part from each other; none where a part has one row; None where nothing is said.
         may_be_empty: Whether a part of a table that has one row in each may have none, where nothing is known.
@@ -53,13 +58,20 @@ class Table:
 
     name: str
     keys: tuple[str, ...]
-    columns: pa.Schema
     part_keys: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     domains: Mapping[str, Domain] = field(default_factory=dict, hash=False, compare=False)
     required: frozenset[str] = frozenset()
     row_key: tuple[str, ...] | None = None
     may_be_empty: bool = False
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The columns that do not stand in the path, with the types that SQL sees.
+
+        A vector column is stored as a fixed-size list of the partition's own width and precision.
+        """
+        return _schema((), tuple(self.domains.items()))
 
     def rows_problem(self, rows: int) -> str:
         """What is wrong with so many rows of a part, or an empty text: some tables have one in each."""
@@ -72,36 +84,55 @@ class Table:
         return self.keys + self.part_keys
 
     @property
+    def sql_types(self) -> Mapping[str, str]:
+        """All columns, those of the path first, and what SQL calls their types."""
+        return {**dict.fromkeys(self.path_columns, "varchar"), **{name: of.sql for name, of in self.domains.items()}}
+
+    @property
     def sql_schema(self) -> pa.Schema:
         """All columns, those of the path first."""
-        return pa.schema([pa.field(name, pa.string()) for name in self.path_columns] + list(self.columns))
+        return _schema(self.path_columns, tuple(self.domains.items()))
+
+
+@cache
+def _arrow_types() -> Mapping[str, pa.DataType]:
+    import pyarrow as pa  # slow to import, and most questions are answered without it
+
+    plain = {
+        "varchar": pa.string(), "bigint": pa.int64(), "double": pa.float64(), "float": pa.float32(), "boolean": pa.bool_(),
+    }  # fmt: skip
+    return plain | {f"{name}[]": pa.list_(type_) for name, type_ in plain.items()}
+
+
+@cache
+def _schema(path_columns: tuple[str, ...], domains: tuple[tuple[str, Domain], ...]) -> pa.Schema:
+    import pyarrow as pa
+
+    of_path = [pa.field(name, pa.string()) for name in path_columns]
+    return pa.schema(of_path + [pa.field(name, domain.type) for name, domain in domains])
 
 
 _NEVER_NULL = "!"
 """Ends the kind of a column that is never null."""
 _DOMAINS = {
-    "text": Domain(pa.string()),
-    "texts": Domain(pa.list_(pa.string())),
-    "json": Domain(pa.string(), is_json=True),
-    "role": Domain(pa.string(), among=("fit", "id", "ood", "val", "csid")),
-    "integer": Domain(pa.int64()),
-    "count": Domain(pa.int64(), least=0),
-    "number": Domain(pa.float64()),
-    "share": Domain(pa.float64(), least=0, most=1),
-    "numbers": Domain(pa.list_(pa.float64())),
-    "truth": Domain(pa.bool_()),
-    "single": Domain(pa.float32()),
-    "vector": Domain(pa.list_(pa.float32())),
+    "text": Domain("varchar"),
+    "texts": Domain("varchar[]"),
+    "json": Domain("varchar", is_json=True),
+    "role": Domain("varchar", among=("fit", "id", "ood", "val", "csid")),
+    "integer": Domain("bigint"),
+    "count": Domain("bigint", least=0),
+    "number": Domain("double"),
+    "share": Domain("double", least=0, most=1),
+    "numbers": Domain("double[]"),
+    "truth": Domain("boolean"),
+    "single": Domain("float"),
+    "vector": Domain("float[]"),
 }
 
 
 def _domains(written: str) -> dict[str, Domain]:
     """Names and domains of columns, from a text such as `sample count!, path text`."""
     return {name: _DOMAINS[kind.rstrip(_NEVER_NULL)] for name, kind in map(str.split, written.split(","))}
-
-
-def _types(written: str) -> dict[str, pa.DataType]:
-    return {name: kind.type for name, kind in _domains(written).items()}
 
 
 def _table(
@@ -116,13 +147,11 @@ def _table(
 ) -> Table:
     later = _domains(added) if added else {}
     domains = {**_domains(columns), **later}
-    schema = pa.schema({column: kind.type for column, kind in domains.items()})
     required = frozenset(one.split()[0] for one in columns.split(",") if one.endswith(_NEVER_NULL))
     row_key = None if rows is None else tuple(rows.split())
     return Table(
         name,
         tuple(keys.split()),
-        schema,
         tuple(part_keys.split()),
         tuple(later),
         domains,
@@ -138,7 +167,8 @@ _RECIPE = """
     finetune_epochs number, soup_of texts
 """
 _RECIPE_ADDED = "pretrain_weight_decay number, checkpoint_id text"
-RECIPE_COLUMNS = _types(f"{_RECIPE}, {_RECIPE_ADDED}")
+RECIPE_COLUMNS = _domains(f"{_RECIPE}, {_RECIPE_ADDED}")
+"""What is known of how a model was trained, and what the values may be."""
 
 TABLES = {
     table.name: table

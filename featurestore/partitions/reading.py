@@ -189,7 +189,7 @@ def _read_row_group(
             table = file.read_row_group(index, columns=others, use_threads=False)
     except StorageError:
         raise
-    except opening.UNREADABLE as error:
+    except opening.unreadable() as error:
         raise opening.corrupt(path, str(error)) from error
     rows = metadata.row_group(index).num_rows
     arrays |= {name: to_numpy(pa.nulls(rows, field.type)) for name, field in columns.items() if field}

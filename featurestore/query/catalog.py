@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,34 +17,36 @@ from featurestore.names import pick
 from featurestore.partitions.age import Held
 from featurestore.query import published
 from featurestore.query.stored_tables import StoredTables
-from featurestore.sql_text import header, quote
+from featurestore.sql_text import SqlFiles, header, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from featurestore.query.stored_tables import Checking
     from featurestore.sql_text import FromFiles
     from featurestore.sql_text.header import Parameter, SqlFile
     from featurestore.storage import Storage
 
+_NAMED = re.compile(r'"(table|function)_name":"([^"\\]*)"')
+"""Of a syntax tree as JSON, what names tables, views and functions; none of ours needs a backslash."""
 _FOLDER = Path(__file__).parents[2] / "sql"
 """Beside the package, in a checkout and where it is installed alike; never imported, since a user may have a module `sql`, too."""
 
 
 @cache
-def views() -> Mapping[str, SqlFile]:
+def views() -> SqlFiles:
     """The views of `sql/views/`, by name."""
     return _folder("views")
 
 
 @cache
-def macros() -> Mapping[str, SqlFile]:
+def macros() -> SqlFiles:
     """The macros of `sql/macros/`, by name: a table macro where the header has columns, else an expression."""
     return _folder("macros")
 
 
 @cache
-def questions() -> Mapping[str, SqlFile]:
+def questions() -> SqlFiles:
     """The questions of `sql/questions/`, by name."""
     return _folder("questions")
 
@@ -151,34 +154,30 @@ def _sources(name: str) -> frozenset[str]:
 @cache
 def _names(sql: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names of tables and of functions in a SELECT."""
-    tables, functions = set(), set()
-
-    def note(node: dict[str, Any]) -> dict[str, Any]:
-        if node.get("type") == "BASE_TABLE":
-            tables.add(node["table_name"].lower())
-        elif node.get("type") == "FUNCTION":
-            functions.add(node["function_name"].lower())
-        return node
-
-    syntax_tree(sql, note)
+    found = _NAMED.findall(_serialized(sql))
+    tables, functions = ({name.lower() for kind, name in found if kind == wanted} for wanted in ("table", "function"))
     return frozenset(tables), frozenset(functions)
 
 
-def syntax_tree(sql: str, each: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> dict[str, Any]:
-    """DuckDB's syntax tree of SELECT statements, or what is wrong with them.
-
-    Args:
-        sql: The statements.
-        each: Is called with each node of the tree, those below it first.
-    """
-    (serialized,) = parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
-    tree: dict[str, Any] = json.loads(serialized, object_hook=each)
+def syntax_tree(sql: str) -> dict[str, Any]:
+    """DuckDB's syntax tree of SELECT statements, or what is wrong with them."""
+    tree: dict[str, Any] = json.loads(_serialized(sql))
     return tree
 
 
-@cache
+def _serialized(sql: str) -> str:
+    """The same as JSON; in its texts, quotes stand behind a backslash."""
+    (tree,) = parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()[0]
+    return str(tree)
+
+
 def parser() -> duckdb.DuckDBPyConnection:
-    """A database that only parses: opening one takes longer than parsing does."""
+    """A connection that only parses, of a database that is opened once: that takes longer than parsing does."""
+    return _parsing().cursor()
+
+
+@cache
+def _parsing() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
@@ -243,8 +242,8 @@ def _literal(parameter: Parameter) -> str:
 
 
 @cache
-def _files() -> Mapping[str, SqlFile]:
-    return {**views(), **macros(), **questions()}
+def _files() -> SqlFiles:
+    return SqlFiles({**views().readers, **macros().readers, **questions().readers})
 
 
 def documented(name: str) -> Mapping[str, str]:
@@ -253,8 +252,8 @@ def documented(name: str) -> Mapping[str, str]:
     Raises:
         MissingError: There is none of that name; the message names the nearest.
     """
-    folders = {file.stem: file.parent.name for file in (*_FOLDER.glob("macros/*.sql"), *_FOLDER.glob("views/*.sql"))}
-    return _file(folders[pick("view or macro", name, folders)], name).columns
+    known = {**macros().readers, **views().readers}
+    return known[pick("view or macro", name, known)]().columns
 
 
 @cache
@@ -263,9 +262,9 @@ def _file(folder: str, name: str) -> SqlFile:
     return header.parse(text, name, f"sql/{folder}/{name}.sql", documented)
 
 
-def _folder(name: str) -> dict[str, SqlFile]:
-    """Read a folder of `sql/`."""
+def _folder(name: str) -> SqlFiles:
+    """The files of a folder of `sql/`."""
     names = sorted(file.stem for file in (_FOLDER / name).glob("*.sql"))
     if not names:
         raise InputError(f"The installed package has no sql/{name}: install featurestore again.")
-    return {file: _file(name, file) for file in names}
+    return SqlFiles({file: partial(_file, name, file) for file in names})

@@ -13,7 +13,7 @@ import duckdb
 from featurestore.errors import InputError, LakeError, one_line
 from featurestore.names import pick
 from featurestore.query import catalog
-from featurestore.sql_text import header
+from featurestore.sql_text import SqlFiles, header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -70,18 +70,23 @@ def read_library(storage: Storage | None = None, folder: Path | None = None) -> 
     Raises:
         InputError: There is no such folder.
     """
-    questions = dict(catalog.questions())
+    readers: dict[str, Callable[[], SqlFile]] = dict(catalog.questions().readers)
     broken: dict[str, LakeError] = {}
     for name, origin, content in [*_of_folder(folder), *_of_lake(storage)]:
         try:
-            if name in questions:
+            if name in readers:
                 raise InputError(
-                    f"{origin}: {questions[name].origin} is a question of that name: give the file another."
+                    f"{origin}: {readers[name]().origin} is a question of that name: give the file another."
                 )
-            questions[name] = _read(name, origin, content())
+            question = _read(name, origin, content())
+            readers[name] = partial(_known, question)
         except LakeError as error:
             broken[name] = error
-    return Library(dict(sorted(questions.items())), broken)
+    return Library(SqlFiles(readers), broken)
+
+
+def _known(question: SqlFile) -> SqlFile:
+    return question
 
 
 def _of_folder(folder: Path | None) -> Iterator[tuple[str, str, Callable[[], bytes]]]:

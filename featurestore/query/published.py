@@ -5,20 +5,13 @@ from __future__ import annotations
 import csv
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SOURCE = "arXiv 2505.18032"
 _OF_MODEL = ("published_name", "top1", "timm", "pretraining", "remark")
-
-SCHEMA = pa.schema(
-    {
-        **dict.fromkeys(("model", "timm_name", "architecture", "pretraining", "detector", "dataset"), pa.string()),
-        "fpr95": pa.float64(),
-        "accuracy": pa.float64(),
-        "source": pa.string(),
-    }
-)
 
 
 @cache
@@ -30,9 +23,12 @@ def rows() -> tuple[dict[str, str], ...]:
 
 def table() -> pa.Table:
     """A row per model and detector; `fpr95` and `accuracy` are shares in [0, 1]."""
-    return pa.Table.from_pylist(
-        [_long(row, detector) for row in rows() for detector in row if detector not in _OF_MODEL], schema=SCHEMA
-    )
+    import pyarrow as pa  # slow to import, and most questions are answered without it
+
+    texts = dict.fromkeys(("model", "timm_name", "architecture", "pretraining", "detector", "dataset"), pa.string())
+    schema = pa.schema({**texts, "fpr95": pa.float64(), "accuracy": pa.float64(), "source": pa.string()})
+    found = [_long(row, detector) for row in rows() for detector in row if detector not in _OF_MODEL]
+    return pa.Table.from_pylist(found, schema=schema)
 
 
 def _long(row: dict[str, str], detector: str) -> dict[str, str | float | None]:

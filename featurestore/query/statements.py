@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -58,6 +58,10 @@ _HELD = frozenset(
         ),
     }
 )
+_SIMPLE = frozenset({"boolean", "tinyint", "smallint", "integer", "bigint", "hugeint", "double", "varchar"})
+"""Types whose values Python has, too."""
+_FEW = 20_000
+"""Rows that are fetched without polars."""
 _NESTED = {"list", "array", "struct", "tuple", "map"}
 _WITH_ROWS = {
     duckdb.StatementType.SELECT,
@@ -161,6 +165,32 @@ def question_result(
     except duckdb.Error as error:
         place = question.place(_with_line(connection, question, values, error))
         raise _explained(error, f"{place}: DuckDB refuses the SQL", location) from error
+
+
+def fetch_plain(
+    relation: duckdb.DuckDBPyRelation, what: str = "the query"
+) -> tuple[list[str], list[bool], list[tuple[Any, ...]]] | None:
+    """What `fetch` gives, as Python's values; None where there are many rows, or values that are no texts, numbers or truths.
+
+    Args:
+        relation: The query.
+        what: What it is, for messages.
+
+    Returns:
+        The columns' names, whether each holds numbers, and the rows.
+
+    Raises:
+        InputError: DuckDB fails at a row.
+        StorageError: DuckDB cannot read the lake.
+    """
+    names, types = list(relation.columns), [type_.id for type_ in relation.types]
+    if not _SIMPLE.issuperset(types) or len({*names}) < len(names):
+        return None
+    try:
+        rows = relation.limit(_FEW + 1).fetchall()
+    except duckdb.Error as error:
+        raise _explained(error, f"DuckDB cannot run {what}") from error
+    return (names, [type_ not in {"varchar", "boolean"} for type_ in types], rows) if len(rows) <= _FEW else None
 
 
 def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query", *, typed: bool = False) -> pl.DataFrame:

@@ -82,7 +82,8 @@ class StoredTables:
             if self.checking == "read" and _is_vouched(found):
                 self.unread[name] = partial(opening.vouch, self.held.storage, found)
         else:
-            self.connection.from_arrow(TABLES[name].sql_schema.empty_table()).create(f"stored.{name}")
+            columns = ", ".join(f'"{column}" {type_}' for column, type_ in TABLES[name].sql_types.items())
+            self.connection.execute(f"create table stored.{name} ({columns})")
 
     def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
         """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""

@@ -6,8 +6,6 @@ import glob
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import pyarrow as pa
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,11 +14,6 @@ if TYPE_CHECKING:
 
 FromFiles: TypeAlias = Callable[[Sequence[str], str], str]
 """From keys in a storage, and options of `read_parquet`, to SQL's FROM that reads them."""
-
-_SQL_TYPES = {
-    pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double",
-    pa.list_(pa.string()): "varchar[]", pa.list_(pa.float64()): "double[]",
-}  # fmt: skip
 
 
 def from_uris(storage: Storage, keys: Sequence[str], options: str) -> str:
@@ -36,13 +29,12 @@ def from_paths(paths: Iterable[str], options: str, condition: str = "") -> str:
 
 def scan(table: Table, keys: Sequence[str], from_files: FromFiles) -> str:
     """A table's rows; columns that were added to it since a fragment was written are null there."""
-    columns = ", ".join(_column(column, keys) for column in table.sql_schema.names)
+    columns = ", ".join(_column(column, keys) for column in table.sql_types)
     options = f"hive_partitioning = true, hive_types_autocast = false, union_by_name = {bool(table.added)}"
     rows = from_files(keys, options)
     if not table.added:
         return f"{rows} select {columns}"
-    types = {name: _SQL_TYPES[table.columns.field(name).type] for name in table.added}
-    none = ", ".join(f'null::{type_} as "{name}"' for name, type_ in types.items())
+    none = ", ".join(f'null::{table.sql_types[name]} as "{name}"' for name in table.added)
     return f"from ({rows} union all by name select {none} where false) select {columns}"
 
 

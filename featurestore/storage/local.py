@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from obstore.store import LocalStore
 
 from featurestore.errors import InputError, MissingError
@@ -21,6 +20,7 @@ from featurestore.storage.base import Storage, StoredObject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pyarrow as pa
     from obstore.store import ObjectStore
 
 _CHUNK = 1 << 20
@@ -60,6 +60,8 @@ class LocalStorage(Storage):
 
     def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:  # noqa: ARG002 # it costs nothing here
         """The file, by its path."""
+        import pyarrow as pa  # slow to import, and questions are answered without it
+
         with self._errors("read", key):
             os.close(_open_file(self.uri(key))[0])
             return pa.OSFile(self.uri(key))

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from featurestore.errors import MissingError, StorageError
 from featurestore.storage.base import Storage, StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pyarrow as pa
     from obstore.store import ObjectStore
 
 _MANIFEST = ".json"
@@ -82,6 +81,8 @@ class Overlay(Storage):
 
     def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
         """Open an object for random access by pyarrow."""
+        import pyarrow as pa
+
         content = self._content(key)
         return pa.BufferReader(content) if isinstance(content, bytes) else self.below.open_input(content, size)
 

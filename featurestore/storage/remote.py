@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
+    import pyarrow as pa
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
@@ -141,6 +141,8 @@ class ObjectStorage(Storage):
 
     def open_input(self, key: str, size: int | None = None) -> pa.NativeFile:
         """The object, read by ranges."""
+        import pyarrow as pa  # slow to import, and questions are answered without it
+
         if size is None:
             with self._errors("read", key):
                 size = int(obstore.head(self._remote, key)["size"])

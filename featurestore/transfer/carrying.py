@@ -106,7 +106,7 @@ def _sound(target: Storage, path: str, fragment: Fragment) -> Fragment | None:
     data = target.get(path)
     try:
         rows = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read().num_rows
-    except opening.UNREADABLE:
+    except opening.unreadable():
         return None
     return replace(fragment, bytes=len(data), sha256=_sha256(data)) if rows == fragment.rows else None
 

@@ -16,7 +16,7 @@ from benchmarks.lakes import put
 from featurestore import CorruptionError, FormatError, Lake
 from featurestore.care.verify import verify
 from featurestore.layout.manifest import FORMAT_VERSION
-from featurestore.layout.tables import TABLES
+from featurestore.layout.tables import TABLES, Domain
 from featurestore.partitions.encoding import vector_array
 from featurestore.query.duckdb_file import write_catalog
 from tests.conftest import alter, random_activations
@@ -57,6 +57,10 @@ def rows_of(table: str, seed: int = 0) -> pa.Table:
     names = ("id_dataset", "ood_dataset", "aggregation")
     given |= {"detector": list("xyz"), **dict.fromkeys(names, ["x"] * ROWS)} if table == "metrics" else {}
     return pa.table({column: [None] * ROWS for column in columns.names} | given, columns)
+
+
+LATER = {"later": Domain("bigint"), "later_text": Domain("varchar")}
+"""Columns that a table has had added since."""
 
 
 def with_later(rows: pa.Table) -> pa.Table:
@@ -165,8 +169,8 @@ def test_columns_that_an_older_writer_did_not_know_are_null(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, table: str, where: str
 ) -> None:
     """The reader's table has had a number and a text added, which one partition lacks; the others keep their values."""
-    older, later = TABLES[table], {"later": pa.int64(), "later_text": pa.string()}
-    newer = replace(older, columns=pa.schema([*older.columns, *pa.schema(later)]), added=(*older.added, *later))
+    older, later = TABLES[table], LATER
+    newer = replace(older, domains={**older.domains, **later}, added=(*older.added, *later))
     monkeypatch.setitem(TABLES, table, newer)
     lake = Lake(tmp_path / "lake")
     fill(lake, table, lambda rows: rows.select(older.columns.names), where, others=with_later)
@@ -188,8 +192,8 @@ def test_verify_finds_no_fault_in_lakes_of_other_writers(
     lake = Lake(tmp_path / "lake")
     if change == "missing":
         older = TABLES[table]
-        columns = pa.schema([*older.columns, pa.field("later", pa.int64()), pa.field("later_text", pa.string())])
-        monkeypatch.setitem(TABLES, table, replace(older, columns=columns, added=(*older.added, "later", "later_text")))
+        newer = replace(older, domains={**older.domains, **LATER}, added=(*older.added, *LATER))
+        monkeypatch.setitem(TABLES, table, newer)
         fill(lake, table, lambda rows: rows.select(older.columns.names), where, others=with_later)
     else:
         fill(lake, table, with_column, where)

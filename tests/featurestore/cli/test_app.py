@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from featurestore import Lake
     from tests.conftest import Run
+    from tests.pipeline import Commands
 
 
 SECOND = "true) ; copy (select 1) to 'x.csv'; select (1"
@@ -287,6 +288,24 @@ main()
     done = python("-c", code, FEATURESTORE_LAKE=lake.location)
     assert done.returncode == 0
     assert done.stderr.splitlines()[-1].split() == ["heavy:"]
+
+
+def test_answers_need_no_library_that_is_slow_to_import(commands: Commands) -> None:
+    """In no format but parquet: a question, and SQL, with rows."""
+    code = """
+import contextlib, sys
+from featurestore.cli.app import main
+for format_ in ("table", "csv", "spreadsheet", "json", "markdown", "latex"):
+    for words in (["ask", "best_detector"], ["sql", "select model, n, top1 from accuracy"]):
+        sys.argv = ["featurestore", *words, "--format", format_]
+        with contextlib.suppress(SystemExit):
+            main()
+print(*sorted({"numpy", "pyarrow", "polars", "rich"} & sys.modules.keys()))
+"""
+    done = python("-c", code, FEATURESTORE_LAKE=str(commands.location))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("msp") >= 6
+    assert done.stdout.splitlines()[-1] == ""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["dataset", "add", "--help"], ["--version"]])

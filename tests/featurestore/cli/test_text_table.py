@@ -8,13 +8,14 @@ import pexpect
 import polars as pl
 import pytest
 
+from featurestore.cli.rows import Rows
 from featurestore.cli.text_table import text_table
 from tests.featurestore.conftest import python
 
 
 def drawn(query: str) -> str:
     with duckdb.connect() as connection:
-        return text_table(connection.sql(query).pl())
+        return text_table(Rows.of(connection.sql(query).pl()))
 
 
 def test_a_table_shows_every_value() -> None:
@@ -26,7 +27,7 @@ def test_a_table_shows_every_value() -> None:
         "failures": [["a", "b|c"], None, []],
         "ok": [True, None, False],
     }
-    lines = text_table(pl.DataFrame(columns)).splitlines()
+    lines = text_table(Rows.of(pl.DataFrame(columns))).splitlines()
     cells = [[cell.strip() for cell in line.strip("│").split("┆")] for line in lines if line[0] == "│"]
     assert cells == [
         list(columns),
@@ -44,15 +45,15 @@ def test_a_wide_table_is_whole_in_a_pipe() -> None:
 
 
 def test_numbers_stand_below_each_other() -> None:
-    """Numbers go to the right and texts to the left, whatever their script is wide; names that differ by spaces stay."""
+    """Numbers go to the right and texts to the left, whatever their script is wide, and of names that differ by spaces each has its own."""
     query = "select * from (values (1, 2.5, '猫'), (100, null, 'cat')) as t(n, \" n\", who)"
     assert drawn(query).splitlines() == [
-        "┌─────┬──────┬─────┐",
-        "│   n ┆   n  ┆ who │",
-        "╞═════╪══════╪═════╡",
-        "│   1 ┆ 2.5  ┆ 猫  │",
-        "│ 100 ┆      ┆ cat │",
-        "└─────┴──────┴─────┘",
+        "┌─────┬─────┬─────┐",
+        "│   n ┆   n ┆ who │",
+        "╞═════╪═════╪═════╡",
+        "│   1 ┆ 2.5 ┆ 猫  │",
+        "│ 100 ┆     ┆ cat │",
+        "└─────┴─────┴─────┘",
         "2 rows",
     ]
 

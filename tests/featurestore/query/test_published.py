@@ -42,4 +42,4 @@ def test_every_lake_has_it(lake: Lake) -> None:
 
 
 def test_the_view_has_the_tables_columns() -> None:
-    assert list(catalog.views()["published"].columns) == published.SCHEMA.names
+    assert list(catalog.views()["published"].columns) == published.table().column_names
