@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -106,7 +107,9 @@ def create(
     Raises:
         CorruptionError: A fragment is missing or altered.
     """
-    connection.execute("set enable_progress_bar = false")
+    # In Jupyter without ipywidgets DuckDB has no bar, and refuses to be told so.
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("set enable_progress_bar = false")
     # The name of a table that is not there is no variable of the program that runs the SQL.
     connection.execute("set python_enable_replacements = false")
     connection.execute("create schema stored")

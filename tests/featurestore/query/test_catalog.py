@@ -131,3 +131,19 @@ def test_a_module_sql_of_the_user_is_in_nobody_s_way(lake: Lake, tmp_path: Path)
     text = f"import sql\nfrom featurestore import Lake\nprint(len(Lake({lake.location!r}).ask('best_detector')))\n"
     (tmp_path / "study.py").write_text(text)
     assert python(tmp_path / "study.py").stdout.split() == ["0"]
+
+
+# What DuckDB goes by; ipywidgets is not installed here.
+JUPYTER = """
+import sys, types
+sys.modules["IPython"] = shell = types.ModuleType("IPython")
+shell.get_ipython = lambda: types.SimpleNamespace(config={"IPKernelApp": {}})
+import featurestore
+print(featurestore.Lake(sys.argv[1]).sql("select count(*) from models").fetchall())
+"""
+
+
+def test_it_opens_in_jupyter_without_widgets() -> None:
+    """DuckDB takes it for an error there to say that no bar is wanted."""
+    done = python("-c", JUPYTER, ROOT / "tests" / "compat" / "lake_v1")
+    assert done.stdout.startswith("[("), done.stderr
