@@ -13,6 +13,7 @@ from featurestore.cli.app import root
 from featurestore.cli.explain import TOPICS
 from featurestore.query import catalog
 from featurestore.settings import Settings
+from tests import notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,6 +38,7 @@ def blocks() -> dict[str, str]:
         "detectors": _detectors(),
         "statistics": _statistics(),
         "settings": _settings(),
+        "notebook": notebook.page(),
     }
 
 
