@@ -18,6 +18,7 @@ from benchmarks.lakes.random_scores import Shape, make
 from featurestore import Lake
 from featurestore.errors import MissingError, StorageError
 from tests.analysis.report.conftest import page_of, payload, said
+from tests.long import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,14 +145,17 @@ def test_one_model_and_one_detector(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lacks", "says", "absent"),
-    [
-        (Shape(models=3, ood=FAR), "no OOD set is named unit-tests", "unit-test-heatmap"),
-        (Shape(models=3, ood=UNIT_TESTS), "it takes two models and two OOD sets", "ensemble-transfer"),
-        (Shape(models=3, ood=ONE_CLASS), "an OOD set with two classes to split", "combining-models"),
-        (Shape(models=6, recipes=False), "no two models are known to differ", "recipe-effects"),
-        (Shape(models=6, recipes=False), "models with pretraining unknown and detector", "recipe-effects"),
-        (Shape(models=6, accuracy=False), "no model's accuracy is known", "accuracy-vs-fpr"),
-    ],
+    shortened(
+        [
+            (Shape(models=3, ood=FAR), "no OOD set is named unit-tests", "unit-test-heatmap"),
+            (Shape(models=3, ood=UNIT_TESTS), "it takes two models and two OOD sets", "ensemble-transfer"),
+            (Shape(models=3, ood=ONE_CLASS), "an OOD set with two classes to split", "combining-models"),
+            (Shape(models=6, recipes=False), "no two models are known to differ", "recipe-effects"),
+            (Shape(models=6, recipes=False), "models with pretraining unknown and detector", "recipe-effects"),
+            (Shape(models=6, accuracy=False), "no model's accuracy is known", "accuracy-vs-fpr"),
+        ],
+        to=3,
+    ),
 )
 def test_what_cannot_be_shown_is_said(lacks: Shape, says: str, absent: str, pages: Pages) -> None:
     page = pages(lacks)
@@ -159,6 +163,7 @@ def test_what_cannot_be_shown_is_said(lacks: Shape, says: str, absent: str, page
     assert absent not in payload(page)
 
 
+@pytest.mark.long
 def test_geometry_is_told_as_carefully_as_it_is_known(pages: Pages) -> None:
     """What differs is named with its n; what may be chance among many measures is called so; too few models say nothing."""
     whole = said(pages(Shape(models=12)))

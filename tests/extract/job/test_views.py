@@ -135,6 +135,7 @@ def test_a_pool_says_so_row_by_row(filled: Commands) -> None:
     )
 
 
+@pytest.mark.long
 def test_devices_share_what_layers_need(filled: Commands) -> None:
     """In processes of their own: views travel with their model."""
     extract(filled, *LAYERS, "--dataset", "test", "--device", "cpu,cpu")

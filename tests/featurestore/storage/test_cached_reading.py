@@ -197,6 +197,7 @@ def test_without_room_the_answers_are_the_same(
 
 
 @pytest.mark.filterwarnings("ignore:The cache at")
+@pytest.mark.long
 def test_a_cache_that_cannot_be_written_changes_no_answer(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_tar_has_the_classes_of_its_folders_in_the_archive_s_order(tmp_path: P
     assert read_all(reader, images) == [members[name] for name in images]
 
 
+@pytest.mark.long
 def test_shards_are_one_dataset_and_the_reader_works_in_new_processes(tmp_path: Path) -> None:
     contents = {"x/0.tar": {"ant/1.png": b"a"}, "x/1.tar": {"bee/1.png": b"bb"}, "1.tar": {"./ant/1.png": b"ccc"}}
     for name, members in contents.items():
