@@ -6,7 +6,7 @@ BIN := .venv/bin
 TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills check fmt docs bench clean
+.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills faults soak check fmt docs bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -40,6 +40,12 @@ test-real: .venv/dev.stamp ## real ImageNet weights on real photographs; the wei
 kills: .venv/dev.stamp ## 60 kills each of a writing job, remove, rename, copy and merge, on disk and on a real S3 server: 0 differences
 	$(BIN)/python -m tests.featurestore.storage.kill_many
 	bash tests/s3/server.sh with $(BIN)/python -m tests.featurestore.storage.kill_many --real-s3
+
+faults: .venv/dev.stamp ## some 400 faults (kills, signals, full and broken disks, a failing S3 server, crowds) for all commands; goes on where it was stopped
+	bash tests/s3/server.sh with $(BIN)/python -m tests.faults
+
+soak: .venv/dev.stamp ## writers and askers on one lake for MINUTES=30: memory, open files and the time of answers stay what they are
+	$(BIN)/python -m tests.faults.soak $(or $(MINUTES),30)
 
 check: .venv/dev.stamp ## lint, formatting, types
 	$(BIN)/ruff check .

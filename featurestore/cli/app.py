@@ -242,6 +242,10 @@ def _run(arguments: list[str]) -> None:
     """Run the command to its end, which is that all was printed."""
     try:
         root()(args=arguments)
+    except SystemExit as stop:
+        if is_interrupt(stop):  # typer hears Ctrl-C, too, and would end without a word
+            raise KeyboardInterrupt from stop
+        raise
     finally:
         try:
             sys.stdout.flush()

@@ -123,6 +123,8 @@ _DOMAINS = {
     "count": Domain("bigint", least=0),
     "number": Domain("double"),
     "share": Domain("double", least=0, most=1),
+    "positive": Domain("double", least=0),
+    "doubled": Domain("double", least=0, most=2),
     "numbers": Domain("double[]"),
     "truth": Domain("boolean"),
     "single": Domain("float"),
@@ -232,24 +234,26 @@ TABLES = {
             "calibration",
             "model dataset",
             """
-            n integer, unlabelled integer, accuracy number, confidence number, ece number, ece_equal_mass number, nll number,
-            brier number, lacking text
+            n count, unlabelled count, accuracy share, confidence share, ece share, ece_equal_mass share, nll positive,
+            brier doubled, lacking text
             """,
+            rows="",
         ),
         _table(
             "selective",
             "benchmark model",
             """
-            detector text, id_dataset text, ood_dataset text, n_id integer, n_ood integer, unlabelled integer, accuracy number,
-            aurc number, eaurc number, augrc number, misclassification_auroc number, misclassification_fpr95 number,
-            risks numbers, oscr number, lacking text
+            detector text!, id_dataset text!, ood_dataset text, n_id count, n_ood count, unlabelled count, accuracy share,
+            aurc share, eaurc number, augrc share, misclassification_auroc share, misclassification_fpr95 share,
+            risks numbers, oscr share, lacking text
             """,
+            rows="detector id_dataset ood_dataset",
         ),
         _table(
             "geometry",
             "model dataset",
             """
-            role text, rows integer, norm_mean number, norm_sd number, norm_sd_within number, norm_sd_between number,
+            role role, rows count, norm_mean positive, norm_sd positive, norm_sd_within positive, norm_sd_between positive,
             scatter_within number, scatter_between number, scatter_ratio number, nc1 number, nc2_norms number,
             nc2_angles number, nc3 number, class_cosine_mean number, class_cosine_sd number, effective_rank_within number,
             effective_rank_between number, effective_rank_total number, participation_within number,
@@ -257,6 +261,7 @@ TABLES = {
             kurtosis_within number, principal_dim number, energy_outside number
             """,
             "fit_dataset",
+            rows="",
         ),
     )
 }

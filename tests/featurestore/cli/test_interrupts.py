@@ -27,8 +27,11 @@ with interrupts.heeded():
 """
 HEARD = """
 import sys, time
-from featurestore.cli import app, interrupts
-app._run = lambda _: (print("ready", flush=True), time.sleep(60))
+from featurestore.cli import app
+def wait() -> None:
+    print("ready", flush=True)
+    time.sleep(60)
+app.COMMANDS._makers["status"] = wait
 sys.argv = ["featurestore", "status"]
 app.main()
 """
