@@ -97,7 +97,7 @@ class Crowd:
         problems = []
         for job in (*WRITERS, ("verify", "--deep")):
             outcome = self._server.run(self._typed(job, place), place, environment=self._environment(place))
-            if outcome.code and "There is no model a" not in outcome.err:
+            if outcome.code and "There is no model 'a'" not in outcome.err:
                 problems.append(f"{' '.join(job)} in order: {outcome.code} {outcome.out[-500:]}{outcome.err[-500:]}")
         return (rows(place / "lake"), answers(place / "lake")), problems
 

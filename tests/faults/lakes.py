@@ -55,8 +55,8 @@ COMMANDS = {
     ),
     "score": Command("extracted", SCORE),
     "gc": Command("garbage", ("gc", "--older-than", "1h"), again=2),
-    "remove": Command("scored", ("model", "remove", "a"), done="There is no model a"),
-    "rename": Command("scored", ("dataset", "rename", "far", "off"), done="There is no dataset far"),
+    "remove": Command("scored", ("model", "remove", "a"), done="There is no model 'a'"),
+    "rename": Command("scored", ("dataset", "rename", "far", "off"), done="There is no dataset 'far'"),
     "merge": Command("scored", ("merge", "{other}")),
     "copy": Command("scored", ("copy", "{lake}", "{target}"), made="{target}"),
     "catalog": Command("scored", ("catalog", "{folder}/made.duckdb"), made="{folder}/made.duckdb"),
@@ -65,8 +65,8 @@ COMMANDS = {
 
 
 SHORT = {
-    "remove": Command("frozen", ("model", "remove", "clip-b32"), done="There is no model clip-b32"),
-    "rename": Command("frozen", ("dataset", "rename", "far", "off"), done="There is no dataset far"),
+    "remove": Command("frozen", ("model", "remove", "clip-b32"), done="There is no model 'clip-b32'"),
+    "rename": Command("frozen", ("dataset", "rename", "far", "off"), done="There is no dataset 'far'"),
     "copy": Command("frozen", ("copy", "{lake}", "{target}"), made="{target}"),
     "catalog": Command("frozen", ("catalog", "{folder}/made.duckdb"), made="{folder}/made.duckdb"),
 }
