@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from featurestore.errors import CorruptionError, MissingError, StorageError
+from featurestore.errors import CorruptionError, LakeError, MissingError, first_line
 from featurestore.fragments import verdicts
 from featurestore.machine import each
 from featurestore.storage.base import is_tag_of
@@ -39,6 +40,21 @@ def unreadable() -> tuple[type[Exception], ...]:
     import pyarrow as pa
 
     return pa.ArrowException, OSError, ValueError, LookupError
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turn what pyarrow raises on a fragment into a sentence that names it.
+
+    Raises:
+        CorruptionError: It cannot be read.
+    """
+    try:
+        yield
+    except LakeError:
+        raise
+    except unreadable() as error:
+        raise corrupt(path, first_line(error)) from error
 
 
 def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
@@ -218,12 +234,8 @@ def open_parquet(open_input: Callable[[], pa.NativeFile], path: str, fragment: F
     """
     import pyarrow.parquet as pq
 
-    try:
+    with readable(path):
         file = pq.ParquetFile(open_input(), page_checksum_verification=True)
-    except StorageError:
-        raise
-    except unreadable() as error:
-        raise corrupt(path, str(error)) from error
     _check(path, fragment.rows_problem(file.metadata.num_rows))
     return file
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import CorruptionError, MissingError, StorageError
+from featurestore.errors import CorruptionError, MissingError
 from featurestore.fragments import opening, vector_pages
 from featurestore.layout.manifest import title
 from featurestore.layout.tables import TABLES
@@ -126,7 +126,8 @@ def read(storage: Storage, manifest: Manifest, part: Part, columns: Sequence[str
     table, tables = TABLES[manifest.table], []
     wanted = table.columns.names if columns is None else list(columns)
     for path, fragment in manifest.files(part):
-        with opening.open_parquet(opening.opener(storage, path, fragment), path, fragment) as file:
+        opener = opening.opener(storage, path, fragment)
+        with opening.open_parquet(opener, path, fragment) as file, opening.readable(path):
             added = _added(table, file, wanted, path)
             rows = file.read([name for name in wanted if not added[name]])
         for field in filter(None, added.values()):
@@ -180,17 +181,16 @@ def _read_row_group(
 ) -> Block:
     import pyarrow.parquet as pq
 
-    try:
-        with opener() as source, pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
-            held = [name for name, added in columns.items() if not added]
-            vectors = _plain_vectors(file, metadata.row_group(index), held)
-            arrays = {name: vector_pages.read_chunk(source, *vectors[name]) for name in vectors}
-            others = [name for name in held if name not in vectors]
-            table = file.read_row_group(index, columns=others, use_threads=False)
-    except StorageError:
-        raise
-    except opening.unreadable() as error:
-        raise opening.corrupt(path, str(error)) from error
+    with (
+        opening.readable(path),
+        opener() as source,
+        pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file,
+    ):
+        held = [name for name, added in columns.items() if not added]
+        vectors = _plain_vectors(file, metadata.row_group(index), held)
+        arrays = {name: vector_pages.read_chunk(source, *vectors[name]) for name in vectors}
+        others = [name for name in held if name not in vectors]
+        table = file.read_row_group(index, columns=others, use_threads=False)
     rows = metadata.row_group(index).num_rows
     arrays |= {name: to_numpy(pa.nulls(rows, field.type)) for name, field in columns.items() if field}
     return tuple(arrays[name] if name in arrays else to_numpy(table.column(name)) for name in columns)

@@ -175,7 +175,7 @@ def _left_processes(session: int, grace: float) -> list[str]:
     end = time.monotonic() + grace
     while left := [str(n) for n, (_, its, state) in processes().items() if its == session and state not in "ZX"]:
         if time.monotonic() > end:
-            return [f"process {number}" for number in left]
+            return [f"process {number}: {_text(Path('/proc', number, 'cmdline'))!r}" for number in left]
         time.sleep(0.1)
     return []
 

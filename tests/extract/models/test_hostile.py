@@ -15,6 +15,7 @@ from extract.models.heads import read_head
 from featurestore import InputError
 from tests.extract.conftest import tiny_spec
 from tests.extract.models.mutants import mutant, originals, verdict
+from tests.faults.fuzzing import examples
 from tests.tiny import KWARGS, tiny_vit
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-MUTANTS = 12
+MUTANTS = examples(12)
 """Of each of five files; `python -m tests.extract.models.mutants 4000` tries more."""
 
 
