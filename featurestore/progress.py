@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 10.0
 
 
+_SHOWN = [True]
+
+
+def show_bars(*, yes: bool) -> None:
+    """Whether `progress` shows anything in this process from now on."""
+    _SHOWN[0] = yes
+
+
 @contextlib.contextmanager
 def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far a piece of work is, on standard error.
@@ -33,6 +41,9 @@ def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
     Yields:
         A function to call with the number of steps just done.
     """
+    if not _SHOWN[0]:
+        yield lambda _steps: None
+        return
     from rich.console import Console  # slow to import, and every command imports this module
 
     console = Console(stderr=True)

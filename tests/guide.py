@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.detectors import default_detectors, detectors
 from featurestore.cli.app import root
 from featurestore.cli.explain import TOPICS
+from featurestore.cli.summaries import COMMON, SUMMARIES
 from featurestore.query import catalog
 from featurestore.settings import Settings
 from tests import notebook
@@ -39,6 +40,7 @@ def blocks() -> dict[str, str]:
         "statistics": _statistics(),
         "settings": _settings(),
         "notebook": notebook.page(),
+        "summaries": _summaries(),
     }
 
 
@@ -67,7 +69,8 @@ def _command(words: tuple[str, ...], command: Any) -> str:
     usage += [_value(p) for p in options if p.required]
     rows = [(f"`{_value(p)}`" if p in options else f"`{p.name.upper()}`", _help(p)) for p in command.params]
     lines = [f"```sh\nfeaturestore {' '.join([*words, *usage])}\n```", "", command.help, ""]
-    return "\n".join([*lines, *_table(("option", "meaning"), rows)])
+    examples = "\n".join(re.findall(r"^ +(featurestore .*)$", command.epilog, re.MULTILINE))
+    return "\n".join([*lines, *_table(("option", "meaning"), rows), "", f"```sh\n{examples}\n```"])
 
 
 def _value(option: Any) -> str:
@@ -173,6 +176,13 @@ def _file(statistic: Statistic) -> str:
     while isinstance(start, partial):
         start = start.func
     return f"{start.__module__.rpartition('.')[2]}.py"
+
+
+def _summaries() -> str:
+    own = [(f"`{command}`", f"`{key}`", text) for command, keys in SUMMARIES.items() for key, text in keys.items()]
+    return "\n".join(
+        _table(("command", "key", "what it says"), [("every one", f"`{k}`", t) for k, t in COMMON.items()] + own)
+    )
 
 
 def _settings() -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from extract.unit_tests import KINDS
 from featurestore import Lake
+from featurestore.cli.output import FOR_ALL
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.query import library
 from tests import guide
@@ -104,4 +105,4 @@ def test_commands_on_the_pages_exist(page: Path, blocks: dict[str, str]) -> None
         command = next((words[:length] for length in (2, 1) if words[:length] in known), None)
         assert command, line
         for option in re.findall(r"(?<!\S)--[a-z-]+", line):
-            assert f"`{option}" in known[command], line
+            assert f"`{option}" in known[command] or option in FOR_ALL, line

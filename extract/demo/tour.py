@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from extract.demo.digits import write_digits
-from extract.demo.recipes import ON_ALL_DIGITS
+from extract.demo.recipes import ON_ALL_DIGITS, POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,26 +16,51 @@ if TYPE_CHECKING:
 _PER_KIND = 40
 
 
-def run_demo(folder: Path, command: Callable[[list[str]], None], lake: str | None = None) -> None:
+def run_demo(folder: Path, command: Callable[[list[str]], None], lake: str, say: Callable[[str], None]) -> None:
     """Run the demo; what an earlier run made is used again.
 
     Args:
-        folder: Where images, checkpoints, lake and report go.
+        folder: Where images, checkpoints and report go.
         command: Runs one `featurestore` command, given its arguments.
-        lake: The lake; by default a folder of its own below the folder.
+        lake: Where the lake is.
+        say: Is told what happens, in lines.
     """
     from extract.demo.train import train_pool  # needs torch, whose import would keep the first lines waiting
 
     start = time.monotonic()
-    _say("Scikit-learn's digit images: seven digits are in-distribution, three are held out.")
+    say("Scikit-learn's digit images: seven digits are in-distribution, three are held out.")
     digits = write_digits(folder / "images")
-    _say(f"Small ViTs with different recipes, trained on them (checkpoints in {folder / 'models'}):")
-    pool = train_pool(digits.pretrain, digits.fit, digits.id, folder / "models", _say)
-    lake = lake or str(folder / "lake")
-    for arguments in commands(folder, pool, lake):
-        _say(f"\n$ featurestore {shlex.join(arguments)}")
+    say(f"Small ViTs with different recipes, trained on them (checkpoints in {folder / 'models'}):")
+    pool = train_pool(digits.pretrain, digits.fit, digits.id, folder / "models", say)
+    run_all(commands(folder, pool, lake), command, say)
+    print_ideas(time.monotonic() - start, folder / "report.html", ideas(folder), lake, say)
+
+
+def run_all(lines: Sequence[Sequence[str]], command: Callable[[list[str]], None], say: Callable[[str], None]) -> None:
+    """Run commands in order, each printed before."""
+    for arguments in lines:
+        say(f"\n$ featurestore {shlex.join(arguments)}")
         command(list(arguments))
-    _say(f"\nDone in {time.monotonic() - start:.0f} s. Ask more: featurestore ask --lake {shlex.quote(lake)}")
+
+
+def print_ideas(
+    seconds: float, report: Path, lines: Sequence[Sequence[str]], location: str, say: Callable[[str], None]
+) -> None:
+    """End a demo with three things to try: the report, and two commands, which are told their lake."""
+    say(f"\nDone in {seconds:.0f} s. Three things to try:")
+    say(f"  open {report} in a browser")
+    for arguments in lines:
+        say(f"  featurestore {shlex.join([*arguments, '--lake', location])}")
+
+
+def ideas(folder: Path) -> list[Sequence[str]]:
+    """What to go on with: images of a held-out digit that are judged, and an answer that is drawn."""
+    held_out = str(folder / "images" / "near-ood" / "digit-3")
+    drawing = ["--color", "weight_decay", "--plot", str(folder / "answer.html")]
+    return [
+        ["judge", held_out, "--model", POOL[-1].name, "--detector", "mahalanobis"],
+        ["ask", "accuracy_vs_unit_test_fpr", *drawing],
+    ]
 
 
 def commands(folder: Path, pool: Path, location: str) -> list[Sequence[str]]:
@@ -65,8 +89,3 @@ def commands(folder: Path, pool: Path, location: str) -> list[Sequence[str]]:
         ["ask", "pretraining_effect", "--detector", "mahalanobis", *lake],
         ["report", str(folder / "report.html"), "--images", str(folder), *lake],
     ]
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import os
 import sys
@@ -13,16 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from featurestore.cli import output
 from featurestore.cli.ask import ask, sql
 from featurestore.cli.benchmarks import benchmark_add, benchmark_list, benchmark_remove, benchmark_rename, benchmark_set
 from featurestore.cli.datasets import dataset_add, dataset_list, dataset_remove, dataset_rename, dataset_set, unit_tests
 from featurestore.cli.detectors import detector_list, detector_remove, detector_rename
+from featurestore.cli.doctor import doctor
 from featurestore.cli.extract import extract
 from featurestore.cli.interrupts import end, heeded, is_interrupt
 from featurestore.cli.judge import judge
 from featurestore.cli.lake_commands import cache, catalog, copy, demo, gc, merge, report, status, verify
 from featurestore.cli.models import model_list, model_remove, model_rename, model_set
-from featurestore.cli.options import LakeOption, optional_value, say
+from featurestore.cli.options import Command, LakeOption, optional_value
 from featurestore.cli.score import score
 from featurestore.errors import InputError, LakeError
 from featurestore.packages import guard
@@ -32,7 +35,7 @@ from featurestore.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_FAILED = 1
+_FAILED, _MISTYPED = 1, 2
 _EXTRA_OF = {
     "torch": "extract", "timm": "extract", "PIL": "extract", "safetensors": "extract", "torchvision": "extract",
     "altair": "report", "jinja2": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
@@ -92,7 +95,8 @@ class _Made(NamedTuple):
         """The command."""
         made = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         if self.below is None:
-            made.command(name, cls=self.kind)(self.function)
+            help_, epilog = _described(self.function)
+            made.command(name, cls=self.kind or Command, help=help_, epilog=epilog)(self.function)
         else:
             made.callback(cls=_Commands, help=self.help, no_args_is_help=True)(self.function)
         command = typer.main.get_command(made)
@@ -119,9 +123,15 @@ def _line(function: Callable[..., Any]) -> str:
     return (function.__doc__ or "").partition("\n")[0]
 
 
+def _described(function: Callable[..., Any]) -> tuple[str, str]:
+    """What a command does, and what stands below its options: lines to copy, which are not broken."""
+    text, _, examples = inspect.cleandoc(function.__doc__ or "").partition("\n\nExample:\n")
+    return text, f"\b\nExample:\n{examples}\n\nEvery command also takes {', '.join(output.FOR_ALL)}."
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(f"featurestore {__version__}")
+        output.answer(f"featurestore {__version__}\n")
         raise typer.Exit
 
 
@@ -176,6 +186,7 @@ COMMANDS = _Built(
         "catalog": catalog,
         "copy": copy,
         "merge": merge,
+        "doctor": doctor,
     }
 )  # fmt: skip
 """All commands, in the order of a user's day."""
@@ -190,7 +201,8 @@ def root() -> Any:
         help="A feature-cache data lake with a query layer, for out-of-distribution detection on many vision models.",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Any command takes --debug, which shows the traceback of an error.",
+        epilog="\b\nAny command takes\n"
+        + "\n".join(f"  {option:<8} {meaning}" for option, meaning in output.FOR_ALL.items()),
     )(_root)
     command = typer.main.get_command(made)
     command.name = "featurestore"
@@ -200,8 +212,7 @@ def root() -> Any:
 
 def main() -> None:
     """Run the command; turn every error that explains itself into one sentence and exit code 1."""
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = output.begin(sys.argv[1:])
     guard()
     _prepare_output()
     try:
@@ -212,7 +223,7 @@ def main() -> None:
     except Exception as error:
         if is_interrupt(error):
             end()
-        said = None if debug else _sentence(error)
+        said = None if output.given(output.DEBUG) else _sentence(error)
         if said is None:
             raise
         _fail(said)
@@ -245,15 +256,17 @@ def _run(arguments: list[str]) -> None:
     except SystemExit as stop:
         if is_interrupt(stop):  # typer hears Ctrl-C, too, and would end without a word
             raise KeyboardInterrupt from stop
+        code = stop.code if isinstance(stop.code, int) else _FAILED
+        output.finish(code, "It was mistyped: standard error shows its usage." if code == _MISTYPED else None)
         raise
     finally:
         try:
             sys.stdout.flush()
-        except OSError as error:
+        except BrokenPipeError:
+            output.end_unread()
+        except OSError:
             # Python's own end would try again, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):  # whoever reads has read enough, as `head` does
-                sys.exit(_FAILED)
             raise
 
 
@@ -281,4 +294,5 @@ def _prepare_output() -> None:
 
 def _fail(sentence: str) -> NoReturn:
     sys.stderr.write(f"Error: {shown(sentence)}\n")
+    output.finish(_FAILED, sentence)
     sys.exit(_FAILED)

@@ -16,10 +16,9 @@ from featurestore.cli.options import (
     StrictOption,
     complete_question,
     lake_at,
-    say,
-    say_aside,
     tell_age,
 )
+from featurestore.cli.output import answer, say, say_aside, tell, tell_rows, wants_rows
 from featurestore.cli.render import check_format, fetched, show, show_frame
 from featurestore.cli.rows import Rows
 from featurestore.errors import InputError
@@ -75,7 +74,11 @@ def ask(
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
-    """Answer a question about all models."""
+    """Answer a question about all models.
+
+    Example:
+        featurestore ask best_detector --where "pretraining = 'in21k'" --format latex
+    """
     from featurestore.query import Filters, read_library
 
     asked = None if published else lake_at(lake).for_a_job()
@@ -89,7 +92,7 @@ def ask(
     elif explain:
         from featurestore.cli.explain import explanation
 
-        sys.stdout.write(explanation(_picked(_answerable(asked, questions), question)))
+        answer(explanation(_picked(_answerable(asked, questions), question)))
     else:
         filters = Filters(model or (), detector or (), where or "")
         draw = _drawing(Path(f"{question}.html") if plot == Path() else plot)
@@ -119,8 +122,12 @@ def sql(
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
-    """Run SQL over the lake."""
-    if query is None and _is_terminal():
+    """Run SQL over the lake.
+
+    Example:
+        featurestore sql "select model, top1 from accuracy order by top1 desc"
+    """
+    if query is None and _is_terminal() and not wants_rows():
         from featurestore.cli.prompt import converse
 
         converse(lake_at(lake), format_, strict=strict)
@@ -146,8 +153,8 @@ def _show_schema(name: str | None, format_: str) -> None:
     from featurestore.cli.explain import schema, schema_rows
 
     rows = schema_rows(name)
-    if format_ == "table":
-        sys.stdout.write(schema(rows))
+    if format_ == "table" and not wants_rows():
+        answer(schema(rows))
     else:
         import polars as pl
 
@@ -156,11 +163,17 @@ def _show_schema(name: str | None, format_: str) -> None:
 
 def _list(questions: Library) -> None:
     """Print all questions by topic."""
+    if wants_rows():
+        tell_rows([{"question": name, "title": found.title} for name, found in questions.questions.items()])
+        return
     from rich.console import Console  # slow to import, and answers do without
 
     from featurestore.cli.explain import overview
 
-    Console().print(overview(questions))
+    console = Console()
+    with console.capture() as printed:
+        console.print(overview(questions))
+    answer(printed.get())
 
 
 def _answerable(lake: Lake | None, folder: Path | None) -> Library:
@@ -254,6 +267,7 @@ def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | Non
 
     def draw(frame: pl.DataFrame, question: SqlFile) -> None:
         write_plot(frame, question, file)
+        tell(file=str(file))
         say(f"{file}: {frame.height:,} rows drawn")
 
     return draw

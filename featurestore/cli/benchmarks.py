@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +15,8 @@ from featurestore.cli.options import (
     ReplaceOption,
     lake_at,
     lake_with_verbs,
-    say,
 )
+from featurestore.cli.output import say, say_aside, tell, tell_edit
 from featurestore.cli.render import show_frame
 
 
@@ -33,7 +32,11 @@ def benchmark_add(
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Add a whole suite: each of its sets as a dataset, with its role and group."""
+    """Add a whole suite: each of its sets as a dataset, with its role and group.
+
+    Example:
+        featurestore benchmark add openood --suite openood-v1.5-imagenet1k --root /data/openood
+    """
     summary = lake_with_verbs(lake).add_benchmark(name, suite, root, replace=replace, say=say)
     say(f"{name}: {len(summary.added)} sets added, {len(summary.kept)} there already, {len(summary.missing)} missing")
     if summary.remark:
@@ -41,10 +44,11 @@ def benchmark_add(
             f"{summary.remark}: add its train set and its test set with `featurestore dataset add … --benchmark {name}`, "
             "--role fit and --role id."
         )
+    tell(added=summary.added, kept=summary.kept, missing=summary.missing)
     if summary.missing:
         for reason in summary.missing.values():
-            sys.stderr.write(f"Missing: {reason}\n")
-        sys.stderr.write("Complete them, and run the same command again: it adds what is missing.\n")
+            say_aside(f"Missing: {reason}")
+        say_aside("Complete them, and run the same command again: it adds what is missing.")
         raise typer.Exit(SOME_FAILED)
 
 
@@ -54,8 +58,12 @@ def benchmark_rename(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Rename a benchmark wherever it is named; nothing is extracted or scored again."""
-    lake_with_verbs(lake).rename("benchmark", old, new, dry_run=dry_run, say=say)
+    """Rename a benchmark wherever it is named; nothing is extracted or scored again.
+
+    Example:
+        featurestore benchmark rename main imagenet
+    """
+    tell_edit(lake_with_verbs(lake).rename("benchmark", old, new, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def benchmark_remove(
@@ -63,8 +71,12 @@ def benchmark_remove(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Remove a benchmark with its scores and metrics; its datasets stay, and so do their activations."""
-    lake_with_verbs(lake).remove("benchmark", name, dry_run=dry_run, say=say)
+    """Remove a benchmark with its scores and metrics; its datasets stay, and so do their activations.
+
+    Example:
+        featurestore benchmark remove main --dry-run
+    """
+    tell_edit(lake_with_verbs(lake).remove("benchmark", name, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def benchmark_set(
@@ -78,12 +90,20 @@ def benchmark_set(
     ] = None,
     lake: LakeOption = None,
 ) -> None:
-    """Set how a benchmark is judged; `score` then judges again what that changes."""
-    lake_with_verbs(lake).set_benchmark(name, without_overlaps=without_overlaps, say=say)
+    """Set how a benchmark is judged; `score` then judges again what that changes.
+
+    Example:
+        featurestore benchmark set main --without-overlaps
+    """
+    tell(changed=lake_with_verbs(lake).set_benchmark(name, without_overlaps=without_overlaps, say=say))
 
 
 def benchmark_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
-    """List the benchmarks with their datasets, and how they are judged."""
+    """List the benchmarks with their datasets, and how they are judged.
+
+    Example:
+        featurestore benchmark list
+    """
     opened = lake_at(lake)
     frame = opened.sql("from benchmarks order by benchmark").pl()
     show_frame(frame, format_)

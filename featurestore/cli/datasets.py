@@ -7,15 +7,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from featurestore.cli.options import (
-    DryRunOption,
-    FormatOption,
-    LakeOption,
-    ReplaceOption,
-    lake_at,
-    lake_with_verbs,
-    say,
-)
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, ReplaceOption, lake_at, lake_with_verbs
+from featurestore.cli.output import say, tell, tell_edit
 from featurestore.cli.render import show
 
 SeenInOption: TypeAlias = Annotated[
@@ -108,7 +101,12 @@ def dataset_add(
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Add a dataset: list its images, and remember what they are."""
+    """Add a dataset: list its images, and remember what they are.
+
+    Example:
+        featurestore dataset add imagenet-val /data/imagenet/val --role id
+        featurestore dataset add ninco /data/NINCO --role ood --format ninco
+    """
     from extract.datasets import FormatOptions, add_dataset, place, read_seen
     from extract.subsets import Choice, add_part
 
@@ -170,13 +168,19 @@ def dataset_add(
             replacing=replace,
             say=say,
         )
+    told = ("dataset", "role", "benchmarks", "samples", "classes", "digest")
+    tell(**{name: getattr(row, name) for name in told})
     say(
         f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
     )
 
 
 def dataset_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
-    """List the datasets with their roles and benchmarks."""
+    """List the datasets with their roles and benchmarks.
+
+    Example:
+        featurestore dataset list
+    """
     columns = "dataset, role, ood_group, benchmarks, samples, classes, location"
     show(lake_at(lake).sql(f"select {columns} from datasets order by dataset"), format_)  # noqa: S608 # names of columns
 
@@ -193,10 +197,15 @@ def dataset_set(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Change a dataset's role, group and benchmarks, and who has seen its classes; nothing is extracted again."""
-    lake_with_verbs(lake).set_dataset(
+    """Change a dataset's role, group and benchmarks, and who has seen its classes; nothing is extracted again.
+
+    Example:
+        featurestore dataset set ninco --group near
+    """
+    edit = lake_with_verbs(lake).set_dataset(
         name, role=role, benchmark=benchmark, leave=leave, group=group, seen_in=seen_in, dry_run=dry_run, say=say
     )
+    tell_edit(edit, dry_run=dry_run)
 
 
 def dataset_rename(
@@ -205,8 +214,12 @@ def dataset_rename(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Rename a dataset wherever it is named; its images stay where they are; nothing is extracted or scored again."""
-    lake_with_verbs(lake).rename("dataset", old, new, dry_run=dry_run, say=say)
+    """Rename a dataset wherever it is named; its images stay where they are; nothing is extracted or scored again.
+
+    Example:
+        featurestore dataset rename ninco ninco-2023
+    """
+    tell_edit(lake_with_verbs(lake).rename("dataset", old, new, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def dataset_remove(
@@ -214,8 +227,12 @@ def dataset_remove(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Remove a dataset, and all that was made from it; its images stay where they are."""
-    lake_with_verbs(lake).remove("dataset", name, dry_run=dry_run, say=say)
+    """Remove a dataset, and all that was made from it; its images stay where they are.
+
+    Example:
+        featurestore dataset remove ninco --dry-run
+    """
+    tell_edit(lake_with_verbs(lake).remove("dataset", name, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def unit_tests(
@@ -225,8 +242,13 @@ def unit_tests(
     per_kind: Annotated[int, typer.Option(help="Images of each kind.")] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the pixels.")] = 0,
 ) -> None:
-    """Make the synthetic unit-test images."""
+    """Make the synthetic unit-test images.
+
+    Example:
+        featurestore unit-tests unit-tests --images /data/imagenet/val
+    """
     from featurestore.verbs import VerbLake
 
     summary = VerbLake.unit_tests(out, images=images, kinds=kinds, per_kind=per_kind, seed=seed)
+    tell(folder=str(summary.folder), written=summary.written, reused=summary.reused)
     say(f"{summary.folder}: {summary.written:,} images written, {summary.reused:,} there already")

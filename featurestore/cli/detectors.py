@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import (
-    DryRunOption,
-    FormatOption,
-    LakeOption,
-    lake_at,
-    lake_with_verbs,
-    say,
-)
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, lake_at, lake_with_verbs
+from featurestore.cli.output import say, tell_edit
 from featurestore.cli.render import show_frame
 
 
@@ -23,8 +17,12 @@ def detector_rename(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Rename a detector's scores and its rows of metrics; nothing is extracted or scored again."""
-    lake_with_verbs(lake).rename("detector", old, new, dry_run=dry_run, say=say)
+    """Rename a detector's scores and its rows of metrics; nothing is extracted or scored again.
+
+    Example:
+        featurestore detector rename mine my-detector
+    """
+    tell_edit(lake_with_verbs(lake).rename("detector", old, new, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def detector_remove(
@@ -32,12 +30,20 @@ def detector_remove(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Remove a detector's scores, its rows of metrics, and the statistics that no other detector with scores needs."""
-    lake_with_verbs(lake).remove("detector", name, dry_run=dry_run, say=say)
+    """Remove a detector's scores, its rows of metrics, and the statistics that no other detector with scores needs.
+
+    Example:
+        featurestore detector remove knn --dry-run
+    """
+    tell_edit(lake_with_verbs(lake).remove("detector", name, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def detector_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
-    """List the detectors that the lake has scores of: in which benchmarks, of how many models, on how many datasets."""
+    """List the detectors that the lake has scores of: in which benchmarks, of how many models, on how many datasets.
+
+    Example:
+        featurestore detector list
+    """
     import polars as pl
 
     opened = lake_at(lake)

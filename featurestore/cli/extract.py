@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import (
-    SOME_FAILED,
-    LakeOption,
-    ReplaceOption,
-    lake_with_verbs,
-    ray_option,
-    say,
-)
+from featurestore.cli.options import SOME_FAILED, LakeOption, ReplaceOption, lake_with_verbs, ray_option
+from featurestore.cli.output import say, say_aside, tell, tell_refused
 
 
 def extract(
@@ -121,7 +115,12 @@ def extract(
     replace: ReplaceOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Write the activations of models on datasets, each once."""
+    """Write the activations of models on datasets, each once.
+
+    Example:
+        featurestore extract --model vit_base_patch16_224.augreg_in21k_ft_in1k --dataset imagenet-val
+        featurestore extract --pool pool.csv --checkpoints /data/checkpoints --device cuda:0,1
+    """
     if name is not None and (len(model or ()) != 1 or pool is not None):
         raise typer.BadParameter(
             "names one model, given with --model: a pool's column model names its own.", param_hint="--name"
@@ -167,11 +166,15 @@ def extract(
     if summary is None:
         return
     say(f"{summary.extracted} extracted, {summary.reused} cache hits, {summary.seconds:.1f} s ({summary.times})")
-    for refused, reason in summary.refused.items():
-        sys.stderr.write(f"{refused} was left out: {reason}\n")
+    tell_refused(summary.refused)
     if summary.failed:
-        sys.stderr.write(
-            f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.\n'
-        )
+        say_aside(f'{summary.failed:,} samples could not be read: `featurestore sql "from failures"` lists them.')
+    tell(
+        extracted=summary.extracted,
+        reused=summary.reused,
+        samples=summary.samples,
+        failed=summary.failed,
+        times=asdict(summary.times),
+    )
     if summary.failed or summary.refused:
         raise typer.Exit(SOME_FAILED)

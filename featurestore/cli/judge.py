@@ -7,13 +7,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import (
-    FormatOption,
-    LakeOption,
-    complete_models,
-    lake_with_verbs,
-    say_aside,
-)
+from featurestore.cli.options import FormatOption, LakeOption, complete_models, lake_with_verbs
+from featurestore.cli.output import say_aside, tell
 from featurestore.cli.render import check_format, show_frame
 from featurestore.progress import progress
 
@@ -43,7 +38,11 @@ def judge(
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
-    """Judge images by a model and a detector of the lake: a row per image, in-distribution or not."""
+    """Judge images by a model and a detector of the lake: a row per image, in-distribution or not.
+
+    Example:
+        featurestore judge photograph.jpg --model vit-b16 --detector mahalanobis
+    """
     check_format(format_)
     notes: list[str] = []  # on standard error once there is an answer that they are about
     judged = lake_with_verbs(lake).judge(
@@ -69,5 +68,6 @@ def judge(
     )
     show_frame(rows, format_)
     failed = rows["error"].count()
+    tell(failed=failed, threshold=judged.threshold, threshold_interval=[low, high])
     if failed:
         say_aside(f"{failed:,} of {len(rows):,} images could not be judged: the column error says why.")

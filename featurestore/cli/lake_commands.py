@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,11 +20,12 @@ from featurestore.cli.options import (
     StrictOption,
     lake_at,
     lake_with_verbs,
-    say,
     tell_age,
 )
-from featurestore.cli.render import show_frame
+from featurestore.cli.output import answer, say, tell, tell_rows, wants_rows
+from featurestore.cli.render import check_format, show_frame
 from featurestore.cli.text_table import printable
+from featurestore.shown_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +37,11 @@ def status(
     format_: FormatOption = "table",
     lake: LakeOption = None,
 ) -> None:
-    """Show what the lake holds of each model on each dataset, and what is missing or stale."""
+    """Show what the lake holds of each model on each dataset, and what is missing or stale.
+
+    Example:
+        featurestore status --model vit-b16
+    """
     import polars as pl
 
     from analysis.detectors.registry import default_detectors, known_by
@@ -46,8 +53,12 @@ def status(
     rows = status_rows(index, known_by(index.detectors), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
     table = wide(rows, usual, now) if format_ in {"table", "markdown", "latex"} else long(rows, now)
-    if format_ == "table" and not sys.stdout.isatty():
-        sys.stdout.write("".join(f"{printable(line)}\n" for line in _aligned(table.to_pydict())))
+    tell(states=Counter(stage.state for row in rows for stage in row.stages.values()))
+    if wants_rows():
+        check_format(format_)
+        tell_rows(long(rows, now).to_pylist())
+    elif format_ == "table" and not sys.stdout.isatty():
+        answer("".join(f"{printable(line)}\n" for line in _aligned(table.to_pydict())))
     else:
         show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
     if format_ == "table":
@@ -63,14 +74,29 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
     lake: LakeOption = None,
 ) -> None:
-    """Delete what no manifest names any more, and what killed jobs left."""
-    lake_with_verbs(lake).gc(older_than=older_than, dry_run=dry_run, say=say)
+    """Delete what no manifest names any more, and what killed jobs left.
+
+    Example:
+        featurestore gc --older-than 7d --dry-run
+    """
+    found = lake_with_verbs(lake).gc(older_than=older_than, dry_run=dry_run, say=say)
+    tell(
+        deleted=len(found.deleted),
+        deleted_bytes=sum(one.bytes for one in found.deleted),
+        kept=len(found.kept),
+        kept_bytes=sum(one.bytes for one in found.kept),
+        dry_run=dry_run,
+    )
 
 
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete it all.")] = False,
 ) -> None:
-    """Show what is kept on this machine of lakes in buckets, and where."""
+    """Show what is kept on this machine of lakes in buckets, and where.
+
+    Example:
+        featurestore cache --clear
+    """
     from featurestore.quantities import bytes_text
     from featurestore.settings import read_settings
     from featurestore.storage import caches
@@ -78,24 +104,36 @@ def cache(
     settings = caches.cache_settings(read_settings())
     if clear:
         say(f"{settings.root}: {bytes_text(caches.clear(settings.root))} deleted")
-        return
-    for line in caches.described(settings):
-        say(line)
+    else:
+        answer("".join(f"{line}\n" for line in caches.described(settings)))
+    lakes = {lake.location: lake.bytes for lake in caches.cached_lakes(settings.root)}
+    tell(folder=str(settings.root), bytes=sum(lakes.values()), limit=settings.limit, lakes=lakes)
 
 
 def verify(
     deep: Annotated[bool, typer.Option("--deep", help="Hash every file and check every row too.")] = False,
     lake: LakeOption = None,
 ) -> None:
-    """Check that the lake holds what its manifests say."""
+    """Check that the lake holds what its manifests say.
+
+    Example:
+        featurestore verify --deep --lake s3://bucket/lake
+    """
     from featurestore.care import verify
     from featurestore.progress import progress
 
     opened = lake_at(lake)
     opened.check_exists()
     bar = partial(progress, "verify")
-    summary = verify.verify(opened.storage, lambda fault: say(str(fault)), deep=deep, bar=bar)
+    faults: list[verify.Fault] = []
+
+    def found(fault: verify.Fault) -> None:
+        faults.append(fault)
+        answer(f"{shown(str(fault))}\n")
+
+    summary = verify.verify(opened.storage, found, deep=deep, bar=bar)
     say(str(summary))
+    tell(**{**asdict(summary), "faults": [asdict(fault) for fault in faults]})
     if summary.faults:
         raise typer.Exit(1)
 
@@ -109,10 +147,15 @@ def copy(
     replace: Annotated[bool, typer.Option("--replace", help="Replace what the target holds otherwise.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and copy nothing.")] = False,
 ) -> None:
-    """Copy a lake, or a part of it, to another folder or bucket; each file is checked on the way."""
-    lake_with_verbs(lake).copy(
+    """Copy a lake, or a part of it, to another folder or bucket; each file is checked on the way.
+
+    Example:
+        featurestore copy lake s3://bucket/lake --model "vit-*"
+    """
+    carried = lake_with_verbs(lake).copy(
         target, model=model, dataset=dataset, table=table, replace=replace, dry_run=dry_run, say=say
     )
+    tell(**asdict(carried), dry_run=dry_run)
 
 
 def merge(
@@ -123,8 +166,12 @@ def merge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and change nothing.")] = False,
     lake: LakeOption = None,
 ) -> None:
-    """Take all that another lake holds into the lake; where the two disagree, nothing is written, or --as renames."""
-    lake_with_verbs(lake).merge(other, as_=suffix, dry_run=dry_run, say=say)
+    """Take all that another lake holds into the lake; where the two disagree, nothing is written, or --as renames.
+
+    Example:
+        featurestore merge ../colleague/lake --dry-run
+    """
+    tell(**asdict(lake_with_verbs(lake).merge(other, as_=suffix, dry_run=dry_run, say=say)), dry_run=dry_run)
 
 
 def report(
@@ -145,7 +192,11 @@ def report(
     strict: StrictOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples."""
+    """Write one HTML page that works offline: findings, interactive figures, tables, and the hardest OOD samples.
+
+    Example:
+        featurestore report report.html --figures figures --images /data/ninco
+    """
     from analysis.report import write_report
     from featurestore.verbs import image_opener_of
 
@@ -155,6 +206,7 @@ def report(
     written = write_report(
         opened, out, figures=figures, benchmark=benchmark, metric=metric, open_image=opener, note=note
     )
+    tell(file=str(out), figures=len(written) // 3)
     if figures:
         say(f"{figures}: {len(written) // 3} figures as PNG, SVG and CSV")
     say(f"{out}: open it in a browser")
@@ -164,10 +216,15 @@ def catalog(
     out: Annotated[Path, typer.Argument(help="DuckDB file to write.")],
     lake: LakeOption = None,
 ) -> None:
-    """Write a DuckDB file with every view and question, for any DuckDB client."""
+    """Write a DuckDB file with every view and question, for any DuckDB client.
+
+    Example:
+        featurestore catalog lake.duckdb
+    """
     from featurestore.query.duckdb_file import NEEDS
 
     lake_with_verbs(lake).catalog(out)
+    tell(file=str(out))
     say(f"{out}: open it with any DuckDB client from {NEEDS} on; make it again to see what is added to the lake later")
 
 
@@ -178,10 +235,16 @@ def demo(
         str | None, typer.Option("--lake", help="Folder or URL of the lake. [default: FOLDER/lake]")
     ] = None,
 ) -> None:
-    """Show the whole product on real images, printing each command."""
+    """Show the whole product on real images, printing each command.
+
+    Example:
+        featurestore demo
+    """
     from extract.demo import run_demo
 
-    run_demo(folder, partial(context.find_root().command.main, standalone_mode=False), lake)
+    lake = lake or str(folder / "lake")
+    run_demo(folder, partial(context.find_root().command.main, standalone_mode=False), lake, say)
+    tell(folder=str(folder), lake=lake)
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:

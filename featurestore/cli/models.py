@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import (
-    DryRunOption,
-    FormatOption,
-    LakeOption,
-    lake_at,
-    lake_with_verbs,
-    say,
-)
+from featurestore.cli.options import DryRunOption, FormatOption, LakeOption, lake_at, lake_with_verbs
+from featurestore.cli.output import say, tell_edit
 from featurestore.cli.render import show
 
 
@@ -23,8 +17,12 @@ def model_rename(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Rename a model, and its layers, wherever it is named; nothing is extracted or scored again."""
-    lake_with_verbs(lake).rename("model", old, new, dry_run=dry_run, say=say)
+    """Rename a model, and its layers, wherever it is named; nothing is extracted or scored again.
+
+    Example:
+        featurestore model rename checkpoint-7 vit-b16
+    """
+    tell_edit(lake_with_verbs(lake).rename("model", old, new, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def model_remove(
@@ -32,12 +30,20 @@ def model_remove(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Remove a model, its layers, and all that was made from them."""
-    lake_with_verbs(lake).remove("model", name, dry_run=dry_run, say=say)
+    """Remove a model, its layers, and all that was made from them.
+
+    Example:
+        featurestore model remove vit-b16 --dry-run
+    """
+    tell_edit(lake_with_verbs(lake).remove("model", name, dry_run=dry_run, say=say), dry_run=dry_run)
 
 
 def model_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:
-    """List the models with their recipes."""
+    """List the models with their recipes.
+
+    Example:
+        featurestore model list --format csv
+    """
     from featurestore.layout.tables import RECIPE_COLUMNS
 
     columns = ", ".join(RECIPE_COLUMNS)
@@ -54,5 +60,9 @@ def model_set(
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Correct what the lake says of a model's training, and of its layers'; nothing is extracted or scored again."""
-    lake_with_verbs(lake).set_model(name, values, dry_run=dry_run, say=say)
+    """Correct what the lake says of a model's training, and of its layers'; nothing is extracted or scored again.
+
+    Example:
+        featurestore model set vit-b16 weight_decay=0.1 pretraining=in21k
+    """
+    tell_edit(lake_with_verbs(lake).set_model(name, values, dry_run=dry_run, say=say), dry_run=dry_run)

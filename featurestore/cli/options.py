@@ -1,16 +1,15 @@
-"""What several commands share: options, options whose value may be left out, and lines for the user."""
+"""What several commands share: options, options whose value may be left out, and what is said of an answer's age."""
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
+from featurestore.cli.output import entered, left, say_aside
 from featurestore.errors import ConflictError, LakeError
-from featurestore.shown_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,18 +100,35 @@ def ray_option(verb: str) -> Any:
     return typer.Option("--ray", metavar="[ADDRESS]", help=f"{verb} on a Ray cluster: {where}")
 
 
-def optional_value(option: str) -> type[TyperCommand]:
+class Command(TyperCommand):
+    """A command whose beginning and end its output knows of."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        words: list[str] = []
+        above = ctx
+        while above.parent is not None:
+            words.insert(0, above.info_name)
+            above = above.parent
+        entered(" ".join(words))
+        try:
+            return super().invoke(ctx)
+        finally:
+            left()
+
+
+def optional_value(option: str) -> type[Command]:
     """A kind of command for which `option` alone means `option` with an empty text: typer has no such thing.
 
     Args:
         option: With its dashes; the command declares it as a text.
     """
 
-    class Command(TyperCommand):
+    class Valued(Command):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             return super().parse_args(ctx, list(with_value(option, args)))
 
-    return Command
+    return Valued
 
 
 def with_value(option: str, arguments: Sequence[str]) -> Iterator[str]:
@@ -137,15 +153,3 @@ def tell_age(sentences: Sequence[str], *, strict: bool) -> None:
         raise ConflictError(f"Not answered, because of --strict: {' '.join(sentences)}")
     for sentence in sentences:
         say_aside(f"Note: {sentence}")
-
-
-def say_aside(line: str) -> None:
-    """Print a line beside the answer, on standard error."""
-    sys.stderr.write(shown(line) + "\n")
-    sys.stderr.flush()
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(shown(line) + "\n")
-    sys.stdout.flush()

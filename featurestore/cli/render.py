@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from featurestore.cli.options import FORMATS
+from featurestore.cli.output import AS_JSON, answer, jsonable, tell_rows, wants_rows
 from featurestore.cli.rows import Rows
 from featurestore.cli.text_table import cell_text, output_encoding, printable, spelled_out, text_table
 from featurestore.errors import InputError
@@ -63,12 +62,15 @@ def fetched(relation: duckdb.DuckDBPyRelation, format_: str, what: str = "the qu
 
 
 def check_format(format_: str) -> None:
-    """Raise if no format has that name, before anything is computed.
+    """Raise if no format has that name, or rows are wanted in another way too, before anything is computed.
 
     Raises:
         MissingError: None has.
+        InputError: The rows are to stand in the object of --json.
     """
     pick("format", format_, FORMATS)
+    if wants_rows() and format_ != FORMATS[0]:
+        raise InputError(f"{AS_JSON} puts the rows into its object: leave out --format, or {AS_JSON}.")
 
 
 def is_typed(format_: str) -> bool:
@@ -79,12 +81,15 @@ def is_typed(format_: str) -> bool:
 def show_frame(frame: Rows | pl.DataFrame, format_: str) -> None:
     """Print rows to standard output, as `show` does."""
     check_format(format_)
+    if is_typed(format_) and not isinstance(frame, Rows):
+        _write_parquet(frame)
+        return
     if not isinstance(frame, Rows):
-        if is_typed(format_):
-            _write_parquet(frame)
-            return
         frame = _flat(_exact(frame)) if format_ in _CSV else Rows.of(_exact(frame))
-    sys.stdout.write(_FORMATS[format_](frame))
+    if wants_rows() and isinstance(frame, Rows):
+        tell_rows(frame.dicts())
+    else:
+        answer(_FORMATS[format_](frame))
 
 
 def _exact(frame: pl.DataFrame) -> pl.DataFrame:
@@ -147,7 +152,7 @@ def _harmless(values: Sequence[Any]) -> list[Any]:
 
 
 def _json(answer: Rows) -> str:
-    rows = _jsonable(answer.dicts())
+    rows = jsonable(answer.dicts())
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
     text = text if spelled_out(text) == text else json.dumps(rows, indent=1)
     return f"{text if text.isprintable() else ''.join(map(_in_json, text))}\n"
@@ -161,20 +166,7 @@ def _in_json(character: str) -> str:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(_jsonable(value), ensure_ascii=False, allow_nan=False)
-
-
-def _jsonable(value: Any) -> Any:
-    """What JSON can hold of a value: it has no NaN, no infinity, no dates, and one kind of number."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
+    return json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False)
 
 
 def _markdown(answer: Rows) -> str:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from featurestore.cli.options import (
-    SOME_FAILED,
-    DatasetsOption,
-    LakeOption,
-    ModelsOption,
-    lake_with_verbs,
-    ray_option,
-    say,
-)
+from featurestore.cli.options import SOME_FAILED, DatasetsOption, LakeOption, ModelsOption, lake_with_verbs, ray_option
+from featurestore.cli.output import say, tell, tell_refused
 
 
 def score(
@@ -50,7 +42,11 @@ def score(
     ] = None,
     lake: LakeOption = None,
 ) -> None:
-    """Fit detectors, score activations and compute metrics, where they are missing or stale."""
+    """Fit detectors, score activations and compute metrics, where they are missing or stale.
+
+    Example:
+        featurestore score --model vit-b16 --detector mahalanobis --detector knn:k=50
+    """
     summary = lake_with_verbs(lake).score(
         model=model,
         detector=detector,
@@ -65,7 +61,7 @@ def score(
         say=say,
     )
     say(f"{summary.scored} score partitions made, {summary.reused} cache hits, {summary.seconds:.1f} s")
-    for refused, reason in summary.refused.items():
-        sys.stderr.write(f"{refused} was left out: {reason}\n")
+    tell_refused(summary.refused)
+    tell(scored=summary.scored, reused=summary.reused, skipped=summary.skipped)
     if summary.refused:
         raise typer.Exit(SOME_FAILED)

@@ -65,6 +65,23 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What came from one lake into another, or would come.
+
+    Attributes:
+        partitions: Partitions of which something came.
+        fragments: Their files.
+        bytes: The size of these.
+        there: Partitions of which something was there already.
+    """
+
+    partitions: int
+    fragments: int
+    bytes: int
+    there: int
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What comes of laying partitions beside those of another lake.
 
@@ -86,6 +103,12 @@ class Comparison:
     def fragments(self) -> int:
         """How many fragments the loads have."""
         return sum(len(load.files) for load in self.loads)
+
+    @property
+    def carried(self) -> Carried:
+        """What comes, in numbers."""
+        size = sum(fragment.bytes for load in self.loads for _, fragment in load.files)
+        return Carried(len(self.loads), self.fragments, size, len(self.same))
 
     def summary(self, where: str, done: str) -> Iterator[str]:
         """A line for each table of which something is done, and one in all."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest
     from featurestore.progress import Bar
     from featurestore.storage import Storage
+    from featurestore.transfer.comparison import Carried
 
 
 def copy(
@@ -29,7 +30,7 @@ def copy(
     replacing: bool = False,
     dry_run: bool = False,
     bar: Bar | None = None,
-) -> None:
+) -> Carried:
     """Copy a lake's partitions, its own questions and its settings; begun again after a kill, it goes on.
 
     Args:
@@ -40,6 +41,9 @@ def copy(
         replacing: Let what is copied take the place of what the target holds otherwise; what it holds besides stays.
         dry_run: Copy nothing.
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
+
+    Returns:
+        What came, or would come.
 
     Raises:
         ConflictError: The target holds something else under the same key, and that is not to be replaced; nothing is copied.
@@ -73,6 +77,7 @@ def copy(
         say(f"{key} {done}")
     for line in found.summary(target.location, done):
         say(line)
+    return found.carried
 
 
 def _notes(

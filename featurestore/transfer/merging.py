@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from featurestore.layout.manifest import Manifest
     from featurestore.progress import Bar
     from featurestore.storage import Storage
-    from featurestore.transfer.comparison import Comparison
+    from featurestore.transfer.comparison import Carried, Comparison
     from featurestore.transfer.meeting import Meeting
     from featurestore.transfer.other_names import Aside
 
@@ -42,7 +42,7 @@ def merge(
     aside: Aside | None = None,
     dry_run: bool = False,
     bar: Bar | None = None,
-) -> None:
+) -> Carried:
     """Take all partitions and questions of another lake into a lake; begun again after a kill, it goes on.
 
     Equal fingerprints are one. Parts of one partition, such as the scores of several detectors, come together. A dataset that
@@ -56,6 +56,9 @@ def merge(
         aside: How what disagrees is called, which is taken then as if it had been made under that name; None to refuse it.
         dry_run: Change nothing.
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
+
+    Returns:
+        What came, or would come.
 
     Raises:
         ConflictError: The two disagree, or hold something else under the other name; nothing is changed.
@@ -87,6 +90,7 @@ def merge(
         *meeting.found.summary(target.location, done),
     ):
         say(line)
+    return meeting.found.carried
 
 
 def _carry_table(meeting: Meeting, target: Storage, ours: Holding, table: str, advance: Callable[[int], None]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurestore.care.garbage import Collection
     from featurestore.care.verify import Fault
     from featurestore.progress import Bars
+    from featurestore.transfer import Carried
     from featurestore.verbs.arguments import Names, Said
 
 
@@ -99,7 +100,7 @@ class KeepingLake(Lake):
         dry_run: bool = False,
         say: Said = print,
         progress: Bars | None = shown,
-    ) -> None:
+    ) -> Carried:
         """Copy the lake, or a part of it, to another folder or bucket, as `featurestore copy`; each file is checked on the way.
 
         Args:
@@ -112,6 +113,9 @@ class KeepingLake(Lake):
             say: Is told what is copied, left out, and in conflict.
             progress: Shows how far it is.
 
+        Returns:
+            What came, or would come: partitions, fragments, bytes, and partitions that were there already.
+
         Raises:
             ConflictError: The target holds something else under the same key; nothing is copied.
             CorruptionError: A fragment is not what its manifest says; what was copied before it stays, and is whole.
@@ -121,7 +125,7 @@ class KeepingLake(Lake):
 
         self.check_exists()
         restriction = transfer.Restriction(listed(model), listed(dataset), listed(table))
-        transfer.copy(
+        return transfer.copy(
             self.storage,
             Lake(target).storage,
             restriction,
@@ -139,7 +143,7 @@ class KeepingLake(Lake):
         dry_run: bool = False,
         say: Said = print,
         progress: Bars | None = shown,
-    ) -> None:
+    ) -> Carried:
         """Take all that another lake holds into this one, as `featurestore merge`.
 
         Args:
@@ -148,6 +152,9 @@ class KeepingLake(Lake):
             dry_run: Say what would be merged, and change nothing.
             say: Is told what comes, and what disagrees.
             progress: Shows how far it is.
+
+        Returns:
+            What came, or would come: partitions, fragments, bytes, and partitions that were there already.
 
         Raises:
             ConflictError: The two disagree; nothing is written.
@@ -161,4 +168,4 @@ class KeepingLake(Lake):
         source.check_exists()
         self.check_exists()
         bar = bar_of(progress, "merge")
-        transfer.merge(source.storage, self.storage, say=told(say), aside=aside, dry_run=dry_run, bar=bar)
+        return transfer.merge(source.storage, self.storage, say=told(say), aside=aside, dry_run=dry_run, bar=bar)
