@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
+import featurestore
 from extract.unit_tests import KINDS
 from featurestore import Lake
 from featurestore.cli.output import FOR_ALL
+from featurestore.judge import Judge
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.query import library
 from tests import guide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 FROZEN = Lake(ROOT / "tests" / "compat" / "lake_v1")
@@ -75,14 +84,51 @@ def test_every_column_of_a_pool_and_every_kind_of_unit_test_is_documented() -> N
     assert [name for name in KINDS if f"`{name}`" not in unit_tests] == []
 
 
-def test_the_example_of_a_question_is_one() -> None:
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The frozen lake in DuckDB, whole."""
+    with FROZEN.connect() as connection:
+        yield connection
+
+
+def test_the_example_of_a_question_is_one(connection: duckdb.DuckDBPyConnection) -> None:
     """The file that the page shows parses, binds its defaults, and has the columns that it documents."""
     (text,) = re.findall(r"```sql\n(.*?)```", TEXTS["write/question.md"], re.DOTALL)
     question = library.read_question(text, "models_by_width", "docs/write/question.md")
-    with FROZEN.connect() as connection:
-        answer = connection.sql(question.sql, params=question.bind({}))
-        assert answer.columns == list(question.columns)
-        assert answer.fetchall()
+    answer = connection.sql(question.sql, params=question.bind({}))
+    assert answer.columns == list(question.columns)
+    assert answer.fetchall()
+
+
+def test_sql_on_the_pages_is_answered(connection: duckdb.DuckDBPyConnection) -> None:
+    """Each statement, but what is in a catalog's file alone."""
+    blocks = re.findall(r"```sql\n(.*?)```", TEXTS["ask/asking.md"], re.DOTALL)
+    statements = [
+        one for block in blocks for one in duckdb.extract_statements(block) if "stored.snapshot" not in one.query
+    ]
+    assert len(statements) == 8
+    for statement in statements:
+        connection.execute(statement).fetchall()
+
+
+@pytest.mark.parametrize("page", ["ask/python.md", "ask/judging.md"])
+def test_python_on_the_pages_calls_what_there_is(page: str) -> None:
+    """Methods of lakes and judges take what they are given, and the package has the names."""
+    kinds = {"lake": Lake, "judge": Judge}
+    calls = 0
+    for text in re.findall(r"```python\n(.*?)```", TEXTS[page], re.DOTALL):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                owner = {"fs": featurestore, **kinds}.get(node.value.id)
+                fields = {field.name for field in dataclasses.fields(Judge)} if owner is Judge else set()
+                assert owner is None or hasattr(owner, node.attr) or node.attr in fields, node.attr
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if name in kinds:
+                    given = {keyword.arg: None for keyword in node.keywords if keyword.arg}
+                    bound = inspect.getattr_static(kinds[name], method).__get__(object())
+                    inspect.signature(bound).bind(*node.args, **given)
+                    calls += 1
+    assert calls >= 5
 
 
 def test_the_example_of_a_study_is_one() -> None:
