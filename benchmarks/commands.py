@@ -25,9 +25,9 @@ from benchmarks.lakes.wide import FRAGMENTS, make_wide_lake, replace_dataset
 from benchmarks.measure import command, in_turns, python
 from benchmarks.record import Record, arguments
 from featurestore import Lake
+from featurestore.held import AGEING, OF_SAMPLES, Held, complaints
 from featurestore.layout.tables import TABLES
 from featurestore.machine import collector_paused
-from featurestore.partitions.age import AGEING, OF_SAMPLES, Held, complaints
 from featurestore.query import catalog
 
 SMALL_MODELS, AGEING_DETECTORS = 16, 23

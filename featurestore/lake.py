@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from featurestore import overview
-from featurestore.partitions.age import ALL, OF_SAMPLES, Held, complaints
+from featurestore.held import ALL, OF_SAMPLES, Held, complaints
 from featurestore.query import Filters, answer_to, catalog, read_library, statements
 from featurestore.stored_lake import StoredLake, warn_stale
 

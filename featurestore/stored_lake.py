@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Self
 
 from featurestore.errors import InputError, MissingError, StaleWarning
 from featurestore.fragments import opening
+from featurestore.held import ALL, Held, complaints
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
 from featurestore.names import check_key, nearest, pick
 from featurestore.partitions import snapshot
-from featurestore.partitions.age import ALL, Held, complaints
 from featurestore.settings import read_settings
 from featurestore.storage import Remembering, open_storage
 

@@ -13,8 +13,8 @@ from analysis.report.section_items import Figure, SectionBody
 from analysis.report.sections import sections
 from analysis.studies.results import METRICS
 from featurestore.errors import LakeError, MissingError, StaleWarning, StorageError
+from featurestore.held import ALL, Held, complaints
 from featurestore.names import pick
-from featurestore.partitions.age import ALL, Held, complaints
 from featurestore.staging import write_whole
 
 if TYPE_CHECKING:

@@ -275,7 +275,7 @@ def _drawing(file: Path | None) -> Callable[[pl.DataFrame, SqlFile], None] | Non
 
 def _run(lake: Lake, text: str, format_: str, *, strict: bool) -> None:
     """Run SQL that is known as a whole, with the views that it needs, and print what each statement returns."""
-    from featurestore.partitions.age import Held
+    from featurestore.held import Held
     from featurestore.query import statements
 
     check_format(format_)

@@ -92,7 +92,7 @@ def gc(
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete it all.")] = False,
 ) -> None:
-    """Show what is kept on this machine of lakes in buckets, and where.
+    """Show what is kept on this machine of lakes, and where.
 
     Example:
         featurestore cache --clear

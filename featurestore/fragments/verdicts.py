@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _found: dict[str, Look] = {}
 _MOST = 1 << 19
 """Files that are remembered at most: some hundred bytes each."""
-_SETTLED_NS = 50_000_000
+SETTLED_NS = 50_000_000
 """A file that changed this short a time ago may change again and keep its time, which some file systems count in steps."""
 
 
@@ -70,7 +70,7 @@ def is_known(place: str, look: Look) -> bool:
 
 def remember(place: str, look: Look) -> None:
     """Note that a file that looked so, before it was read, was found to be what its manifest says."""
-    if time.time_ns() - max(look[2], look[3]) < _SETTLED_NS:
+    if time.time_ns() - max(look[2], look[3]) < SETTLED_NS:
         return
     if len(_found) >= _MOST:
         _found.clear()

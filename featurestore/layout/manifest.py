@@ -26,7 +26,7 @@ _INSIDE = re.compile(r"(?!(.*/)?\.*(/|$))(?:[a-z0-9._=@,-]|%3D)+(?:/(?:[a-z0-9._
 _ROWS_PER_BYTE = 64
 """No fragment has more: rows of a table are told apart by a number, of which a million take a third of a megabyte."""
 _SEAL = re.compile(rb',\n "([^"\n]{8})": "([0-9a-f]{64})"\n\}')
-_SEAL_BYTES = 83
+SEAL_BYTES = 83
 """How a manifest ends: with the sha256 of all bytes before this."""
 _STORED = ("table", "key", "version", "parts")
 _STAMPS = ("created", "writer")
@@ -244,10 +244,10 @@ def from_json(data: bytes, path: str) -> Manifest:
 
 def _is_sealed(data: bytes, path: str) -> bool:
     """Whether a manifest ends with a checksum, which must be that of what stands before it."""
-    seal = _SEAL.fullmatch(data, max(0, len(data) - _SEAL_BYTES))
+    seal = _SEAL.fullmatch(data, max(0, len(data) - SEAL_BYTES))
     if seal is None:
         return False
-    if seal[1] != b"checksum" or hashlib.sha256(data[:-_SEAL_BYTES]).hexdigest().encode() != seal[2]:
+    if seal[1] != b"checksum" or hashlib.sha256(data[:-SEAL_BYTES]).hexdigest().encode() != seal[2]:
         raise _altered(path)
     return True
 

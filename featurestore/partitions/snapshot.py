@@ -39,7 +39,7 @@ def latest_commit(storage: Storage, table: Table, key: Mapping[str, str]) -> Man
     """The newest manifest of one partition, also where it says that the partition was removed; None if there is none."""
     folder = paths.partition_path(table, key)
     found = _newest_below(storage, folder).get(folder)
-    return _load_all(storage, [found])[0] if found else None
+    return load_all(storage, [found])[0] if found else None
 
 
 def current(storage: Storage, table: Table, **key: str) -> list[Manifest]:
@@ -57,18 +57,16 @@ def current_commits(storage: Storage, table: Table, **key: str) -> list[Manifest
     """What `current` gives, and the manifests of partitions that were removed; arguments as there."""
     found = newest(storage, table, **key)
     with collector_paused():
-        return _load_all(storage, list(found.values()))
+        return load_all(storage, list(found.values()))
 
 
 def newest(storage: Storage, table: Table, **key: str) -> dict[str, Found]:
     """The newest manifest of each partition of a table, by the partition's folder; arguments as of `current`."""
-    prefix = table.name
-    for name in table.keys:
-        if name not in key:
-            break
-        prefix += f"/{name}={paths.encoded(key[name])}"
+    levels = [f"{name}={paths.encoded(key[name]) if name in key else ''}" for name in table.keys]
+    given = next((place for place, name in enumerate(table.keys) if name not in key), len(levels))
+    below = _newest_below(storage, "/".join([table.name, *levels[:given]]), levels[given:])
     found = {}
-    for folder, one in sorted(_newest_below(storage, prefix).items()):
+    for folder, one in sorted(below.items()):
         own = paths.partition_key(table, folder)
         if own and all(own[name] == value for name, value in key.items() if name in own):
             found[folder] = one
@@ -87,11 +85,16 @@ def load(storage: Storage, path: str) -> Manifest:
 
 def load_found(storage: Storage, found: Found) -> Manifest:
     """What `load` reads, of a manifest that a listing has just told of: from the cache, if it is there under that mark."""
-    return _load_all(storage, [found])[0]
+    return load_all(storage, [found])[0]
 
 
-def _load_all(storage: Storage, found: Sequence[Found]) -> list[Manifest]:
-    """Read manifests: those that the cache has under the marks that a listing has just given them, from there."""
+def load_all(storage: Storage, found: Sequence[Found]) -> list[Manifest]:
+    """Read manifests: those that the cache has under the marks that a listing has just given them, from there.
+
+    Raises:
+        MissingError: One is not there any more.
+        CorruptionError: One is not what it should be; see `load`.
+    """
     cache = storage.cache
     if cache is None:
         return each(lambda one: load(storage, one.path), found, storage.at_once)
@@ -130,10 +133,10 @@ def keep_manifests(storage: Storage, tables: Iterable[Table]) -> None:
             cache.keep_marked(*one, data)
 
 
-def _newest_below(storage: Storage, prefix: str) -> dict[str, Found]:
-    """Per folder below a prefix, the manifest with the highest version."""
+def _newest_below(storage: Storage, prefix: str, levels: Sequence[str] = ()) -> dict[str, Found]:
+    """Per folder so many levels below a prefix (see `Storage.marked_in`), the manifest with the highest version."""
     found: dict[str, tuple[int, Found]] = {}
-    for key, mark in storage.marked(prefix):
+    for key, mark in storage.marked_in(prefix, levels):
         version = paths.manifest_version(key)
         if version is not None:
             folder = key.rpartition("/")[0]

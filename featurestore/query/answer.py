@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from featurestore.errors import InputError
+from featurestore.held import OF_SAMPLES, Held, complaints
 from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
-from featurestore.partitions.age import OF_SAMPLES, Held, complaints
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
 from featurestore.query.statements import fetch, question_result
@@ -161,7 +161,7 @@ def answer_to(
         remarks = _seen(connection, bound) if _SEEN in reads else []
     except duckdb.Error as error:
         raise catalog.unreadable(error, location) from error
-    _lock(connection, [] if storage is None else storage.readable)
+    _lock(connection, held.readable if held else [])
     relation = question_result(connection, question, bound, location)
     unnarrowed = partial(answer_to, storage, question, given, location=location, without=without)
     return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on, remarks)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from featurestore.errors import InputError, StorageError, one_line
+from featurestore.held import Held
 from featurestore.layout.tables import TABLES
 from featurestore.names import pick
-from featurestore.partitions.age import Held
 from featurestore.query import published
 from featurestore.query.stored_tables import StoredTables
 from featurestore.sql_text import SqlFiles, header, quote

@@ -117,18 +117,24 @@ class _Narrowing:
         views = [view for view in self._views if column in _columns(view)]
         if not views:
             raise InputError(f"--{column} chooses nothing here: the question reads no {column}s.")
-        known = {
-            str(name)
-            for view in self._naming(column, views)
-            for (name,) in self._rows(f"select distinct {column} from {view}")
-        }
+        naming = self._naming(column, views)
+        if not all(any(self._holds(view, column, name) for view in naming) for name in names):
+            self._refuse(column, names, naming)
+        for view in [*views, *(self._beside if column == "detector" else ())]:
+            self._sql[view].append(f"{column} in ({_literals(names)})")
+
+    def _holds(self, view: str, column: str, name: str) -> bool:
+        """Whether a view has a row of that name: told sooner than which names it has."""
+        return bool(self._rows(f"select 1 from {view} where {column} = {quote(name)} limit 1"))
+
+    def _refuse(self, column: str, names: Sequence[str], naming: Sequence[str]) -> None:
+        """Say which name there is not, and which is the nearest."""
+        known = {str(name) for view in naming for (name,) in self._rows(f"select distinct {column} from {view}")}
         if not known:
             maker = "extract" if column == "model" else "score"
             raise MissingError(f"The lake has no {column} yet, so not {names[0]!r}: `featurestore {maker}` makes them.")
         for name in names:
             pick(column, name, known)
-        for view in [*views, *(self._beside if column == "detector" else ())]:
-            self._sql[view].append(f"{column} in ({_literals(names)})")
 
     def to_condition(self, condition: Condition) -> None:
         """Keep the rows for which a condition holds."""

@@ -10,8 +10,8 @@ import duckdb
 
 from featurestore import errors
 from featurestore.errors import InputError, LakeError, first_line, one_line
+from featurestore.held import complaints
 from featurestore.names import nearest
-from featurestore.partitions.age import complaints
 from featurestore.query import catalog
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from duckdb.sqltypes import DuckDBPyType
 
-    from featurestore.partitions.age import Held
+    from featurestore.held import Held
     from featurestore.sql_text.header import SqlFile, Value
     from featurestore.storage import Storage
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import duckdb
+
 from featurestore.fragments import opening
+from featurestore.layout import paths
 from featurestore.layout.tables import TABLES
 from featurestore.sql_text import from_paths, quote, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    import duckdb
-
-    from featurestore.layout.manifest import Fragment
-    from featurestore.partitions.age import Held
+    from featurestore.held import Held
+    from featurestore.layout.manifest import Fragment, Manifest
+    from featurestore.layout.tables import Table
     from featurestore.sql_text import FromFiles
     from featurestore.storage import Storage
 
@@ -27,6 +31,9 @@ UNASKED = 256_000_000
 """Bytes of a table that are brought from a bucket before anyone asked for it; of more, it is read there."""
 VOUCHED = 1 << 30
 """Bytes of activations that are hashed before SQL reads some of them: of more, a question would wait for models that it does not ask for."""
+_GATHERED = "hive_partitioning = false"
+_WRITTEN = "format parquet, compression zstd, row_group_size 8192"
+"""Rows lie in order of detectors: of one of them, few groups of rows are read."""
 _IS_WHOLE = "is_as_manifests_say"
 """A function of the database: raises where a fragment of a table is not what its manifest says."""
 
@@ -67,7 +74,11 @@ class StoredTables:
         armed |= self.unread  # only now: DuckDB looks at what a view reads when it is made, too
 
     def create(self, name: str) -> None:
-        """Create `stored.NAME` over a table's fragments, or an empty one with the same columns."""
+        """Create `stored.NAME` over a table's rows, or an empty one with the same columns."""
+        gathered = self._gathered(name)
+        if gathered:
+            self.connection.execute(f"create view stored.{name} as {gathered}")
+            return
         found = [
             (path, fragment)
             for manifest in (self.held.of(name) if self.held else ())
@@ -85,6 +96,17 @@ class StoredTables:
             columns = ", ".join(f'"{column}" {type_}' for column, type_ in TABLES[name].sql_types.items())
             self.connection.execute(f"create table stored.{name} ({columns})")
 
+    def _gathered(self, name: str) -> str:
+        """SQL that reads a table's rows where they are gathered, but for those of parts that are left out; nothing where they are not."""
+        whole = self.held.gathered(name) if self.held and self.checking == "now" and self.from_files is None else None
+        if self.held is None or whole is None:
+            return ""
+        files = whole.files(partial(gather, self.held.storage))
+        if not files:
+            return ""
+        left_out = [one.key for one in self.held.of(name) if not self.held.current_parts(one, self.without)]
+        return f"{from_paths(map(str, files), _GATHERED)}{_but_for(TABLES[name], left_out)}"
+
     def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
         """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
         now = self.checking == "now" and _is_vouched(found)
@@ -97,6 +119,44 @@ class StoredTables:
             opening.check(storage, found)
         storage.register(self.connection)
         return lambda keys, options: from_paths(map(storage.uri, keys), options, whole)
+
+
+def gather(
+    storage: Storage, table: Table, earlier: Path | None, dropped: Sequence[str], manifests: Sequence[Manifest]
+) -> bytes:
+    """A Parquet file of a table's rows: those of an earlier file but for some partitions', and those of fragments, which are hashed first.
+
+    Args:
+        storage: The lake's storage.
+        table: The table.
+        earlier: The earlier file, if there is one.
+        dropped: The folders of the partitions that are left out of it.
+        manifests: What else the file is to have the rows of.
+    """
+    found = [file for one in manifests for part in one.parts for file in one.files(part) if file[1].rows]
+    opening.check(storage, found)
+    sources = []
+    if earlier:
+        keys = [paths.partition_key(table, folder) or {} for folder in dropped]
+        sources.append(f"{from_paths([str(earlier)], _GATHERED)}{_but_for(table, keys)}")
+    if found:
+        from_files: FromFiles = lambda keys, options: from_paths(map(storage.uri, keys), options)  # noqa: E731
+        sources.append(scan(table, [key for key, _ in found], from_files))
+    if not sources:
+        nothing = ", ".join(f'null::{type_} as "{name}"' for name, type_ in table.sql_types.items())
+        sources.append(f"select {nothing} where false")
+    order = ", ".join(name for name in ("detector", *table.keys) if name in table.sql_types)
+    with TemporaryDirectory() as folder, duckdb.connect() as connection:  # one that remembers none of these files
+        file = Path(folder) / "rows.parquet"
+        rows = " union all by name ".join(f"({source})" for source in sources)
+        connection.execute(f"copy (from ({rows}) order by {order}) to {quote(str(file))} ({_WRITTEN})")
+        return file.read_bytes()
+
+
+def _but_for(table: Table, keys: Sequence[Mapping[str, str]]) -> str:
+    """SQL's WHERE that leaves partitions out."""
+    left_out = ", ".join(f"({', '.join(quote(key[name]) for name in table.keys)})" for key in keys)
+    return f" where ({', '.join(table.keys)}) not in ({left_out})" if left_out else ""
 
 
 def _is_vouched(found: Sequence[tuple[str, Fragment]]) -> bool:

@@ -179,6 +179,15 @@ class Storage(ABC):
         """What `names` gives, each with a mark that differs once the object does; empty where a listing gives none."""
         return ((key, "") for key in self.names(prefix))
 
+    def marked_in(self, prefix: str, levels: Sequence[str]) -> Iterator[tuple[str, str]]:  # noqa: ARG002 # a listing tells all at once
+        """What `marked` gives of at least those objects that lie in folders some levels below a prefix, and not deeper.
+
+        Args:
+            prefix: The prefix.
+            levels: Of each level, what the names of its folders begin with.
+        """
+        return self.marked(prefix)
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; a missing one is no error."""
         for key in keys:

@@ -18,7 +18,7 @@ from featurestore.staging import STAGED, staged
 from featurestore.storage.base import Storage, StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from obstore.store import ObjectStore
@@ -107,6 +107,21 @@ class LocalStorage(Storage):
                     folders.append(key)
                 elif not entry.name.startswith(STAGED):
                     yield key
+
+    def marked_in(self, prefix: str, levels: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The files in those folders alone, without marks: below them may lie a hundred times as many."""
+        folders = [prefix.strip("/")]
+        for level in levels:
+            folders = [
+                f"{folder}/{entry.name}"
+                for folder in folders
+                for entry in self._entries(folder)
+                if entry.name.startswith(level) and entry.is_dir(follow_symlinks=False)
+            ]
+        for folder in folders:
+            for entry in self._entries(folder):
+                if not entry.name.startswith(STAGED) and not entry.is_dir(follow_symlinks=False):
+                    yield f"{folder}/{entry.name}", ""
 
     def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
         """What is in a folder; nothing where there is none."""

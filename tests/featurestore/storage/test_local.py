@@ -21,6 +21,24 @@ class TestLocalStorage(StorageContract):
         (storage.folder / "a" / "b" / ".staged-0123").write_bytes(b"half")
         assert keys(storage, "") == keys(storage, "a/b") == ["a/b/1"]
 
+    def test_folders_of_some_levels_are_listed_and_not_what_lies_below(self, storage: LocalStorage) -> None:
+        """Of the names that are asked for at each level; files on the way, and what is being staged, are none."""
+        for key in (
+            "t/a=1/b=2/m",
+            "t/a=1/b=2/c=3/deep",
+            "t/a=1/b=2/.staged-1",
+            "t/a=1/x=2/m",
+            "t/b=1/b=2/m",
+            "t/a=1/n",
+            "t/n",
+        ):
+            storage.put(key, b"x")
+        assert [*storage.marked_in("t", ["a=", "b="])] == [("t/a=1/b=2/m", "")]
+        assert [*storage.marked_in("t/a=1", ["x=2"])] == [("t/a=1/x=2/m", "")]
+        assert [*storage.marked_in("nothing", ["a="])] == []
+        whole = {key for key, _ in storage.marked_in("t/a=1/b=2", [])}
+        assert whole == {"t/a=1/b=2/m"}
+
     def test_writing_leaves_only_the_objects(self, storage: LocalStorage) -> None:
         """Nothing staged stays, not after a lost race either."""
         storage.put("a/b", b"1")

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.lakes import put_rows
 from featurestore import StaleWarning
-from featurestore.partitions.age import AGEING, OF_SAMPLES, Held, complaints
+from featurestore.held import AGEING, OF_SAMPLES, Held, complaints
 from tests.long import shortened
 from tests.tiny import write_images
 

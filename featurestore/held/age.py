@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from featurestore.held.gathering import gathered
 from featurestore.layout.basis import Basis, basis_of, network, noted, same_network, short
 from featurestore.layout.judged_scores import JUDGING
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
+    from featurestore.held.gathering import GatheredTable
     from featurestore.layout.manifest import Manifest, Part
     from featurestore.storage import Storage
 
@@ -29,9 +31,6 @@ OF_SAMPLES = frozenset({"scores", "activations"})
 """The tables whose rows are of one sample each: joined by its number with rows of other samples, they say nonsense."""
 ALL = OF_SAMPLES.union(AGEING)
 """The tables of which a reader may leave out what is stale."""
-_WORDS = {"selective": "selective prediction"}
-"""What sentences call a table whose name is no noun."""
-_NAMED = 3
 
 
 class Fault(NamedTuple):
@@ -68,6 +67,7 @@ class Held:
 
     storage: Storage
     _tables: dict[str, list[Manifest]] = field(default_factory=dict, init=False, repr=False)
+    _gathered: dict[str, GatheredTable | None] = field(default_factory=dict, init=False, repr=False)
     _activations: dict[str, dict[str, Part]] = field(default_factory=dict, init=False, repr=False)
     _single: dict[tuple[str, str], Part | None] = field(default_factory=dict, init=False, repr=False)
     _ages: dict[int, tuple[Manifest, Age]] = field(default_factory=dict, init=False, repr=False)
@@ -75,8 +75,20 @@ class Held:
     def of(self, table: str) -> list[Manifest]:
         """The manifests of a table's partitions."""
         if table not in self._tables:
-            self._tables[table] = snapshot.current(self.storage, TABLES[table])
+            whole = self.gathered(table)
+            self._tables[table] = snapshot.current(self.storage, TABLES[table]) if whole is None else whole.manifests
         return self._tables[table]
+
+    def gathered(self, table: str) -> GatheredTable | None:
+        """A table of which `of` gives the manifests, where it is gathered."""
+        if table not in self._gathered:
+            self._gathered[table] = gathered(self.storage, table)
+        return self._gathered[table]
+
+    @property
+    def readable(self) -> list[str]:
+        """The places in which whoever reads the lake reads."""
+        return [*self.storage.readable, *sorted({whole.folder for whole in self._gathered.values() if whole})]
 
     def read(self, tables: Collection[str]) -> None:
         """Read the manifests of tables that lie elsewhere, and what their age is told by, side by side before they are asked for."""
@@ -264,70 +276,3 @@ def _judged(judging: Part) -> str | None:
     """The ID test dataset that metrics, or selective prediction, are of."""
     name = judging.ingredients.get("id_dataset")
     return name if isinstance(name, str) else None
-
-
-def complaints(
-    held: Held, tables: Collection[str], models: Collection[str] = (), without: Collection[str] = ()
-) -> list[str]:
-    """Sentences on what an answer rests on that is stale, mixed or partial, each with what to run; none where all is fresh.
-
-    Args:
-        held: What the lake holds.
-        tables: The tables that it reads.
-        models: Only these models; all if empty.
-        without: The tables of which stale parts are left out of it.
-    """
-    stale: dict[Fault, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    partial: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
-    known: set[str] = set()
-    for table in [table for table in AGEING if table in tables]:
-        for manifest in held.of(table):
-            model = manifest.key.get("model", "")
-            if models and model not in models:
-                continue
-            known.add(model)
-            age = held.age(manifest)
-            for fault in age.stale:
-                stale[fault][table].add(model)
-            for dataset, rows in age.fewer.items():
-                partial[dataset][table][model] = rows
-    return [
-        *(_stale(fault, of, len(known), without, held) for fault, of in sorted(stale.items())),
-        *(_partial(dataset, of, len(known), held.samples[dataset]) for dataset, of in sorted(partial.items())),
-    ]
-
-
-def _stale(fault: Fault, models_of: Mapping[str, set[str]], known: int, gone: Collection[str], held: Held) -> str:
-    models = sorted(set().union(*models_of.values()))
-    named = ", ".join(models[:_NAMED]) + (", …" if len(models) > _NAMED else "")
-    what = f"{len(models):,} of {known:,} models have {_listed(models_of)}"
-    score = "run `featurestore score`"
-    if fault.judged:
-        why, do = f"judged against another ID test set than {fault.dataset}", score
-        gone = {*gone, *(JUDGING if fault.dataset in held.id_sets.values() else ())}
-    elif fault.dataset:
-        why = f"of other samples than {fault.dataset} has now"
-        do = f"run `featurestore extract --replace --dataset {fault.dataset}`, then `featurestore score`"
-    else:
-        why, do = (
-            "from older activations",
-            "run `featurestore extract --replace` on all their datasets, then `featurestore score`",
-        )
-    left = [table for table in models_of if table in gone]
-    out = f", and are left out of the {_listed(left)}" if left else ""
-    return f"{what} {why} ({named}){out}: {do if fault.extract else score}."
-
-
-def _listed(tables: Iterable[str]) -> str:
-    return " and ".join(_WORDS.get(name, name) for name in tables)
-
-
-def _partial(dataset: str, models_of: Mapping[str, Mapping[str, int]], known: int, count: int) -> str:
-    what, models = _listed(models_of), {m: n for of in models_of.values() for m, n in of.items()}
-    told = [f"{model} {rows:,}" for model, rows in sorted(models.items())[:_NAMED]]
-    listed = '`featurestore sql "from failures"` lists the others'
-    if len(models) == 1:
-        ((model, rows),) = models.items()
-        return f"{what} of model {model} rest on {rows:,} of {count:,} samples of {dataset}: {listed}."
-    named = ", ".join(told) + (", …" if len(models) > _NAMED else "")
-    return f"{what} of {len(models):,} of {known:,} models rest on fewer than the {count:,} samples of {dataset} ({named}): {listed}."
