@@ -38,6 +38,7 @@ HEADINGS = {
     "query": "Questions",
     "judge": "Judging one image",
     "report": "The report",
+    "scale": "Lakes of thousands of models",
     "coverage": "What intervals and findings hold",
 }
 """The benchmarks, in the order of the page."""

@@ -63,21 +63,22 @@ class World:
         return feature, (feature.astype(np.float32) @ self.weight.T + self.bias).astype(np.float16)
 
 
-def make_lake(location: Path, fit_rows: int = FIT_ROWS, judged: float = 1.0) -> Lake:
+def make_lake(location: Path | Lake, fit_rows: int = FIT_ROWS, judged: float = 1.0) -> Lake:
     """Make the lake, or go on with the one that is there: what it holds whole is not made again.
 
     Args:
-        location: Where.
+        location: Where, or the lake that is to be filled.
         fit_rows: Rows of the fit dataset, in the order of their classes, as an image folder lists them.
         judged: Which share there is of the rows of the others.
     """
-    lake, world = Lake(location), World()
+    lake, world = location if isinstance(location, Lake) else Lake(location), World()
     sizes = {"val": ID_ROWS, "ninco": NINCO_ROWS, "unit-tests": UNIT_TEST_ROWS}
     sizes = {"train": fit_rows} | {name: round(judged * rows) for name, rows in sizes.items()}
     for number, (name, role) in enumerate(DATASETS.items()):
         labels = _labels(np.arange(sizes[name]), sizes[name])
-        put_dataset(lake, name, role, [f"c{label % 64:03d}" for label in labels], labels, classes=CLASSES)
-        key, told = {"model": MODEL, "dataset": name}, {"rows": sizes[name], "dtype": "float16", "world": 2}
+        names, digest = [f"c{label % 64:03d}" for label in labels], f"{name} {sizes[name]}"
+        put_dataset(lake, name, role, names, labels, classes=CLASSES, digest=digest)
+        key, told = {"model": MODEL, "dataset": name}, {"dataset_digest": digest, "dtype": "float16", "world": 2}
         put(lake, "activations", key, _fragments(world, 1000 * number, sizes[name], name), told)
     put_head(lake, MODEL, world.weight, world.bias)
     row = {"architecture": "vit_base_patch16_224", "num_classes": CLASSES, "feature_dim": WIDTH, "source": "benchmark"}
