@@ -6,7 +6,7 @@ BIN := .venv/bin
 TWO_AT_A_TIME := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills faults soak check fmt docs bench clean
+.PHONY: help demo test test-browser test-long test-s3 test-ray test-real test-lowest kills faults soak check fmt docs package bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -59,16 +59,26 @@ fmt: .venv/dev.stamp ## format the code and mend what can be mended
 docs: .venv/docs.stamp ## the pages in docs/ as a site, in site/: nothing in it is fetched from anywhere
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
+package: .venv/package.stamp ## the wheel, by way of the source archive, in dist/: what they hold is compared with what git holds
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m tests.package dist
+
 bench: .venv/dev.stamp .venv/bench.stamp ## all benchmarks beside floors and peers, then their page; goes on where it was stopped
 	$(BIN)/python -m benchmarks
 
-clean: ## delete the environment, the demo and the site
-	rm -rf .venv demo site
+clean: ## delete the environment, the demos, the site and the packages
+	rm -rf .venv demo demo-real site dist
 
+# demo is an extra of ours; the others are groups of tools, which pip knows since 25.1.
 .venv/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	$(BIN)/pip install -qq --constraint constraints.txt 'pip>=25.1'
+	$(BIN)/pip install -qq --constraint constraints.txt $(or $(NEEDS_$*),--group $*)
 	touch $@
+NEEDS_demo := --editable '.[demo]'
+NEEDS_dev := --editable '.[demo,hf,ray]' --group dev
 
 .venv/lowest.stamp: pyproject.toml constraints.txt tests/lowest.py
 	rm -rf .venv/lowest

@@ -108,7 +108,7 @@ def main() -> None:
         for name in [name for name in taken if name != "ours"]:
             table.ratio("ours", name, column=f"of {name}'s time")
         if not torchmetrics:
-            table.absent("torchmetrics", "is not installed: pip install '.[bench]'")
+            table.absent("torchmetrics", "is not installed: make .venv/bench.stamp")
     record.close()
 
 

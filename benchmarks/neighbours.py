@@ -80,7 +80,7 @@ def bench(record: Record, bank: NDArray[np.float32], queries: NDArray[np.float32
             table.add(name, [seconds for seconds, _ in of])
         table.ratio(mine, floor, column="of the floor's time")
         if not faiss:
-            table.absent(theirs, "faiss-cpu is not installed: pip install '.[bench]'")
+            table.absent(theirs, "faiss-cpu is not installed: make .venv/bench.stamp")
             return
         table.ratio(theirs, floor, column="of the floor's time")
         table.ratio(mine, theirs, column="of faiss's time", most=1.3)

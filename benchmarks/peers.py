@@ -236,7 +236,7 @@ def bench(record: Record, pairs: Sequence[Pair], arrays: Arrays, rounds: int) ->
         f"{arrays.features.dtype} arrays: {of}; {right:.0%} of the rows are classified correctly; {torch.get_num_threads()} threads"
     ) as table:
         if peers is None:
-            table.absent("all", "pytorch-ood is not installed: pip install '.[bench]'")
+            table.absent("all", "pytorch-ood is not installed: make .venv/bench.stamp")
             return
         for warm in (ours, theirs):
             warm(PAIRS[0], arrays)

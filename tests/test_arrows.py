@@ -55,7 +55,7 @@ PLAN = {
     "extract.datasets.buckets": "extract.datasets.formats featurestore.errors featurestore.storage",
     "extract.datasets.formats": "featurestore.errors featurestore.names",
     "extract.datasets.labelling": "extract.datasets extract.datasets.formats featurestore.errors featurestore.names",
-    "extract.demo": "extract.datasets extract.images extract.models featurestore.errors featurestore.staging",
+    "extract.demo": "extract.datasets extract.images extract.models featurestore.errors featurestore.lake featurestore.staging",
     "extract.images": "extract.datasets featurestore.errors featurestore.lake featurestore.machine featurestore.names",
     "extract.job": "extract.datasets extract.images extract.models extract.models.files extract.models.sources extract.predictions extract.subsets featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.ray_cluster featurestore.storage",
     "extract.judging": "extract.datasets extract.datasets.formats extract.images extract.models extract.models.sources featurestore.errors featurestore.layout featurestore.partitions",

@@ -14,6 +14,7 @@ import pytest
 from featurestore import Lake
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import writing
+from tests import package
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -36,6 +37,7 @@ def _run(*arguments: object, cwd: Path, environment: dict[str, str] | None = Non
 def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None:
     _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path / "dist", REPOSITORY, cwd=tmp_path)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert package.problems_of_wheel(wheel) == []
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile"]

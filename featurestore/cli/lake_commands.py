@@ -230,7 +230,14 @@ def catalog(
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Folder for the images, models, lake and report.")] = Path("demo"),
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder for the images, models, lake and report. [default: demo, or demo-real]"),
+    ] = None,
+    real: Annotated[
+        bool,
+        typer.Option("--real", help="With three networks of ImageNet and photographs, which packages bring along."),
+    ] = False,
     lake: Annotated[
         str | None, typer.Option("--lake", help="Folder or URL of the lake. [default: FOLDER/lake]")
     ] = None,
@@ -239,11 +246,14 @@ def demo(
 
     Example:
         featurestore demo
+        featurestore demo --real
     """
-    from extract.demo import run_demo
+    from extract.demo import run_demo, run_real_demo
 
+    folder = folder or Path("demo-real" if real else "demo")
     lake = lake or str(folder / "lake")
-    run_demo(folder, partial(context.find_root().command.main, standalone_mode=False), lake, say)
+    run = run_real_demo if real else run_demo
+    run(folder, partial(context.find_root().command.main, standalone_mode=False), lake, say)
     tell(folder=str(folder), lake=lake)
 
 

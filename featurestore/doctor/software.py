@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _PACKAGE = "featurestore"
-_NOT_FOR_USERS = frozenset({"dev", "bench"})
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*\(?([^;()]*)\)?\s*(?:;.*extra == ['\"]([\w-]+)['\"].*)?")
 _BOUND = re.compile(r"(>=|<)\s*([\w.]+)")
 
@@ -96,8 +95,7 @@ def examine_software(asked: Sequence[Requirement] | None = None) -> Iterator[Fin
     if not asked:
         yield Finding("core", "not installed as a package: what is missing cannot be told", {"missing": []})
     for extra in dict.fromkeys(one.extra for one in asked):
-        if extra not in _NOT_FOR_USERS:
-            yield _libraries(extra, [one for one in asked if one.extra == extra])
+        yield _libraries(extra, [one for one in asked if one.extra == extra])
 
 
 def _libraries(extra: str, asked: Sequence[Requirement]) -> Finding:
