@@ -53,7 +53,7 @@ class BucketBench(Bench):
     ) -> None:
         super().__init__(folder, name, templates, server)
         self._on_disk = Bench(folder, name, templates, server)
-        self._proxy, self._endpoint = proxy, endpoint
+        self._proxy, self._endpoint, self._faulty = proxy, endpoint, False
         self.peace = self._on_disk.peace
         os.environ.update(environment(endpoint))
 
@@ -73,11 +73,13 @@ class BucketBench(Bench):
         return {**super()._places(place), "lake": f"{url}/lake", "target": f"{url}/target"}
 
     def _variables(self) -> dict[str, str]:
-        return environment(self._proxy.url)
+        return environment(self._proxy.url if self._faulty else self._endpoint)
 
     def _befallen(self, place: Path, fault: str, random: Random) -> Outcome | None:
         self._proxy.inject(fault, SHARES[fault], random.randrange(1 << 30), _MOST.get(fault, 1_000_000))
+        self._faulty = True
         outcome = self._server.end(self._begin(place))
+        self._faulty = False
         met = self._proxy.injected()
         self._proxy.inject("none")
         return outcome if met else None
