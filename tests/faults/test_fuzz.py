@@ -25,7 +25,7 @@ from featurestore.care import verify
 from featurestore.cli.app import COMMANDS, main
 from featurestore.errors import LakeError
 from featurestore.layout.tables import TABLES
-from featurestore.query import library
+from featurestore.query import fetch, library
 from tests.conftest import alter
 from tests.faults.fuzzing import changes, fuzz, sentence, soon, tried
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::featurestore.errors.StaleWarning")
 
+COUNTS = "select (select count(*) from metrics), (select count(*) from scores), (select count(*) from models)"
 WHOLE = Path(__file__).parents[1] / "compat" / "lake_v1"
 
 
@@ -59,11 +60,7 @@ def used(lake: Path) -> None:
         for manifest in partitions(opened, table):
             for part in manifest.parts:
                 tried(lambda held=manifest, key=part.key: opened.read(held.table, **held.key, **key))  # type: ignore[misc]
-    tried(
-        lambda: opened.sql(
-            "select (select count(*) from metrics), (select count(*) from scores), (select count(*) from models)"
-        ).fetchall()
-    )
+    tried(lambda: fetch(opened.sql(COUNTS)))
 
 
 def partitions(lake: Lake, table: str) -> list[Any]:

@@ -220,6 +220,10 @@ class LakeMachine(RuleBasedStateMachine):
 
 
 LakeMachine.TestCase.settings = settings(
-    max_examples=examples(12), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(12),
+    stateful_step_count=20,
+    deadline=None,
+    derandomize=examples(1) == 1,
+    suppress_health_check=list(HealthCheck),
 )
 TestLake = LakeMachine.TestCase

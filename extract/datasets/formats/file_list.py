@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from extract.datasets.formats.delimited import ONE_COLUMN, split_columns
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, Found
-from extract.datasets.formats.list_columns import ListColumns, choose_list_columns
+from extract.datasets.formats.list_columns import ListColumns, choose_list_columns, in_a_line
 from extract.datasets.formats.roots import find_root
 from extract.datasets.formats.splits import choose_split, is_split
 from extract.datasets.formats.walk import read_text, sizes_below
@@ -110,7 +110,7 @@ def _check_width(file: Path | str, rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         if len(row) != len(rows[0]):
             raise InputError(
-                f"{file} has the line {','.join(row)!r}, but its header has {len(rows[0])} columns: {','.join(rows[0])}."
+                f"{file} has the line {','.join(row)!r}, but its header has {len(rows[0])} columns: {in_a_line(rows[0])}."
             )
 
 

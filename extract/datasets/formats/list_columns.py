@@ -10,7 +10,7 @@ from extract.datasets.formats.suffixes import is_image
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from extract.datasets.formats.format import FormatOptions
@@ -61,6 +61,15 @@ class ListColumns:
         return bool(self.header) and all(_plain(n) in kind for n, kind in zip(self.header, kinds, strict=True))
 
 
+def in_a_line(names: Iterable[str]) -> str:
+    r"""Names of columns for messages: one that is quoted in its file may have line breaks.
+
+    >>> in_a_line(["image", "a\nclass"])
+    'image, a class'
+    """
+    return ", ".join(" ".join(name.split()) for name in names)
+
+
 def choose_list_columns(file: Path | str, rows: Sequence[Sequence[str]], options: FormatOptions) -> ListColumns:
     """The columns of a list whose lines have equally many cells.
 
@@ -95,13 +104,13 @@ def _path_column(file: Path | str, header: Sequence[str], rows: Sequence[Sequenc
         if len(found) == 1:
             return found[0]
     if not usual and not images and len(header) > 2:
-        raise InputError(f"{file} has no column for the image, only {', '.join(header)}: name it with --image-column.")
+        raise InputError(f"{file} has no column for the image, only {in_a_line(header)}: name it with --image-column.")
     if not usual and not images:
         raise InputError(
             f"The first line of {file}, {', '.join(header)!r}, could be a header or an image, since no name below it ends as those "
             "of images do: put the header path,class above it, or name the column with --image-column."
         )
-    several = ", ".join(header[number] for number in usual or images)
+    several = in_a_line(header[number] for number in usual or images)
     raise InputError(f"{file} has several columns for the image ({several}): choose one with --image-column.")
 
 
@@ -112,7 +121,7 @@ def _class_column(file: Path | str, header: Sequence[str], path: int, wanted: st
     usual = [number for number in others if _plain(header[number]) in CLASSES]
     if len(usual) > 1:
         raise InputError(
-            f"{file} has several columns for the class ({', '.join(header[number] for number in usual)}): "
+            f"{file} has several columns for the class ({in_a_line(header[number] for number in usual)}): "
             "choose one with --label-column."
         )
     return next(iter(usual or (others if len(header) == 2 else [])), None)
@@ -137,7 +146,7 @@ def _named(file: Path | str, header: Sequence[str], wanted: str, option: str) ->
     for number, name in enumerate(header):
         if name == wanted:
             return number
-    raise InputError(f"{file} has no column {wanted!r}: {option} is one of {', '.join(header)}.")
+    raise InputError(f"{file} has no column {wanted!r}: {option} is one of {in_a_line(header)}.")
 
 
 def _plain(name: str) -> str:
