@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import re
 import subprocess
@@ -36,7 +37,7 @@ _LONG = 40
 MOST_ROWS = 400
 # As page.css has them.
 _ROWS_ON_PAPER, _COLUMNS_ON_PAPER = 25, 13
-_PRINT = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
+_PRINT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); import vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
 
 
 def rendered(context: Context, built: Sequence[tuple[Section, SectionBody]], vega: Bundle) -> str:
@@ -229,6 +230,7 @@ class Bundle:
         self._process = subprocess.Popen(  # noqa: S603 # constants
             [sys.executable, "-c", _PRINT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        atexit.register(self._process.kill)  # whoever is interrupted does not come for it
 
     @cached_property
     def text(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import altair as alt
 import polars as pl
@@ -14,6 +16,7 @@ from analysis.charts.frame_data import encoded
 from analysis.report.rendering import environment
 from analysis.report.section_items import Figure, Gallery, Picture, TableView
 from featurestore.shown_text import plain
+from tests.faults.processes import processes
 
 EVIL = """<script>alert("a")</script> & 'b' <!-- \u2028"""
 
@@ -62,3 +65,11 @@ def test_no_text_ends_the_element_that_holds_the_data(text: str) -> None:
     assert not set(held) & set("<>&'")
     (column,) = json.loads(held)
     assert (column["name"], column["words"]) == (text, [text])
+
+
+def test_a_report_that_is_interrupted_leaves_no_process() -> None:
+    """That which makes the pages' script is of no use to anybody then."""
+    script = "import sys; from analysis.report.rendering import bundle; print(bundle()._process.pid); sys.exit(130)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    state = processes().get(int(ended.stdout), (0, 0, "gone"))[2]
+    assert (ended.returncode, state in {"gone", "Z", "X"}) == (130, True)
