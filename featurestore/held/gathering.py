@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     Gather: TypeAlias = Callable[[Table, Path | None, Sequence[str], Sequence[Manifest]], bytes]
     """Makes a Parquet file: of the rows of an earlier one but for those of some partitions' folders, and of partitions' fragments."""
 
-GATHERED = ("models", "accuracy", "calibration", "metrics", "selective")
-"""The tables that are: their partitions are of one model and one part, and hold rows that questions read together."""
+GATHERED = ("models", "accuracy", "calibration", "metrics", "selective", "geometry")
+"""The tables that are: their partitions are of one model, and hold rows that questions read together."""
 AT_LEAST = 192
 """Models that a table has for this to be worth it."""
 _PER_SEGMENT = 256

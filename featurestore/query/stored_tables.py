@@ -104,8 +104,12 @@ class StoredTables:
         files = whole.files(partial(gather, self.held.storage))
         if not files:
             return ""
-        left_out = [one.key for one in self.held.of(name) if not self.held.current_parts(one, self.without)]
-        return f"{from_paths(map(str, files), _GATHERED)}{_but_for(TABLES[name], left_out)}"
+        left_out = []
+        for one in self.held.of(name):
+            kept = self.held.current_parts(one, self.without)
+            if len(kept) < len(one.parts):
+                left_out += [{**one.key, **part.key} for part in one.parts if part not in kept]
+        return f"{from_paths(map(str, files), _GATHERED)}{_but_for(TABLES[name].path_columns, left_out)}"
 
     def _from_here_or_there(self, storage: Storage, found: Sequence[tuple[str, Fragment]]) -> FromFiles:
         """How to read fragments of a table: on this machine where they lie here or are brought, else in their store."""
@@ -138,7 +142,7 @@ def gather(
     sources = []
     if earlier:
         keys = [paths.partition_key(table, folder) or {} for folder in dropped]
-        sources.append(f"{from_paths([str(earlier)], _GATHERED)}{_but_for(table, keys)}")
+        sources.append(f"{from_paths([str(earlier)], _GATHERED)}{_but_for(table.keys, keys)}")
     if found:
         from_files: FromFiles = lambda keys, options: from_paths(map(storage.uri, keys), options)  # noqa: E731
         sources.append(scan(table, [key for key, _ in found], from_files))
@@ -153,10 +157,10 @@ def gather(
         return file.read_bytes()
 
 
-def _but_for(table: Table, keys: Sequence[Mapping[str, str]]) -> str:
-    """SQL's WHERE that leaves partitions out."""
-    left_out = ", ".join(f"({', '.join(quote(key[name]) for name in table.keys)})" for key in keys)
-    return f" where ({', '.join(table.keys)}) not in ({left_out})" if left_out else ""
+def _but_for(names: Sequence[str], keys: Sequence[Mapping[str, str]]) -> str:
+    """SQL's WHERE that leaves rows out, by the values of some columns."""
+    left_out = ", ".join(f"({', '.join(quote(key[name]) for name in names)})" for key in keys)
+    return f" where ({', '.join(names)}) not in ({left_out})" if left_out else ""
 
 
 def _is_vouched(found: Sequence[tuple[str, Fragment]]) -> bool:

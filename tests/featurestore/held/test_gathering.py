@@ -14,15 +14,18 @@ import pytest
 from benchmarks.lakes import put_rows
 from featurestore import CorruptionError, Lake
 from featurestore.fragments import verdicts
-from featurestore.held import gathering
+from featurestore.held import Held, gathering
 from featurestore.layout.manifest import SEAL_BYTES, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from featurestore.layout.manifest import Manifest, Part
+
 MODELS = 6
 TABLES = {
     "accuracy": "model, dataset, top1",
+    "geometry": "model, fit_dataset, nc1",
     "metrics": "model, detector, auroc, id_dataset",
 }
 
@@ -51,6 +54,9 @@ def write(lake: Lake, model: str, number: int, id_set: str = "val") -> None:
         lake, "accuracy", {"model": model, "dataset": "val"}, {"n": 9, "top1": 1 / (2 + number)},
         ingredients={"number": number}, replacing=True,
     )  # fmt: skip
+    for fit in ("train", "more"):  # two parts of one partition
+        key = {"model": model, "dataset": "val", "fit_dataset": fit}
+        put_rows(lake, "geometry", key, {"rows": 9, "nc1": number / 7}, ingredients={"number": number}, replacing=True)
     rows = [
         {"detector": name, "id_dataset": id_set, "ood_dataset": "far", "aggregation": "all", "auroc": 1 / (3 + number)}
         for name in ("knn", "msp")
@@ -185,6 +191,20 @@ def halved(data: bytes) -> bytes:
 def flipped(data: bytes) -> bytes:
     place = len(data) // 3
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+def test_parts_that_are_left_out_are(large: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the two of a partition, and both of another."""
+
+    def current(_: Held, manifest: Manifest, __: object) -> list[Part]:
+        left = {"fit_dataset": "more"}
+        return [part for part in manifest.parts if dict(part.key) != left and manifest.key["model"] != "m1"]
+
+    whole = read(large)
+    monkeypatch.setattr(Held, "current_parts", current)
+    assert read(large) == as_it_lies(large)
+    assert [len(rows) for rows in read(large)] != [len(rows) for rows in whole]
+    assert len(large.sql("from geometry").fetchall()) == MODELS - 1
 
 
 def test_nothing_is_kept_where_there_is_no_room(large: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
