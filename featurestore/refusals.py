@@ -70,4 +70,8 @@ class Refusals:
         """
         if left or not self.reasons:
             return
-        raise InputError("\n".join(f"{name}: {reason}" for name, reason in self.reasons.items()))
+        # A row of a pool without a name is called by its place, with which its reason begins.
+        reasons = self.reasons.items()
+        raise InputError(
+            "\n".join(reason if reason.startswith(f"{name}:") else f"{name}: {reason}" for name, reason in reasons)
+        )

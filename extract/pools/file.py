@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,14 +15,13 @@ from extract.images.preprocess_fields import STATED_FIELDS, checked
 from extract.models import parse_features
 from extract.models.files import AUTO
 from extract.pools.entry import PoolEntry
-from extract.pools.naming import json_or_text
+from extract.pools.naming import json_or_text, name_in_file
 from featurestore.errors import InputError
 from featurestore.layout.tables import RECIPE_COLUMNS
 from featurestore.names import check_slug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 COLUMNS = (
     "model",
@@ -52,7 +52,8 @@ def read_entries(file: Path) -> list[PoolEntry | BrokenRow]:
     """Read a pool file's rows.
 
     The columns are `model`, `architecture`, and where they apply `checkpoint`, `model_kwargs` (a JSON object), `head`,
-    `feature`, `weights`, `key_map`, `published`, the fields of preprocessing or `preprocess` (a file), and the recipe columns of the `models` table; an empty cell is unknown. `soup_of` is a JSON list.
+    `feature`, `weights`, `key_map`, `published`, the fields of preprocessing or `preprocess` (a file), and the recipe columns of the `models` table; an empty
+    cell is unknown, and a model without a name is called as its checkpoint. `soup_of` is a JSON list.
 
     Raises:
         InputError: The file cannot be read, or has another column.
@@ -90,8 +91,11 @@ def _entry_or_fault(row: Mapping[str | None, Any], folder: Path, place: str) -> 
 
 def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry:
     cells = {name: value for name, value in row.items() if value}
-    if "model" not in cells or not cells.keys() & {"architecture", "checkpoint"}:
-        raise InputError(f"{place}: every model needs a name and an architecture, or a checkpoint that tells it.")
+    if not cells.keys() & {"architecture", "checkpoint"}:
+        raise InputError(f"{place}: every model needs an architecture, or a checkpoint that tells it.")
+    name = cells.get("model") or ("checkpoint" in cells and name_in_file(Path(cells["checkpoint"])))
+    if not name:
+        raise InputError(f"{place}: the column model must name the model, as no file of its own does.")
     recipe = {
         column: _cell(
             cells[column], column, RECIPE_COLUMNS[column].type if column in RECIPE_COLUMNS else pa.string(), place
@@ -102,7 +106,7 @@ def _entry(row: Mapping[str, str | None], folder: Path, place: str) -> PoolEntry
     if "recipe" in recipe:
         _object(recipe["recipe"], "recipe", place)
     return PoolEntry(
-        check_slug("model", cells["model"]),
+        check_slug("model", name),
         cells.get("architecture", ""),
         cells.get("checkpoint", ""),
         cells.get("published", ""),

@@ -115,12 +115,17 @@ def stem_of(path: Path) -> str:
     return name
 
 
+def name_in_file(path: Path) -> str:
+    """What a model is called by the name of its file or folder, which need not be there; empty if any training run gives its files that name."""
+    stem = stem_of(path)
+    return "" if _ANY_RUN.fullmatch(stem) else suggest_slug(stem)
+
+
 def _name_of(path: Path) -> tuple[str, tuple[Note, ...]]:
     """What a model is called by its file; by its folder, where any training run gives its files that name."""
     path = path.resolve() if path.name in {"", ".."} else path.absolute()
-    stem = stem_of(path)
-    if not _ANY_RUN.fullmatch(stem) or not path.is_file():
-        return suggest_slug(stem), ()
+    if (own := name_in_file(path)) or not path.is_file():
+        return own or suggest_slug(stem_of(path)), ()
     name = suggest_slug(path.parent.name)
     return name, (Note("name", name, f"its folder's, since many are called {path.name}; --name takes another"),)
 

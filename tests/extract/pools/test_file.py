@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from extract.pools.entry import PoolEntry
+from extract.pools.file import read_entries
 from extract.pools.selection import ModelSelection, select
 from featurestore import InputError
 from tests.extract.conftest import quiet
@@ -30,10 +32,19 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, c
     assert second.checkpoint is None
 
 
+def test_a_model_without_a_name_is_called_as_its_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "vit-wd0.1.pth.tar").touch()
+    (tmp_path / "pool.csv").write_text("checkpoint,architecture\nvit-wd0.1.pth.tar,resnet18\n")
+    (entry,) = read_entries(tmp_path / "pool.csv")
+    assert isinstance(entry, PoolEntry)
+    assert entry.name == "vit-wd0.1"
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("model,architecture\nm,\n", "line 2: every model needs"),
+        ("architecture,checkpoint\nresnet18,runs/best.pth\n", "pool.csv, line 2: the column model must name"),
         ("model,architecture\nM/1,resnet18\n", "'m-1'"),
         ("model,architecture,colour\nm,resnet18,red\n", "unknown column 'colour'"),
         ("model,architecture,weight_decay\nm,resnet18,much\n", "line 2: weight_decay cannot be 'much'"),
