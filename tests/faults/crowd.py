@@ -75,7 +75,7 @@ class Crowd:
             later.append("other parts or answers than in order")
         shutil.rmtree(place)
         refused = sum(outcome.code == 1 for outcome in outcomes)
-        return Result(f"{len(jobs) - refused} ended, {refused} said why not", (*problems, *later))
+        return Result(f"times {len(jobs) - refused} ended and {refused} said why not", (*problems, *later))
 
     def _prepared(self) -> Path:
         place = self._folder / f"crowd-{uuid.uuid4().hex[:8]}"
