@@ -29,6 +29,7 @@ def test_the_csv_of_plain_values_is_that_of_polars() -> None:
     assert Rows(*plain).dicts()[0] == frame.row(0, named=True)
 
 
+@pytest.mark.once  # the lowest polars writes 1e167 as 1e+167
 def test_numbers_are_written_as_polars_writes_them() -> None:
     """All bits at random, so powers of all sizes."""
     generator = random.Random(0)
