@@ -34,6 +34,7 @@ def _run(*arguments: object, cwd: Path, environment: dict[str, str] | None = Non
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None:
     _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path / "dist", REPOSITORY, cwd=tmp_path)
     (wheel,) = (tmp_path / "dist").glob("*.whl")

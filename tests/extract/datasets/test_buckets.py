@@ -56,6 +56,7 @@ def test_a_folder_in_a_bucket_is_the_folder(lake: Lake, images: Path, url: str) 
         check_unchanged(row, there)
 
 
+@pytest.mark.long
 def test_images_in_a_bucket_are_extracted_to_the_same_numbers_and_fail_alone(
     lake: Lake, images: Path, url: str, checkpoint: Path
 ) -> None:

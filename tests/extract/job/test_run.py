@@ -204,6 +204,7 @@ def test_a_checkpoint_is_loaded_and_hashed_once_per_job(
 
 
 @pytest.mark.usefixtures("broken")
+@pytest.mark.long
 def test_many_processes_write_what_one_does(val: Lake, other: Lake, spec: ModelSpec) -> None:
     for lake, device in ((val, "cpu"), (other, "cpu,cpu")):
         summary = run(lake, spec, fragment_rows=3, device=device)

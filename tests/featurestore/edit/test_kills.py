@@ -16,7 +16,6 @@ from featurestore import Lake
 from featurestore.edit import carry_out, read_inventory, removal, rename
 from tests.conftest import faults
 from tests.featurestore.edit.conftest import dangling
-from tests.long import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +53,8 @@ def state(lake: Lake) -> dict[str, list[str]]:
     return {m.folder: sorted(p.fingerprint for p in m.parts) for m in read_inventory(lake.storage).manifests.values()}
 
 
-@pytest.mark.parametrize(("kind", "name"), shortened(REMOVALS))
+@pytest.mark.parametrize(("kind", "name"), REMOVALS)
+@pytest.mark.long
 def test_a_removal_that_is_killed_leaves_a_valid_lake_and_is_finished_by_the_same_command(
     commands: Commands, tmp_path: Path, kind: str, name: str
 ) -> None:
@@ -84,7 +84,8 @@ def crowded(lake: Lake) -> list[tuple[str, str]]:
     return lake.sql(query).fetchall()
 
 
-@pytest.mark.parametrize(("kind", "old"), shortened(REMOVALS))
+@pytest.mark.parametrize(("kind", "old"), REMOVALS)
+@pytest.mark.long
 def test_a_renaming_that_is_killed_leaves_the_old_whole_or_both_and_is_finished_by_the_same_command(
     commands: Commands, tmp_path: Path, kind: str, old: str
 ) -> None:

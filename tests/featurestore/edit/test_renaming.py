@@ -50,6 +50,7 @@ def made_afresh(commands: Commands, images: Path) -> None:
     commands.ok("score", "--ensemble", both, "--combine", "weighted", "--tune-on", datasets["unit-tests"])
 
 
+@pytest.mark.long
 def test_a_renamed_lake_is_the_one_that_is_made_under_the_new_names(
     copied: Commands, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from tests.featurestore.storage.killing import kill_many
 from tests.featurestore.transfer.verb_jobs import jobs
-from tests.long import shortened
 from tests.s3.server import real_lake
 
 if TYPE_CHECKING:
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 LAST = -1
 
 
-@pytest.mark.parametrize(("verb", "number"), shortened([("merge", LAST), ("copy", 0), ("merge", 0)]))
+@pytest.mark.parametrize(("verb", "number"), [("merge", LAST), ("copy", 0), ("merge", 0)])
+@pytest.mark.long
 def test_a_killed_command_leaves_a_lake_and_ends_when_begun_again(tmp_path: Path, verb: str, number: int) -> None:
     """What is there after each kill is whole, and in the end all is as if nothing had been killed."""
     tally = kill_many(str(tmp_path / "lakes"), jobs(tmp_path)[verb][number], kills=6)
