@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+SPAWNED = multiprocessing.get_context("spawn")
+"""What makes processes that share nothing but what they are given."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,24 @@ class DelayingProxy:
 @contextmanager
 def delaying_proxy(server: str) -> Iterator[DelayingProxy]:
     """Run a proxy before a server, until the end of the context."""
-    context = multiprocessing.get_context("spawn")
-    delay, requests, ports = context.Value("d", 0.0), context.Value("q", 0), context.SimpleQueue()
-    process = context.Process(target=_run, args=(server, delay, requests, ports), daemon=True)
+    delay, requests = SPAWNED.Value("d", 0.0), SPAWNED.Value("q", 0)
+    with serving(_run, server, delay, requests) as url:
+        yield DelayingProxy(url, delay, requests)
+
+
+@contextmanager
+def serving(run: Callable[..., None], *arguments: Any) -> Iterator[str]:
+    """Run a server in a process of its own, until the end of the context; gives its URL.
+
+    Args:
+        run: Serves for ever on a port of this machine, which it puts into its last argument, a queue.
+        arguments: Its others.
+    """
+    ports = SPAWNED.SimpleQueue()
+    process = SPAWNED.Process(target=run, args=(*arguments, ports), daemon=True)
     process.start()
     try:
-        yield DelayingProxy(f"http://127.0.0.1:{ports.get()}", delay, requests)
+        yield f"http://127.0.0.1:{ports.get()}"
     finally:
         process.terminate()
         process.join()

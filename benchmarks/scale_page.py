@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.history import newest, read
+from benchmarks.lakes.imagenet import FIT_ROWS, FRAGMENT_ROWS, ID_ROWS, NINCO_ROWS, UNIT_TEST_ROWS
 from benchmarks.page import markdown
+from benchmarks.scale import FEW_DETECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +26,10 @@ if TYPE_CHECKING:
     from benchmarks.record import Cell
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
-ROWS = {"train": 1_281_167, "val": 50_000, "ninco": 5_879, "unit-tests": 17 * 400}
-FRAGMENT_ROWS = 16_384
+ROWS = {"train": FIT_ROWS, "val": ID_ROWS, "ninco": NINCO_ROWS, "unit-tests": UNIT_TEST_ROWS}
 MODELS = (296, 10_000)
 CLUSTERS = (1, 8, 16, 32, 64)
 DETECTORS = 42
-FEW_DETECTORS = 6
-"""With which requests are counted."""
 HOUR = 3600.0
 _YOURS = "your price here"
 

@@ -113,21 +113,8 @@ def run_real_demo(folder: Path, command: Callable[[list[str]], None], lake: str,
     for line in how_far(Lake(lake)):
         say(line)
     first = NETWORKS[0].name
-    ideas = [
-        [
-            "judge",
-            str(others / "other"),
-            "--model",
-            first,
-            "--detector",
-            "energy",
-            "--tpr",
-            "0.8",
-            "--key-map",
-            str(maps / f"{first}.csv"),
-        ],
-        ["ask", "hardest_samples", "--detector", "energy"],
-    ]
+    judging = ["judge", str(others / "other"), "--model", first, "--key-map", str(maps / f"{first}.csv")]
+    ideas = [[*judging, "--detector", "energy", "--tpr", "0.8"], ["ask", "hardest_samples", "--detector", "energy"]]
     print_ideas(time.monotonic() - start, folder / "report.html", ideas, lake, say)
 
 
@@ -157,22 +144,13 @@ def _until_extracted(
         ["dataset", "add", "photographs", str(photographs), "--role", "id", "--label-order", "imagenet", *lake],
         ["dataset", "add", "others", str(others), "--role", "ood", *lake],
         ["dataset", "add", "unit-tests", str(made / "NINCO_OOD_unit_tests"), "--role", "ood", *lake],
-        *(
-            [
-                *(
-                    "extract",
-                    "--model",
-                    str(weights[network.name]),
-                    "--name",
-                    network.name,
-                    "--architecture",
-                    network.architecture,
-                ),
-                *("--key-map", str(folder / "key-maps" / f"{network.name}.csv"), *on),
-            ]
-            for network in NETWORKS
-        ),
+        *([*_extracting(network, weights[network.name], folder), *on] for network in NETWORKS),
     ]
+
+
+def _extracting(network: RealNetwork, weights: Path, folder: Path) -> list[str]:
+    named = ["--name", network.name, "--architecture", network.architecture]
+    return ["extract", "--model", str(weights), *named, "--key-map", str(folder / "key-maps" / f"{network.name}.csv")]
 
 
 def _from_scores_on(folder: Path, location: str) -> list[Sequence[str]]:

@@ -53,7 +53,7 @@ def _networks() -> Iterator[Finding]:
     from featurestore.doctor import Finding
 
     try:
-        from extract.models.devices import examine_networks
+        from extract.machine import examine_networks
     except ModuleNotFoundError as error:
         yield Finding("GPU", f"not looked for: {error.name} is not installed", {"gpus": None})
         return

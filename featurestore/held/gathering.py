@@ -11,11 +11,8 @@ segments of some hundred, and what a segment held is kept beside what is kept of
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,8 +21,9 @@ from zlib import crc32
 
 from featurestore.errors import MissingError
 from featurestore.fragments import verdicts
-from featurestore.layout import paths
-from featurestore.layout.manifest import Fragment, Manifest, Part
+from featurestore.held.looks import MODEL, entries, is_as_seen, look_at
+from featurestore.held.packing import packed, unpacked
+from featurestore.layout.manifest import Fragment
 from featurestore.layout.tables import TABLES
 from featurestore.machine import collector_paused, cores
 from featurestore.partitions import snapshot
@@ -35,9 +33,10 @@ from featurestore.storage.caches import cache_settings
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from featurestore.layout.manifest import Manifest
     from featurestore.layout.tables import Table
     from featurestore.storage import Storage
 
@@ -50,7 +49,6 @@ AT_LEAST = 192
 """Models that a table has for this to be worth it."""
 _PER_SEGMENT = 256
 _FOLDER = "gathered"
-_MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -83,17 +81,17 @@ class Segment:
         found: dict[str, Manifest] = {}
         unread: list[str] = []
         for folder in self.folders:
-            seen, packed = kept.get(folder, (None, ()))
-            if seen and _is_as_seen(self.storage.uri(folder), seen):
-                looks[folder] = seen, packed
-                found |= {one[0]: _unpacked(self.table, one) for one in packed}
+            seen, ours = kept.get(folder, (None, ()))
+            if seen and is_as_seen(self.storage.uri(folder), seen):
+                looks[folder] = seen, ours
+                found |= {one[0]: unpacked(self.table, one) for one in ours}
             else:
                 unread.append(folder)
         for folder in unread:
-            seen, newest = _look(self.storage.uri(folder), self.table)
+            seen, newest = look_at(self.storage.uri(folder), self.table)
             read = snapshot.load_all(self.storage, [snapshot.Found(f"{folder}/{path}") for path in newest])
             found |= {one.folder: one for one in read}
-            looks[folder] = seen, [_packed(one) for one in read]
+            looks[folder] = seen, [packed(one) for one in read]
         if unread or looks.keys() != kept.keys():
             self._keep("manifests", {folder: look for folder, look in looks.items() if look[0]})
         return {folder: manifest for folder, manifest in found.items() if manifest.parts}
@@ -211,94 +209,17 @@ def gathered(storage: Storage, table: str) -> GatheredTable | None:
 def _folders(storage: Storage, table: Table) -> list[str]:
     """The folders of the models of a table."""
     folders = [table.name]
-    for key in table.keys[: table.keys.index(_MODEL) + 1]:
+    for key in table.keys[: table.keys.index(MODEL) + 1]:
         folders = [
             f"{folder}/{name}"
             for folder in folders
-            for name, is_folder in _entries(storage.uri(folder))
+            for name, is_folder in entries(storage.uri(folder))
             if is_folder and name.startswith(f"{key}=")
         ]
     return folders
-
-
-def _entries(place: str) -> list[tuple[str, bool]]:
-    """What is in a folder, and whether it is one; nothing where there is none."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
-        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    return []
-
-
-def _look(place: str, table: Table) -> tuple[Sequence[Any], list[str]]:
-    """What there is in a model's folder now.
-
-    Returns:
-        Paths below it with what tells that nothing changed there since: of the folders down to its partitions, and of their newest
-        manifests. Nothing, if it changed so shortly before that it may change again, and show the same. And these manifests.
-    """
-    began = time.time_ns()
-    folders = [""]
-    seen: list[tuple[str, list[int]]] = [("", _told(place))]
-    for key in table.keys[table.keys.index(_MODEL) + 1 :]:
-        inside = [
-            f"{folder}{name}/"
-            for folder in folders
-            for name, is_folder in _entries(f"{place}/{folder}")
-            if is_folder and name.startswith(f"{key}=")
-        ]
-        folders = sorted(inside)
-        seen += [(folder, _told(f"{place}/{folder}")) for folder in folders]
-    newest = []
-    for folder in folders:
-        versions = (paths.manifest_version(name) for name, is_folder in _entries(f"{place}/{folder}") if not is_folder)
-        version = max(filter(None, versions), default=0)
-        if version:
-            newest.append(f"{folder}{paths.manifest_name(version)}")
-            seen.append((newest[-1], _told(f"{place}/{newest[-1]}")))
-    is_settled = all(max(told[:2]) < began - verdicts.SETTLED_NS for _, told in seen)
-    return (seen if is_settled else []), newest
-
-
-def _told(place: str) -> list[int]:
-    """What differs once a file or folder does."""
-    status = os.stat(place)  # noqa: PTH116 # of some ten thousand
-    return [status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size]
-
-
-def _is_as_seen(place: str, seen: Iterable[Any]) -> bool:
-    try:
-        return all(_told(f"{place}/{path}") == told for path, told in seen)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def _content(manifest: Manifest) -> str:
     """What tells a partition's rows from all others."""
     fragments = [fragment.sha256 for part in manifest.parts for fragment in part.fragments if fragment.rows]
     return fragments[0] if len(fragments) == 1 else hashlib.sha256(" ".join(fragments).encode()).hexdigest()
-
-
-def _packed(manifest: Manifest) -> list[Any]:
-    """A manifest as JSON has it, without names: there are ten thousand."""
-    parts = [
-        [dict(p.key), p.fingerprint, dict(p.ingredients), [[f.path, f.rows, f.bytes, f.sha256] for f in p.fragments], dict(p.details)]
-        for p in manifest.parts
-    ]  # fmt: skip
-    return [
-        manifest.folder,
-        dict(manifest.key),
-        manifest.version,
-        parts,
-        manifest.created,
-        manifest.writer,
-        manifest.noting,
-        manifest.sealed,
-    ]
-
-
-def _unpacked(table: Table, packed: Sequence[Any]) -> Manifest:
-    _, key, version, parts, created, writer, noting, sealed = packed
-    found = tuple(
-        Part(key_, fingerprint, ingredients, tuple(Fragment(*one) for one in fragments), details)
-        for key_, fingerprint, ingredients, fragments, details in parts
-    )
-    return Manifest(table.name, key, version, found, created, writer, tuple(noting), sealed)

@@ -172,6 +172,8 @@ def fetch_plain(
 ) -> tuple[list[str], list[bool], list[tuple[Any, ...]]] | None:
     """What `fetch` gives, as Python's values; None where there are many rows, or values that are no texts, numbers or truths.
 
+    A query of many rows is run as far as is needed to see that, and again by who fetches them.
+
     Args:
         relation: The query.
         what: What it is, for messages.

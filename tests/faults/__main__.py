@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.page import markdown
 from tests.faults import buckets
 from tests.faults.buckets import BucketBench
 from tests.faults.crowd import Crowd
@@ -137,10 +138,8 @@ def table(done: dict[Try, tuple[str, list[str]]]) -> str:
         said = ", ".join(f"{count} {what}" for what, count in became.most_common())
         wrong = sum(bool(problems) for _, problems in here.values())
         rows.append([fault, *(str(counts[name]) if counts[name] else "" for name in columns), said, str(wrong)])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines.insert(1, "|---" * len(rows[0]) + "|")
     wrong = sum(bool(problems) for _, problems in done.values())
-    return "\n".join([*lines, "", f"{len(done)} faults tried; {wrong} of them left anything wrong.", ""])
+    return "\n".join([markdown(rows), "", f"{len(done)} faults tried; {wrong} of them left anything wrong.", ""])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import multiprocessing
 import socket
 import time
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from benchmarks.delaying_proxy import SPAWNED, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,15 +54,9 @@ class FaultyProxy:
 @contextmanager
 def faulty_proxy(server: str) -> Iterator[FaultyProxy]:
     """Run a proxy before a server, until the end of the context."""
-    context = multiprocessing.get_context("spawn")
-    rule, injected, ports = context.Array("d", [0.0] * 4), context.Value("q", 0), context.SimpleQueue()
-    process = context.Process(target=_serve, args=(server, rule, injected, ports), daemon=True)
-    process.start()
-    try:
-        yield FaultyProxy(f"http://127.0.0.1:{ports.get()}", rule, injected)
-    finally:
-        process.terminate()
-        process.join()
+    rule, injected = SPAWNED.Array("d", [0.0] * 4), SPAWNED.Value("q", 0)
+    with serving(_serve, server, rule, injected) as url:
+        yield FaultyProxy(url, rule, injected)
 
 
 def _serve(server: str, rule: Any, injected: Any, ports: Any) -> None:

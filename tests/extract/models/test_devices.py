@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from extract.job.run import run_job
-from extract.models import devices
 from extract.models.devices import is_out_of_memory, on_device, split_devices
 from extract.models.network import LoadedModel
 from extract.models.spec import ModelSpec
@@ -140,16 +139,3 @@ def test_float32_means_float32_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     on_device(torch.nn.Linear(2, 2), torch.device("cpu"), "tiny")
     assert not torch.backends.cudnn.allow_tf32
-
-
-def test_a_driver_whose_gpu_torch_does_not_see_is_a_trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """That is a torch without CUDA, or for another driver; without a driver it is a machine without a GPU."""
-    assert devices.is_hidden(tmp_path)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    troubles = []
-    for hidden in (False, True):
-        monkeypatch.setattr(devices, "is_hidden", lambda hidden=hidden: hidden)
-        gpus, weights = devices.examine_networks((tmp_path,))
-        troubles.append(len(gpus.troubles))
-        assert (gpus.values["gpus"], weights.values["bytes_of_folder"]) == ([], {str(tmp_path): 0})
-    assert troubles == [0, 1]

@@ -1,44 +1,31 @@
 from __future__ import annotations
 
+import tomllib
 from importlib import metadata
 
-import pytest
+from packaging.requirements import Requirement
 
 from featurestore.doctor.finding import Finding, findings_as_lines, troubles
-from featurestore.doctor.software import Requirement, examine_software
+from featurestore.doctor.software import examine_software, requirements
+from tests.featurestore.conftest import ROOT
 
 
-@pytest.mark.parametrize(
-    ("bounds", "version", "allowed"),
-    [
-        (">=2.5", "2.10.0", True),
-        (">=2.5", "2.4.9+cu121", False),
-        (">=2.0", "2", True),
-        (">=0.26,<0.29", "0.28.7", True),
-        (">=0.26,<0.29", "0.29", False),
-        (">=1.7", "1.9.0.post1", True),
-        ("", "0.1", True),
-    ],
-)
-def test_bounds_are_on_numbers_and_not_on_texts(bounds: str, version: str, allowed: bool) -> None:
-    assert Requirement("lib", bounds, "").allows(version) is allowed
-
-
-def test_what_is_asked_for_is_read_in_both_spellings() -> None:
-    assert Requirement.read("datasets>=3.0; extra == 'hf'") == Requirement("datasets", ">=3.0", "hf")
-    assert Requirement.read('moto[server] (>=5.1) ; extra == "dev"') == Requirement("moto", ">=5.1", "dev")
-    assert Requirement.read("typer<0.29,>=0.26") == Requirement("typer", "<0.29,>=0.26", "")
+def test_all_that_the_package_asks_for_is_looked_at() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = requirements()
+    assert {one.name for one in asked[""]} == {Requirement(line).name for line in project["dependencies"]}
+    assert set(asked) == {"", *project["optional-dependencies"]}
+    assert {one.name for one in asked["hf"]} == {"datasets", "pillow"}
 
 
 def test_what_is_missing_is_a_trouble_in_the_core_and_a_remark_in_an_extra() -> None:
     """And a version out of bounds is one anywhere."""
     numpy = metadata.version("numpy")
-    asked = [
-        Requirement("numpy", ">=1", ""),
-        Requirement("no-such-library", ">=1", ""),
-        Requirement("no-other-library", ">=1", "ray"),
-        Requirement("numpy", ">=999", "report"),
-    ]
+    asked = {
+        "": [Requirement("numpy>=1"), Requirement("no-such-library>=1")],
+        "ray": [Requirement("no-other-library>=1")],
+        "report": [Requirement("numpy>=999")],
+    }
     found = {finding.topic: finding for finding in examine_software(asked)}
     assert list(found) == ["version", "core", "ray", "report"]
     assert found["core"].values == {
