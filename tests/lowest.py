@@ -28,11 +28,14 @@ _BOUND = re.compile(r"(?P<name>[\w-]+)(\[[\w,]+\])?>=(?P<version>[\d.]+)")
 
 
 def lowest() -> dict[str, str]:
-    """The lower bounds of the core, of `report`, and of the library whose images tests of the CPU stage use, by package."""
+    """The lower bounds of the core, of `analysis` and `report`, and of the library whose images tests of the CPU stage use, by package."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     images = [line for line in extras["demo"] if line.startswith("scikit-learn")]
-    return dict(_lower_bound(line) for line in (*project["dependencies"], *extras["report"], *images))
+    others = [
+        line for extra in ("analysis", "report") for line in extras[extra] if not line.startswith("featurestore[")
+    ]
+    return dict(_lower_bound(line) for line in (*project["dependencies"], *others, *images))
 
 
 def requirements() -> list[str]:

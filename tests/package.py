@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("analysis", "extract", "featurestore", "sql")
-EXTRAS = {"demo", "extract", "hf", "ray", "report"}
+EXTRAS = {"analysis", "demo", "extract", "hf", "ray", "report"}
 LARGEST = {".whl": 2_000_000, ".gz": 2_000_000}
 """Bytes: more of them would be a picture, a lake or weights that nobody needs."""
 

@@ -35,7 +35,7 @@ def _run(*arguments: object, cwd: Path, environment: dict[str, str] | None = Non
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None:
+def test_the_wheel_answers_from_any_folder_without_torch(tmp_path: Path) -> None:
     _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path / "dist", REPOSITORY, cwd=tmp_path)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     assert package.problems_of_wheel(wheel) == []
@@ -59,8 +59,8 @@ def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None
     assert _run(*published, cwd=elsewhere) == "n\n704\n"
     assert "accuracy_vs_unit_test_fpr" in _run(command, "ask", cwd=elsewhere)
     assert _run(command, "ask", "accuracy_vs_unit_test_fpr", "--format", "csv", "--lake", lake.location, cwd=elsewhere)
-    status = ["status", "--lake", lake.location]
-    assert _run(command, *status, cwd=elsewhere) == _run(python, "-m", "featurestore", *status, cwd=elsewhere)
+    verify = ["verify", "--deep", "--lake", lake.location]
+    assert _run(command, *verify, cwd=elsewhere) == _run(python, "-m", "featurestore", *verify, cwd=elsewhere)
     failed = subprocess.run(
         [command, "extract", "--model", "m", "--dataset", "d", "--lake", lake.location],
         cwd=elsewhere,
@@ -70,4 +70,8 @@ def test_the_wheel_answers_without_torch_from_any_folder(tmp_path: Path) -> None
     )
     assert failed.returncode == 1
     assert "pip install 'featurestore[extract]'" in failed.stderr
-    assert not list((tmp_path / "venv").rglob("site-packages/torch"))
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    assert not {"torch", "scipy", "polars"} & {folder.name for folder in packages.iterdir()}
+    assert sum(file.stat().st_size for file in packages.rglob("*") if file.is_file()) < 400e6
+    _run(*pip, "-c", REPOSITORY / "constraints.txt", f"{wheel}[analysis]", cwd=tmp_path)
+    assert "model,dataset,role" in _run(command, "status", "--format", "csv", "--lake", lake.location, cwd=elsewhere)

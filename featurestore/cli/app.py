@@ -33,13 +33,16 @@ from featurestore.shown_text import shown
 from featurestore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _FAILED, _MISTYPED = 1, 2
 _EXTRA_OF = {
     "torch": "extract", "timm": "extract", "PIL": "extract", "safetensors": "extract", "torchvision": "extract",
+    "polars": "analysis", "scipy": "analysis", "threadpoolctl": "analysis",
     "altair": "report", "jinja2": "report", "vl_convert": "report", "ray": "ray", "sklearn": "demo",
 }  # fmt: skip
+_RUNS_NETWORKS = {"extract", "judge"}
+"""Commands for which it would not do to install the first library that is missing."""
 
 
 class _Built(Mapping[str, Any]):
@@ -223,19 +226,20 @@ def main() -> None:
     except Exception as error:
         if is_interrupt(error):
             end()
-        said = None if output.given(output.DEBUG) else _sentence(error)
+        said = None if output.given(output.DEBUG) else _sentence(error, arguments)
         if said is None:
             raise
         _fail(said)
 
 
-def _sentence(error: Exception) -> str | None:
-    """What an error says that explains itself; None for one that does not."""
+def _sentence(error: Exception, arguments: Sequence[str]) -> str | None:
+    """What an error of a command says that explains itself; None for one that does not."""
     if isinstance(error, LakeError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
-        return f"This command needs {error.name}: pip install 'featurestore[{extra}]'." if extra else None
+        library = (error.name or "").partition(".")[0]
+        extra = "extract" if _RUNS_NETWORKS & {*arguments[:1]} else _EXTRA_OF.get(library)
+        return f"This command needs {library}: pip install 'featurestore[{extra}]'." if library in _EXTRA_OF else None
     return f"{_what_failed(error)}; --debug shows where." if isinstance(error, OSError) else None
 
 

@@ -20,11 +20,11 @@ from pygments.lexers.sql import SqlLexer
 from featurestore.cli.explain import schema, schema_rows
 from featurestore.cli.interrupts import unheeded
 from featurestore.cli.options import FORMATS, tell_age
-from featurestore.cli.render import check_format, show, show_frame
+from featurestore.cli.render import check_format, show, show_first
 from featurestore.errors import LakeError, StaleWarning
 from featurestore.names import pick
 from featurestore.query import catalog
-from featurestore.query.statements import fetch, is_complete, results
+from featurestore.query.statements import is_complete, results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,9 +64,7 @@ class _Session:
             if self.format != "table":
                 show(relation, self.format)
                 continue
-            frame = fetch(relation.limit(_MOST_ROWS + 1))
-            show_frame(frame.head(_MOST_ROWS), self.format)
-            if frame.height > _MOST_ROWS:
+            if show_first(relation, self.format, _MOST_ROWS):
                 sys.stdout.write(f"These are the first {_MOST_ROWS:,}: add a LIMIT, or see all with `.format csv`.\n")
 
 

@@ -48,17 +48,47 @@ def show(relation: duckdb.DuckDBPyRelation, format_: str) -> None:
 
 
 def fetched(relation: duckdb.DuckDBPyRelation, format_: str, what: str = "the query") -> Rows | pl.DataFrame:
-    """The rows of an answer to print in a format, as `fetch` has them: without polars, if they are few and plain.
+    """The rows of an answer to print in a format, as `fetch` has them: without polars, if they are few and plain, or it is not installed.
 
     Args:
         relation: The answer.
         format_: The format.
         what: What it is, for messages.
     """
-    from featurestore.query import fetch, fetch_plain
+    from featurestore.query import fetch, fetch_plain, fetch_values
 
-    plain = None if is_typed(format_) else fetch_plain(relation, what)
-    return fetch(relation, what, typed=is_typed(format_)) if plain is None else Rows(*plain)
+    if is_typed(format_):
+        return fetch(relation, what, typed=True)
+    plain = fetch_plain(relation, what)
+    if plain is not None:
+        return Rows(*plain)
+    if _has_polars():
+        return fetch(relation, what)
+    names, numeric, values = fetch_values(relation, what)
+    if format_ in _CSV:
+        values = [
+            tuple(_as_json(one) if isinstance(one, list | tuple | dict) else one for one in row) for row in values
+        ]
+    return Rows(names, numeric, values)
+
+
+def _has_polars() -> bool:
+    """Whether polars is installed, which who only reads lakes does without."""
+    try:
+        import polars as pl
+    except ModuleNotFoundError:
+        return False
+    return bool(pl)
+
+
+def show_first(relation: duckdb.DuckDBPyRelation, format_: str, most: int) -> bool:
+    """Print the first rows of an answer, and say whether there are more."""
+    rows = fetched(relation.limit(most + 1), format_)
+    if isinstance(rows, Rows):
+        show_frame(rows._replace(values=rows.values[:most]), format_)
+        return len(rows.values) > most
+    show_frame(rows.head(most), format_)
+    return rows.height > most
 
 
 def check_format(format_: str) -> None:

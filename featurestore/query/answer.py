@@ -14,7 +14,7 @@ from featurestore.layout.tables import TABLES
 from featurestore.names import nearest
 from featurestore.query import catalog, filters
 from featurestore.query.filters import Filters
-from featurestore.query.statements import fetch, question_result
+from featurestore.query.statements import fetch_values, question_result
 from featurestore.sql_text import quote, sql_list
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Answer:
         """Sentences that help where the answer has no rows: what the lake lacks, which value it does not know, or what was narrowed to nothing."""
         if self.chosen:
             whole = self.without()
-            rows = len(fetch(whole.relation, f"the question {self.question.origin}"))
+            rows = len(fetch_values(whole.relation, f"the question {self.question.origin}")[2])
             if not rows:
                 return whole.why_empty(location)
             return [

@@ -62,6 +62,7 @@ _SIMPLE = frozenset({"boolean", "tinyint", "smallint", "integer", "bigint", "hug
 """Types whose values Python has, too."""
 _FEW = 20_000
 """Rows that are fetched without polars."""
+_NUMBERS = _PLAIN - {"boolean", "varchar", "enum", "uuid", "null", "list", "array", "struct", "tuple", "map"}
 _NESTED = {"list", "array", "struct", "tuple", "map"}
 _WITH_ROWS = {
     duckdb.StatementType.SELECT,
@@ -210,17 +211,8 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query", *, typed: 
     """
     from polars.exceptions import PanicException, PolarsError
 
-    kept = _PLAIN | _HELD if typed else _PLAIN
-    columns = list(zip(relation.columns, relation.types, strict=True))
-    odd = [not _is_of(type_, kept) for _, type_ in columns]
     try:
-        if any(odd):
-            cast = (
-                f"#{place}::varchar as {_quoted(name)}" if is_odd else f"#{place}"
-                for place, ((name, _), is_odd) in enumerate(zip(columns, odd, strict=True), start=1)
-            )
-            relation = relation.project(", ".join(cast))
-        frame: pl.DataFrame = relation.pl()
+        frame: pl.DataFrame = _with_texts(relation, _PLAIN | _HELD if typed else _PLAIN).pl()
     except duckdb.Error as error:
         raise _explained(error, f"DuckDB cannot run {what}") from error
     except (PanicException, PolarsError) as error:
@@ -228,6 +220,29 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query", *, typed: 
             f"A value of {what} cannot be converted ({first_line(error)}): cast its column to text, `::varchar`."
         ) from error
     return frame
+
+
+def fetch_values(
+    relation: duckdb.DuckDBPyRelation, what: str = "the query"
+) -> tuple[list[str], list[bool], list[tuple[Any, ...]]]:
+    """What `fetch` gives, as Python's values, with lists and dictionaries; arguments and errors as of `fetch_plain`, whatever there is."""
+    try:
+        relation = _with_texts(relation, _PLAIN - {"enum", "uuid"})
+        numeric = [type_.id in _NUMBERS for type_ in relation.types]
+        return list(relation.columns), numeric, relation.fetchall()
+    except duckdb.Error as error:
+        raise _explained(error, f"DuckDB cannot run {what}") from error
+
+
+def _with_texts(relation: duckdb.DuckDBPyRelation, kept: frozenset[str]) -> duckdb.DuckDBPyRelation:
+    """The same rows, with texts in the place of values of all but some types."""
+    columns = list(zip(relation.columns, relation.types, strict=True))
+    odd = [not _is_of(type_, kept) for _, type_ in columns]
+    cast = (
+        f"#{place}::varchar as {_quoted(name)}" if is_odd else f"#{place}"
+        for place, ((name, _), is_odd) in enumerate(zip(columns, odd, strict=True), start=1)
+    )
+    return relation.project(", ".join(cast)) if any(odd) else relation
 
 
 def _quoted(name: str) -> str:

@@ -332,3 +332,29 @@ def test_a_missing_extra_is_named(lake: Lake, tmp_path: Path) -> None:
     done = python("-m", "featurestore", *arguments, PYTHONPATH=path)
     needs = "Error: This command needs torch: pip install 'featurestore[extract]'.\n"
     assert (done.returncode, done.stderr) == (1, needs)
+
+
+def test_lakes_are_read_without_the_libraries_of_the_analysis(commands: Lake, tmp_path: Path) -> None:
+    """The core alone asks, checks and copies; what computes says what to install."""
+    code = """
+import os, sys
+sys.modules.update(dict.fromkeys(("polars", "scipy", "threadpoolctl")))
+from featurestore.cli.app import main
+lake, copied = os.environ["FEATURESTORE_LAKE"], sys.argv[1]
+for words in (
+    ["ask", "best_detector"], ["ask", "best_detector", "--format", "csv"], ["ask", "best_detector", "--format", "json"],
+    ["sql", "select count(*) from scores"], ["ask", "--schema"], ["verify"], ["verify", "--deep"], ["gc"], ["dataset", "list"],
+    ["copy", lake, copied, "--quiet"], ["catalog", copied + ".duckdb"], ["status"], ["score"],
+):
+    sys.argv = ["featurestore", *words]
+    try:
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    print("code of", words[0], code)
+"""
+    done = python("-c", code, str(tmp_path / "copied"), FEATURESTORE_LAKE=str(commands.location))
+    codes = [line.rpartition(" ")[2] for line in done.stdout.splitlines() if line.startswith("code of")]
+    assert codes == ["0"] * 11 + ["1", "1"], done.stdout + done.stderr
+    assert done.stderr.count("pip install 'featurestore[analysis]'") == 2

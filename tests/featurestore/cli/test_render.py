@@ -251,3 +251,19 @@ def test_a_spreadsheet_is_given_no_formula(capsys: pytest.CaptureFixture[str]) -
         )
     )
     assert rows[1] == ["'=1+1", "'-x", "-1", "x", ""]
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "markdown", "latex"])
+def test_answers_are_the_same_without_polars(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    """Lists, structs, dates, decimals, and more rows than are fetched as plain values."""
+    nested = (
+        "select i, [i, null] as l, {'a': i, 'b': ['x']} as s, date '2024-05-01' as d, 1.25 as c, 2::decimal(9, 0) as n, null as e, "
+        "uuid '00000000-0000-0000-0000-000000000001' as u, timestamp '2024-05-01 10:00:00' as t, "
+        "(i = 1) as b, [date '2024-05-01'] as dates, map {'k': 1.5} as m from range(3) as r (i)"
+    )
+    many = "select i, i / 3 as x from range(20001) as r (i)"
+    expected = [shown(capsys, query, format_) for query in (nested, many)]
+    monkeypatch.setitem(sys.modules, "polars", None)
+    assert [shown(capsys, query, format_) for query in (nested, many)] == expected
