@@ -30,11 +30,6 @@ def is_url(location: object) -> bool:
     return "://" in str(location)
 
 
-def join_url(folder: str, path: str) -> str:
-    """The URL of a path below a folder."""
-    return f"{folder.rstrip('/')}/{path}"
-
-
 def parent_url(url: str) -> str:
     """The folder that an object lies in."""
     return url.rpartition("/")[0]

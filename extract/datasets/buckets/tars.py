@@ -16,8 +16,6 @@ from featurestore.errors import InputError, LakeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from _typeshed import WriteableBuffer
-
     from extract.datasets.formats import FormatOptions, Found, TarMember
     from featurestore.storage import StoredObject
 
@@ -51,7 +49,7 @@ class BucketTar:
 
     def __init__(self, url: str, key: str, size: int) -> None:
         self._url, self._key = url, key
-        self._file = io.BufferedReader(_Object(url, key, size), _AHEAD)
+        self._file = io.BufferedReader(storage_at(url).open_input(key, size), _AHEAD)
 
     def __str__(self) -> str:
         return f"{self._url}/{self._key}"
@@ -147,34 +145,3 @@ def _base(location: str) -> str:
     scheme, _, _ = location.partition("://")
     below = [parent_url(place).removeprefix(f"{scheme}://") for place in places]
     return f"{scheme}://{posixpath.commonpath(below)}"
-
-
-class _Object(io.RawIOBase):
-    """An object as a file that is read from end to end."""
-
-    def __init__(self, url: str, key: str, size: int) -> None:
-        super().__init__()
-        self._storage, self._key, self._size, self._position = storage_at(url), key, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        end = min(self._position + len(view), self._size)
-        if end <= self._position:
-            return 0
-        data = self._storage.read_range(self._key, self._position, end)
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)

@@ -87,6 +87,20 @@ def leave_at_the_next_pass(patch: pytest.MonkeyPatch, place: Path) -> None:
     patch.setattr(run, "_units", units)
 
 
+def interrupted_at(patch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Interrupt whatever runs at its nth batch, once; how many images each batch has, as they come."""
+    launch, sizes = LoadedModel.launch, []
+
+    def launching(self: LoadedModel, batch: torch.Tensor) -> Any:
+        sizes.append(len(batch))
+        if len(sizes) == number:
+            raise KeyboardInterrupt
+        return launch(self, batch)
+
+    patch.setattr(LoadedModel, "launch", launching)
+    return sizes
+
+
 def packed(images: Path, folder: Path, kind: str) -> Path:
     """The images in one tar, or in one Parquet file."""
     files = sorted(images.rglob("*.png"))

@@ -9,14 +9,11 @@ import pytest
 from PIL import Image
 
 from extract.datasets import add_dataset
-from extract.models.network import LoadedModel
 from tests.extract.conftest import assert_same_rows, read, run, save_tiny, tiny_spec
-from tests.extract.job.conftest import expected, paths
+from tests.extract.job.conftest import expected, interrupted_at, paths
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import torch
 
     from extract.models.spec import ModelSpec
     from featurestore import Lake
@@ -67,20 +64,12 @@ def test_an_interrupted_job_goes_on_where_it_was_and_ends_with_the_same_rows(
     val: Lake, other: Lake, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(other, spec)
-    forward, calls = LoadedModel.launch, []
-
-    def fail_late(self: LoadedModel, batch: torch.Tensor) -> Any:
-        calls.append(len(batch))
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return forward(self, batch)
-
-    monkeypatch.setattr(LoadedModel, "launch", fail_late)
+    sizes = interrupted_at(monkeypatch, 4)
     with pytest.raises(KeyboardInterrupt):
         run(val, spec)
     assert val.partitions("activations") == []
-    calls[:] = [0] * 10
+    first = len(sizes)
     run(val, spec)
-    assert sum(calls) < 14  # the first fragments were not computed again
+    assert sum(sizes[first:]) < 14  # the first fragments were not computed again
     np.testing.assert_equal(read(val), read(other))
     assert val.read("failures", model="tiny", dataset="val").num_rows == 1

@@ -17,13 +17,11 @@ from extract.datasets import add_dataset
 from extract.models.network import LoadedModel
 from featurestore import ConflictError
 from tests.extract.conftest import assert_same_rows, read, run
-from tests.extract.job.conftest import paths
+from tests.extract.job.conftest import interrupted_at, paths
 from tests.long import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import torch
 
     from extract.models.spec import ModelSpec
     from featurestore import Lake
@@ -69,21 +67,13 @@ def test_a_sample_without_bytes_has_no_digest(lake: Lake, images: Path, tmp_path
 def test_what_a_killed_job_left_is_read_once_more_for_its_digests(
     val: Lake, images: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward, calls = LoadedModel.launch, []
-
-    def fail_late(self: LoadedModel, batch: torch.Tensor) -> Any:
-        calls.append(len(batch))
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return forward(self, batch)
-
-    monkeypatch.setattr(LoadedModel, "launch", fail_late)
+    sizes = interrupted_at(monkeypatch, 4)
     with pytest.raises(KeyboardInterrupt):
         run(val, spec)
     assert not val.partitions("contents")
-    calls[:] = [0] * 10
+    first = len(sizes)
     run(val, spec)
-    assert len(calls) < 14
+    assert len(sizes) - first < 4
     assert digests(val) == wanted(images, val)
 
 

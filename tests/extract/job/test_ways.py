@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from extract.datasets import FileReader, add_dataset
 from extract.images import loader
 from extract.images.loader import ImageDataset, image_batches
-from extract.models.network import LoadedModel
 from featurestore import InputError, Lake
 from featurestore.refusals import about, blamed
 from tests.extract.conftest import read, run, save_tiny, tiny_spec
+from tests.extract.job.conftest import interrupted_at
 from tests.tiny import KWARGS, tiny_vit
 
 if TYPE_CHECKING:
@@ -97,18 +97,10 @@ def test_what_is_there_is_not_prepared_again(
     for spec in (tiny, large, bilinear):
         run(other, spec)
     run(val, bilinear)
-    forward, batches, sides = LoadedModel.launch, [], []
-
-    def fail_late(self: LoadedModel, batch: torch.Tensor) -> Any:
-        batches.append(len(batch))
-        if len(batches) == 4:
-            raise KeyboardInterrupt
-        return forward(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LoadedModel, "launch", fail_late)
-        with pytest.raises(KeyboardInterrupt):
-            run(val, tiny)
+    interrupted_at(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        run(val, tiny)
+    sides: list[int] = []
     prepared: Callable[..., Any] = loader._prepared
 
     def noting(*given: Any) -> Any:
