@@ -43,6 +43,11 @@ class DatasetRow:
         return Origin.parse(self.format, self.location)
 
     @property
+    def size(self) -> str:
+        """How many samples and classes it has, in words."""
+        return f"{self.samples:,} samples of {self.classes:,} {'class' if self.classes == 1 else 'classes'}"
+
+    @property
     def reader(self) -> Reader:
         """What opens its images."""
         return open_reader(self.origin)

@@ -79,7 +79,7 @@ def add_suite(
             missing[each.name] = str(error)
             continue
         (kept if row.dataset in before else added).append(row.dataset)
-        say(f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {each.described}, in {target}")
+        say(f"{row.dataset}: {row.size}, role {each.described}, in {target}")
     if not added and not kept:
         raise InputError(f"No set of {suite} could be added. {next(iter(missing.values()))}")
     roles = {read_dataset(lake, name).role for name in _members(lake, benchmark)}

@@ -170,9 +170,7 @@ def dataset_add(
         )
     told = ("dataset", "role", "benchmarks", "samples", "classes", "digest")
     tell(**{name: getattr(row, name) for name in told})
-    say(
-        f"{row.dataset}: {row.samples:,} samples of {row.classes} classes, role {row.role}, in {', '.join(row.benchmarks)}"
-    )
+    say(f"{row.dataset}: {row.size}, role {row.role}, in {', '.join(row.benchmarks)}")
 
 
 def dataset_list(format_: FormatOption = "table", lake: LakeOption = None) -> None:

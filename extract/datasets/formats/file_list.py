@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from extract.datasets.formats.delimited import ONE_COLUMN, split_columns
 from extract.datasets.formats.format import NO_OPTIONS, FileReader, Format, Found
 from extract.datasets.formats.list_columns import ListColumns, choose_list_columns, in_a_line
-from extract.datasets.formats.roots import find_root
+from extract.datasets.formats.roots import locate
 from extract.datasets.formats.splits import choose_split, is_split
-from extract.datasets.formats.walk import read_text, sizes_below
+from extract.datasets.formats.walk import read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,12 +58,11 @@ def list_csv(location: str, role: str, options: FormatOptions) -> Found:
             "one of another name is --label-column."
         )
     classes = said.classes or [file.stem] * len(said.paths)
-    root = find_root(file, said.paths, options.root)
+    root, sizes = locate(file, said.paths, options.root)
     notes, inferred = said.notes, said.inferred
     if root not in {options.root, file.parent}:
         notes = [*notes, f"{file}: its paths are relative to {root}, where its images are"]
         inferred = {**inferred, "root": root}
-    sizes = sizes_below(root, said.paths, listed_in=file)
     return Found(said.paths, sizes, classes, None, tuple(notes), inferred)
 
 

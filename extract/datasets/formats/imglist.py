@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from extract.datasets.formats.file_list import open_list
 from extract.datasets.formats.format import Format, Found
-from extract.datasets.formats.roots import find_root
-from extract.datasets.formats.walk import read_text, sizes_below
+from extract.datasets.formats.roots import locate
+from extract.datasets.formats.walk import read_text
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def list_imglist(location: str, role: str, options: FormatOptions) -> Found:
     """
     file = Path(location)
     said = read_imglist(location, read_text(file, "image list"))
-    root = find_root(file, said.paths, options.root)
-    sizes = sizes_below(root, said.paths, listed_in=file)
+    root, sizes = locate(file, said.paths, options.root)
     if root in {options.root, file.parent}:
         return said.found(role, sizes)
     return said.found(role, sizes, [f"{file}: its paths are relative to {root}, where its images are"], root)

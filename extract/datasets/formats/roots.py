@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from extract.datasets.formats.walk import sizes_below
 from featurestore.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
 
 _FOLDERS_OF_IMAGES = ("images_largescale", "images_classic", "images_medical", "images", "data")
 _LEVELS = 4
+
+
+def locate(file: Path, paths: Sequence[str], said: Path | str | None) -> tuple[Path, list[int]]:
+    """The folder that a list's paths are relative to, and the sizes of its images; see `find_root` and `sizes_below`."""
+    root = find_root(file, paths, said)
+    if said is not None:
+        return root, sizes_below(root, paths, file)
+    return root, sizes_below(root, paths, file, "correct the list, or say with --root in which folder its images are")
 
 
 def find_root(file: Path, paths: Sequence[str], said: Path | str | None) -> Path:

@@ -47,8 +47,16 @@ def look_below(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple
     return sorted(paths), others
 
 
-def sizes_below(folder: Path, paths: Sequence[str], listed_in: Path | None = None) -> list[int]:
+def sizes_below(
+    folder: Path, paths: Sequence[str], listed_in: Path | None = None, advice: str = "correct the list or the folder"
+) -> list[int]:
     """The sizes of files that a folder was seen to hold, or that a list says it holds.
+
+    Args:
+        folder: The folder.
+        paths: The files' paths, relative to it.
+        listed_in: The list that names them.
+        advice: What to do where a list names files that are not there, but to download them.
 
     Raises:
         InputError: Some are not there: they went meanwhile, are links to nothing, or the list is wrong.
@@ -58,7 +66,7 @@ def sizes_below(folder: Path, paths: Sequence[str], listed_in: Path | None = Non
     if missing and listed_in:
         raise InputError(
             f"{listed_in} lists {len(paths):,} images, of which {len(missing):,} are not in {folder} "
-            f"(first: {missing[0]}): download them, or correct the list or the folder."
+            f"(first: {missing[0]}): download them, or {advice}."
         )
     if missing:
         raise InputError(f"Cannot read {folder / missing[0]}: No such file or directory.")

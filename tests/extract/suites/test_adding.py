@@ -105,7 +105,7 @@ def test_what_is_missing_is_listed_at_once_and_added_later(fresh: Commands, tmp_
     assert remedy == ["Complete them, and run the same command again: it adds what is missing."]
     assert outcome.out.splitlines()[-1] == "bench: 9 sets added, 0 there already, 2 missing"
     assert "cifar10-train: 3 samples of 3 classes, role fit, in bench" in outcome.out.splitlines()
-    assert "mnist: 3 samples of 1 classes, role ood, group far, in bench" in outcome.out.splitlines()
+    assert "mnist: 3 samples of 1 class, role ood, group far, in bench" in outcome.out.splitlines()
     write_suite(tmp_path / "data", suite.name)
     assert fresh.ok(*command).splitlines()[-1] == "bench: 2 sets added, 9 there already, 0 missing"
 
