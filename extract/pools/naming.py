@@ -205,6 +205,7 @@ def spec_from_name(
 
 
 _PYTHON = {"True": True, "False": False, "None": None}
+_SEVERAL = re.compile(r",\s*\w+=")
 
 
 def parse_model_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
@@ -219,6 +220,10 @@ def parse_model_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not name.isidentifier():
             raise InputError(f"--model-kwargs takes name=value, not {pair!r}.")
         parsed[name] = json_or_text(value)
+        if isinstance(parsed[name], str) and _SEVERAL.search(value):
+            raise InputError(
+                f"--model-kwargs takes one name=value, not {pair!r}: give each a --model-kwargs of its own."
+            )
     return parsed
 
 

@@ -68,19 +68,32 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], path: Path, archit
 def _remedy(
     model: nn.Module, missing: list[str], shapes: Mapping[str, tuple[int, ...]], own: Mapping[str, tuple[int, ...]]
 ) -> str:
-    """What would mend the most usual faults: a head of other classes, and a prefix that not all names have."""
+    """What would mend the most usual faults: a head of other classes, a ViT of another size, a prefix that not all names have."""
     others = {(shapes[name], own[name]) for name in own if name in shapes and shapes[name] != own[name]}
     outputs = {(theirs[:1], ours[:1]) for theirs, ours in others}
     if not missing and len(outputs) == 1 and all(theirs[1:] == ours[1:] for theirs, ours in others):
         (theirs, ours) = outputs.pop()
         if ours == (getattr(model, "num_classes", None),) and theirs:
             return f" Its head has {theirs[0]:,} classes: give --model-kwargs num_classes={theirs[0]}."
+    said = _sizes_of_vit(shapes)
+    if said and said != _sizes_of_vit(own):
+        told = " ".join(f"--model-kwargs {name}={value}" for name, value in said.items())
+        return f" Its arrays are those of {told}; how many heads attention has, num_heads, no array tells."
     prefix = next((name.removesuffix(missing[0]) for name in shapes if missing and name.endswith(f".{missing[0]}")), "")
     there = sum(prefix + name in shapes for name in missing)
     if prefix and 2 * there > len(missing):
         what = "Those" if there == len(missing) else "Most of those"
         return f" {what} that are missing are there behind {prefix!r}: --key-map FILE takes it off, and leaves out or turns other names."
     return ""
+
+
+def _sizes_of_vit(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """The sizes of timm's `VisionTransformer` that the shapes of its arrays tell; none if they are of no such network."""
+    kernel = shapes.get("patch_embed.proj.weight", ())
+    blocks = {name.split(".")[1] for name in shapes if name.startswith("blocks.") and name.endswith(".attn.qkv.weight")}
+    if len(kernel) != 4 or not blocks:
+        return {}
+    return {"patch_size": kernel[-1], "embed_dim": kernel[0], "depth": len(blocks)}
 
 
 def _listed(what: str, names: list[str]) -> str:

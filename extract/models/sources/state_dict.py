@@ -51,7 +51,7 @@ def _load(weights: Weights) -> nn.Module:
 
 
 def _told(weights: Weights) -> Facts:
-    """Whose names a file has, and whether it holds a head at all."""
+    """Whose names a file has, of how many classes its head is, and whether it holds one at all."""
     file = weights.weights_file
     shapes = read_shapes(weights.stored)
     theirs, names = shapes.keys(), timm_names(shapes)
@@ -61,18 +61,26 @@ def _told(weights: Weights) -> Facts:
     classifier = module.pretrained_cfg.get("classifier") or ()
     heads = tuple(f"{name}." for name in ([classifier] if isinstance(classifier, str) else classifier))
     of_head = {name for name in own - names if name.startswith(heads)}
+    renamed = _renamed(shapes)
     notes = []
     if names != theirs:
         notes.append(Note("layout", "names of Hugging Face's transformers", file.name))
-    elif (own ^ names) - of_head:
+    elif names - own:
         notes.append(
             Note("layout", f"other names than timm's, converted by timm for {weights.architecture}", file.name)
         )
-    size = trained_size(weights, _renamed(shapes))
+    size = trained_size(weights, renamed)
     notes += size.notes
+    if not module.num_classes or "num_classes" in weights.model_kwargs:
+        return replace(size, notes=tuple(notes))
+    rows = {renamed[name][0] for name in own & renamed.keys() if name.startswith(heads) and renamed[name]}
+    if len(rows) == 1 and rows != {module.num_classes}:
+        (classes,) = rows
+        notes.append(Note("head", f"of {classes:,} classes, as num_classes={classes}", f"its arrays in {file.name}"))
+        return replace(size, model_kwargs={**size.model_kwargs, "num_classes": classes}, notes=tuple(notes))
     # In other names than timm's, a head may have another name too.
     headless = of_head and (own - names == of_head or not any(map(_HEAD.search, names)))
-    if not headless or not module.num_classes or "num_classes" in weights.model_kwargs:
+    if not headless:
         return replace(size, notes=tuple(notes))
     origin = f"{file.name} holds no array of a head; give one with --head"
     kwargs = {**size.model_kwargs, "num_classes": 0}

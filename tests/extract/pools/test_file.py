@@ -26,7 +26,7 @@ def test_a_pool_file_carries_checkpoints_arguments_and_recipes(tmp_path: Path, c
     )
     first, second = select(ModelSelection(pool=str(tmp_path / "pool.csv")), quiet)
     assert first.checkpoint == tmp_path / "m.safetensors"
-    assert first.model_kwargs == {"img_size": 32}
+    assert first.model_kwargs == {"img_size": 32, "num_classes": 3}
     assert first.recipe == {"weight_decay": 0.1, "finetune_steps": 20, "pretraining": "in21k", "soup_of": ["a", "b"]}
     assert second.recipe == {}
     assert second.checkpoint is None

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 from extract.pools.naming import NamedOptions, check_used, named_spec, parse_model_kwargs
@@ -122,3 +124,19 @@ def test_model_kwargs_are_json_or_python_or_text() -> None:
     assert parse_model_kwargs(given) == expected
     with pytest.raises(InputError, match="NaN is no number of JSON"):
         parse_model_kwargs(["drop_rate=NaN"])
+    with pytest.raises(InputError, match="give each a --model-kwargs of its own"):
+        parse_model_kwargs(["img_size=32,patch_size=4"])
+
+
+@pytest.mark.parametrize(
+    "architecture", ["resnet10t", "mobilenetv3_small_050", "deit_tiny_distilled_patch16_224", "convnext_atto"]
+)
+def test_how_many_classes_a_head_has_is_read_in_the_file(tmp_path: Path, architecture: str) -> None:
+    save_file(timm.create_model(architecture, num_classes=7).state_dict(), tmp_path / "seven.safetensors")
+    spec = named_spec(str(tmp_path / "seven.safetensors"), NamedOptions(architecture))
+    assert (spec.model_kwargs["num_classes"], spec.load_module().num_classes) == (7, 7)
+    (note,) = [note for note in spec.notes if note.topic == "head"]
+    assert (note.value, note.origin) == ("of 7 classes, as num_classes=7", "its arrays in seven.safetensors")
+    stated = named_spec(str(tmp_path / "seven.safetensors"), NamedOptions(architecture, {"num_classes": 5}))
+    with pytest.raises(InputError, match="Its head has 7 classes"):
+        stated.load_module()

@@ -65,6 +65,10 @@ def test_the_usual_faults_come_with_their_remedy(tmp_path: Path) -> None:
     save_file(tiny_vit(num_classes=5).state_dict(), tmp_path / "five.safetensors")
     with pytest.raises(InputError, match="Its head has 5 classes: give --model-kwargs num_classes=5"):
         tiny_spec(tmp_path / "five.safetensors").load_module()
+    save_file(tiny_vit(embed_dim=16, depth=2).state_dict(), tmp_path / "other.safetensors")
+    told = "--model-kwargs patch_size=16 --model-kwargs embed_dim=16 --model-kwargs depth=2; how many heads"
+    with pytest.raises(InputError, match=f" Its arrays are those of {told}"):
+        tiny_spec(tmp_path / "other.safetensors").load_module()
     beside = {**{f"model.{name}": value for name, value in state.items()}, "criterion.weight": torch.ones(3)}
     save_file(beside, tmp_path / "lightning.safetensors")
     with pytest.raises(
