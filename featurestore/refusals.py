@@ -15,6 +15,7 @@ OF_ONE_MODEL = (InputError, MissingError, ConflictError, NumericalError)
 
 
 _ABOUT = "_about_model"
+_LISTED = 10
 
 
 @contextmanager
@@ -71,7 +72,8 @@ class Refusals:
         if left or not self.reasons:
             return
         # A row of a pool without a name is called by its place, with which its reason begins.
-        reasons = self.reasons.items()
-        raise InputError(
-            "\n".join(reason if reason.startswith(f"{name}:") else f"{name}: {reason}" for name, reason in reasons)
-        )
+        lines = [
+            reason if reason.startswith(f"{name}:") else f"{name}: {reason}" for name, reason in self.reasons.items()
+        ]
+        more = [f"… and {len(lines) - _LISTED:,} more are refused."] if len(lines) > _LISTED else []
+        raise InputError("\n".join([*lines[:_LISTED], *more]))

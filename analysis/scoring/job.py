@@ -74,6 +74,32 @@ class ScoringSummary:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Remarks:
+    """What is to be said of models: what is alike of many, of the first at once, and of the others in one line at the end."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._models: dict[str, dict[str, None]] = {}
+
+    def of(self, model: str) -> Callable[[str], None]:
+        """What is told lines on a model."""
+
+        def say(line: str) -> None:
+            remark = line.removeprefix(f"{model}: ")
+            models = self._models.setdefault(remark, {})
+            if remark == line or not models:
+                self._say(line)
+            models[model] = None
+
+        return say
+
+    def say_repeated(self) -> None:
+        """Say what was kept back."""
+        for remark, (_, *others) in self._models.items():
+            if others:
+                self._say(f"{_named(others)}, too: {remark}")
+
+
 def score(
     lake: Lake, selection: ScoringSelection, say: Callable[[str], None], means: Means | None = None
 ) -> ScoringSummary:
@@ -115,9 +141,10 @@ def score(
     benchmarks = read_benchmarks(lake, selection.benchmark)
     for line in _said_of_datasets(lake, benchmarks, {name: extracted.current[name] for name in names}):
         say(line)
+    remarks = _Remarks(say)
     for benchmark in benchmarks:
         for model in names:
-            which = (lake, benchmark, model, extracted.current[model], say)
+            which = (lake, benchmark, model, extracted.current[model], remarks.of(model))
             with refusals.of(model):
                 _check_id(benchmark, model, extracted)
                 scorer = ModelScorer(*which, means=means or Means(), asked=asked)
@@ -125,6 +152,7 @@ def score(
                 refusals.reasons.update(scorer.refused)
                 scored |= scorer.scored
         refusals.reasons.update(_left_out(benchmark, names, extracted))
+    remarks.say_repeated()
     if ensembles:
         counts += refresh_ensembles(lake, named, selection.benchmark, say)
     describe(lake, scored.values())

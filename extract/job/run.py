@@ -13,7 +13,7 @@ from extract.job.commits import commit_task, predictions_of, settle_contents
 from extract.job.model_rows import correct, settle, write_model
 from extract.job.plan import Probe, activations_target, fragment_ranges, passes, plan
 from extract.job.runners import on_devices, on_ray, run_here
-from extract.job.summary import ExtractionSummary, Times, job_details
+from extract.job.summary import ExtractionSummary, Times, called, job_details, say_notes
 from extract.job.unit import Unit, cut_down, loaded_model
 from extract.models import OF_ONE_MODEL, Refusals, blamed, split_devices
 from extract.predictions import store_accuracy, store_missing_accuracies
@@ -94,7 +94,7 @@ def run_job(
     left_out = _changed(lake, datasets, {task.dataset.dataset for task in to_do}, say)
     refusals.reasons.update(left_out)
     to_do = [task for task in to_do if task.dataset.dataset not in left_out]
-    _say_notes([task.spec for task in to_do], say)
+    say_notes([task.spec for task in to_do], say)
     times = Times()
     remarks: dict[str, str] = {}
     with chosen as runner:
@@ -151,21 +151,6 @@ def _failed(lake: Lake, keys: Sequence[Mapping[str, str]]) -> int:
     return sum(part.rows for manifest in manifests for part in manifest.parts)
 
 
-def _say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:
-    """Say what was inferred of each model, once for all its layers, and how images are prepared for it."""
-    notes: dict[str, dict[str, None]] = {}
-    for spec in specs:
-        notes.setdefault(spec.base_name, {}).update(dict.fromkeys(map(str, spec.open_notes)))
-    for name, of in notes.items():
-        if of:
-            say(f"{name}: {'; '.join(of)}")
-    prepared: dict[str, dict[str, None]] = {}
-    for spec in specs:
-        prepared.setdefault(spec.resolved.line, {})[spec.base_name] = None
-    for line, names in prepared.items():
-        say(f"{_named(list(names))}: preprocessing: {line}")
-
-
 def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str], None]) -> None:
     """Say what the lake held, dataset by dataset, and how accurate it is."""
     known = store_missing_accuracies(lake, hits, say)
@@ -174,7 +159,7 @@ def _say_hits(lake: Lake, hits: Sequence[Mapping[str, str]], say: Callable[[str]
         shares = sorted(known[model, name] for model in models if (model, name) in known)
         ends = dict.fromkeys(f"{share:.2%}" for share in (*shares[:1], *shares[-1:]))
         top1 = f", top-1 {' to '.join(ends)}" if ends else ""
-        say(f"{name} by {_named(models)}: in the lake already{top1}")
+        say(f"{name} by {called(models)}: in the lake already{top1}")
 
 
 def _plan_model(
@@ -244,7 +229,7 @@ def _extract(
     start, looked_at = time.monotonic(), time.time_ns()
     dataset = tasks[0].dataset
     units = _units(tasks, options, one=runner is run_here)
-    title = f"{dataset.dataset} by {_named([task.spec.name for task in tasks])}"
+    title = f"{dataset.dataset} by {called([task.spec.name for task in tasks])}"
     with options.bars(title, dataset.samples) as advance:
         written = list(runner(_place(lake), units, advance))
     seconds = time.monotonic() - start
@@ -283,10 +268,6 @@ def _units(tasks: Sequence[Task], options: Options, *, one: bool) -> list[Unit]:
     step = max(len(numbers), 1) if one else _FRAGMENTS_PER_UNIT
     options = replace(options, bars=no_bar)
     return [Unit(tasks, numbers[start : start + step], options) for start in range(0, len(numbers), step)]
-
-
-def _named(models: Sequence[str]) -> str:
-    return models[0] if len(models) == 1 else f"{len(models)} models"
 
 
 def _check_names(specs: Sequence[ModelSpec]) -> None:

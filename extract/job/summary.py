@@ -12,9 +12,10 @@ import timm
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from extract.job.plan import Options
+    from extract.models import ModelSpec
 
 
 @dataclass(slots=True)
@@ -88,6 +89,32 @@ class ExtractionSummary:
             self.times + later.times,
             {**self.refused, **later.refused},
         )
+
+
+def called(models: Sequence[str]) -> str:
+    """A model by its name, and several by their number."""
+    return models[0] if len(models) == 1 else f"{len(models)} models"
+
+
+def say_notes(specs: Sequence[ModelSpec], say: Callable[[str], None]) -> None:
+    """Say what was inferred of each model, once for all its layers and for models alike, and how images are prepared for it."""
+    notes: dict[str, dict[str, None]] = {}
+    files: dict[str, str] = {}
+    for spec in specs:
+        notes.setdefault(spec.base_name, {}).update(dict.fromkeys(map(str, spec.open_notes)))
+        files[spec.base_name] = spec.checkpoint.name if spec.checkpoint else ""
+    alike: dict[str, list[str]] = {}
+    for name, of in notes.items():
+        line = "; ".join(of)
+        alike.setdefault(line.replace(files[name], "its file") if files[name] else line, []).append(name)
+    for line, names in alike.items():
+        if line:
+            say(f"{called(names)}: {line if len(names) > 1 else '; '.join(notes[names[0]])}")
+    prepared: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        prepared.setdefault(spec.resolved.line, {})[spec.base_name] = None
+    for line, of in prepared.items():
+        say(f"{called(list(of))}: preprocessing: {line}")
 
 
 def job_details(options: Options, seconds: float, times: Times, devices: set[str]) -> dict[str, Any]:

@@ -128,10 +128,11 @@ def _cell(text: str, column: str, type_: pa.DataType, place: str) -> Any:
         if pa.types.is_integer(type_):
             return int(text)
         if pa.types.is_floating(type_) and not math.isfinite(float(text)):
-            raise InputError(f"{place}: {column} cannot be {text!r}; an empty cell is unknown.")
+            raise ValueError
         return float(text) if pa.types.is_floating(type_) else text
     except (ValueError, TypeError) as error:
-        raise InputError(f"{place}: {column} cannot be {text!r}.") from error
+        wanted = "a JSON list of models" if pa.types.is_list(type_) else "a number, 0 where it was not used"
+        raise InputError(f"{place}: {column} is {wanted}, not {text!r}; leave empty what is unknown.") from error
 
 
 def _object(text: str, column: str, place: str) -> dict[str, Any]:

@@ -54,6 +54,18 @@ def test_without_activations_on_the_id_test_set_there_is_nothing_to_score(lake: 
     assert skipped == "a: skipped, it has no activations on the ID test dataset test"
 
 
+def test_what_is_to_be_said_of_many_models_is_said_twice_at_most(lake: Lake) -> None:
+    """Of the first at once, and of the others in a line at the end."""
+    write_datasets(lake)
+    for name in ("a", "b", "c", "d", "e"):
+        write_model(lake, name)
+    lines: list[str] = []
+    score(lake, ScoringSelection(detectors=["residual"]), lines.append)
+    remarks = [line for line in lines if "residual takes" in line]
+    remark = remarks[0].removeprefix("a: ")
+    assert remarks == [f"a: {remark}", f"4 models (b, c, d, …), too: {remark}"]
+
+
 def test_too_little_memory_is_refused() -> None:
     """Before a sweep fails in it."""
     Means(memory=64_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,25 @@ def test_what_was_inferred_is_said_once_before_the_first_image_and_kept(val: Lak
     lines.clear()
     run_job(val, [noted], ["val"], FULL, lines.append)
     assert not any("weights:" in line for line in lines)
+
+
+def test_what_was_inferred_of_models_alike_is_said_once(val: Lake, spec: ModelSpec, tmp_path: Path) -> None:
+    specs = []
+    for name in ("one", "two", "three"):
+        file = tmp_path / f"{name}.safetensors"
+        shutil.copy(spec.weights_file, file)
+        value = "ema" if name == "three" else "raw"
+        specs.append(
+            dataclasses.replace(
+                spec, name=name, checkpoint=file, notes=(Note("weights", value, f"first in {file.name}"),)
+            )
+        )
+    lines: list[str] = []
+    run_job(val, specs, ["val"], FULL, lines.append)
+    assert lines[:2] == [
+        "2 models: weights: raw (first in its file)",
+        "three: weights: ema (first in three.safetensors)",
+    ]
 
 
 def test_the_model_s_row_carries_its_recipe(val: Lake, spec: ModelSpec) -> None:

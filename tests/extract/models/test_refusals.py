@@ -49,7 +49,7 @@ def test_the_others_run_and_each_broken_one_is_listed_with_exit_code_3(fresh: Co
     lines = [line for line in result.err.splitlines() if "was left out" in line]
     expected = {
         "wide": "more cells than columns",
-        "text": "weight_decay cannot be 'much'",
+        "text": "weight_decay is a number, 0 where it was not used, not 'much'",
         "gone": "no checkpoint",
         "unknown": "vit_of_nobody",
         "deep on val": "is not a checkpoint of",
@@ -85,4 +85,13 @@ def test_what_is_not_about_a_model_ends_the_job() -> None:
     assert refusals.reasons == {"a": "broken"}
     refusals.check_left(1)
     with pytest.raises(InputError, match="a: broken"):
+        refusals.check_left(0)
+
+
+def test_of_many_refusals_the_first_are_told() -> None:
+    refusals = Refusals()
+    for number in range(300):
+        with refusals.of(f"m-{number}"):
+            raise InputError("no.")
+    with pytest.raises(InputError, match=r"^m-0: no\.\n(m-\d: no\.\n){9}… and 290 more are refused\.$"):
         refusals.check_left(0)
