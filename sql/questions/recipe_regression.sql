@@ -39,7 +39,7 @@
 --   too few to tell
 -- column left_out: Models with these metrics that are left out: a soup, or of unknown pretraining or ingredient
 -- column ingredients_left_out: Ingredients that are left out, each with why: unknown of more than half of the recipes, constant,
---   following from those before it by name (collinear), or, of texts in the recipe's JSON, of too many values
+--   following from those before it by name (collinear), the same within each of few checkpoints, or, of texts in the recipe's JSON, of too many values
 with told as materialized (
     from recipe_columns($within)
 ),
@@ -107,7 +107,7 @@ units as materialized (
 -- Columns of mean 0 and standard deviation 1; what is constant is 0.
 scaled as (
     select
-        units.design, units.recipe, units.unit, columns_of.name, columns_of.scale, stddev_samp(columns_of.number) over own as deviation,
+        units.design, units.recipe, units.unit, units.intercept, columns_of.name, columns_of.scale, stddev_samp(columns_of.number) over own as deviation,
         case
             when min(columns_of.number) over own < max(columns_of.number) over own
                 then (columns_of.number - avg(columns_of.number) over own) / stddev_samp(columns_of.number) over own
@@ -158,9 +158,19 @@ rests as materialized (
 
 names as materialized (
     select
-        columns_of.*, whole.inverse[columns_of.place][columns_of.place] = 0 as is_collinear,
+        columns_of.* exclude (differs), whole.inverse[columns_of.place][columns_of.place] = 0 as is_collinear,
+        case when columns_of.differs then 'collinear' else 'the same within each checkpoint' end as why,
         len(list_filter(whole.inverse, lambda row, i: row[i] > 0)) as coefficients
-    from (select distinct design, place, name, scale, deviation from coded where scale is not null) as columns_of
+    from (
+        select design, place, name, scale, deviation, bool_or(intercept = '' or differs) as differs
+        from (
+            select design, place, name, scale, deviation, intercept, min(x) < max(x) as differs
+            from coded
+            where scale is not null
+            group by all
+        )
+        group by design, place, name, scale, deviation
+    ) as columns_of
     inner join whole on whole.design = columns_of.design
 ),
 
@@ -270,7 +280,7 @@ of_pools as (
 ),
 
 of_designs as (
-    select design, string_agg(name || ' (collinear)', ', ' order by name) as left_out
+    select design, string_agg(name || ' (' || why || ')', ', ' order by name) as left_out
     from names
     where is_collinear
     group by design

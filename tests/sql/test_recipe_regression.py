@@ -157,7 +157,7 @@ def test_few_checkpoints_are_compared_within_each(connection: duckdb.DuckDBPyCon
     noise = np.random.default_rng(2).normal(size=60) * 0.01
     rows = answers(connection, models, 0.2 * rate + noise + 5.0 * (np.arange(60) % 3))
     assert {row["speaks_of"] for row in rows} == {"finetunes of these 3 checkpoints"}
-    assert "pretrain_lr (collinear)" in rows[0]["ingredients_left_out"]
+    assert "pretrain_lr (the same within each checkpoint)" in rows[0]["ingredients_left_out"]
     assert of(rows, "finetune_lr")["change"] == pytest.approx(0.2, abs=0.01)
 
 

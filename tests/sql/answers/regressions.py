@@ -197,7 +197,9 @@ def fitted(columns: dict[tuple[str, str], Any], checkpoints: list[Any], y: Any, 
         if spreads[key] and np.linalg.matrix_rank(wider, tol=1e-7) > x.shape[1]:
             x, kept = wider, [*kept, key]
         else:
-            collinear.append(f"{key[0]} (collinear)")
+            is_of_checkpoint = is_few and not any(np.ptp(column[of == one]) for one in set(of))
+            why = "the same within each checkpoint" if is_of_checkpoint else "collinear"
+            collinear.append(f"{key[0]} ({why})")
     is_told, spread = len(y) >= least * x.shape[1], y.std(ddof=1) if np.ptp(y.round(12)) else 0.0
     row = {"recipes": len(y), "checkpoints": len(different), "ingredients_left_out": collinear}
     if not kept:
