@@ -100,7 +100,9 @@ def named(text: str) -> Sequence[Detector[Any]]:
     known = detectors()
     base, mark, constants = text.partition(VARIANT if VARIANT in text else _TYPED)
     if base not in known:
-        raise MissingError(f"There is no detector {base!r}; {nearest(base, known)}")
+        raise MissingError(
+            f"There is no detector {base!r}; {nearest(base, known)} One of your own comes with --plugin FILE."
+        )
     return _variants(known[base], constants) if mark else (known[base],)
 
 
