@@ -3,6 +3,7 @@
 #   server.sh start DIR [PORT]    installs what is missing (Debian), starts it, makes the bucket's user
 #   server.sh stop DIR
 #   server.sh with COMMAND...     runs a command beside a server of its own, named by $FEATURESTORE_TEST_S3, and stops it
+# It shares the cores with whoever asks it: of its usual 512 threads, most would only wake each other, and it keeps no diary of requests.
 # Endpoint http://127.0.0.1:PORT, access key "testkey", secret "testsecret". All files lie in DIR.
 set -euo pipefail
 
@@ -50,6 +51,11 @@ osd pool default pg num = 8
 osd pool default pg autoscale mode = off
 mon allow pool size one = true
 rgw frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
+rgw thread pool size = 8
+debug rgw = 0/0
+debug ms = 0/0
+debug osd = 0/0
+debug objecter = 0/0
 CONF
 }
 
