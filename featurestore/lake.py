@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from featurestore import overview
 from featurestore.held import ALL, OF_SAMPLES, Held, complaints
-from featurestore.query import Filters, answer_to, catalog, read_library, statements
 from featurestore.stored_lake import StoredLake, warn_stale
 
 if TYPE_CHECKING:
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from featurestore.query import Library, SqlFile, Value
-
-overview.show_answers()
+    from featurestore.query import Filters, Library, SqlFile, Value
 
 
 class Lake(StoredLake):
@@ -43,7 +40,10 @@ class Lake(StoredLake):
         Warns:
             StaleWarning: Something of it is stale, mixed or partial.
         """
+        from featurestore.query import catalog  # slow to import, as DuckDB is, and jobs do without
+
         self.check_exists()
+        overview.show_answers()
         held = Held(self.storage)
         connection = catalog.connect(self.storage, held=held, without=self._without)
         warn_stale(complaints(held, ALL, without=self._without))
@@ -61,7 +61,10 @@ class Lake(StoredLake):
         Warns:
             StaleWarning: Something that it reads is stale, mixed or partial.
         """
+        from featurestore.query import statements
+
         self.check_exists()
+        overview.show_answers()
         held = Held(self.storage)
         connection = statements.connect_for(self.storage, query, held, self._without)
         warn_stale(statements.rests_on(held, query, self._without))
@@ -78,6 +81,8 @@ class Lake(StoredLake):
             StorageError: The lake's store cannot be reached.
         """
         from pathlib import Path
+
+        from featurestore.query import read_library
 
         return read_library(self.storage, None if folder is None else Path(folder))
 
@@ -108,8 +113,11 @@ class Lake(StoredLake):
             UserWarning: Models are left out because what a filter goes by is not known of them.
             StaleWarning: Something that it reads is stale, mixed or partial; stale rows of single samples are left out.
         """
+        from featurestore.query import Filters, answer_to
+
         found = self.library().pick(question)
         self.check_exists()
+        overview.show_answers()
         without = self._without | OF_SAMPLES
         asked = (self.storage, found, parameters, filters or Filters())
         answered = answer_to(*asked, location=self.location, without=without)

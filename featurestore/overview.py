@@ -5,14 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import snapshot
 from featurestore.quantities import bytes_text
-from featurestore.query import fetch
 
 if TYPE_CHECKING:
+    import duckdb
+
     from featurestore.layout.tables import Table
     from featurestore.storage import Storage
 
@@ -46,7 +45,9 @@ def _cells(storage: Storage, table: Table) -> tuple[str, ...]:
 
 def answer_as_html(answer: duckdb.DuckDBPyRelation) -> str:
     """The first rows of an answer as an HTML table, with a line above where there are more."""
-    import polars as pl  # slow to import, and commands print without it
+    import polars as pl
+
+    from featurestore.query import fetch
 
     first = fetch(answer.limit(SHOWN_ROWS + 1))
     more = f"<p>The first {SHOWN_ROWS} rows:</p>" if len(first) > SHOWN_ROWS else ""
@@ -56,5 +57,7 @@ def answer_as_html(answer: duckdb.DuckDBPyRelation) -> str:
 
 def show_answers() -> None:
     """Let notebooks show answers as tables: they are relations of DuckDB's own class, which gets a method where it has none."""
+    import duckdb  # slow to import, as all that answers is, and jobs do without
+
     if not hasattr(duckdb.DuckDBPyRelation, "_repr_html_"):
         setattr(duckdb.DuckDBPyRelation, "_repr_html_", answer_as_html)  # noqa: B010 # its stub has no such attribute

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from analysis.rows.checks import class_labels, finite_rows, float_matrix
 from featurestore.errors import InputError, NumericalError
@@ -188,7 +188,7 @@ def too_large() -> NumericalError:
 def class_sums(rows: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
     """Sum the rows of each class: [n, D] to [C, D], as a product with the sparse one-hot matrix of the labels."""
     samples = np.arange(len(rows))
-    one_hot = sparse.csr_array((np.ones(len(rows)), (labels, samples)), shape=(num_classes, len(rows)))
+    one_hot = scipy.sparse.csr_array((np.ones(len(rows)), (labels, samples)), shape=(num_classes, len(rows)))
     return np.asarray(one_hot @ rows)
 
 

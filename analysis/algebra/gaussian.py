@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_scatter import require_samples
 from analysis.rows.checks import same_dimensions
@@ -81,10 +81,10 @@ def fit_background(statistics: ClassStatistics, classes: GaussianFit) -> Gaussia
     counts = statistics.counts[statistics.counts > 0]
     away = classes.centres * np.sqrt(counts / statistics.num_samples)[:, None]
     # Where S is the identity, S0 is that and the scatter of the centres.
-    values, vectors = linalg.eigh(away.T @ away, driver="evd")
+    values, vectors = scipy.linalg.eigh(away.T @ away, driver="evd")
     whitening = classes.whitening @ (vectors / np.sqrt(1 + np.maximum(values, 0)))
     # Inverse eigenvalues of S0.
-    inverse = linalg.eigvalsh(whitening.T @ whitening)
+    inverse = scipy.linalg.eigvalsh(whitening.T @ whitening)
     rank = classes.rank
     return GaussianFit(classes.shift, whitening, np.zeros((1, rank)), rank, float(inverse[-1] / inverse[0]))
 
@@ -182,7 +182,7 @@ def _varying(statistics: ClassStatistics, dtype: str) -> tuple[NDArray[np.float6
     """
     samples = require_samples(statistics)
     scale = _largest_eigenvalue(statistics.total) / samples
-    values, vectors = linalg.eigh(statistics.within / samples, driver="evd")
+    values, vectors = scipy.linalg.eigh(statistics.within / samples, driver="evd")
     kept = values > np.maximum(solver_rounding(len(values), scale), rounding_variance(statistics, dtype) @ vectors**2)
     if not kept.any():
         raise NumericalError(
@@ -194,4 +194,4 @@ def _varying(statistics: ClassStatistics, dtype: str) -> tuple[NDArray[np.float6
 
 def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:
     last = len(matrix) - 1
-    return float(linalg.eigvalsh(matrix, subset_by_index=(last, last))[0])
+    return float(scipy.linalg.eigvalsh(matrix, subset_by_index=(last, last))[0])

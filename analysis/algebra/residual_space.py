@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_scatter import ClassStatistics, require_samples
 from analysis.rows.checks import same_dimensions
@@ -111,7 +111,7 @@ def head_origin(head: Head) -> NDArray[np.float64]:
     A head whose weights sum to zero over the classes, as weight decay leaves them under a softmax, has one singular value
     of rounding alone; singular values up to 1.2e-7 of the largest, the precision of float32, are left out of W^+.
     """
-    left, values, right = linalg.svd(head.weight, full_matrices=False)
+    left, values, right = scipy.linalg.svd(head.weight, full_matrices=False)
     kept = values > _CUT * values.max(initial=0.0)
     along = (left[:, kept].T @ head.bias) / values[kept]
     return np.asarray(-(right[kept].T @ along))
@@ -181,5 +181,5 @@ def _axes(statistics: ClassStatistics, head: Head) -> Axes:
     origin = head_origin(head)
     away = statistics.mean - origin
     scatter = statistics.total + samples * np.outer(away, away)
-    _, vectors = linalg.eigh(scatter, driver="evd")
+    _, vectors = scipy.linalg.eigh(scatter, driver="evd")
     return Axes(origin, vectors, float(np.trace(scatter)) / samples)

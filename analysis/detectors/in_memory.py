@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from analysis.algebra.blas import one_thread
 from analysis.detectors.checked_scores import score_checked
 from analysis.detectors.comparison import at_once, compare
 from analysis.detectors.detector import Detector, FitInputs
@@ -84,7 +84,7 @@ class FittedDetector:
             check_finite(rows, _SCORED)
             return self._compared(rows)
         parts = block_slices(rows)
-        limits = threadpool_limits(1) if len(parts) >= cores() else nullcontext()
+        limits = one_thread() if len(parts) >= cores() else nullcontext()
         with limits, ThreadPoolExecutor(min(cores(), len(parts)) or 1) as pool:
             return np.concatenate([np.empty(0), *pool.map(partial(self._scored, rows), parts)])
 
@@ -210,7 +210,7 @@ def refitted(
     inputs = FitInputs(statistics, context.head, context.dtype)
     try:
         # Several threads would decide on last digits.
-        with threadpool_limits(1) if chosen.fit else nullcontext():
+        with one_thread() if chosen.fit else nullcontext():
             learned = chosen.fit_to(inputs)
     except LakeError as error:
         raise type(error)(f"Fitting {chosen.name}: {error}") from error

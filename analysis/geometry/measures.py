@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.gaussian import rounding_variance, solver_rounding
 from featurestore.errors import InputError
@@ -55,11 +55,11 @@ def scatter_measures(statistics: ClassStatistics, dtype: str = "float64") -> dic
         raise InputError("Class statistics without samples have no geometry; extract the fit dataset first.")
     rows = statistics.num_samples
     within, between = statistics.within / rows, statistics.between / rows
-    values, vectors = linalg.eigh(within)
+    values, vectors = scipy.linalg.eigh(within)
     spectra = {
         "within": values,
-        "between": linalg.eigvalsh(between),
-        "total": linalg.eigvalsh(within + between),
+        "between": scipy.linalg.eigvalsh(between),
+        "total": scipy.linalg.eigvalsh(within + between),
     }
     found = {
         "scatter_within": float(np.trace(within)),
@@ -109,14 +109,14 @@ def mean_measures(statistics: ClassStatistics, head: Head | None) -> dict[str, f
 
 def principal_axes(statistics: ClassStatistics) -> NDArray[np.float64]:
     """The fewest eigenvectors of the covariance of all fit samples that hold `EXPLAINED` of its trace, shape [D, k]."""
-    values, vectors = linalg.eigh(statistics.total)
+    values, vectors = scipy.linalg.eigh(statistics.total)
     share = np.cumsum(values[::-1]) / max(values.sum(), np.finfo(np.float64).tiny)
     count = int(np.searchsorted(share, EXPLAINED) + 1)
     return vectors[:, ::-1][:, :count]
 
 
 def _nc1(within: NDArray[np.float64], between: NDArray[np.float64], classes: int) -> float:
-    values, vectors = linalg.eigh(between)
+    values, vectors = scipy.linalg.eigh(between)
     kept = values > solver_rounding(len(values), max(values[-1], np.trace(within)))
     inside = np.einsum("dk,dk->k", vectors[:, kept], within @ vectors[:, kept])
     return float((inside / values[kept]).sum() / max(classes, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_scatter import ClassStatistics
 from analysis.algebra.gaussian import rounding_variance, solver_rounding
@@ -30,7 +30,7 @@ class _Moments:
         statistics = ClassStatistics.from_arrays(context.results[CLASS_STATISTICS.name])
         covariance = statistics.within / max(statistics.num_samples, 1)
         first = max(0, statistics.dim - DIRECTIONS)
-        values, vectors = linalg.eigh(covariance, subset_by_index=(first, statistics.dim - 1))
+        values, vectors = scipy.linalg.eigh(covariance, subset_by_index=(first, statistics.dim - 1))
         computed = solver_rounding(statistics.dim, max(values[-1], 0.0))
         varies = values > np.maximum(computed, rounding_variance(statistics, context.dtype) @ vectors**2)
         self._axes = vectors[:, varies] / np.sqrt(values[varies])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import polars as pl
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from featurestore.lake import Lake
@@ -31,6 +32,10 @@ _SERIOUS = {
 }
 _JUDGED = ("id", "csid", "ood")
 _SHOWN = 3
+_BEGINNING = 16
+"""Letters."""
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""Multiplied by it, 64 bits stay as different as they were."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +43,11 @@ class RepeatedBytes:
     """The samples of some datasets whose bytes occur more than once among them.
 
     Attributes:
-        samples: A row for each, with `dataset`, `sample` and `digest`.
+        samples: A row for each, with `dataset`, `sample` and `digest`; None where no two datasets share any.
         unread: Datasets that the lake holds no digests of.
     """
 
-    samples: pl.DataFrame
+    samples: pl.DataFrame | None
     unread: frozenset[str]
 
 
@@ -84,19 +89,44 @@ def read_repeated(lake: Lake, digests: Mapping[str, str]) -> RepeatedBytes:
         lake: The lake.
         digests: What the datasets' samples are, by their names: contents of other samples are not counted.
     """
-    import polars as pl
-
     held = {
         manifest.key["dataset"]
         for manifest in lake.partitions("contents")
         if manifest.parts[0].ingredients["dataset_digest"] == digests.get(manifest.key["dataset"])
     }
+    unread = frozenset(digests.keys() - held)
+    if _are_disjoint(lake.read("contents", dataset=name).column("digest") for name in sorted(held)):
+        return RepeatedBytes(None, unread)
+
+    import polars as pl  # slow to import, and in few lakes datasets do
+
     known = pl.col("dataset").is_in(sorted(held)) & pl.col("digest").is_not_null()
     hashed = lake.scan("contents").filter(known).with_columns(number=pl.col("digest").hash())
     # Numbers are sooner grouped than texts, and of the few rows that are left the texts are compared.
     twice = hashed.group_by("number").len().filter(pl.col("len") > 1)
     found = hashed.join(twice, on="number", how="semi").select("dataset", "sample", "digest").collect()
-    return RepeatedBytes(found.filter(pl.col("digest").is_duplicated()), frozenset(digests.keys() - held))
+    return RepeatedBytes(found.filter(pl.col("digest").is_duplicated()), unread)
+
+
+def _are_disjoint(digests: Iterable[pa.ChunkedArray]) -> bool:
+    """Whether no digest can be in two of some columns, since none begins alike."""
+    found = [[np.empty(0, np.uint64), *(_beginnings(one.drop_null()) for one in column.chunks)] for column in digests]
+    numbers = np.sort(np.concatenate([np.empty(0, np.uint64), *(np.unique(np.concatenate(of)) for of in found)]))
+    return not bool((numbers[1:] == numbers[:-1]).any())
+
+
+def _beginnings(digests: pa.StringArray) -> NDArray[np.uint64]:
+    """A number for each digest, made of its first letters; 0 where it has too few of them."""
+    _, offsets, letters = digests.buffers()
+    if not len(digests) or letters is None:
+        return np.zeros(len(digests), np.uint64)
+    places = np.frombuffer(offsets, np.int32)[digests.offset : digests.offset + len(digests) + 1].astype(np.int64)
+    is_long = np.diff(places) >= _BEGINNING
+    held = np.frombuffer(letters, np.uint8)[places[:-1][is_long, None] + np.arange(_BEGINNING)]
+    halves = np.ascontiguousarray(held).view(np.uint64)
+    numbers = np.zeros(len(digests), np.uint64)
+    numbers[is_long] = halves[:, 0] * _ODD ^ halves[:, 1]
+    return numbers
 
 
 def overlaps(repeated: RepeatedBytes, roles: Mapping[str, str]) -> list[Overlap]:
@@ -106,9 +136,12 @@ def overlaps(repeated: RepeatedBytes, roles: Mapping[str, str]) -> list[Overlap]
         repeated: Bytes that occur more than once.
         roles: The benchmark's datasets.
     """
+    if repeated.samples is None:
+        return []
+
     import polars as pl
 
-    counts = _placed(repeated, roles).group_by("digest", "dataset", "place").len()
+    counts = _placed(repeated.samples, roles).group_by("digest", "dataset", "place").len()
     pairs = (
         counts.join(counts, on="digest", suffix="_other")
         .filter(pl.col("place") > pl.col("place_other"))
@@ -129,9 +162,12 @@ def left_out(repeated: RepeatedBytes, roles: Mapping[str, str]) -> tuple[LeftOut
         repeated: Bytes that occur more than once.
         roles: The benchmark's datasets.
     """
+    if repeated.samples is None:
+        return ()
+
     import polars as pl
 
-    placed = _placed(repeated, roles)
+    placed = _placed(repeated.samples, roles)
     spoilt = placed.filter(pl.col("place") > pl.col("place").min().over("digest"))
     found = []
     for name in sorted(name for name, role in roles.items() if role in _JUDGED):
@@ -185,12 +221,12 @@ def _left_out_lines(benchmark: str, found: Sequence[LeftOut]) -> list[str]:
     return [f"{benchmark}: judged without overlaps, which leaves out {what}: see `featurestore ask overlaps`"]
 
 
-def _placed(repeated: RepeatedBytes, roles: Mapping[str, str]) -> pl.DataFrame:
+def _placed(samples: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
     """The rows of a benchmark's datasets, with the place of the dataset's role."""
     import polars as pl
 
     places = {"dataset": list(roles), "place": [_ROLES.index(role) for role in roles.values()]}
-    return repeated.samples.join(pl.DataFrame(places, {"dataset": pl.String, "place": pl.Int64}), on="dataset")
+    return samples.join(pl.DataFrame(places, {"dataset": pl.String, "place": pl.Int64}), on="dataset")
 
 
 def _images(count: int) -> str:

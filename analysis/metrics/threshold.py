@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtr
+import scipy
 
 from analysis.rows.checks import score_vector
 from featurestore.errors import InputError
@@ -81,7 +81,7 @@ def _interval_ranks(count: int, tpr: float, confidence: float) -> tuple[int, int
     """The ranks of both ends, from 1 on; 0 and count + 1 where there is no such score."""
     tail = (1 - confidence) / 2
     # at_most[k] is the probability that at most k scores lie below the quantile.
-    at_most = bdtr(np.arange(count + 1, dtype=np.float64), count, np.round(1.0 - tpr, 12))
+    at_most = scipy.special.bdtr(np.arange(count + 1, dtype=np.float64), count, np.round(1.0 - tpr, 12))
     return int(np.searchsorted(at_most, tail, side="right")), int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
 
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from analysis.algebra.blas import one_thread
 from analysis.detectors.checked_scores import score_checked
 from featurestore.errors import LakeError, NumericalError
 from featurestore.machine import ahead, cores
@@ -51,7 +51,7 @@ def score_rows(
     reads = rows.read(columns_of(detectors))
     threads = cores()
     # One block alone has all cores for its linear algebra; many blocks share them out.
-    limits = threadpool_limits(1) if len(reads) >= threads else nullcontext()
+    limits = one_thread() if len(reads) >= threads else nullcontext()
     found: list[tuple[NDArray[np.int64], Scores]] = []
     failed: dict[str, NumericalError] = {}
     bar = bars(f"{rows.model}: scores of {rows.dataset}", count)

@@ -7,8 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import threadpool_limits
-
+from analysis.algebra.blas import one_thread
 from analysis.detectors import FitInputs
 from analysis.lineage.ingredients import learned_by_detector, statistic_target
 from analysis.lineage.learning_set import learning_set_of
@@ -105,7 +104,7 @@ class ModelFits:
         learning_set = learning_set_of(self.benchmark, FIT, self.activations)
         inputs = FitInputs(self.needed(detectors), self.head, self.context(learning_set).dtype)
         # Several threads would wait for each other wherever others use the cores, and decide on last digits.
-        with threadpool_limits(1):
+        with one_thread():
             for detector in (detector for detector in detectors if detector.fit):
                 self._fit(detector, inputs, fits)
         for warning in dict.fromkeys(inputs.warnings):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from analysis.statistics.statistic import VALIDATION, Statistic, SweepContext
 
@@ -46,7 +46,7 @@ class _GroupMeans:
         if not len(rows):
             return
         present, number = np.unique(groups[rows], return_inverse=True)
-        one_hot = sparse.csr_array((np.ones(len(rows)), (number, rows)), shape=(len(present), len(block)))
+        one_hot = scipy.sparse.csr_array((np.ones(len(rows)), (number, rows)), shape=(len(present), len(block)))
         self._sums[present] += np.asarray(one_hot @ values.reshape(len(block), -1))
         self._counts += np.bincount(groups[rows], minlength=len(self._counts))
 

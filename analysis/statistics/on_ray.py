@@ -6,8 +6,7 @@ import importlib
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import threadpool_limits
-
+from analysis.algebra.blas import one_thread
 from analysis.statistics.sweep import columns_of, gather_lane, lanes_of
 from featurestore import ray_cluster
 
@@ -63,7 +62,7 @@ def _gather_lane(shared: tuple[Blocks, Sequence[Statistic], SweepContext], numbe
         seen += count
 
     lane = lanes_of(rows.read(columns_of(statistics)))[number]
-    with threadpool_limits(1):
+    with one_thread():
         accumulators = gather_lane(rows, lane, statistics, context, advance)
     # Arrays that Ray itself hands over are read-only, and those of accumulators are written to.
     dumps: Callable[[object], bytes] = importlib.import_module("ray").cloudpickle.dumps

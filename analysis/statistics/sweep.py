@@ -13,8 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from threadpoolctl import threadpool_limits
-
+from analysis.algebra.blas import one_thread
 from analysis.rows.checks import class_labels
 from analysis.statistics.statistic import with_earlier
 from featurestore.errors import InputError, LakeError
@@ -113,7 +112,7 @@ def in_threads(
 ) -> Iterator[list[Accumulator]]:
     """Gather lanes in as many threads as there are cores, each with linear algebra of its own."""
     lanes = lanes_of(rows.read(columns_of(statistics)))
-    with threadpool_limits(1), ThreadPoolExecutor(min(cores(), len(lanes)) or 1) as pool:
+    with one_thread(), ThreadPoolExecutor(min(cores(), len(lanes)) or 1) as pool:
         futures = [pool.submit(gather_lane, rows, lane, statistics, context, advance) for lane in lanes]
         try:
             # A lane is let go once it is merged.

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from analysis.status.graph import status_rows
 from analysis.status.lake_index import read_lake_index
-from analysis.status.table import long, partial_lines, summary, wide
+from analysis.status.table import LONG, WIDE, frame, long, partial_lines, summary, wide
 
-__all__ = ["long", "partial_lines", "read_lake_index", "status_rows", "summary", "wide"]
+__all__ = ["LONG", "WIDE", "frame", "long", "partial_lines", "read_lake_index", "status_rows", "summary", "wide"]

@@ -6,30 +6,32 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from analysis.lineage import extracted_of, partial_said
 from analysis.status.stage import STAGES
 from featurestore.quantities import age_text, bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    import polars as pl
 
     from analysis.status.graph import Row
     from analysis.status.lake_index import LakeIndex
     from analysis.status.stage import Stage
 
-_LONG = pa.schema(
-    [
-        *((name, pa.string()) for name in ("model", "dataset", "role", "stage", "state", "reason")),
-        *((name, pa.int64()) for name in ("detectors", "rows", "bytes")),
-        ("created", pa.string()),
-        ("age_seconds", pa.int64()),
-    ]
-)
+LONG: Mapping[str, type] = {
+    **dict.fromkeys(("model", "dataset", "role", "stage", "state", "reason"), str),
+    **dict.fromkeys(("detectors", "rows", "bytes"), int),
+    "created": str,
+    "age_seconds": int,
+}
+"""The columns of `long`, and what they hold."""
+WIDE: Mapping[str, type] = dict.fromkeys(("model", "dataset", "role", *STAGES), str)
+"""The columns of `wide`, likewise."""
 
 
-def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.Table:
+def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> list[dict[str, str]]:
     """One row per model and dataset, with a text per stage.
 
     Args:
@@ -37,26 +39,29 @@ def wide(rows: Sequence[Row], detectors: Collection[str], now: datetime) -> pa.T
         detectors: Names of the detectors that are scored unless some are named.
         now: The present.
     """
-    columns = {name: [getattr(row, name) for row in rows] for name in ("model", "dataset", "role")}
-    stages = {
-        stage: [
-            _text(row.stages[stage], set(detectors) - row.impossible, now) if stage in row.stages else ""
-            for row in rows
-        ]
-        for stage in STAGES
-    }
-    return pa.table({name: pa.array(values, pa.string()) for name, values in {**columns, **stages}.items()})
+    usual = frozenset(detectors)
+    return [
+        {
+            "model": row.model,
+            "dataset": row.dataset,
+            "role": row.role,
+            **{
+                name: _text(row.stages[name], usual - row.impossible, now) if name in row.stages else ""
+                for name in STAGES
+            },
+        }
+        for row in rows
+    ]
 
 
-def long(rows: Sequence[Row], now: datetime) -> pa.Table:
+def long(rows: Sequence[Row], now: datetime) -> list[dict[str, str | int | None]]:
     """One row per model, dataset and stage, with numbers.
 
     Args:
         rows: The status.
         now: The present.
     """
-    cells = [(row, name, stage) for row in rows for name, stage in row.stages.items()]
-    lines = [
+    return [
         {
             "model": row.model,
             "dataset": row.dataset,
@@ -72,9 +77,16 @@ def long(rows: Sequence[Row], now: datetime) -> pa.Table:
             if stage.created
             else None,
         }
-        for row, name, stage in cells
+        for row in rows
+        for name, stage in row.stages.items()
     ]
-    return pa.Table.from_pylist(lines, _LONG)
+
+
+def frame(lines: Sequence[Mapping[str, str | int | None]]) -> pl.DataFrame:
+    """What `long` gives, as a frame."""
+    import polars as pl  # slow to import, and a status is printed without it
+
+    return pl.DataFrame(lines, LONG)
 
 
 def summary(rows: Sequence[Row], detectors: Collection[str]) -> str:
@@ -83,8 +95,8 @@ def summary(rows: Sequence[Row], detectors: Collection[str]) -> str:
         return "Nothing is extracted yet: run `featurestore extract`."
     models, datasets = {row.model for row in rows}, {row.dataset for row in rows}
     states = Counter(stage.state for row in rows for stage in row.stages.values())
-    scored = {name for row in rows for stage in row.stages.values() for name in stage.detectors}
-    possible = {name for row in rows for name in set(detectors) - row.impossible}
+    scored = frozenset[str]().union(*(stage.detectors for row in rows for stage in row.stages.values()))
+    possible = {name for without in {row.impossible for row in rows} for name in set(detectors) - without}
     never = len(possible - scored)
     text = f"{len(models):,} models x {len(datasets):,} datasets: {states['fresh']:,} stages fresh, "
     text += f"{states['stale']:,} stale, {states['missing']:,} missing"
@@ -112,11 +124,11 @@ def _next_step(rows: Sequence[Row]) -> str:
     return f". Next: {', then '.join(steps)}" if steps else ""
 
 
-def _text(stage: Stage, detectors: Collection[str], now: datetime) -> str:
+def _text(stage: Stage, detectors: AbstractSet[str], now: datetime) -> str:
     if not stage.created:
         return stage.state
     state = f"stale because {' and '.join(stage.reasons)}" if stage.reasons else "fresh"
-    usual = len(stage.detectors & set(detectors))
+    usual = len(stage.detectors & detectors)
     more = f", {len(stage.detectors) - usual} more" if len(stage.detectors) > usual else ""
     scored = f" ({usual} of {len(detectors)} detectors{more})" if stage.detectors else ""
     age = age_text(now - datetime.fromisoformat(stage.created))

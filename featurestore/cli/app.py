@@ -28,7 +28,7 @@ from featurestore.cli.models import model_list, model_remove, model_rename, mode
 from featurestore.cli.options import Command, LakeOption, optional_value
 from featurestore.cli.score import score
 from featurestore.errors import InputError, LakeError
-from featurestore.packages import guard
+from featurestore.packages import guard, start_without_pandas
 from featurestore.shown_text import shown
 from featurestore.version import __version__
 
@@ -217,6 +217,7 @@ def main() -> None:
     """Run the command; turn every error that explains itself into one sentence and exit code 1."""
     arguments = output.begin(sys.argv[1:])
     guard()
+    start_without_pandas()
     _prepare_output()
     try:
         with heeded():

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +22,9 @@ from featurestore.cli.options import (
     lake_with_verbs,
     tell_age,
 )
-from featurestore.cli.output import answer, say, tell, tell_rows, wants_rows
-from featurestore.cli.render import check_format, show_frame
+from featurestore.cli.output import answer, say, tell, wants_rows
+from featurestore.cli.render import is_typed, show_frame
+from featurestore.cli.rows import Rows
 from featurestore.cli.text_table import printable
 from featurestore.shown_text import shown
 
@@ -42,25 +43,21 @@ def status(
     Example:
         featurestore status --model vit-b16
     """
-    import polars as pl
-
     from analysis.detectors.registry import default_detectors, known_by
     from analysis.lineage import overlaps_said
-    from analysis.status import long, partial_lines, read_lake_index, status_rows, summary, wide
+    from analysis.status import LONG, WIDE, frame, long, partial_lines, read_lake_index, status_rows, summary, wide
 
     opened = lake_at(lake)
     index = read_lake_index(opened)
     rows = status_rows(index, known_by(index.detectors), model or (), dataset or ())
     usual, now = [detector.name for detector in default_detectors()], datetime.now(UTC)
-    table = wide(rows, usual, now) if format_ in {"table", "markdown", "latex"} else long(rows, now)
     tell(states=Counter(stage.state for row in rows for stage in row.stages.values()))
-    if wants_rows():
-        check_format(format_)
-        tell_rows(long(rows, now).to_pylist())
-    elif format_ == "table" and not sys.stdout.isatty():
-        answer("".join(f"{printable(line)}\n" for line in _aligned(table.to_pydict())))
+    if is_typed(format_):
+        show_frame(frame(long(rows, now)), format_)
     else:
-        show_frame(pl.DataFrame(pl.from_arrow(table)), format_)
+        is_wide = format_ in {"table", "markdown", "latex"} and not wants_rows()
+        columns, lines = (WIDE, wide(rows, usual, now)) if is_wide else (LONG, long(rows, now))
+        _show_rows(columns, lines, format_)
     if format_ == "table":
         say(summary(rows, usual))
         for line in partial_lines(index, rows):
@@ -257,8 +254,16 @@ def demo(
     tell(folder=str(folder), lake=lake)
 
 
-def _aligned(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Texts in columns as plain lines, for a pipe or a file."""
-    cells = [[name, *texts] for name, texts in columns.items()]
-    widths = [max(map(len, column)) for column in cells]
-    return ("  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*cells, strict=True))
+def _show_rows(columns: Mapping[str, type], lines: Sequence[Mapping[str, Any]], format_: str) -> None:
+    """Print rows, as a table on a terminal, and in columns for a pipe or a file."""
+    values = [[line[name] for name in columns] for line in lines]
+    if format_ == "table" and not wants_rows() and not sys.stdout.isatty():
+        answer("".join(f"{printable(line)}\n" for line in _aligned([list(columns), *values])))
+    else:
+        show_frame(Rows(list(columns), [kind is int for kind in columns.values()], values), format_)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Texts in columns as plain lines."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

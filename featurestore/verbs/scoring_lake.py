@@ -143,14 +143,12 @@ class ScoringLake(Lake):
             A row per model, dataset and stage, with its state (`fresh`, `stale`, `missing`, …) and the reason.
         """
         guard()
-        import polars as pl
-
         from analysis.detectors.registry import known_by
-        from analysis.status import long, read_lake_index, status_rows
+        from analysis.status import frame, long, read_lake_index, status_rows
 
         index = read_lake_index(self)
         rows = status_rows(index, known_by(index.detectors), listed(model), listed(dataset))
-        return pl.DataFrame(pl.from_arrow(long(rows, datetime.now(UTC))))
+        return frame(long(rows, datetime.now(UTC)))
 
     def report(
         self,

@@ -91,3 +91,20 @@ def test_a_module_that_hides_ours_is_named(working: Path, arguments: list[str], 
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"Error: {working / file} hides the package {file.partition('/')[0].removesuffix('.py')!r}")
     assert featurestore(MODULE, "sql", "select 1 as x", "--format", "csv", cwd=working, path=path) == (0, "x\n1\n", "")
+
+
+def test_pyarrow_looks_for_pandas_only_when_a_table_is_to_become_pandas() -> None:
+    """Where it is installed by chance, a command would import it for a second; whoever asks for a frame of pandas' still gets one."""
+    pytest.importorskip("pandas")
+    program = """
+import sys
+from featurestore.packages import start_without_pandas
+start_without_pandas()
+import pyarrow
+table = pyarrow.table({"a": [1, None]})
+print("pandas" in sys.modules)
+print(type(table.to_pandas()).__module__, pyarrow.array(sys.modules["pandas"].Series([1.0, float("nan")])).null_count)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "pandas", "1"] or done.stdout.split()[1].startswith("pandas.")
+    assert done.stdout.split()[::2] == ["False", "1"]

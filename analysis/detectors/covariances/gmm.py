@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_scatter import ClassStatistics, class_statistics, empty_statistics, merged
 from analysis.algebra.gaussian import varying_directions
@@ -166,7 +166,7 @@ class _Densities:
         for start in range(0, len(features), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
             away = self._along(features[part].astype(np.float64) - statistics.means[0]).T
-            white = linalg.solve_triangular(lower, away, lower=True, check_finite=False, overwrite_b=True)
+            white = scipy.linalg.solve_triangular(lower, away, lower=True, check_finite=False, overwrite_b=True)
             density = -np.einsum("dn,dn->n", white, white) / 2 - log_volume
             self._scores[part] = np.maximum(self._scores[part], density)
 

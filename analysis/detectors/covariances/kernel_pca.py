@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import linalg, special
+import scipy
 
 from analysis.algebra.class_accumulators import ClassStatisticsAccumulator
 from analysis.algebra.class_scatter import ClassStatistics, require_samples
@@ -83,7 +83,7 @@ class _Waves:
 def drawn(count: int, dim: int, gamma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Frequencies from N(0, 2 gamma), shape [count, dim], and phases from [0, 2 pi), shape [count]; the same ones always."""
     numbers = uniform(np.random.PCG64(_SEED), count * (dim + 1))
-    frequencies = np.sqrt(2 * gamma) * special.ndtri(numbers[count:]).reshape(count, dim)
+    frequencies = np.sqrt(2 * gamma) * scipy.special.ndtri(numbers[count:]).reshape(count, dim)
     return np.asarray(frequencies), np.asarray(2 * np.pi * numbers[:count])
 
 
@@ -141,7 +141,7 @@ def left_over(statistics: ClassStatistics, variance: float, rounding: float = RO
         NumericalError: The mapped features do not vary.
     """
     require_samples(statistics)
-    values, vectors = linalg.eigh(statistics.total, driver="evd")
+    values, vectors = scipy.linalg.eigh(statistics.total, driver="evd")
     total = values.sum()
     if total <= rounding * statistics.num_samples:
         raise NumericalError("The directions of the fit features do not vary, so that they have no principal axes.")

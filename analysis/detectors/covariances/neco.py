@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_scatter import require_samples
 from analysis.algebra.residual_space import Subspace, norms_inside, subspace
@@ -55,7 +55,7 @@ def fit(inputs: FitInputs, *, variance: float) -> NecoFit:
         raise NumericalError("No feature varies over the fit set, so that it has no principal axes.")
     scale = np.where(varies, deviation, 1.0)
     correlation = np.where(np.outer(varies, varies), covariance / scale / scale[:, None], 0.0)
-    values, vectors = linalg.eigh(correlation, driver="evd")
+    values, vectors = scipy.linalg.eigh(correlation, driver="evd")
     share = np.cumsum(values[::-1]) / values.sum()
     kept = min(int(np.searchsorted(share, variance)) + 1, len(values))
     return NecoFit(mean, scale, subspace(vectors, len(values) - kept, len(values)))

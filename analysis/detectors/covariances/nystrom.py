@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_accumulators import ClassStatisticsAccumulator
 from analysis.detectors.covariances.kernel_pca import ROUNDING, LeftOver, left_over, norms_left, share_of_variance
@@ -73,7 +73,7 @@ class _Landmarks:
     def finish(self) -> dict[str, NDArray[Any]]:
         order = np.argsort(self._sample)
         basis = normalise(self._feature[order])
-        values, vectors = linalg.eigh(_kernel(basis, basis, self._gamma), driver="evd")
+        values, vectors = scipy.linalg.eigh(_kernel(basis, basis, self._gamma), driver="evd")
         root = (vectors / np.sqrt(np.maximum(values, _SMALLEST))) @ vectors.T
         return {"sample": self._sample[order], "basis": basis, "root": root}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from analysis.algebra.class_scatter import require_samples
 from analysis.algebra.gaussian import rounding_variance, solver_rounding
@@ -42,7 +42,7 @@ def fit(inputs: FitInputs) -> SecondMoment:
     """
     statistics = inputs.class_statistics(UNIT_CLASS_STATISTICS)
     samples, mean = require_samples(statistics), statistics.mean
-    values, vectors = linalg.eigh(statistics.total + samples * np.outer(mean, mean), driver="evd")
+    values, vectors = scipy.linalg.eigh(statistics.total + samples * np.outer(mean, mean), driver="evd")
     rounding = samples * (rounding_variance(statistics, inputs.dtype) @ vectors**2)
     kept = values > np.maximum(solver_rounding(len(values), values[-1]), rounding)
     return SecondMoment(vectors[:, kept] / np.sqrt(values[kept]))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from analysis.detectors.detector import Detector
 from analysis.detectors.directions.cosines import cosines_with, unit_rows, weight_directions
@@ -38,7 +38,7 @@ def score(_fit: None, activations: Activations, *, temperature: float, groups: i
     shares = np.zeros(len(wanted))
     parts = head.memo.get(("negative-groups", groups), lambda: _groups(head, groups))
     for part in parts:
-        shares += expit(wanted - log_sum_exp(activations.normalised64 @ part.T / temperature))
+        shares += scipy.special.expit(wanted - log_sum_exp(activations.normalised64 @ part.T / temperature))
     return np.asarray(shares / len(parts))
 
 

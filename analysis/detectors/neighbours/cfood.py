@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from analysis.algebra.blas import one_thread
 from analysis.detectors.detector import Detector, FitInputs
 from analysis.detectors.hyperparameter import Hyperparameter
 from analysis.detectors.neighbours.bank import chunks, products
@@ -72,7 +72,7 @@ def fit(inputs: FitInputs, *, alpha: float) -> CfoodFit:
         cosines.sort(axis=1)
         reach[:, own] = cosines[:, count - 1 - positions].T
 
-    with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
+    with one_thread(), ThreadPoolExecutor(cores()) as pool:
         list(pool.map(fill, chunks(count, count)))
     return CfoodFit(bank, _GRID[first], reach)
 

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from analysis.detectors.detector import Detector
 from analysis.detectors.hyperparameter import Hyperparameter
@@ -107,10 +107,10 @@ class _Relations:
             self._sums += np.bincount(i[kept], weights=self._raised(related[kept]), minlength=len(self._sums))
 
 
-def _large(probabilities: NDArray[np.float64]) -> sparse.csr_array:
+def _large(probabilities: NDArray[np.float64]) -> scipy.sparse.csr_array:
     """The probabilities that are not small, as a sparse matrix of shape [n, C]."""
     row, column = np.nonzero(probabilities >= _SMALL)
-    return sparse.csr_array((probabilities[row, column], (row, column)), shape=probabilities.shape)
+    return scipy.sparse.csr_array((probabilities[row, column], (row, column)), shape=probabilities.shape)
 
 
 def _softmax(queries: Activations) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from analysis.algebra.draws import uniform
 from analysis.detectors.detector import Detector, FitInputs
@@ -120,7 +120,7 @@ def drawn(repeats: int, classes: int, dim: int) -> NDArray[np.float32]:
     directions = np.empty((repeats, classes, dim), np.float32)
     bits = np.random.PCG64(_SEED)
     for own in directions:
-        own[:] = normalise(special.ndtri(uniform(bits, classes * dim)).reshape(classes, dim))
+        own[:] = normalise(scipy.special.ndtri(uniform(bits, classes * dim)).reshape(classes, dim))
     return directions
 
 

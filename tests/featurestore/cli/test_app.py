@@ -308,6 +308,22 @@ print(*sorted({"numpy", "pyarrow", "polars", "rich"} & sys.modules.keys()))
     assert done.stdout.splitlines()[-1] == ""
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["score", "--detector", "msp"]])
+def test_what_has_nothing_to_do_imports_nothing_slow(commands: Commands, arguments: list[str]) -> None:
+    """Neither what detectors compute with, nor what answers questions, nor what others may have installed."""
+    code = f"""
+import atexit, sys
+slow = {{"duckdb", "pandas", "polars", "scipy.linalg", "scipy.sparse", "scipy.special"}}
+atexit.register(lambda: print("slow:", *sorted(slow & sys.modules.keys()), file=sys.stderr))
+sys.argv = ["featurestore", *{arguments!r}]
+from featurestore.cli.app import main
+main()
+"""
+    done = python("-c", code, FEATURESTORE_LAKE=str(commands.location))
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].split() == ["slow:"]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["dataset", "add", "--help"], ["--version"]])
 def test_help_is_printed_without_the_lake(arguments: list[str]) -> None:
     code = f"""
