@@ -35,7 +35,7 @@ PLAN = {
     "analysis.detectors.covariances": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.detectors.directions": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.detectors.logits": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
-    "analysis.detectors.neighbours": "analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.machine",
+    "analysis.detectors.neighbours": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors featurestore.machine",
     "analysis.detectors.shaping": "analysis.algebra analysis.detectors analysis.rows analysis.statistics featurestore.errors",
     "analysis.ensembles": "analysis.detectors analysis.lineage analysis.metrics analysis.mistakes analysis.rows featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "analysis.geometry": "analysis.algebra analysis.rows analysis.statistics featurestore.errors",

@@ -127,12 +127,17 @@ def _cell(text: str, column: str, type_: pa.DataType, place: str) -> Any:
             return [str(name) for name in json.loads(text)]
         if pa.types.is_integer(type_):
             return int(text)
-        if pa.types.is_floating(type_) and not math.isfinite(float(text)):
-            raise ValueError
-        return float(text) if pa.types.is_floating(type_) else text
+        return _number(text) if pa.types.is_floating(type_) else text
     except (ValueError, TypeError) as error:
         wanted = "a JSON list of models" if pa.types.is_list(type_) else "a number, 0 where it was not used"
         raise InputError(f"{place}: {column} is {wanted}, not {text!r}; leave empty what is unknown.") from error
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _object(text: str, column: str, place: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_a_text_stands_for_variants_of_one_name_each(text: str) -> None:
 
 
 MISTAKES = {
-    "knm:k=50": "There is no detector 'knm'; did you mean 'knn'?",
+    "knm:k=50": "There is no detector 'knm'; did you mean 'knn'? One of your own comes with --plugin FILE.",
     "knn:kk=50": "knn has no constant 'kk': did you mean 'k'?",
     "msp:k=50": "msp has no constant 'k': it has none.",
     "knn:k=0": "k of knn is a whole number of 1 or more, and 0 is not.",
