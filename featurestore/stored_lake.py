@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from featurestore.errors import InputError, MissingError, StaleWarning
-from featurestore.fragments import opening
+from featurestore.fragments import opening, row_counts
 from featurestore.held import ALL, Held, complaints
 from featurestore.layout.tables import TABLES
 from featurestore.layout.tables import table as table_named
@@ -250,7 +250,7 @@ class StoredLake:
         options = self.storage.polars_options if brought is None else None
 
         def vouch(read: Sequence[str]) -> None:
-            opening.vouch(self.storage, [lying[uri] for uri in read])
+            row_counts.vouch(self.storage, [lying[uri] for uri in read])
 
         return scanning.scan(found, uris, options, whole=whole, vouch=vouch)
 

@@ -163,7 +163,7 @@ def _look(
         else:
             opened = storage.open_input(path, size)
         with opened as source, pq.ParquetFile(source) as file_:
-            rows, schema = file_.metadata.num_rows, file_.schema_arrow
+            rows, schema = opening.rows_of(file_.metadata), file_.schema_arrow
     except _UNREADABLE as error:
         return Look(None, f"it cannot be read: {first_line(error)}")
     table = TABLES[manifest.table]

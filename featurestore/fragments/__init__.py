@@ -3,6 +3,6 @@
 `vector_pages`, which needs numpy, is imported by its path, so that questions are answered without it.
 """
 
-from featurestore.fragments import opening, verdicts
+from featurestore.fragments import opening, row_counts, verdicts
 
-__all__ = ["opening", "verdicts"]
+__all__ = ["opening", "row_counts", "verdicts"]

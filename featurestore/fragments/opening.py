@@ -77,16 +77,6 @@ def check(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
     each(lambda file: opener(storage, *file), fragments)
 
 
-def vouch(storage: Storage, fragments: Sequence[tuple[str, Fragment]]) -> None:
-    """Make sure of fragments of one table, for readers of the paths that `bring` gave, or else of where they lie; see `check`.
-
-    Raises:
-        CorruptionError: A fragment is missing, or not as its manifest says.
-    """
-    if bring(storage, fragments, hashing=True) is None:
-        check(storage, fragments)
-
-
 def bring(
     storage: Storage, fragments: Sequence[tuple[str, Fragment]], *, hashing: bool = False, at_most: int | None = None
 ) -> list[Path] | None:
@@ -236,8 +226,13 @@ def open_parquet(open_input: Callable[[], pa.NativeFile], path: str, fragment: F
 
     with readable(path):
         file = pq.ParquetFile(open_input(), page_checksum_verification=True)
-    _check(path, fragment.rows_problem(file.metadata.num_rows))
+    _check(path, fragment.rows_problem(rows_of(file.metadata)))
     return file
+
+
+def rows_of(metadata: pq.FileMetaData) -> int:
+    """How many rows are read of a Parquet file: those of its row groups, whatever number it gives for all of them."""
+    return sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
 
 
 def corrupt(path: str, reason: str) -> CorruptionError:

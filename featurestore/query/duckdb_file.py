@@ -68,7 +68,7 @@ def _fill(file: Path, storage: Storage, out: Path) -> None:
     with duckdb.connect(file, config={"storage_compatibility_version": f"v{NEEDS}"}) as connection:
         if storage.folder is None:
             storage.register(connection)
-        catalog.create(connection, storage, from_files=_from_files(storage, out, identity))
+        catalog.create(connection, storage, from_files=_from_files(storage, out, identity), checking="now")
         connection.execute(f"create macro stored.{_IDENTITY}() as {quote(identity)}")
         connection.execute(
             "create table stored.snapshot (lake varchar, made timestamptz, writer varchar, needs varchar)"

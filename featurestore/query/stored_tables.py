@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import duckdb
 
-from featurestore.fragments import opening
+from featurestore.fragments import opening, row_counts
 from featurestore.layout import paths
 from featurestore.layout.tables import TABLES
 from featurestore.sql_text import from_paths, quote, scan
@@ -88,10 +88,12 @@ class StoredTables:
         ]
         if found and self.held:
             from_files = self.from_files or self._from_here_or_there(self.held.storage, found)
+            if self.from_files and self.checking == "now" and self.held.storage.folder and _is_vouched(found):
+                row_counts.vouch(self.held.storage, found)
             rows = scan(TABLES[name], [key for key, _ in found], from_files)
             self.connection.execute(f"create view stored.{name} as {rows}")
             if self.checking == "read" and _is_vouched(found):
-                self.unread[name] = partial(opening.vouch, self.held.storage, found)
+                self.unread[name] = partial(row_counts.vouch, self.held.storage, found)
         else:
             columns = ", ".join(f'"{column}" {type_}' for column, type_ in TABLES[name].sql_types.items())
             self.connection.execute(f"create table stored.{name} ({columns})")
@@ -117,10 +119,12 @@ class StoredTables:
         brought = opening.bring(storage, found, hashing=now, at_most=None if self.checking == "now" else UNASKED)
         table = found[0][0].partition("/")[0]
         whole = f"{_IS_WHOLE}({quote(table)})" if self.checking == "read" else ""
+        if now and brought is None:
+            opening.check(storage, found)
+        if now:
+            row_counts.compare(found, row_counts.places(storage, found, brought), self.connection)
         if brought is not None:
             return lambda _, options: from_paths(map(str, brought), options, whole)
-        if now:
-            opening.check(storage, found)
         storage.register(self.connection)
         return lambda keys, options: from_paths(map(storage.uri, keys), options, whole)
 
@@ -138,7 +142,7 @@ def gather(
         manifests: What else the file is to have the rows of.
     """
     found = [file for one in manifests for part in one.parts for file in one.files(part) if file[1].rows]
-    opening.check(storage, found)
+    row_counts.vouch(storage, found)
     sources = []
     if earlier:
         keys = [paths.partition_key(table, folder) or {} for folder in dropped]
