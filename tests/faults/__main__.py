@@ -1,9 +1,10 @@
 """Faults of all kinds for all commands, each held against the same command in peace; then a table of them.
 
-    python -m tests.faults [--each 3] [--only extract,score,…] [--fault "kill -9"]… [--seed 0] [--results .venv/faults.jsonl]
+    python -m tests.faults [--each 3] [--only extract,score,…] [--fault "kill -9"]… [--seed 0] [--other REVISION] [--results .venv/faults.jsonl]
 
 What has been tried is passed over, but for what went wrong: so a run that was stopped goes on where it was. With $FEATURESTORE_TEST_S3 (`bash
-tests/s3/server.sh with …`), an S3 server that fails is tried too. Exits 1 unless all held.
+tests/s3/server.sh with …`), an S3 server that fails is tried too; with --other, so is the package of another revision on the same lakes. Exits 1
+unless all held.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.page import markdown
-from tests.faults import buckets
+from tests.faults import buckets, versions
 from tests.faults.buckets import BucketBench
 from tests.faults.crowd import Crowd
 from tests.faults.lakes import COMMANDS, Templates
 from tests.faults.processes import Server
 from tests.faults.proxy import faulty_proxy
 from tests.faults.trials import FAULTS, Bench
+from tests.faults.versions import VersionBench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +55,9 @@ def main() -> int:
     parser.add_argument("--only", help="names of commands, separated by commas")
     parser.add_argument("--fault", action="append", help="only these faults")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--other", metavar="REVISION", help="try two versions of the package on one lake, this and that of a revision"
+    )
     parser.add_argument("--results", type=Path, default=Path(".venv/faults.jsonl"))
     parser.add_argument("--table", action="store_true", help="print the table of what has been tried, and try nothing")
     options = parser.parse_args()
@@ -61,18 +66,18 @@ def main() -> int:
     if not options.table:
         wanted = [
             one
-            for one in _tries(options.each, options.seed)
+            for one in _tries(options.each, options.seed, options.other)
             if one.command in commands
             and (not options.fault or one.fault in options.fault)
             and done.get(one, ("", [""]))[1]
         ]
-        _try_all(wanted, options.results)
+        _try_all(wanted, options.results, options.other)
         done = _read(options.results)
     sys.stdout.write(table(done))
     return int(any(problems for _, problems in done.values()))
 
 
-def _tries(each: int, seed: int) -> Iterator[Try]:
+def _tries(each: int, seed: int, other: str | None) -> Iterator[Try]:
     """All of them, each fault with each command before any a second time."""
     for number in range(seed, seed + each):
         for command in COMMANDS:
@@ -83,14 +88,16 @@ def _tries(each: int, seed: int) -> Iterator[Try]:
             yield from (
                 Try(command, f"S3: {kind}", str(number)) for kind in buckets.SHARES for command in buckets.COMMANDS
             )
+        if other:
+            yield from (Try(command, fault, str(number)) for fault in versions.FAULTS for command in versions.COMMANDS)
 
 
-def _try_all(wanted: list[Try], results: Path) -> None:
+def _try_all(wanted: list[Try], results: Path, other: str | None) -> None:
     results.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(Server(folder / "server"))
-        trial = _trier(folder, server, stack)
+        trial = _trier(folder, server, stack, other)
         for number, one in enumerate(wanted, 1):
             found = trial(one)
             with results.open("a", encoding="utf-8") as file:
@@ -100,21 +107,30 @@ def _try_all(wanted: list[Try], results: Path) -> None:
             sys.stdout.flush()
 
 
-def _trier(folder: Path, server: Server, stack: ExitStack) -> Callable[[Try], Result]:
+def _trier(folder: Path, server: Server, stack: ExitStack, revision: str | None) -> Callable[[Try], Result]:
     templates = Templates(folder / "templates", server)
     crowd = Crowd(folder / "trials", templates, server)
-    benches: dict[tuple[str, bool], Bench] = {}
+    benches: dict[tuple[str, str], Bench] = {}
     endpoint = os.environ.get("FEATURESTORE_TEST_S3", "")
     proxy = stack.enter_context(faulty_proxy(endpoint)) if endpoint else None
+    makers: dict[str, Callable[..., Bench]] = {"": Bench}
+    if proxy:
+        makers["S3"] = lambda *on: BucketBench(*on, proxy, endpoint)
+    if revision:
+        package = versions.unpack(revision, folder / "other")
+        other = stack.enter_context(Server(folder / "other-server", package=package))
+        own, others = (
+            Templates(folder / name, one, versions.SCORE) for name, one in (("own", server), ("others", other))
+        )
+        makers["versions"] = lambda place, name, _, on: VersionBench(place, name, own, on, other, others)
 
     def trial(one: Try) -> Result:
         if one.command == CROWD:
             return crowd.trial(one.seed)
-        place, in_bucket = folder / "trials", one.fault.startswith("S3: ")
-        if (one.command, in_bucket) not in benches:
-            on = (place, one.command, templates, server)
-            benches[one.command, in_bucket] = BucketBench(*on, proxy, endpoint) if in_bucket and proxy else Bench(*on)
-        return benches[one.command, in_bucket].trial(one.fault.removeprefix("S3: "), one.seed)
+        kind = "S3" if one.fault.startswith("S3: ") else "versions" if one.fault in versions.FAULTS else ""
+        if (one.command, kind) not in benches:
+            benches[one.command, kind] = makers[kind](folder / "trials", one.command, templates, server)
+        return benches[one.command, kind].trial(one.fault.removeprefix("S3: "), one.seed)
 
     return trial
 

@@ -79,10 +79,11 @@ class Templates:
     Args:
         folder: Where they lie.
         server: What runs the commands that make them.
+        score: How scores are made.
     """
 
-    def __init__(self, folder: Path, server: Server) -> None:
-        self.folder, self._server = folder, server
+    def __init__(self, folder: Path, server: Server, score: tuple[str, ...] = SCORE) -> None:
+        self.folder, self._server, self._score = folder, server, score
         self._makers: dict[str, Callable[[Path], None]] = {
             "images": self._images, "extracted": self._extracted, "scored": self._scored, "garbage": self._garbage, "other": self._other,
             "frozen": lambda lake: shutil.copytree(FROZEN, lake),
@@ -128,7 +129,7 @@ class Templates:
 
     def _scored(self, lake: Path) -> None:
         shutil.copytree(self.made("extracted"), lake)
-        self._run(lake, *SCORE)
+        self._run(lake, *self._score)
 
     def _garbage(self, lake: Path) -> None:
         """A removed model, superseded manifests, what killed jobs left; all of it old."""

@@ -83,18 +83,20 @@ class Server:
     Args:
         folder: For the shim, and for what commands print.
         light: Whether it imports nothing that makes or scores activations.
+        package: Where the package lies that it imports: another version of it, if that is elsewhere.
     """
 
-    def __init__(self, folder: Path, *, light: bool = False) -> None:
-        self.folder, self._light = folder, light
+    def __init__(self, folder: Path, *, light: bool = False, package: Path = ROOT) -> None:
+        self.folder, self._light, self._package = folder, light, package
         self._number = 0
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        own = {"LD_PRELOAD": str(shim.build(self.folder)), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join(map(str, dict.fromkeys((self._package, ROOT))))
+        own = {"LD_PRELOAD": str(shim.build(self.folder)), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FEATURESTORE_")}
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.server", *["light"] * self._light], cwd=ROOT, env={**environment, **own},
+            [sys.executable, "-m", "tests.faults.server", *["light"] * self._light], cwd=self._package, env={**environment, **own},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._server.stdout

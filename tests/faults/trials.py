@@ -115,7 +115,7 @@ class Bench:
         made = self.command.made.format(**places)
         extra: Any = None
         if made.endswith("duckdb"):
-            extra = _rows_of(made)
+            extra = self._rows_of(made)
         elif made.endswith("html"):
             extra = Path(made).stat().st_size > 10_000
         elif made:
@@ -136,13 +136,17 @@ class Bench:
         return {**own, "sources": str(self._templates.sources), "other": other}
 
     def _begin(
-        self, place: Path, fault: DiskFault | None = None, clock: int = 0, arguments: tuple[str, ...] = ()
+        self,
+        place: Path,
+        fault: DiskFault | None = None,
+        clock: int = 0,
+        arguments: tuple[str, ...] = (),
+        server: Server | None = None,
     ) -> Running:
         places = self._places(place)
         typed = tuple(argument.format(**places) for argument in arguments or self.command.arguments)
-        return self._server.begin(
-            typed, place, fault, clock, {"FEATURESTORE_LAKE": places["lake"], **self._variables()}
-        )
+        variables = {"FEATURESTORE_LAKE": places["lake"], **self._variables()}
+        return (server or self._server).begin(typed, place, fault, clock, variables)
 
     def _variables(self) -> dict[str, str]:
         """Of the environment, what a command needs to reach its lake."""
@@ -213,6 +217,15 @@ class Bench:
                 found.append(f"other {what} than in peace")
         return found
 
+    def _rows_of(self, catalog: str) -> dict[str, int]:
+        """How many rows each of a catalog's views has."""
+        with duckdb.connect(catalog, read_only=True) as connection:
+            listed = connection.execute("select view_name from duckdb_views() where not internal").fetchall()
+            return {
+                name: connection.execute(f'select count(*) from "{name}"').fetchone()[0]  # type: ignore[index]
+                for (name,) in sorted(listed)
+            }
+
     def _same_rows(self, place: Path) -> bool:
         return rows(self._places(place)["lake"]) == rows(self._places(self.peace.place)["lake"])
 
@@ -231,12 +244,3 @@ def _happened(outcome: Outcome | None) -> str:
         return "ended before"
     named = {0: "ended", 1: "said so", 3: "said so", 130: "interrupted", -9: "killed", -15: "killed"}
     return named.get(outcome.code, str(outcome.code)) if isinstance(outcome.code, int) else outcome.code
-
-
-def _rows_of(file: str) -> dict[str, int]:
-    """How many rows each of a catalog's views has."""
-    with duckdb.connect(file, read_only=True) as connection:
-        names = [
-            name for (name,) in connection.execute("select view_name from duckdb_views() where not internal").fetchall()
-        ]
-        return {name: connection.execute(f'select count(*) from "{name}"').fetchone()[0] for name in sorted(names)}  # type: ignore[index]
