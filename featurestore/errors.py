@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):.*(?=\b\w+Error: )", re.DOTALL)
+
 
 class LakeError(Exception):
     """Something failed in a way that its message explains: what, where, expected, got, and the next step."""
@@ -54,6 +58,7 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """DuckDB's message without the picture of the query below it."""
-    lines = str(error).partition("\nLINE")[0].splitlines()
+    """DuckDB's message without the picture of the query below it, and of what Python raised inside it the message alone."""
+    text = _TRACEBACK.sub("", str(error).partition("\nLINE")[0]).partition("Debug source:")[0]
+    lines = text.splitlines()
     return " ".join(line.strip() for line in lines if line.strip())

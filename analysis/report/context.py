@@ -15,6 +15,7 @@ from analysis.report.section_items import Figure, TableView
 from analysis.rows.memo import Memo
 from analysis.studies.results import UNIT_TESTS, leading, most_accurate, results
 from featurestore.lake import Lake
+from featurestore.query import fetch_arrow
 from featurestore.sql_text import quote
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class CachingLake(Lake):
 
     def _kept(self, answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """An answer's rows in memory, where all of a report's are: to open a database takes longer than most answers."""
-        return self._memory.cursor().from_arrow(answer.to_arrow_table())
+        return self._memory.cursor().from_arrow(fetch_arrow(answer, "a query of the report"))
 
 
 def _literal(value: Value) -> str:

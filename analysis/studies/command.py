@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import duckdb
 
 from analysis.charts.drawing_files import write_chart
-from featurestore.errors import LakeError, StaleWarning
+from featurestore.errors import LakeError, StaleWarning, one_line
 from featurestore.lake import Lake
 from featurestore.names import pick
 from featurestore.shown_text import plain
@@ -51,6 +52,8 @@ def run(
             frame = data(Lake(location).current(), **options)
     except LakeError as error:
         sys.exit(f"Error: {error}")
+    except duckdb.IOException as error:
+        sys.exit(f"Error: DuckDB cannot read the lake: {one_line(error)}")
     for sentence in dict.fromkeys(str(one.message) for one in told):
         sys.stderr.write(f"Note: {sentence}\n")
     if out is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 CODE = 130
 _PATIENCE = 5.0
@@ -25,7 +26,10 @@ def heeded() -> Iterator[None]:
     """See that the process ends soon after Ctrl-C, at once after a second one.
 
     Python tells of the signal between two of its own steps, and so not while a library computes; and what is raised in a callback of a
-    library is lost. Nothing that a lake holds is harmed by a process that just ends.
+    library is lost, or becomes another error. Nothing that a lake holds is harmed by a process that just ends.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed, whatever error came of it.
     """
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield
@@ -35,13 +39,29 @@ def heeded() -> Iterator[None]:
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     _leave_children_alone()
     threading.Thread(target=_end_when_told, args=(reader,), daemon=True).start()
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        signal.default_int_handler(number, frame)
+
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, hear)
     interrupted = False
     try:
         yield
     except KeyboardInterrupt:
         interrupted = True  # whoever waits at the end, for a thread of a library, is not waited for
         raise
+    except Exception as error:
+        interrupted = bool(heard)
+        if interrupted:
+            raise KeyboardInterrupt from error
+        raise
     finally:
+        if signal.getsignal(signal.SIGINT) is hear:
+            signal.signal(signal.SIGINT, handler)
         if not interrupted:
             signal.set_wakeup_fd(before)
             os.close(writer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     import polars as pl
+    import pyarrow as pa
     from duckdb.sqltypes import DuckDBPyType
 
     from featurestore.held import Held
@@ -220,6 +221,14 @@ def fetch(relation: duckdb.DuckDBPyRelation, what: str = "the query", *, typed: 
             f"A value of {what} cannot be converted ({first_line(error)}): cast its column to text, `::varchar`."
         ) from error
     return frame
+
+
+def fetch_arrow(relation: duckdb.DuckDBPyRelation, what: str = "the query") -> pa.Table:
+    """What `fetch` gives, in Arrow's types; arguments and errors as of `fetch`."""
+    try:
+        return relation.to_arrow_table()
+    except duckdb.Error as error:
+        raise _explained(error, f"DuckDB cannot run {what}") from error
 
 
 def fetch_values(

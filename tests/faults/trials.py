@@ -214,7 +214,8 @@ class Bench:
             ("answers", "parts", self.command.made, "files"), state, self.peace.state, strict=True
         ):
             if here != there and not (what == "parts" and self._same_rows(place)):
-                found.append(f"other {what} than in peace")
+                differing = f": {sorted({*here} ^ {*there})[:9]}" if what == "files" else ""
+                found.append(f"other {what} than in peace{differing}")
         return found
 
     def _rows_of(self, catalog: str) -> dict[str, int]:

@@ -10,6 +10,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -84,6 +85,12 @@ def test_a_study_runs_as_a_module(lake: Lake) -> None:
     assert failed.returncode == 1
     assert failed.stderr.startswith("Error: ")
     assert failed.stderr.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(lake: Lake, tmp_path: Path) -> None:
+    """DuckDB reads it when rows are asked for."""
+    with pytest.raises(SystemExit, match=r"^Error: DuckDB cannot read the lake: IO Error: .*gone"):
+        run(lambda _: duckdb.sql(f"from '{tmp_path}/gone.parquet'").pl(), soups.chart, ["--lake", lake.location])
 
 
 @pytest.mark.parametrize(

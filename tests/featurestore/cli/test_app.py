@@ -6,9 +6,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 import featurestore
+from featurestore.cli import app
 from featurestore.cli.app import root
 from tests.featurestore.conftest import ROOT, python
 from tests.long import shortened
@@ -224,6 +226,15 @@ def test_an_error_of_the_system_is_a_sentence(run: Run, four: Lake) -> None:
     """It names the file."""
     code, _, err = run("catalog", "/proc/x.duckdb", "--lake", four.location)
     assert (code, err.count("\n"), "/proc/x.duckdb" in err) == (1, 1, True)
+
+
+def test_a_file_that_duckdb_cannot_read_is_a_sentence() -> None:
+    """Also where a command asks for rows and expects no trouble."""
+    with pytest.raises(duckdb.IOException) as raised:
+        duckdb.sql("from 'gone.parquet'").fetchall()
+    assert re.fullmatch(
+        r"DuckDB cannot read the lake: IO Error: .*gone.parquet.*", app._sentence(raised.value, []) or ""
+    )
 
 
 def test_names_are_spelled_out_where_they_cannot_be_written(four: Lake) -> None:
