@@ -206,13 +206,15 @@ def _named(manifest: Manifest) -> set[str]:
 
 
 def _delete(storage: Storage, table: str, doomed: Sequence[StoredObject]) -> list[StoredObject]:
-    """Delete what no manifest names even now, and return it."""
+    """Delete what no manifest names even now, and return it; manifests last, so that what they named is still known should this fail."""
     if not doomed:
         return []
     named = {key for manifest in snapshot.current_commits(storage.afresh(), TABLES[table]) for key in _named(manifest)}
     gone = [entry for entry in doomed if entry.key not in named]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(lambda entry: storage.delete([entry.key]), gone))
+        for are_manifests in (False, True):
+            keys = [entry.key for entry in gone if (paths.manifest_version(entry.key) is not None) == are_manifests]
+            list(pool.map(lambda key: storage.delete([key]), keys))
     return gone
 
 

@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore import CorruptionError, Lake
+from featurestore import CorruptionError, Lake, StorageError
 from featurestore.care import garbage, verify
 from featurestore.layout.tables import TABLES
 from featurestore.partitions import reading, writing
 from featurestore.quantities import parse_duration
+from featurestore.storage.local import LocalStorage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.conftest import Run
 
 DAY = timedelta(days=1)
@@ -263,6 +266,29 @@ def test_what_is_committed_while_gc_looks_is_not_deleted(lake: Lake, monkeypatch
     garbage.collect(lake.storage, NOTHING, now=datetime.now(UTC) + DAY)
     assert verify.verify(lake.storage, lambda _: None).faults == 0
     assert lake.read("accuracy", model="m", dataset="d").num_rows == 1
+
+
+def test_a_collection_that_failed_is_finished_by_the_next(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without waiting for what it left: a manifest still says that the fragment was once named."""
+    write(lake, 1)
+    write(lake, 2)
+    (manifest,) = lake.partitions("accuracy")
+    ((current, _),) = manifest.files(manifest.parts[0])
+    (doomed,) = (path for path in files(lake) if path.endswith(".parquet") and path != current)
+    delete = LocalStorage.delete
+
+    def refuse(self: LocalStorage, keys: Iterable[str]) -> None:
+        wanted = list(keys)
+        if doomed in wanted:
+            raise StorageError("slow down")
+        delete(self, wanted)
+
+    monkeypatch.setattr(LocalStorage, "delete", refuse)
+    with pytest.raises(StorageError, match="slow down"):
+        garbage.collect(lake.storage, NOTHING)
+    monkeypatch.setattr(LocalStorage, "delete", delete)
+    assert doomed in {entry.key for entry in garbage.collect(lake.storage, NOTHING).deleted}
+    assert files(lake) == {current, f"{manifest.folder}/_manifest.2.json"}
 
 
 def test_a_lake_without_manifests_is_left_alone(lake: Lake) -> None:
