@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from featurestore.errors import StorageError, one_line
 from featurestore.fragments import opening
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import duckdb
 
     from featurestore.layout.manifest import Fragment
     from featurestore.storage import Storage
@@ -68,6 +68,8 @@ def compare(
     }
     if not new:
         return
+    import duckdb  # slow to import, and what computes nothing reads no rows
+
     try:
         if connection is not None:
             _look(connection, new)
