@@ -23,7 +23,7 @@ INVERSE_TEMPERATURES = 2.0 ** np.array([-7, -5, -3, -2, -1, 0, 1, 2, 3, 5, 7])
 
 
 def guess_inverse_temperature(grid: Arrays) -> float:
-    """Where the likelihood that interpolates values and slopes on the grid is best, within the bounds.
+    """The inverse temperature, within the bounds, that maximises the likelihood as interpolated from the grid.
 
     Args:
         grid: `values` and `slopes` at `INVERSE_TEMPERATURES`, and the number of `rows` they are sums over.
@@ -49,7 +49,7 @@ def guess_inverse_temperature(grid: Arrays) -> float:
 
 
 def best_inverse_temperature(taylor: Arrays) -> tuple[float, float]:
-    """Where the derivative of the likelihood, given by its Taylor series about a guess, is 0, within the bounds.
+    """The inverse temperature, within the bounds, at which the derivative of the likelihood is 0, by its Taylor series.
 
     Args:
         taylor: `derivatives` of orders 1, 2, ... at `inverse_temperature`.

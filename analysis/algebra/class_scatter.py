@@ -110,7 +110,7 @@ def require_samples(statistics: ClassMeans) -> int:
 
 
 def empty_statistics(num_classes: int, dim: int) -> ClassStatistics:
-    """Return the statistics of no samples, which `merged` leaves everything else as it is."""
+    """Return the statistics of no samples: merged with others, they change nothing."""
     return ClassStatistics(np.zeros(num_classes, np.int64), np.zeros((num_classes, dim)), np.zeros((dim, dim)))
 
 

@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def uniform(bits: np.random.PCG64, count: int) -> NDArray[np.float64]:
-    """The next numbers in (0, 1), made of the raw bits of a generator, which no version of numpy draws otherwise, shape [count]."""
+    """The next numbers in (0, 1), shape [count], made from a generator's raw bits, which are the same in every version of numpy."""
     return np.asarray(((bits.random_raw(count) >> np.uint64(12)) + 0.5) * 2.0**-52)

@@ -154,7 +154,7 @@ def ninco_dimensions(dim: int) -> int:
 
 
 def bounded_dimensions(wanted: int, dim: int) -> int:
-    """So many principal dimensions, or half of the features' D where that would leave none."""
+    """The principal dimensions asked for, or half of the features' D where those would leave none."""
     return wanted if wanted < dim else dim // 2
 
 

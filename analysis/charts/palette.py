@@ -17,7 +17,6 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A97700", "#3D9BD0", "#9
 CLEAR_COLOURS = [COLOURS[0], COLOURS[1], GREY]
 """Of what lies clearly below zero, clearly above, and neither."""
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
-OTHER_SHAPE = "wedge"
 # A legend names no more than are told apart by colour or shape alone.
 TOLD_APART = len(COLOURS)
 # Blue up to the FPR above which a unit-test fails, then orange.

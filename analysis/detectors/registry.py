@@ -107,7 +107,7 @@ def named(text: str) -> Sequence[Detector[Any]]:
 
 
 def known_by(names: Iterable[str]) -> Mapping[str, Detector[Any]]:
-    """Return every detector by name, and of some names in a lake those that are of variants."""
+    """Return every detector by name, with the variants among some names that a lake holds."""
     found = dict(detectors())
     for name in names:
         if name not in found and VARIANT in name:

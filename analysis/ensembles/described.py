@@ -32,7 +32,7 @@ def ensembles_of(lake: Lake) -> dict[str, dict[str, Any]]:
 
 
 def check_name(lake: Lake, ensemble: Ensemble) -> None:
-    """Raise if an ensemble cannot be called so.
+    """Raise if an ensemble cannot have that name.
 
     Raises:
         InputError: The name is taken by a model, or by an ensemble of other members; or a member is an ensemble.

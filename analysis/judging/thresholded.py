@@ -50,7 +50,7 @@ class ThresholdedDetector:
 
     @property
     def threshold(self) -> float:
-        """The quantile 1 - tpr of the ID test scores: what scores at least that is accepted."""
+        """The quantile 1 - tpr of the ID test scores; a score of at least this is accepted."""
         return float(threshold_at(self.id_scores, self.tpr))
 
     @property

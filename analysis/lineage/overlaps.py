@@ -40,7 +40,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RepeatedBytes:
-    """The samples of some datasets whose bytes occur more than once among them.
+    """Samples whose bytes occur more than once in some datasets.
 
     Attributes:
         samples: A row for each, with `dataset`, `sample` and `digest`; None where no two datasets share any.

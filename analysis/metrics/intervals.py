@@ -106,7 +106,7 @@ def wilson(share: ArrayLike, count: ArrayLike) -> Ends:
 
 
 def trials(share: ArrayLike, variance: ArrayLike, least: ArrayLike, prior: ArrayLike) -> Floats:
-    """How many independent trials would give a share this variance, so that an interval of shares serves it.
+    """The number of independent trials that would give a share this variance, for an interval of a share.
 
     Source: Kottas, Kuss & Zapf 2014, "A modified Wald interval for the area under the ROC curve", BMC Medical Research
     Methodology 14. There is no variance in samples that are told apart perfectly, and near that it is estimated from the few

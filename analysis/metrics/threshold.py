@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def threshold_at(id_scores: ArrayLike, tpr: ArrayLike) -> NDArray[np.float64]:
-    """The quantile 1 - tpr of ID scores, interpolated linearly; what is at least that is accepted.
+    """The quantile 1 - tpr of ID scores, interpolated linearly; a score of at least this is accepted.
 
     Source: Bitterwolf et al. 2023 (NINCO), arXiv 2306.00826.
 

@@ -90,7 +90,7 @@ def rejection(scores: ArrayLike, right: Truths) -> Rejection:
 
 
 def expected_errors(scores: ArrayLike, right: Truths) -> tuple[Floats, Floats]:
-    """The scores, checked, and how many wrong samples are expected among the 0, 1, …, n of highest score, shape [n + 1].
+    """The checked scores, and the wrong samples expected among the k of highest score for k = 0, …, n, shape [n + 1].
 
     Among equal scores they are as frequent at each place, so that their number grows in a line from one score to the next.
     """
@@ -104,7 +104,7 @@ def expected_errors(scores: ArrayLike, right: Truths) -> tuple[Floats, Floats]:
 
 
 def oscr(scores: ArrayLike, right: Truths, ood_scores: ArrayLike) -> float:
-    """Area under the share of ID samples that are accepted and right, against the share of OOD samples that are accepted.
+    """Area under the curve of ID samples accepted and right against OOD samples accepted, both as shares (OSCR).
 
     It is the probability that an ID sample is right and outscores an OOD sample, ties half: accuracy is its largest value.
 

@@ -59,10 +59,10 @@ class Expectation:
     """The checks of a part's rows, and the samples that it must have in all.
 
     Args:
-        checks: Of each block, in row order.
-        samples: The samples that it must have; None where nothing says.
-        whose: What says so, in words.
-        some: Whether it may have some of them only.
+        checks: What each block of rows is checked with; blocks come in row order.
+        samples: The samples that the part must have; None where nothing in the lake says.
+        whose: Whose samples these are, for messages.
+        some: Whether some of them may be missing.
     """
 
     __slots__ = ("_found", "_samples", "_some", "_whose", "checks", "rows")

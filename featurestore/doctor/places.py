@@ -106,9 +106,9 @@ def _disk(folder: Path) -> Finding:
 
 
 def disk_speed(folder: Path) -> tuple[int, float, float]:
-    """Bytes that were tried, and the seconds that writing them, until they are on the disk, and reading them took.
+    """Write a file until it is on the disk, and read it back: its bytes, the seconds of writing, and the seconds of reading.
 
-    Where the system can be asked to, it forgets them in between; else reading is as fast as memory.
+    In between, the system is asked to drop the file from memory; where it cannot be asked, reading is as fast as memory.
 
     Raises:
         OSError: Nothing can be written there.

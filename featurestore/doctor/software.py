@@ -18,9 +18,9 @@ _PACKAGE = "featurestore"
 
 
 def requirements() -> dict[str, list[Requirement]]:
-    """What the installed featurestore asks for, by extra, that of the core under an empty text.
+    """What the installed featurestore requires, by extra; the core is the extra with the empty name.
 
-    Nothing where it runs from a folder that was never installed.
+    Empty where featurestore runs from a folder and was never installed.
     """
     try:
         about = metadata.metadata(_PACKAGE)

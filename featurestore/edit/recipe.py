@@ -24,7 +24,7 @@ _UNKNOWN = ("", "null")
 
 
 def correction(inventory: Inventory, model: str, assignments: Sequence[str]) -> Edit:
-    """What correcting a model's recipe takes: its row, and those of its layers.
+    """Plan the correction of a model's recipe, in its row and in those of its layers.
 
     Args:
         inventory: What the lake holds.
@@ -33,7 +33,7 @@ def correction(inventory: Inventory, model: str, assignments: Sequence[str]) -> 
 
     Raises:
         MissingError: The lake has no such model, or models have no such column of their training.
-        InputError: A value is none of its column's type; or the model is an ensemble, which was not trained.
+        InputError: A value does not have its column's type; or the model is an ensemble, which was not trained.
     """
     rows = {manifest.key["model"]: manifest for manifest in inventory.table("models")}
     pick("model", model, rows)

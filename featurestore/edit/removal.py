@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[str] = ()) -> Edit:
-    """What removing a dataset, model, detector or benchmark takes.
+    """Plan the removal of a dataset, model, detector or benchmark.
 
     What was made from it goes too, and so do layers of a model, and ensembles of which it is a member. What judges others stays,
     without what it said of it.
@@ -38,7 +38,7 @@ def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[s
         statistics: Of a detector: the stored statistics that nothing else needs.
 
     Raises:
-        InputError: The name can be none of that kind.
+        InputError: The name is not allowed for that kind of thing.
         MissingError: The lake knows no such name.
     """
     check_key(kind, name)
@@ -62,7 +62,7 @@ def removal(inventory: Inventory, kind: str, name: str, statistics: Collection[s
 
 
 def row_change(inventory: Inventory, dataset: str, columns: Mapping[str, Ingredient]) -> Edit:
-    """What it takes that the row of a dataset says something else of its role, group and benchmarks.
+    """Plan a change of what the row of a dataset says of its role, group and benchmarks.
 
     Its scores go in the benchmarks that it leaves, and with them what was made from its activations there, as the scores of
     a detector that learned from it. In another role it leaves them all, and comes back; and its geometry goes.

@@ -1,4 +1,4 @@
-"""Renaming: all that bears a name is written under the new one, what names it follows, and then the old one is removed.
+"""Renaming: all that bears a name is written under the new one, then what refers to it is changed, then the old one is removed.
 
 The lake is valid in between: it holds the old one whole, or both. A dataset under its new name is in no benchmark until the old
 one is in none any more, so that a benchmark never has two fit sets, and no image is judged twice.
@@ -48,7 +48,7 @@ def rename(storage: Storage, kind: str, old: str, new: str, *, learned: Learned,
 
     Raises:
         MissingError: The lake knows no such name.
-        InputError: The new name can be none of that kind, or the old one is that of a layer.
+        InputError: The new name is not allowed for that kind of thing, or the old one is that of a layer.
         ConflictError: The lake holds something else under the new name.
     """
     carry_out(storage, renaming(read_inventory(storage), kind, old, new, learned), bar)
@@ -59,7 +59,7 @@ def rename(storage: Storage, kind: str, old: str, new: str, *, learned: Learned,
 
 
 def renaming(inventory: Inventory, kind: str, old: str, new: str, learned: Learned) -> Edit:
-    """What it takes that all is there under the new name, too, and that what names it follows; arguments as of `rename`."""
+    """Plan to write all under the new name too, and to change what refers to it; arguments as of `rename`."""
     if kind == "model" and "@" in old + new:
         raise InputError(f"{old} is a layer, which is called after its model: rename that.")
     check_slug(kind, new)

@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One commit: parts of a partition are there under another key or fingerprint, too, with the same rows.
+    """One commit: parts of a partition are copied to another key or fingerprint, with the same rows.
 
     Attributes:
         manifest: The partition as it is now.
@@ -109,13 +109,13 @@ class Edit:
 def changed_row(
     storage: Storage, manifest: Manifest, columns: Mapping[str, Ingredient], without: Collection[str] = ()
 ) -> Step:
-    """The step that changes values of a table's only row, which are ingredients of it, too.
+    """The step that changes values in the only row of a partition, and the ingredients of the same names.
 
     Args:
         storage: The lake's storage.
         manifest: The partition of the row.
         columns: What the row is to say.
-        without: Those of the columns that are no ingredients from now on.
+        without: Columns that are to be no ingredients any more.
     """
     (part,) = manifest.parts
     table = TABLES[manifest.table]
@@ -130,7 +130,7 @@ def changed_row(
 
 
 def carry_out(storage: Storage, edit: Edit, bar: Bar | None = None) -> None:
-    """Carry out an edit; a kill at any moment leaves a valid lake, and an edit that is planned then does the rest.
+    """Carry out an edit; a kill at any moment leaves a valid lake, and an edit that is planned afterwards does the rest.
 
     Args:
         storage: The lake's storage.

@@ -61,7 +61,7 @@ def basis_of(model: str, activations: Mapping[str, Part]) -> Basis:
 
 
 def joined(bases: Iterable[Basis]) -> Basis:
-    """What numbers rest on that are made of several models' activations: of the fewest samples, where they differ."""
+    """What numbers rest on that are made from activations of several models; of differing numbers of samples, the lowest."""
     whole = Basis(samples={}, rows={}, networks={}, activations=[])
     for one in bases:
         whole["samples"].update(one["samples"])
@@ -79,9 +79,9 @@ def noted(part: Part) -> Basis | None:
 
 
 def compared(manifest: Manifest) -> Manifest:
-    """The manifest, which knows the parts that note the same: those of detectors that learn of the same datasets do.
+    """The manifest with `noting` filled in: which of its parts note the same, as detectors that learn from the same datasets do.
 
-    Whoever judges notes judges few of them then.
+    Equal notes are then judged once.
     """
     if len(manifest.parts) < 2:
         return manifest

@@ -86,7 +86,7 @@ class Manifest:
     """One commit of one partition; one without parts says that the partition was removed, and does not exist.
 
     Attributes:
-        noting: Of each part, the number of the first one that notes the same of what it rests on; empty until that was compared.
+        noting: For each part, the index of the first part with the same note of what it rests on; empty until notes were compared.
         sealed: Whether it was read with a checksum of itself, which agreed; earlier writers wrote none.
     """
 
@@ -198,7 +198,7 @@ _DUMPS = partial(json.dumps, default=_as_dict, allow_nan=False)
 
 
 def sealed(text: bytes) -> bytes:
-    """A JSON object of one line or more a field as text, with a checksum of itself as its last field."""
+    """The text of a JSON object whose fields each begin a line, with a checksum of that text added as its last field."""
     body = text.removesuffix(b"}").rstrip()
     return b'%s,\n "checksum": "%s"\n}' % (body, hashlib.sha256(body).hexdigest().encode())
 

@@ -83,7 +83,7 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What comes of laying partitions beside those of another lake.
+    """Partitions compared with those of another lake.
 
     Attributes:
         loads: Parts that the other lacks, in the order of the partitions.
@@ -120,7 +120,7 @@ class Comparison:
 def compare(
     partitions: Sequence[Manifest], other: Holding, *, here: str, there: str, replacing: bool = False
 ) -> Comparison:
-    """Lay partitions beside what another lake holds of the same keys.
+    """Compare partitions with those of the same keys in another lake.
 
     Args:
         partitions: The partitions.
@@ -177,7 +177,7 @@ def _is_whole(other: Holding, manifest: Manifest, existing: Part, ours: Part) ->
 
 
 def refuse(disagreements: Sequence[Disagreement], how: str, say: Callable[[str], None]) -> None:
-    """Raise if there are disagreements, once each has been said in a line, and of many the first, with their number.
+    """Raise if there are disagreements, after saying each in a line; of many, only the first and their number are said.
 
     Args:
         disagreements: What was found.
@@ -192,7 +192,7 @@ def refuse(disagreements: Sequence[Disagreement], how: str, say: Callable[[str],
 
 
 def listed(disagreements: Sequence[Disagreement], say: Callable[[str], None]) -> str:
-    """Say each disagreement in a line, and of many the first; returns how many things these are, in words."""
+    """Say each disagreement in a line, of many only the first; return in words how many things disagree."""
     for found in disagreements[:_LISTED]:
         say(str(found))
     if len(disagreements) > _LISTED:

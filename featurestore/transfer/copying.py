@@ -35,10 +35,10 @@ def copy(
 
     Args:
         source: The lake.
-        target: Where it is to be: nothing, a part of it, or a lake that agrees with it; any lake, if that is replaced.
+        target: Where to copy it: an empty place, one with a partial copy, or a lake that agrees with it; with `replacing`, any lake.
         restriction: What to copy.
         say: Is told in lines what is copied, left out, and in conflict.
-        replacing: Let what is copied take the place of what the target holds otherwise; what it holds besides stays.
+        replacing: Replace what the target holds under the same keys with other content; everything else there stays.
         dry_run: Copy nothing.
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
 

@@ -47,10 +47,10 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What comes of the datasets of two lakes.
+    """The datasets of two lakes, joined.
 
     Attributes:
-        changes: What the rows of datasets of the first lake are to say, by column, where they say less.
+        changes: New values for rows of the first lake that say less than both lakes do together, by dataset and column.
         notes: What a user should know, in lines.
         disagreements: Why the two cannot be joined.
     """
@@ -108,7 +108,7 @@ def join(ours: Mapping[str, Described], theirs: Mapping[str, Described], *, here
 def strangers_to_each_other(
     ours: Mapping[str, Described], theirs: Mapping[str, Described]
 ) -> Iterator[tuple[str, str, str]]:
-    """Datasets that a benchmark brings together and that no lake had side by side: benchmark, ours and theirs."""
+    """Pairs of datasets that meet in a benchmark only when two lakes are merged, as (benchmark, ours, theirs)."""
     for benchmark in sorted(benchmarks_of(ours) & benchmarks_of(theirs)):
         our, their = ({name for name, row in rows.items() if benchmark in row.benchmarks} for rows in (ours, theirs))
         yield from ((benchmark, one, other) for one, other in product(sorted(our - their), sorted(their - our)))

@@ -26,7 +26,7 @@ def loose_files(storage: Storage, *, settings: bool) -> dict[str, bytes]:
 def differing_files(
     files: dict[str, bytes], other: Storage, *, replacing: bool = False
 ) -> tuple[dict[str, bytes], list[Disagreement]]:
-    """Those of the files that another lake lacks, and those that it has with other content, which are among the first if replaced."""
+    """The files to bring to another lake, and those it has with other content; with `replacing`, the latter are brought too."""
     held = {key: other.get(key) if other.size(key) is not None else None for key in files}
     lacking = {key: data for key, data in files.items() if held[key] is None or (replacing and held[key] != data)}
     other_content = [key for key, data in files.items() if held[key] not in (None, data)]
@@ -40,5 +40,5 @@ def put_files(files: dict[str, bytes], target: Storage, *, replacing: bool = Fal
 
 
 def strangers(storage: Storage) -> Sequence[str]:
-    """The keys of what lies in a lake's place and is none of it, in order."""
+    """Keys, in order, of objects at a lake's location that are no part of a lake."""
     return sorted(key for key in storage.names("") if key != FILE and key.partition("/")[0] not in {*TABLES, FOLDER})

@@ -32,13 +32,13 @@ class Meeting:
     """A lake that is to be merged, beside the one that takes it.
 
     Attributes:
-        source: The first one.
+        source: The lake that is to be merged.
         theirs: What it holds.
-        joined: What comes of the datasets of both.
-        found: The parts that come, and those that both have.
-        files: Its questions that come.
-        moved: Datasets of both whose images lie in two places.
-        disagreements: Where the two cannot both be right, that from which others follow first.
+        joined: The datasets of both lakes.
+        found: The parts that are to be carried over, and those that both lakes have.
+        files: The questions that are to be carried over.
+        moved: Datasets of both lakes whose images lie in two places.
+        disagreements: Where the two cannot both be right; causes stand before what follows from them.
     """
 
     source: Storage
@@ -51,13 +51,13 @@ class Meeting:
 
 
 def meet(source: Storage, ours: Holding, *, here: str, there: str) -> Meeting:
-    """Lay a lake beside the one that is to take it.
+    """Compare a lake with the one that it is to be merged into.
 
     Args:
-        source: The lake.
-        ours: What the other one holds.
-        here: What messages call the other one.
-        there: What messages call the lake.
+        source: The lake that is to be merged.
+        ours: What the lake that takes it holds.
+        here: What messages call the lake that takes it.
+        there: What messages call the lake that is to be merged.
     """
     theirs = Holding.of(source, ORDER)
     rows = _described(ours), _described(theirs)

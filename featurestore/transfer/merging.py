@@ -53,7 +53,7 @@ def merge(
         source: The other lake.
         target: The lake.
         say: Is told in lines what comes, what changes, and where the two disagree.
-        aside: How what disagrees is called, which is taken then as if it had been made under that name; None to refuse it.
+        aside: Other names for what disagrees, which is then taken as if it had been made under them; None refuses it.
         dry_run: Change nothing.
         bar: Is told how many fragments there are, and gives a context with a function to call with the number just done.
 

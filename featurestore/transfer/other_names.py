@@ -52,7 +52,7 @@ class Aside:
 
 
 def set_aside(source: Storage, aside: Aside, meet: Callable[[Storage], Meeting], say: Callable[[str], None]) -> Meeting:
-    """Give what disagrees another name until nothing does; what has its other name and still disagrees is left.
+    """Give other names to what disagrees until nothing does; what still disagrees under its other name is left as it is.
 
     Args:
         source: The lake that is merged.
@@ -62,7 +62,7 @@ def set_aside(source: Storage, aside: Aside, meet: Callable[[Storage], Meeting],
 
     Raises:
         ConflictError: The lake holds another thing of that name.
-        InputError: The name can be none of that kind.
+        InputError: The other name is not allowed for that kind of thing.
     """
     overlay, given = Overlay(source), set[tuple[str, str]]()
     meeting = meet(overlay)

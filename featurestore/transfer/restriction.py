@@ -27,7 +27,7 @@ _NAMED_BY_TABLE = {
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What to keep of a lake: names, in which `*`, `?` and `[…]` stand for any characters. All, where there is none.
+    """What to keep of a lake: names, in which `*`, `?` and `[…]` stand for any characters. An empty list keeps all.
 
     Attributes:
         models: Models, also as views of a layer: `vit-b@blocks.6`.

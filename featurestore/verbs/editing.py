@@ -74,7 +74,7 @@ class EditingLake(Lake):
 
         Raises:
             MissingError: There is no such kind, or the lake knows no such name.
-            InputError: The new name can be none of that kind.
+            InputError: The new name is not allowed for that kind of thing.
             ConflictError: The lake holds something else under the new name.
         """
         guard()
@@ -172,7 +172,7 @@ class EditingLake(Lake):
 
         Raises:
             MissingError: The lake has no such model, or models have no such column.
-            InputError: A value is none of its column's.
+            InputError: A value does not have its column's type.
         """
         from featurestore.edit import correction, read_inventory
 

@@ -58,7 +58,7 @@ class KeepingLake(Lake):
             What was, or would be, deleted, and what is younger than the grace period.
 
         Raises:
-            InputError: It is no duration.
+            InputError: `older_than` is no duration.
             CorruptionError: A manifest cannot be read; it may name anything, so nothing more is deleted.
         """
         from featurestore.care import garbage
@@ -81,7 +81,7 @@ class KeepingLake(Lake):
             The file.
 
         Raises:
-            InputError: There is another file than a catalog, or its folder is not there.
+            InputError: The file exists and is no catalog, or its folder does not exist.
         """
         from featurestore.query.duckdb_file import write_catalog
 
@@ -108,7 +108,7 @@ class KeepingLake(Lake):
             model: Only these models; * stands for any characters.
             dataset: Only these datasets, likewise.
             table: Only these tables, and those that they name.
-            replace: Replace what the target holds otherwise.
+            replace: Replace what the target holds under the same keys with other content.
             dry_run: Say what would be copied, and copy nothing.
             say: Is told what is copied, left out, and in conflict.
             progress: Shows how far it is.

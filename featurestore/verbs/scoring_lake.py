@@ -105,7 +105,7 @@ class ScoringLake(Lake):
         in_memory: bool = True,
         say: Said = print,
     ) -> Judge:
-        """What was fitted, in use: a detector of the lake with the threshold that its ID test scores set, as `featurestore judge`.
+        """A fitted detector of the lake, with the threshold that its ID test scores set, as `featurestore judge` uses it.
 
         Args:
             model: A model with activations.
@@ -118,7 +118,7 @@ class ScoringLake(Lake):
             say: Is told what the user should know of the fit.
 
         Returns:
-            It: `score(feature, logits)`, `threshold`, `threshold_interval` and `accepts(feature, logits)` take numpy alone, and so
+            The judge: `score(feature, logits)`, `threshold`, `threshold_interval` and `accepts(feature, logits)` take numpy alone, and so
             do pickles and what `save(FILE)` writes for `featurestore.judge.Judge.load`; `images(…)` and `as_module()` take torch.
 
         Raises:

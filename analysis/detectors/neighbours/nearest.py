@@ -30,7 +30,7 @@ _MAKING = Lock()
 
 
 def check_size(neighbours: int, bank: int, name: str) -> None:
-    """Raise if a bank is too small to have so many neighbours.
+    """Raise if a bank has fewer rows than the neighbours asked for.
 
     Raises:
         InputError: It is; names both numbers.
@@ -115,7 +115,7 @@ class _Nearest:
                 self._take(np.arange(part.start, part.stop), products, sample)
 
     def found(self) -> _Found:
-        """The lists as they are."""
+        """The lists as they stand."""
         return _Found(self._neighbours, self._unit.shape[1], self._lists)
 
     def _take(self, queries: NDArray[np.intp], products: Float32, sample: NDArray[np.int64]) -> None:
