@@ -1,4 +1,4 @@
-"""Sentences from numbers: escaped, with n and interval, and careful where n is small."""
+"""Sentences from numbers: escaped, without control characters, with n and interval, and careful where n is small."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 from scipy.special import stdtrit
+
+from featurestore.shown_text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +44,14 @@ class Text(str):
 
 
 def sentence(template: str, **parts: str | float | Number) -> Markup:
-    """A sentence as HTML: parts are escaped, names of things set apart; no line ends within `95 %` or `n = 8`.
+    """A sentence as HTML: parts are escaped, controls spelled out, names of things set apart; no line ends within `95 %` or `n = 8`.
 
     Args:
         template: HTML with `{name}` for each part.
         parts: Names (set in bold), other texts, counts, numbers, and sentences.
     """
     said = Markup(template).format_map({name: _part(value) for name, value in parts.items()})  # noqa: S704 # our own words
-    return Markup(re.sub(r"(?<=\d) (?=%)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)", "\u00a0", str(said)))  # noqa: S704 # escaped already
+    return Markup(re.sub(r"(?<=\d) (?=%)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)", "\u00a0", plain(str(said))))  # noqa: S704 # escaped already
 
 
 def _part(value: str | float | Number) -> str | Number:
@@ -60,6 +62,7 @@ def _part(value: str | float | Number) -> str | Number:
 
 def named(name: str) -> Markup:
     """A name, set apart; of a long one both ends, and the whole where the mouse rests on it."""
+    name = plain(name)
     if (short := shortened(name)) == name:
         return Markup("<b>{}</b>").format(name)
     return Markup('<b title="{}">{}</b>').format(name, short)

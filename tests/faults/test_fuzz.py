@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
@@ -26,7 +25,7 @@ from featurestore.cli.app import COMMANDS, main
 from featurestore.errors import LakeError
 from featurestore.layout.tables import TABLES
 from featurestore.query import fetch, library
-from tests.conftest import alter
+from tests.conftest import alter, put_in_place
 from tests.faults.fuzzing import changes, fuzz, sentence, soon, tried
 
 if TYPE_CHECKING:
@@ -82,17 +81,7 @@ def test_fragments_whose_manifests_agree(place: Path, fragment: Path, change: Ca
     """The manifest says that these bytes are right: what they hold is looked at all the same."""
     lake = copy(place)
     changed = lake / fragment.relative_to(WHOLE)
-    changed.write_bytes(change(changed.read_bytes()))
-    content = changed.read_bytes()
-
-    def agree(document: dict[str, Any]) -> None:
-        for part in document["parts"]:
-            for entry in part["fragments"]:
-                if changed.as_posix().endswith(entry["path"]):
-                    entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-    folder = next(parent for parent in changed.parents if list(parent.glob("_manifest.*.json")))
-    alter(max(folder.glob("_manifest.*.json")), agree)
+    put_in_place(changed, change(changed.read_bytes()))
     used(lake)
 
 

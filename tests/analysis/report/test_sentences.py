@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.report.sentences import (
+    Number,
     Text,
     clustered,
     hedge,
@@ -25,6 +26,12 @@ def test_all_parts_are_escaped() -> None:
     said = sentence("On {name}, {text}: {value}", name=evil, text=Text(evil), value=percent(0.25, f'"{evil}'))
     assert "<script" not in said
     assert said.count("&lt;script&gt;") == 3
+
+
+def test_no_part_has_controls_or_turns_of_direction() -> None:
+    evil = "a\x1b[2J\u202e"
+    assert str(sentence("{a} {b}{c}", a=evil, b=Text(evil), c=Number(1, "1", evil))).isprintable()
+    assert str(named(evil * 9)).isprintable()
 
 
 def test_numbers_keep_their_full_value_beside_the_text() -> None:

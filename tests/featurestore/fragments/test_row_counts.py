@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shlex
 import shutil
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurestore import CorruptionError, Lake
-from tests.conftest import alter
+from tests.conftest import put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +60,7 @@ def bomb(path: Path, rows: int = ROWS, says: int | None = None) -> None:
     row = pq.read_table(path).slice(0, 1)
     pq.write_table(row.take(pa.array([0] * rows)), file, compression="zstd")
     content = claimed(file.getvalue(), rows, says) if says is not None else file.getvalue()
-    path.write_bytes(content)
-
-    def agree(document: dict[str, Any]) -> None:
-        entries = [one for part in document["parts"] for one in part["fragments"]]
-        (entry,) = (one for one in entries if path.as_posix().endswith(one["path"]))
-        entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-    folder = next(parent for parent in path.parents if list(parent.glob("_manifest.*.json")))
-    alter(max(folder.glob("_manifest.*.json")), agree)
+    put_in_place(path, content)
 
 
 def bombed(folder: Path, pattern: str, *, hidden: bool = False) -> Path:
