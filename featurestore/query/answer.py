@@ -48,6 +48,7 @@ class Answer:
         without: Asks the same of all models and results.
         rests_on: Sentences on what is stale, mixed or partial of what it reads.
         remarks: Sentences on what its columns say of the OOD sets, for those who read on.
+        read_in_part: The tables of which only the rows that its parameters choose are read.
     """
 
     question: SqlFile
@@ -59,6 +60,7 @@ class Answer:
     without: Callable[[], Answer]
     rests_on: Sequence[str] = ()
     remarks: Sequence[str] = ()
+    read_in_part: Collection[str] = ()
 
     def why_empty(self, location: str) -> list[str]:
         """Sentences that help where the answer has no rows: what the lake lacks, which value it does not know, or what was narrowed to nothing."""
@@ -73,7 +75,8 @@ class Answer:
         read = sorted(catalog.views_behind(self.question.sql) & TABLES.keys() - {"failures", "benchmarks"})
         lacking: dict[str, list[str]] = {"dataset add": [], "extract": [], "score": []}
         for table in read:
-            if not self.connection.execute(f"select 1 from stored.{table} limit 1").fetchall():
+            held = f"stored.names where stored = {quote(table)}" if table in self.read_in_part else f"stored.{table}"
+            if not self.connection.execute(f"select 1 from {held} limit 1").fetchall():
                 lacking[_MADE_BY.get(table, "score")].append(table)
         lines = [
             f"The lake at {location} has no {' and no '.join(tables)} yet: `featurestore {maker}` makes them."
@@ -102,7 +105,7 @@ class Answer:
             return []
         for view, column, condition in self._naming(parameter, read):
             # One row is soon found; all names are gathered only where it is not.
-            rows = f"from {view} where {condition} and"
+            rows = f"from {catalog.naming(view, column, self.read_in_part)} where {condition} and"
             if self.connection.execute(f"select 1 {rows} {column}::varchar = $1 limit 1", [value]).fetchall():
                 return []
             known = self.connection.execute(f"select distinct {column} {rows} {column} is not null").fetchall()
@@ -154,17 +157,18 @@ def answer_to(
         raise InputError(f"{question.name} needs {lacking}, which only a lake has: ask it without --published.")
     held = Held(storage) if storage else None
     needed = catalog.named_in(question.sql) | filters.needed(chosen, reads)
-    connection = catalog.connect(storage, needed, held, without)
+    part = question.chosen(bound)
+    connection = catalog.connect(storage, needed, held, without, part)
     rests_on = complaints(held, reads, chosen.models, without) if held else []
     try:
-        notes = filters.narrow(connection, reads, chosen)
+        notes = filters.narrow(connection, reads, chosen, part)
         remarks = _seen(connection, bound) if _SEEN in reads else []
     except duckdb.Error as error:
         raise catalog.unreadable(error, location) from error
     _lock(connection, held.readable if held else [])
     relation = question_result(connection, question, bound, location)
     unnarrowed = partial(answer_to, storage, question, given, location=location, without=without)
-    return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on, remarks)
+    return Answer(question, bound, connection, relation, notes, chosen, unnarrowed, rests_on, remarks, tuple(part))
 
 
 def _seen(connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Value]) -> list[str]:

@@ -23,7 +23,7 @@ from featurestore.sql_text import SqlFiles, header, quote
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from featurestore.query.stored_tables import Checking
+    from featurestore.query.stored_tables import Checking, Chosen
     from featurestore.sql_text import FromFiles
     from featurestore.sql_text.header import Parameter, SqlFile
     from featurestore.storage import Storage
@@ -57,6 +57,7 @@ def connect(
     names: Iterable[str] | None = None,
     held: Held | None = None,
     without: Collection[str] = (),
+    chosen: Chosen | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a lake's views, macros and questions, which carry their documentation as comments.
 
@@ -65,6 +66,7 @@ def connect(
         names: The views, macros and questions that are needed, without comments, beside those that they read; all if None.
         held: What the lake holds, where it was read already.
         without: The tables of which stale parts are left out.
+        chosen: Of some tables, the values that rows have in columns of their paths: no others are read, nor compared.
 
     Where all are made, nothing is known of what will be asked: then each table is compared with its manifests when SQL first reads it.
 
@@ -76,7 +78,8 @@ def connect(
     try:
         # A question reads hundreds of small files, and fragments never change.
         connection.execute("set parquet_metadata_cache = true")
-        create(connection, storage, names, held=held, checking="now" if names is not None else "read", without=without)
+        checking: Checking = "now" if names is not None else "read"
+        create(connection, storage, names, held=held, checking=checking, without=without, chosen=chosen)
     except duckdb.Error as error:
         raise unreadable(error, storage.location if storage else "") from error
     return connection
@@ -91,6 +94,7 @@ def create(
     held: Held | None = None,
     checking: Checking = "never",
     without: Collection[str] = (),
+    chosen: Chosen | None = None,
 ) -> None:
     """Create a lake's views and macros in an empty database, and each question as a table macro.
 
@@ -103,6 +107,7 @@ def create(
         checking: When to compare the fragments with their manifests, as DuckDB would not notice a flipped bit: now, or when SQL reads
             a table, which needs this process, or never.
         without: The tables of which stale parts are left out.
+        chosen: Of some tables, the values that rows have in columns of their paths: no others are read, nor compared.
 
     Raises:
         CorruptionError: A fragment is missing or altered.
@@ -117,11 +122,27 @@ def create(
     if held:
         read = set().union(*map(_views_behind, _files() if names is None else names))
         held.read(sorted(read & TABLES.keys()))
-    stored = StoredTables(connection, held, from_files, checking, without)
+    stored = StoredTables(connection, held, from_files, checking, without, chosen or {})
+    if chosen:
+        stored.name_all()
     builder = _Builder(connection, stored, commenting=names is None)
     with stored.vouched():
         for name in sorted(_files() if names is None else names):
             builder.create(name)
+
+
+def naming(view: str, column: str, chosen: Collection[str] = ()) -> str:
+    """SQL's FROM with the names that a column of a view has, also where only some rows of it are read.
+
+    Args:
+        view: The view.
+        column: The column.
+        chosen: The tables of which only some rows are read.
+    """
+    if view not in chosen or column not in TABLES[view].path_columns:
+        return view
+    kept = f"stored = {quote(view)} and key = {quote(column)}"
+    return f"(from stored.names select name as {column} where {kept})"
 
 
 def unreadable(error: duckdb.Error, location: str = "") -> StorageError:

@@ -19,7 +19,7 @@ from featurestore.query.conditions import conditions
 from featurestore.sql_text import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from featurestore.query.conditions import Condition
 
@@ -66,13 +66,16 @@ def needed(filters: Filters, reads: Iterable[str]) -> set[str]:
     return {"models"} if filters.models else set()
 
 
-def narrow(connection: duckdb.DuckDBPyConnection, reads: Iterable[str], filters: Filters) -> list[str]:
+def narrow(
+    connection: duckdb.DuckDBPyConnection, reads: Iterable[str], filters: Filters, in_part: Collection[str] = ()
+) -> list[str]:
     """Put narrower views in the place of those that a question reads.
 
     Args:
         connection: A connection with those views, and with the ones that are `needed`.
         reads: The views that the question reads, directly or through others.
         filters: What to narrow them to.
+        in_part: The tables of which the connection reads only some rows.
 
     Returns:
         Sentences on what was left out because nothing is known of it.
@@ -83,7 +86,7 @@ def narrow(connection: duckdb.DuckDBPyConnection, reads: Iterable[str], filters:
     """
     if not filters:
         return []
-    narrowing = _Narrowing(connection, reads)
+    narrowing = _Narrowing(connection, reads, in_part)
     for column, names in (("model", filters.models), ("detector", filters.detectors)):
         if names:
             narrowing.to_names(column, names)
@@ -97,8 +100,9 @@ def narrow(connection: duckdb.DuckDBPyConnection, reads: Iterable[str], filters:
 class _Narrowing:
     """Collects conditions on views; looks at the whole views until `apply` replaces them."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, reads: Iterable[str]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, reads: Iterable[str], in_part: Collection[str]) -> None:
         self._connection = connection
+        self._in_part = in_part
         reads = set(reads)
         self._views = sorted(reads & _NARROWED) or sorted(reads & {PUBLISHED})
         # Beside a lake's, published numbers are narrowed by what both have names for: detectors.
@@ -125,11 +129,13 @@ class _Narrowing:
 
     def _holds(self, view: str, column: str, name: str) -> bool:
         """Whether a view has a row of that name: told sooner than which names it has."""
-        return bool(self._rows(f"select 1 from {view} where {column} = {quote(name)} limit 1"))
+        source = catalog.naming(view, column, self._in_part)
+        return bool(self._rows(f"select 1 from {source} where {column} = {quote(name)} limit 1"))
 
     def _refuse(self, column: str, names: Sequence[str], naming: Sequence[str]) -> None:
         """Say which name there is not, and which is the nearest."""
-        known = {str(name) for view in naming for (name,) in self._rows(f"select distinct {column} from {view}")}
+        sources = [catalog.naming(view, column, self._in_part) for view in naming]
+        known = {str(name) for source in sources for (name,) in self._rows(f"select distinct {column} from {source}")}
         if not known:
             maker = "extract" if column == "model" else "score"
             raise MissingError(f"The lake has no {column} yet, so not {names[0]!r}: `featurestore {maker}` makes them.")

@@ -14,19 +14,21 @@ import duckdb
 from featurestore.fragments import opening, row_counts
 from featurestore.layout import paths
 from featurestore.layout.tables import TABLES
-from featurestore.sql_text import from_paths, quote, scan
+from featurestore.sql_text import from_paths, quote, scan, sql_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from featurestore.held import Held
-    from featurestore.layout.manifest import Fragment, Manifest
+    from featurestore.layout.manifest import Fragment, Manifest, Part
     from featurestore.layout.tables import Table
     from featurestore.sql_text import FromFiles
     from featurestore.storage import Storage
 
 Checking: TypeAlias = Literal["now", "read", "never"]
 """When fragments are compared with their manifests: before a view is made, when SQL reads a table, or never."""
+Chosen: TypeAlias = "Mapping[str, Mapping[str, str]]"
+"""Of tables, columns of their paths with the one value that is read."""
 UNASKED = 256_000_000
 """Bytes of a table that are brought from a bucket before anyone asked for it; of more, it is read there."""
 VOUCHED = 1 << 30
@@ -48,6 +50,7 @@ class StoredTables:
         from_files: How files are read; by default where they lie, or on this machine if they were brought.
         checking: When the fragments are compared with their manifests.
         without: The tables of which stale parts are left out.
+        chosen: Of some tables, the values that parts have in their keys of which anything is read.
         unread: Of each table, what compares its fragments before SQL reads them.
     """
 
@@ -56,6 +59,7 @@ class StoredTables:
     from_files: FromFiles | None
     checking: Checking
     without: Collection[str]
+    chosen: Chosen = field(default_factory=dict)
     unread: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -79,13 +83,7 @@ class StoredTables:
         if gathered:
             self.connection.execute(f"create view stored.{name} as {gathered}")
             return
-        found = [
-            (path, fragment)
-            for manifest in (self.held.of(name) if self.held else ())
-            for part in (self.held.current_parts(manifest, self.without) if self.held else ())
-            for path, fragment in manifest.files(part)
-            if fragment.rows
-        ]
+        found = [file for manifest in (self.held.of(name) if self.held else ()) for file in self._files(manifest)]
         if found and self.held:
             from_files = self.from_files or self._from_here_or_there(self.held.storage, found)
             if self.from_files and self.checking == "now" and self.held.storage.folder and _is_vouched(found):
@@ -98,9 +96,36 @@ class StoredTables:
             columns = ", ".join(f'"{column}" {type_}' for column, type_ in TABLES[name].sql_types.items())
             self.connection.execute(f"create table stored.{name} ({columns})")
 
+    def name_all(self) -> None:
+        """Create `stored.names`: of the tables that are read in part, which names all their parts have in their keys."""
+        self.connection.execute("create table stored.names (stored varchar, key varchar, name varchar)")
+        for table in self.chosen:
+            held = self.held.of(table) if self.held else ()
+            parts = [{**one.key, **part.key} for one in held for part in self._current_parts(one)]
+            for key in TABLES[table].path_columns:
+                names = sql_list(sorted({part[key] for part in parts}))
+                self.connection.execute(
+                    f"insert into stored.names select {quote(table)}, {quote(key)}, unnest({names}::varchar[])"
+                )
+
+    def _files(self, manifest: Manifest) -> Iterator[tuple[str, Fragment]]:
+        """The fragments of a partition that are read, with their keys in the storage."""
+        wanted = self.chosen.get(manifest.table, {}).items()
+        if any(manifest.key.get(key, value) != value for key, value in wanted):
+            return
+        for part in self._current_parts(manifest):
+            if all(part.key.get(key, value) == value for key, value in wanted):
+                yield from (file for file in manifest.files(part) if file[1].rows)
+
+    def _current_parts(self, manifest: Manifest) -> list[Part]:
+        """The parts of a partition that answers may read, with rows."""
+        current = self.held.current_parts(manifest, self.without) if self.held else []
+        return [part for part in current if any(fragment.rows for fragment in part.fragments)]
+
     def _gathered(self, name: str) -> str:
         """SQL that reads a table's rows where they are gathered, but for those of parts that are left out; nothing where they are not."""
-        whole = self.held.gathered(name) if self.held and self.checking == "now" and self.from_files is None else None
+        asked = self.checking == "now" and self.from_files is None and name not in self.chosen
+        whole = self.held.gathered(name) if self.held and asked else None
         if self.held is None or whole is None:
             return ""
         files = whole.files(partial(gather, self.held.storage))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from featurestore.errors import InputError, LakeError
+from featurestore.layout.tables import TABLES
 from featurestore.names import nearest, pick
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ _HEADER = re.compile(
     r"--\s?(?P<tag>asked because|[a-z]+)(?:\s+(?P<name>[^:=]+?))?(?:\s*=\s*(?P<default>[^:]*?))?\s*:\s*(?P<text>.*)"
 )
 _SINGLE = ("title", "question", "finding", "asked because", "topic", "plot")
-_TAGS = (*_SINGLE, "param", "argument", "column", "columns")
-_NAMED = {"argument", "column", "columns"}
+_TAGS = (*_SINGLE, "param", "reads", "argument", "column", "columns")
+_NAMED = {"reads", "argument", "column", "columns"}
+_EQUAL = re.compile(r"([a-z_]+) = \$([a-z0-9_]+)")
+_WIDE = ("all", "any", "", None)
+"""Values of a parameter that choose nothing."""
 _WRITTEN = re.compile(r"(?P<default>.*?)\s*(?:\{(?P<choices>[^{}]*)\}|\[(?P<range>[^\[\],]*,[^\[\],]*)\])?")
 _DUCKDB_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
@@ -142,6 +146,7 @@ class SqlFile:
         asked_because: Why it is asked, where no published finding answers it; empty if not said.
         topic: The group that it is listed under.
         parameters: By name, in the order of the header.
+        reads: Of a table, the columns that its rows are chosen by before any is read, each with its parameter.
         columns: Description of each result column, in order.
         arguments: A macro's arguments by name, in order.
         plot: How the answer is drawn by default; None if the header does not say.
@@ -156,6 +161,7 @@ class SqlFile:
     asked_because: str
     topic: str
     parameters: Mapping[str, Parameter]
+    reads: Mapping[str, Mapping[str, str]]
     columns: Mapping[str, str]
     arguments: Mapping[str, Argument]
     plot: Plot | None
@@ -188,6 +194,18 @@ class SqlFile:
             pick(f"parameter of {self.name}", name, self.parameters)
         return {name: spec.parse(values.get(name, spec.default)) for name, spec in self.parameters.items()}
 
+    def chosen(self, bound: Mapping[str, Value]) -> dict[str, dict[str, str]]:
+        """The values that rows of a table have in some columns, if any of it is to be read; `all` chooses nothing.
+
+        Args:
+            bound: All its parameters.
+        """
+        found = {
+            table: {column: str(bound[name]) for column, name in by.items() if bound[name] not in _WIDE}
+            for table, by in self.reads.items()
+        }
+        return {table: values for table, values in found.items() if values}
+
 
 def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping[str, str]]) -> SqlFile:
     """Read one SQL file.
@@ -205,6 +223,7 @@ def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping
     parameters: dict[str, Parameter] = {}
     columns: dict[str, str] = {}
     arguments: dict[str, Argument] = {}
+    reads: dict[str, Mapping[str, str]] = {}
     places: dict[tuple[str, str], str] = {}
     for number, line in _header_lines(text):
         place = f"{origin}, line {number}"
@@ -218,6 +237,8 @@ def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping
         columns |= inherited
         if tag == "param":
             parameters[name_] = _parameter(match, place)
+        elif tag == "reads":
+            reads[name_] = _chosen_by(name_, match["text"], parameters, place)
         elif tag == "argument":
             arguments[name_] = Argument(name_, match["default"], match["text"])
         elif tag == "column":
@@ -227,7 +248,9 @@ def parse(text: str, name: str, origin: str, documented: Callable[[str], Mapping
     shown = _plot(single["plot"], columns, places["plot", ""]) if single["plot"] else None
     _check(text, origin, single, parameters)
     title, question, finding, because, topic = (single[tag] for tag in _SINGLE[:-1])
-    return SqlFile(name, title, question, finding, because, topic, parameters, columns, arguments, shown, text, origin)
+    return SqlFile(
+        name, title, question, finding, because, topic, parameters, reads, columns, arguments, shown, text, origin
+    )  # fmt: skip
 
 
 def _header_lines(text: str) -> Iterable[tuple[int, str]]:
@@ -251,7 +274,9 @@ def _header(line: str, place: str) -> re.Match[str]:
     if tag == "param":
         return match
     if (match["default"] is not None and tag != "argument") or len(words) != (tag in _NAMED):
-        raise InputError(f"{place}: a column takes its name before the colon, and other tags nothing; got {line!r}.")
+        raise InputError(
+            f"{place}: a column or table takes its name before the colon, and other tags nothing; got {line!r}."
+        )
     return match
 
 
@@ -288,6 +313,24 @@ def _parameter(match: re.Match[str], place: str) -> Parameter:
         return _limited(name, type_, match["default"], match["text"])
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
+
+
+def _chosen_by(table: str, written: str, parameters: Mapping[str, Parameter], place: str) -> Mapping[str, str]:
+    """The columns of a table that its rows are chosen by, e.g. `detector = $detector, model = $model`, with their parameters."""
+    found: dict[str, str] = {}
+    try:
+        keys = TABLES[pick("table", table, TABLES)].path_columns
+        for each in written.split(","):
+            match = _EQUAL.fullmatch(each.strip())
+            if not match:
+                raise InputError(
+                    f"What a table's rows are chosen by is written as `COLUMN = $PARAMETER, …`; got {each!r}."
+                )
+            column = pick(f"column in the paths of {table}", match[1], keys)
+            found[column] = pick("parameter above", match[2], parameters)
+    except LakeError as error:
+        raise InputError(f"{place}: {error}") from error
+    return found
 
 
 def _plot(written: str, columns: Mapping[str, str], place: str) -> Plot:

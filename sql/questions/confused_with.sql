@@ -9,6 +9,8 @@
 -- param tpr number = 0.95 [0, 1]: Share of the ID test samples that is accepted
 -- param top integer = 3 [1, ]: How many ID classes to show of each OOD class
 -- param benchmark text = main: The benchmark
+-- reads scores: benchmark = $benchmark, detector = $detector, model = $model
+-- reads activations: dataset = $ood, model = $model
 -- column ood_class: The OOD class
 -- column accepted: Its accepted samples, each counted for each model
 -- column place: Place of the ID class among those that they are taken for, ties by label

@@ -6,6 +6,7 @@
 -- param ood text = all: One OOD set, or all
 -- param model text = all: One model, or all
 -- param benchmark text = main: The benchmark
+-- reads scores: benchmark = $benchmark, dataset = $ood, model = $model
 -- column ood_dataset: The OOD set
 -- column first: A detector
 -- column second: Another, later by name

@@ -7,6 +7,7 @@
 -- param tpr number = 0.95 [0, 1]: Share of the ID test samples that is accepted
 -- param top integer = 20 [1, ]: How many to show
 -- param benchmark text = main: The benchmark
+-- reads scores: benchmark = $benchmark, detector = $detector
 -- column sample: Position in the dataset
 -- column ood_class: The OOD class
 -- column image: File of the image, or the tar or Parquet file that holds it, where it lay when the dataset was added

@@ -58,6 +58,19 @@ def test_a_good_header_is_read() -> None:
     ]
 
 
+def test_rows_are_chosen_by_the_values_of_parameters() -> None:
+    """Before a table is read; a value that stands for all chooses nothing."""
+    lines = (
+        "-- title: x\n-- param d text = all: y\n-- param m text = null: y\n-- reads scores: detector = $d, model = $m\n"
+    )
+    file = parse(f"{lines}select $d, $m", "x", "x.sql")
+    assert file.reads == {"scores": {"detector": "d", "model": "m"}}
+    assert file.chosen(file.bind({})) == {}
+    assert file.chosen(file.bind({"d": "any"})) == {}
+    assert file.chosen(file.bind({"d": "knn"})) == {"scores": {"detector": "knn"}}
+    assert file.chosen(file.bind({"d": "knn", "m": "a"})) == {"scores": {"detector": "knn", "model": "a"}}
+
+
 BROKEN_KEYS = [
     ("-- asked why: a", "expected `-- tag: text`"),
     ("-- plot: heatmap x=dataset y=model", "A heatmap needs color=COLUMN"),
@@ -71,10 +84,15 @@ BROKEN_KEYS = [
     ("-- param a text = x [a, b]: t", "text, which has no range"),
     ("-- param a integer = 0 [1, 3]: t", "takes a whole number from 1 to 3, not '0'"),
     ("-- param a integer = 1 {1, two}: t", "takes a whole number, not 'two'"),
-    ("-- argument a b: t", "a column takes its name"),
+    ("-- argument a b: t", "a column or table takes its name"),
+    ("-- reads: detector = $d", "a column or table takes its name before the colon"),
+    ("-- reads scroes: detector = $d", "There is no table 'scroes': did you mean 'scores'?"),
+    ("-- reads scores: detector: $d", "written as `COLUMN = $PARAMETER, …`; got 'detector: $d'"),
+    ("-- reads scores: score = $d", "There is no column in the paths of scores 'score'"),
+    ("-- reads scores: detector = $d", "There is no parameter above 'd'"),
     ("-- columns results: modle", "There is no column of results 'modle': did you mean 'model'?"),
     ("-- columns resluts: fpr95", "There is no view or macro 'resluts': did you mean 'results'?"),
-    ("-- columns: fpr95", "a column takes its name before the colon"),
+    ("-- columns: fpr95", "a column or table takes its name before the colon"),
     ("-- columns results: fpr95, model", "the column model is there already"),
 ]
 
@@ -94,9 +112,9 @@ BROKEN_KEYS = [
         ("-- title: x\n-- column a: y\n-- column a: z", 3, "the column a is there already"),
         ("-- title: x\n-- param a text = 1: y\n-- param a text = 2: z", 3, "the param a is there already"),
         ("-- title: x\n-- asked because: a\n-- asked because: b", 3, "the asked because is there already"),
-        ("-- title: x\n-- column: y", 2, "a column takes its name"),
-        ("-- title: x\n-- column a b: y", 2, "a column takes its name"),
-        ("-- title: x\n-- column a = 3: y", 2, "a column takes its name"),
+        ("-- title: x\n-- column: y", 2, "a column or table takes its name"),
+        ("-- title: x\n-- column a b: y", 2, "a column or table takes its name"),
+        ("-- title: x\n-- column a = 3: y", 2, "a column or table takes its name"),
         ("-- title Effect: on pairs", 1, "other tags nothing"),
         ("-- title: x\n-- param a: y", 2, "expected `-- param NAME text|integer|number = DEFAULT: text`"),
         ("-- title: x\n-- param a text: y", 2, "expected `-- param NAME"),
