@@ -35,7 +35,7 @@ parts as (
     select
         model,
         unnest([
-            case when source = 'ensemble' then 'ensemble' else pretraining end,
+            case when source = 'ensemble' then 'ensemble' when pretraining = 'none' then 'no pretraining' else pretraining end,
             'soup of ' || len(soup_of),
             input_size || ' px',
             'aug ' || augmentation,

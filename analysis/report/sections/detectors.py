@@ -72,7 +72,7 @@ def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
     rivals = same.filter(pl.col("behind").is_not_null()).sort(pl.col("behind").round(9), "detector")
     return sentence(
         "On {ood}, models with pretraining {pretraining} and detector {detector} " + _VERDICTS[sign] + " "
-        "(n = {models} from {checkpoints} checkpoints{wins}){rival}." + hedge(leader["checkpoints"], "checkpoints"),
+        "(n = {models} from {checkpoints} {checkpoint}{wins}){rival}." + hedge(leader["checkpoints"], "checkpoints"),
         ood=ood,
         pretraining=leader["pretraining"],
         detector=leader["detector"],
@@ -80,6 +80,7 @@ def _finding(context: Context, answer: pl.DataFrame, ood: str) -> Markup:
         value=percent(leader[column], _source(context.metric)),
         models=leader["models"],
         checkpoints=leader["checkpoints"],
+        checkpoint=Text("checkpoint" if leader["checkpoints"] == 1 else "checkpoints"),
         wins=Text(f", the best detector for {leader['wins']} of them" if len(rivals) else ""),
         rival=_rival(context, rivals),
     )

@@ -116,7 +116,11 @@ def model_overview(pool: Pool, metric: str = "fpr95", **chosen: Any) -> list[Row
 def _recipe_parts(model: Row) -> list[str | None]:
     told = {"augmentation": "aug {}", "weight_decay": "wd {:.3g}", "dropout": "dropout {:.3g}", "stochastic_depth": "depth drop {:.3g}", "finetune_lr": "lr {:.3g}"}  # fmt: skip
     return [
-        "ensemble" if model.get("source") == "ensemble" else model["pretraining"],
+        "ensemble"
+        if model.get("source") == "ensemble"
+        else "no pretraining"
+        if model["pretraining"] == "none"
+        else model["pretraining"],
         f"soup of {len(model['soup_of'])}" if model.get("soup_of") else None,
         f"{model['input_size']} px" if model["input_size"] else None,
         *(text.format(model[name]) if model[name] is not None else None for name, text in told.items()),
