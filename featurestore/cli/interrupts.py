@@ -19,6 +19,7 @@ CODE = 130
 _PATIENCE = 5.0
 """Seconds in which a command may end on its own."""
 _SENTENCE = "Interrupted; run the same command again to go on.\n"
+_said = threading.Event()
 
 
 @contextlib.contextmanager
@@ -31,6 +32,7 @@ def heeded() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed, whatever error came of it.
     """
+    _said.clear()
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield
         return
@@ -86,15 +88,21 @@ def _end_when_told(reader: int) -> None:
             return
     if select.select([reader], [], [], _PATIENCE)[0] and not os.read(reader, 1):
         return  # the command ended on its own
-    sys.stderr.write(_SENTENCE)
-    sys.stderr.flush()
+    _say()
     os._exit(CODE)
+
+
+def _say() -> None:
+    """Once, whoever comes first: the command, or who ends it because it does not."""
+    if not _said.is_set():
+        _said.set()
+        sys.stderr.write(_SENTENCE)
+        sys.stderr.flush()
 
 
 def end() -> NoReturn:
     """Say that the command was interrupted, and end it."""
-    sys.stderr.write(_SENTENCE)
-    sys.stderr.flush()
+    _say()
     sys.exit(CODE)
 
 

@@ -39,11 +39,15 @@ BECAME_ANOTHER = HEARD.replace(
     "    time.sleep(60)",
     "    try: time.sleep(60)\n    except KeyboardInterrupt: pass\n    raise AttributeError('half imported')",
 )
+LINGERS = HEARD.replace(
+    "app.main()",
+    "import atexit\nfrom featurestore.cli import interrupts\ninterrupts._PATIENCE = 0.1\natexit.register(time.sleep, 60)\napp.main()",
+)
 
 
-@pytest.mark.parametrize("script", [SWALLOWED, HEARD, BECAME_ANOTHER])
+@pytest.mark.parametrize("script", [SWALLOWED, HEARD, BECAME_ANOTHER, LINGERS])
 def test_it_ends_with_a_line_once(script: str) -> None:
-    """Also where a callback of a library swallows what Python raises, or an import that it cut short fails otherwise."""
+    """Also where a callback of a library swallows what Python raises, or an import that it cut short fails otherwise; also where it takes long to end."""
     root = Path(__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
