@@ -253,6 +253,7 @@ def test_a_spreadsheet_is_given_no_formula(capsys: pytest.CaptureFixture[str]) -
     assert rows[1] == ["'=1+1", "'-x", "-1", "x", ""]
 
 
+@pytest.mark.once  # DuckDB 1.5 hands maps to polars as lists of keys and values
 @pytest.mark.parametrize("format_", ["table", "csv", "json", "markdown", "latex"])
 def test_answers_are_the_same_without_polars(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, format_: str
