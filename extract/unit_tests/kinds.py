@@ -57,7 +57,7 @@ def render(kind: str, image: NDArray[np.uint8], generator: np.random.Generator) 
     """
     require_kind(kind)
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
-        raise InputError(f"a unit-test needs an RGB image, uint8 [H, W, 3], not {image.dtype} {list(image.shape)}")
+        raise InputError(f"A unit-test needs an RGB image, uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
     pixels = np.clip(KINDS[kind].paint(image / 255, generator), 0, 1)
     pixels *= 255
     return pixels.astype(np.uint8, order="C")
@@ -74,7 +74,7 @@ def require_kind(name: str) -> None:
     names = {known.lower(): known for known in KINDS}
     near = get_close_matches(name.lower(), names, n=1)
     hint = f" (did you mean {names[near[0]]!r}?)" if near else ""
-    raise InputError(f"there is no unit-test kind {name!r}{hint}; choose from {', '.join(KINDS)}")
+    raise InputError(f"There is no unit-test kind {name!r}{hint}: choose from {', '.join(KINDS)}.")
 
 
 def blur(image: Pixels, sigma: float) -> Pixels:

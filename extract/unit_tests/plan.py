@@ -79,7 +79,9 @@ def sample_indices(name: str, number_of_images: int, per_kind: int) -> list[int]
         InputError: fewer than one image is asked for, or more than there are.
     """
     if not 1 <= per_kind <= number_of_images:
-        raise InputError(f"cannot draw {per_kind} different images of {number_of_images}; draw 1 to {number_of_images}")
+        raise InputError(
+            f"{per_kind} different images cannot be drawn from {number_of_images}: draw 1 to {number_of_images}."
+        )
     bits = np.random.MT19937(np.random.SeedSequence(_number(name)))
     # The legacy generator is NINCO's, and its stream is frozen for good.
     drawn = np.random.RandomState(bits).choice(number_of_images, per_kind, replace=False)

@@ -59,7 +59,7 @@ def read_record(path: Path) -> Record | None:
         return None
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise InputError(
-            f"{path} cannot be read as a record of unit-tests ({error}); {_way_out(path.parent)}"
+            f"{path} cannot be read as a record of unit-tests ({error}): {_way_out(path.parent)}."
         ) from error
 
 
@@ -77,12 +77,12 @@ def reconcile(out: Path, wanted: Record) -> Record:
         InputError: the folder holds unit-tests made otherwise, or by something else.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; name a folder to write the unit-tests into")
+        raise InputError(f"{out} is a file: name a folder to write the unit-tests into.")
     finished, unfinished = read_record(out / FINISHED), read_record(out / UNFINISHED)
     if finished is None and unfinished is None:
         for name in (FOLDER, TABLE):
             if (out / name).exists():
-                raise InputError(f"{out / name} was made by something else and will not be mixed; {_way_out(out)}")
+                raise InputError(f"{out / name} was made by something else and will not be mixed: {_way_out(out)}.")
     for found in (finished, unfinished):
         if found is not None:
             _require_same(out, found, wanted)
@@ -94,7 +94,7 @@ def _require_same(out: Path, found: Record, wanted: Record) -> None:
     for name, difference in _DIFFERENCES.items():
         before, now = getattr(found, name), getattr(wanted, name)
         if before != now:
-            raise InputError(f"{out} already holds unit-tests {difference.format(before, now)}; {_way_out(out)}")
+            raise InputError(f"{out} already holds unit-tests {difference.format(before, now)}: {_way_out(out)}.")
 
 
 def _way_out(out: Path) -> str:

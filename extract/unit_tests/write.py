@@ -101,9 +101,9 @@ def write_unit_tests(
     """
     chosen = _choose(kinds)
     if per_kind < 1:
-        raise InputError(f"--per-kind is {per_kind}; each kind needs at least 1 image")
+        raise InputError(f"--per-kind is {per_kind}: each kind needs at least 1 image.")
     if seed < 0:
-        raise InputError(f"the seed is {seed}; choose one that is not negative")
+        raise InputError(f"The seed is {seed}: choose one that is not negative.")
     sources = list_images(images)
     _require_usable(sources, out, per_kind)
     record = reconcile(out, Record(seed, per_kind, len(sources.names), sources.digest, chosen))
@@ -131,18 +131,18 @@ def list_images(root: Path) -> SourceImages:
         InputError: the folder is missing, cannot be read, is a file, or holds no image.
     """
     if not root.exists():
-        raise InputError(f"there is no folder {root}; name a folder of images to draw the unit-tests from")
+        raise InputError(f"There is no folder {root}: name a folder of images to draw the unit-tests from.")
     if not root.is_dir():
-        raise InputError(f"{root} is a file; name the folder of images to draw the unit-tests from")
+        raise InputError(f"{root} is a file: name the folder of images to draw the unit-tests from.")
     try:
         names = images_below(root)
         sizes = sizes_below(root, names)
     except OSError as error:
         raise InputError(
-            f"cannot read {error.filename}: {error.strerror}; repair or remove it, then run again"
+            f"Cannot read {error.filename}: {error.strerror}. Repair or remove it, then run again."
         ) from error
     if not names:
-        raise InputError(f"{root} holds no image; the file names that count end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise InputError(f"{root} holds no image: names of images end in {', '.join(sorted(IMAGE_SUFFIXES))}.")
     listing = "".join(f"{name}\0{size}\n" for name, size in zip(names, sizes, strict=True))
     # A file name need not be valid text: what could not be decoded goes back to the bytes that it was.
     return SourceImages(root, tuple(names), hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest())
@@ -160,7 +160,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     try:
         return np.asarray(read_rgb(path))
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files.
-        raise InputError(f"cannot decode the source image {path} ({error}); repair or remove it") from error
+        raise InputError(f"Cannot decode the source image {path} ({error}): repair or remove it.") from error
 
 
 def _choose(kinds: Sequence[str] | None) -> tuple[str, ...]:

@@ -277,7 +277,7 @@ def test_a_broken_source_image_is_named_before_anything_is_written(out: Path, im
     """Empty, a header only, or half of it."""
     victim = images / "b" / "3.png"
     victim.write_bytes(victim.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"cannot decode the source image .*3\.png"):
+    with pytest.raises(InputError, match=r"Cannot decode the source image .*3\.png"):
         write(out, images, per_kind=10)
     assert not out.exists()
 
