@@ -136,7 +136,7 @@ def _variants(detector: Detector[Any], text: str) -> tuple[Detector[Any], ...]:
         name, equals, value = piece.rpartition("=")
         last = name.strip() if equals else last
         if not last or not value.strip():
-            raise InputError(f"{detector.name}{_TYPED}{text} says no constants: {_written_as(detector)}.")
+            raise InputError(f"{detector.name}{_TYPED}{text} gives no constants: {_written_as(detector)}.")
         values.setdefault(last, []).append(value.strip())
     chosen = (dict(zip(values, each, strict=True)) for each in itertools.product(*values.values()))
     found = [detector.with_values(**each) for each in chosen]

@@ -161,7 +161,7 @@ class CachingLake(Lake):
             self._noted = before | self._noted
 
     def once(self, read: Callable[..., Read], *arguments: str) -> Read:
-        """What a function reads of this lake, with these further arguments: it is called once."""
+        """The value of a function of this lake and further arguments, which is called once and then remembered."""
         found, sql = self._answers.get((read, arguments), lambda: self.noting(lambda: read(self, *arguments)))
         self._noted |= dict.fromkeys(sql)
         result: Read = found

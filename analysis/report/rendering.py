@@ -224,7 +224,10 @@ def _text(value: object, *, short: bool) -> str:
 
 
 class Bundle:
-    """Vega, Vega-Lite and vega-embed, which Altair's converter carries, as one script in the making: that takes seconds, in which Python would stand still, and so has a process of its own."""
+    """Vega, Vega-Lite and vega-embed, which Altair's converter carries, as one script.
+
+    A process of its own makes it: that takes seconds, in which this one would stand still.
+    """
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 # constants

@@ -1,4 +1,4 @@
-"""Letting go of what comes from activations that are no more, and that nothing can make again; and what goes with a detector."""
+"""Dropping scores and statistics whose activations are gone and that cannot be made again, and those that only one detector needs."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def withdraw_scores(
 
 
 def drop_detector_fits(lake: Lake, model: str) -> None:
-    """Let go of what earlier versions stored and this one computes; `gc` collects it."""
+    """Drop what earlier versions stored and this one computes; `gc` then deletes its files."""
     for manifest in lake.partitions("fits", model=model):
         if any(map(learned_by_detector, manifest.parts)):
             commit_statistics(lake, model, manifest.key["dataset"])
 
 
 def drop_superseded_fits(lake: Lake, model: str, activations: Mapping[str, Part]) -> None:
-    """Drop statistics of activations that are no more: what is still needed was gathered again.
+    """Drop statistics of activations that are gone: what is still needed was gathered again.
 
     Args:
         lake: The lake.

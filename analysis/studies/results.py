@@ -50,7 +50,7 @@ def _some_results(lake: Lake, benchmark: str) -> pl.DataFrame:
 
 
 def metric_sign(metric: str) -> int:
-    """What a metric is multiplied by so that the lower, the better, as the macro of this name has it."""
+    """The sign that makes lower values of a metric the better ones, as in the macro of this name."""
     return 1 if metric == "fpr95" else -1
 
 

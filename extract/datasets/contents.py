@@ -180,7 +180,7 @@ def check_written_since(lake: Lake, name: str, dataset_digest: str, origin: Orig
 
 
 def taken_anew(lake: Lake, name: str, dataset_digest: str, origin: Origin, listing: Listing) -> Contents | None:
-    """The contents of a dataset's images as they are now, if bytes of them are others than those that the lake knows."""
+    """The contents of a dataset's images as they are now, if their bytes differ from those that the lake knows."""
     held, now = read_contents(lake, name, dataset_digest), time.time_ns()
     if held is None:
         return None

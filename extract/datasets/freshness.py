@@ -61,7 +61,7 @@ def check_cached(lake: Lake, row: DatasetRow, listing: Listing) -> str:
 
 
 def check_contents(lake: Lake, row: DatasetRow, listing: Listing) -> None:
-    """Raise if images that were written since they were read have other bytes; equal ones are not looked at again.
+    """Raise if images that were written since they were read have other bytes; images with equal bytes are not looked at again.
 
     Raises:
         ConflictError: Some have.

@@ -32,7 +32,7 @@ def with_part(
     joining: Sequence[str] = (),
     leaving: Sequence[str] = (),
 ) -> tuple[DatasetRow, DatasetRow]:
-    """A dataset as it is, and as it is to be; what `add_dataset` checks holds of that, too.
+    """A dataset before and after the change, which is checked as `add_dataset` checks a new one.
 
     Args:
         lake: The lake.

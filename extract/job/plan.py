@@ -122,7 +122,7 @@ def head_target(spec: ModelSpec) -> writing.Target:
 
 
 def fragment_target(target: writing.Target, failures: Sequence[Failure], away: Collection[int]) -> writing.Target:
-    """What a fragment is named by: where samples of it may be readable another time, also by those that failed."""
+    """The target that names a fragment; where some samples failed that may be readable later, the failed ones are part of it."""
     if not away and edition_of(target.ingredients) == 1:
         return target
     return replace(target, ingredients=without(target.ingredients, [sample for sample, _, _ in failures]))

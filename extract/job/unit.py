@@ -78,7 +78,7 @@ class Written:
 
 
 def run_unit(location: str, unit: Unit, advance: Callable[[int], None]) -> Written:
-    """Write a unit's fragments, but those that are in the lake already, and its models' rows.
+    """Write a unit's fragments, except those that are in the lake already, and its models' rows.
 
     Args:
         location: The lake.
@@ -159,7 +159,7 @@ def _check_file(path: Path, sha256: str) -> None:
 
 
 def loaded_model(spec: ModelSpec, device: str, options: Options) -> LoadedModel | LayerOfModel:
-    """What is made: a model's own activations, or those of a layer of the same network."""
+    """The model of a target: the network itself, or one of its layers."""
     return LayerOfModel(_loaded(spec.base, device, options), spec) if spec.base else _loaded(spec, device, options)
 
 
@@ -193,7 +193,7 @@ def check_labels(model: LoadedModel | LayerOfModel, dataset: DatasetRow, listing
 
 
 def cut_down(written: Sequence[Written]) -> dict[str, int]:
-    """The smallest number of images that models were run on at a time, of those whose batches did not fit in memory."""
+    """The smallest batch that a model was run on, among those whose batches did not fit in memory."""
     sizes: dict[str, int] = {}
     for name, size in (pair for unit in written for pair in unit.batches.items()):
         sizes[name] = min(size, sizes.get(name, size))

@@ -69,7 +69,7 @@ class Pooling:
 
 
 def pooling_of(module: Any) -> Pooling:
-    """How a network pools its last features; where that was learned (attention), or is another way, the mean."""
+    """How a network pools its last features; the mean where it pools by learned attention, or in a way that is not known here."""
     trunk = getattr(module, "visual", module)
     found = [getattr(owner, "global_pool", None) for owner in (trunk, getattr(trunk, "head", None))]
     names = [kind if isinstance(kind, str) else getattr(kind, "pool_type", None) for kind in found]

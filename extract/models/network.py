@@ -105,7 +105,7 @@ class LoadedModel:
         return launched.arrays()
 
     def add_layer(self, name: str) -> int:
-        """Have every batch say what a layer puts out, too; returns its width.
+        """Return the output of a layer, too, with every batch from now on; returns its width.
 
         Raises:
             InputError: There is no such layer, its output cannot be pooled, or the network is compiled.
@@ -157,7 +157,7 @@ class LoadedModel:
 
     @property
     def remark(self) -> str:
-        """What the user should know of the head; empty if it is as heads are."""
+        """What the user should know of the head; empty if there is nothing unusual about it."""
         if self._head is None:
             return "no head, so features are stored and no logits: detectors that need neither will score it"
         if self.head and self.head.is_constant:

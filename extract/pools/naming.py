@@ -116,7 +116,7 @@ def stem_of(path: Path) -> str:
 
 
 def name_in_file(path: Path) -> str:
-    """What a model is called by the name of its file or folder, which need not be there; empty if any training run gives its files that name."""
+    """The name of a model by that of its file or folder, which need not exist; empty where every training run names its files so."""
     stem = stem_of(path)
     return "" if _ANY_RUN.fullmatch(stem) else suggest_slug(stem)
 

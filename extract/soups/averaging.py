@@ -40,7 +40,7 @@ class Average:
     kinds: Mapping[str, torch.dtype] = field(default_factory=dict)
 
     def add(self, state: Mapping[str, Tensor], name: str) -> Average:
-        """The average with one model more.
+        """The average with one more model.
 
         Args:
             state: Its weights by parameter.

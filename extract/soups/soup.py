@@ -130,7 +130,7 @@ def check_members(members: Sequence[ModelSpec]) -> None:
 
 
 def soup_spec(chosen: Sequence[ModelSpec], soup: SoupOptions) -> ModelSpec:
-    """The soup as a model: of its recipe is known what all its models share."""
+    """The soup as a model; its recipe holds what the recipes of all its models share."""
     first = chosen[0]
     shared = {
         name: value

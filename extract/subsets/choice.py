@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to take of a dataset: what all that is said holds of; the images per class are chosen from these.
+    """Which images of a dataset to take: those that meet all conditions; the images per class are chosen from these.
 
     Attributes:
         classes: Names of classes; all if empty.

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class EditingLake(Lake):
-    """A lake whose datasets, models, detectors and benchmarks are corrected. Each verb is one commit per partition, in an order that leaves the lake valid at any kill."""
+    """A lake whose datasets, models, detectors and benchmarks are corrected.
+
+    Each verb makes one commit per partition, in an order that leaves the lake valid if it is killed at any moment.
+    """
 
     def remove(
         self, kind: str, name: str, *, dry_run: bool = False, say: Said = print, progress: Bars | None = shown

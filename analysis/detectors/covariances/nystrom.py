@@ -48,7 +48,7 @@ class NystromMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NystromFit:
-    """The map, and what principal axes leave of what is mapped."""
+    """The map, and the space that the principal axes of mapped features leave."""
 
     mapped: NystromMap
     left: LeftOver

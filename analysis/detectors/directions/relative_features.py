@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedMeans:
-    """What samples look like by what they are taken for.
+    """The mean feature of the samples predicted as each class.
 
     Attributes:
         means: Mean of what the head is fed over the fit samples that are predicted as each class, float64, shape [C, D].

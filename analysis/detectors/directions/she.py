@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatternFit:
-    """What a class's samples look like.
+    """The patterns of the classes, with which features are compared.
 
     Attributes:
         patterns: Mean feature of the correctly classified fit samples of each class, float64, shape [C, D].

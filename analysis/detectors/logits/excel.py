@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankFit:
-    """What each class at each rank counts.
+    """How often each class comes at each rank, beside chance, by predicted class.
 
     Attributes:
         levels: Numbers of levels by predicted class, rank from the second on, and class there, int8, shape [C, R - 1, C]:

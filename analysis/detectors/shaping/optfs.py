@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapingFit:
-    """By what an entry is multiplied.
+    """The factor for an entry of the feature, by the interval that it lies in.
 
     Attributes:
         intervals: Intervals of its size.

@@ -30,7 +30,7 @@ def build(context: Context) -> SectionBody:
     figure = context.figure(
         accuracy_vs_fpr,
         f"Accuracy against FPR and {metric_name('auroc' if context.metric == 'fpr95' else context.metric)}",
-        "Each point is a model; a low FPR is good, and of others what is high. Means over the OOD classes, with their 95 % intervals where the models are few enough. Hover for the recipe.",
+        "Each point is a model; a low FPR is good, and so is a high value of any other metric. Means over the OOD classes, with their 95 % intervals where the models are few enough. Hover for the recipe.",
         filters=("pretraining",),
     )
     if figure.frame.is_empty():

@@ -114,7 +114,7 @@ def _findings(context: Context, frame: pl.DataFrame) -> list[Markup]:
 
 
 def corrected(effects: pl.DataFrame) -> pl.DataFrame:
-    """With `p_page`, p of the mean by Holm's rule over all that a sentence is chosen among: changes of any ingredient and detectors, on an OOD set."""
+    """Add `p_page`: p of the mean, by Holm's rule over all changes and detectors on an OOD set, among which a sentence is chosen."""
     left = pl.col("p_mean").count() - pl.int_range(pl.len())
     holm = (pl.col("p_mean") * left).cum_max().clip(upper_bound=1).over("ood_dataset")
     return effects.sort("p_mean", nulls_last=True, maintain_order=True).with_columns(p_page=holm)

@@ -139,7 +139,7 @@ class BucketReader(ManyAtOnce):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Images whose bytes are here already, or what went wrong with them."""
+    """Images whose bytes were fetched already, or the errors of fetching them."""
 
     files: Mapping[str, IO[bytes] | Exception]
 

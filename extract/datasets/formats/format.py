@@ -102,7 +102,7 @@ class Found:
 
 
 class Stat(Protocol):
-    """What a file's version goes by."""
+    """What tells one version of a file from another: its size and time."""
 
     @property
     def st_size(self) -> int:

@@ -1,4 +1,6 @@
-"""Labels of ImageNet's validation images, and the wnids of its 1,000 classes. A wrong map is a model with 0.1 % accuracy, so what is in doubt is refused.
+"""Labels of ImageNet's validation images, and the wnids of its 1,000 classes.
+
+A wrong map is a model with 0.1 % accuracy, so what is in doubt is refused.
 
 Three integers are in use for a class: its place among the 1,000 wnids in lexical order, from 0 (what models have), the
 devkit's id, from 1, in an order of its own, and places in lexical order from 1. Only the wnid says which is meant.

@@ -49,7 +49,7 @@ def is_image(name: str, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> bool:
 
 
 def suffixes_read(options: FormatOptions) -> frozenset[str]:
-    """The suffixes of a dataset's images: all when it is added; and then those of the first versions and those found."""
+    """The suffixes that count as a dataset's images: all when it is added; afterwards those of the first versions and those found then."""
     return IMAGE_SUFFIXES if options.suffixes is None else _FIRST | {f".{name}" for name in options.suffixes.split()}
 
 

@@ -22,7 +22,7 @@ _HEADER = ["from", "to"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is searched in a name, as a regular expression, and what takes its place; nothing in the whole name's drops the array."""
+    """A regular expression to search in a name, and its replacement; a name that becomes empty drops the array."""
 
     pattern: re.Pattern[str]
     target: str

@@ -1,4 +1,4 @@
-"""Weights into networks: every parameter of the network, and every array of the file."""
+"""Loading weights into networks: every parameter must get a value, and every array of the file must be used."""
 
 from __future__ import annotations
 

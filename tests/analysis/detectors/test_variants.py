@@ -63,9 +63,9 @@ MISTAKES = {
     "react:quantile=1.5": "quantile of react is a number from 0 to 1, and 1.5 is not.",
     "react:quantile=nan": "quantile of react is a number from 0 to 1, and nan is not.",
     "nci:alpha=inf": "alpha of nci is a number of 0 or more, and inf is not.",
-    "knn:": "knn: says no constants: write knn:k=VALUE.",
-    "knn:50": "knn:50 says no constants: write knn:k=VALUE.",
-    "vra:low=0.2,,high=0.7": "vra:low=0.2,,high=0.7 says no constants: write vra:low=VALUE,high=VALUE.",
+    "knn:": "knn: gives no constants: write knn:k=VALUE.",
+    "knn:50": "knn:50 gives no constants: write knn:k=VALUE.",
+    "vra:low=0.2,,high=0.7": "vra:low=0.2,,high=0.7 gives no constants: write vra:low=VALUE,high=VALUE.",
 }
 
 
