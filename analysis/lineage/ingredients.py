@@ -14,7 +14,7 @@ from analysis.statistics.statistic import FIT, with_earlier
 from featurestore.errors import ConflictError
 from featurestore.layout.fingerprint import differences, fingerprint
 from featurestore.layout.judged_scores import SHIFTED, ingredient_name, scores_digest
-from featurestore.layout.reading_state import READING_STATE
+from featurestore.layout.recorded_network import shared_ingredients
 from featurestore.layout.tables import TABLES
 from featurestore.partitions.writing import Target
 
@@ -37,9 +37,6 @@ _SELECTIVE_VERSION = 1
 _CALIBRATION_VERSION = 1
 OF_DATASETS = ("activations", "id_activations", "left_out", "id_left_out")
 """Ingredients of scores that are the same for all detectors: the last two stand only where samples do not judge."""
-# What may differ between datasets of one model: the images, which of them could be read, how they are cut into fragments, and
-# how numbers are stored.
-_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits", *READING_STATE}
 
 
 def statistic_target(model: str, learning_set: LearningSet, statistic: Statistic) -> Target:
@@ -235,14 +232,10 @@ def check_same_model(model: str, activations: Mapping[str, Part]) -> None:
         return
     (first, reference), *others = activations.items()
     for dataset, part in others:
-        differing = differences(_identity(reference), _identity(part))
+        differing = differences(shared_ingredients(reference), shared_ingredients(part))
         if differing:
             names = ", ".join(text.partition(" (")[0] for text in differing)
             raise ConflictError(
                 f"The activations of {model} on {first} and on {dataset} differ in {names}: "
                 "extract the older ones again with --replace."
             )
-
-
-def _identity(part: Part) -> Ingredients:
-    return {name: value for name, value in part.ingredients.items() if name not in _OF_THE_DATASET}

@@ -11,7 +11,7 @@ from featurestore.layout.reading_state import READING_STATE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from featurestore.layout.fingerprint import Ingredient
+    from featurestore.layout.fingerprint import Ingredient, Ingredients
     from featurestore.layout.manifest import Part
 
 NOTE = "network"
@@ -77,3 +77,9 @@ class RecordedNetwork:
     def to_json(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
         return asdict(self)
+
+
+def shared_ingredients(activations: Part) -> Ingredients:
+    """The ingredients that activations of one network have in common on all datasets, whatever precision they are stored in."""
+    apart = {*_OF_THE_DATASET, "dtype"}
+    return {name: value for name, value in activations.ingredients.items() if name not in apart}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from featurestore.layout.fingerprint import differences
 from featurestore.layout.judged_scores import JUDGING
+from featurestore.layout.recorded_network import shared_ingredients
 from featurestore.layout.tables import ORDER
 from featurestore.names import base_model
 from featurestore.partitions import reading
@@ -17,14 +18,10 @@ from featurestore.transfer.loose_files import differing_files, loose_files
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from featurestore.layout.fingerprint import Ingredients
     from featurestore.layout.manifest import Manifest
     from featurestore.storage import Storage
     from featurestore.transfer.comparison import Comparison
     from featurestore.transfer.joining import Joined
-
-# What may differ between activations of one network: the images, how they are cut into fragments, and how numbers are stored.
-_OF_THE_DATASET = {"dataset_digest", "fragment_rows", "dtype", "logits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +147,8 @@ def _other_networks(ours: Holding, found: Comparison, here: str, there: str) -> 
         if model not in held or model in seen:
             continue
         seen.add(model)
-        how = differences(*map(_network, (held[model], load.manifest)), here=here, there=there)
+        ours_and_theirs = (shared_ingredients(one.parts[0]) for one in (held[model], load.manifest))
+        how = differences(*ours_and_theirs, here=here, there=there)
         if how:
             what = f"activations of {model} on {held[model].key['dataset']} and on {load.manifest.key['dataset']}"
             yield Disagreement(what, "; ".join(how), "model", base_model(model))
-
-
-def _network(activations: Manifest) -> Ingredients:
-    return {n: value for n, value in activations.parts[0].ingredients.items() if n not in _OF_THE_DATASET}

@@ -227,6 +227,17 @@ def test_activations_of_another_network_are_not_brought_together(ours: Lake, the
     assert line.endswith(f"compute (in {ours.location}: not there, in {theirs.location}: other)")
 
 
+@pytest.mark.parametrize("state", [{"without": "0" * 64}, {"edition": 2}])
+def test_activations_that_lack_unreadable_images_are_of_the_same_network(
+    ours: Lake, theirs: Lake, state: dict[str, str | int]
+) -> None:
+    _, part = theirs.part("activations", **FAR)
+    writing.drop(ours.storage, TABLES["activations"], FAR, lambda _: True)
+    put(theirs, "activations", FAR, theirs.read("activations", **FAR), {**part.ingredients, **state}, replacing=True)
+    merged(theirs, ours)
+    assert ours.part("activations", **FAR)[1].ingredients == {**part.ingredients, **state}
+
+
 def test_questions_come_and_settings_stay(ours: Lake, theirs: Lake) -> None:
     theirs.storage.put("featurestore.toml", b"")
     theirs.storage.put("questions/theirs.sql", b"theirs")
