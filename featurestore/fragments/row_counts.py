@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from typing import TYPE_CHECKING
 
 from featurestore.errors import StorageError, one_line
@@ -85,12 +86,13 @@ def compare(
 
 def _look(connection: duckdb.DuckDBPyConnection, files: dict[str, tuple[str, Fragment]]) -> None:
     """All together, which is fast; each alone where that is not what it should be."""
+    paths = [glob.escape(path) for path in files]
     (found,) = connection.execute(
-        "select count(*) from read_parquet($1, hive_partitioning = false)", [list(files)]
+        "select count(*) from read_parquet($1, hive_partitioning = false)", [paths]
     ).fetchall()[0]
     if found == sum(fragment.rows for _, fragment in files.values()):
         return
-    for place, rows in connection.execute(_GROUPS, [list(files)]).fetchall():
+    for place, rows in connection.execute(_GROUPS, [paths]).fetchall():
         path, fragment = files[place]
         if problem := fragment.rows_problem(int(rows)):
             raise opening.corrupt(path, problem)
