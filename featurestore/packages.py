@@ -47,7 +47,9 @@ class _PyarrowAlone:
 
     def _run(self, run: Callable[[Any], None], module: Any) -> None:
         run(module)
-        self._is_hidden = "pandas" not in sys.modules
+        if "pandas" in sys.modules:  # perhaps half imported, since it imports pyarrow
+            return
+        self._is_hidden = True
         try:
             module.array([])
         finally:

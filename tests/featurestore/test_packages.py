@@ -108,3 +108,10 @@ print(type(table.to_pandas()).__module__, pyarrow.array(sys.modules["pandas"].Se
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "pandas", "1"] or done.stdout.split()[1].startswith("pandas.")
     assert done.stdout.split()[::2] == ["False", "1"]
+
+
+def test_pandas_may_be_imported_before_pyarrow() -> None:
+    """It imports pyarrow itself, and is half imported then."""
+    pytest.importorskip("pandas")
+    program = "from featurestore.packages import start_without_pandas\nstart_without_pandas()\nimport pandas, pyarrow\nprint(pyarrow.array([1]).to_pandas())"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).returncode == 0
