@@ -49,7 +49,7 @@ PLAN = {
     "analysis.scoring": "analysis.algebra analysis.detectors analysis.ensembles analysis.geometry analysis.lineage analysis.metrics analysis.mistakes analysis.rows analysis.statistics featurestore.errors featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.progress featurestore.quantities featurestore.refusals",
     "analysis.statistics": "analysis.algebra analysis.rows featurestore.errors featurestore.machine featurestore.ray_cluster",
     "analysis.status": "analysis.detectors analysis.ensembles analysis.lineage analysis.rows featurestore.lake featurestore.layout featurestore.machine featurestore.names featurestore.partitions featurestore.quantities",
-    "analysis.studies": "analysis.charts analysis.ensembles analysis.metrics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.shown_text featurestore.sql_text featurestore.staging",
+    "analysis.studies": "analysis.charts analysis.ensembles analysis.metrics featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.query featurestore.shown_text featurestore.sql_text featurestore.staging",
     "extract": "",
     "extract.datasets": "extract.datasets.buckets extract.datasets.formats extract.datasets.labelling featurestore.dataset_format featurestore.errors featurestore.lake featurestore.layout featurestore.names featurestore.partitions",
     "extract.datasets.buckets": "extract.datasets.formats featurestore.errors featurestore.storage",

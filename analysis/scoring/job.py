@@ -86,8 +86,8 @@ class _Remarks:
 
         def say(line: str) -> None:
             remark = line.removeprefix(f"{model}: ")
-            models = self._models.setdefault(remark, {})
-            if remark == line or not models:
+            models = self._models.setdefault(remark, {}) if remark != line else {}
+            if not models:
                 self._say(line)
             models[model] = None
 

@@ -13,9 +13,10 @@ import altair as alt
 import duckdb
 
 from analysis.charts.drawing_files import write_chart
-from featurestore.errors import LakeError, StaleWarning, one_line
+from featurestore.errors import LakeError, StaleWarning
 from featurestore.lake import Lake
 from featurestore.names import pick
+from featurestore.query.catalog import unreadable
 from featurestore.shown_text import plain
 from featurestore.staging import write_whole
 
@@ -53,7 +54,7 @@ def run(
     except LakeError as error:
         sys.exit(f"Error: {error}")
     except duckdb.IOException as error:
-        sys.exit(f"Error: DuckDB cannot read the lake: {one_line(error)}")
+        sys.exit(f"Error: {unreadable(error)}")
     for sentence in dict.fromkeys(str(one.message) for one in told):
         sys.stderr.write(f"Note: {sentence}\n")
     if out is None:

@@ -27,7 +27,7 @@ from featurestore.cli.lake_commands import cache, catalog, copy, demo, gc, merge
 from featurestore.cli.models import model_list, model_remove, model_rename, model_set
 from featurestore.cli.options import Command, LakeOption, optional_value
 from featurestore.cli.score import score
-from featurestore.errors import InputError, LakeError, one_line
+from featurestore.errors import InputError, LakeError
 from featurestore.packages import guard, start_without_pandas
 from featurestore.shown_text import shown
 from featurestore.version import __version__
@@ -242,7 +242,9 @@ def _sentence(error: Exception, arguments: Sequence[str]) -> str | None:
         extra = "extract" if _RUNS_NETWORKS & {*arguments[:1]} else _EXTRA_OF.get(library)
         return f"This command needs {library}: pip install 'featurestore[{extra}]'." if library in _EXTRA_OF else None
     if "duckdb" in sys.modules and isinstance(error, sys.modules["duckdb"].IOException):
-        return f"DuckDB cannot read the lake: {one_line(error)}"
+        from featurestore.query.catalog import unreadable  # slow to import, as DuckDB is
+
+        return str(unreadable(error))
     return f"{_what_failed(error)}; --debug shows where." if isinstance(error, OSError) else None
 
 

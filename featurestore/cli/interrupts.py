@@ -20,6 +20,7 @@ _PATIENCE = 5.0
 """Seconds in which a command may end on its own."""
 _SENTENCE = "Interrupted; run the same command again to go on.\n"
 _said = threading.Event()
+_saying = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -94,10 +95,11 @@ def _end_when_told(reader: int) -> None:
 
 def _say() -> None:
     """Once, whoever comes first: the command, or who ends it because it does not."""
-    if not _said.is_set():
-        _said.set()
-        sys.stderr.write(_SENTENCE)
-        sys.stderr.flush()
+    with _saying:
+        if not _said.is_set():
+            _said.set()
+            sys.stderr.write(_SENTENCE)
+            sys.stderr.flush()
 
 
 def end() -> NoReturn:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.scoring import Means, ScoringSelection, score
+from analysis.scoring.job import _Remarks
 from featurestore.errors import InputError, MissingError
 from tests.analysis.synthetic import write_datasets, write_model
 
@@ -64,6 +65,15 @@ def test_what_is_to_be_said_of_many_models_is_said_twice_at_most(lake: Lake) -> 
     remarks = [line for line in lines if "residual takes" in line]
     remark = remarks[0].removeprefix("a: ")
     assert remarks == [f"a: {remark}", f"4 models (b, c, d, …), too: {remark}"]
+
+
+def test_what_is_said_of_no_model_is_said_each_time() -> None:
+    lines: list[str] = []
+    remarks = _Remarks(lines.append)
+    for model in ("a", "b"):
+        remarks.of(model)("far is left out")
+    remarks.say_repeated()
+    assert lines == ["far is left out"] * 2
 
 
 def test_too_little_memory_is_refused() -> None:
