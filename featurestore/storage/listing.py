@@ -77,8 +77,10 @@ class Cutting:
             key = meta["path"]
             self._is_ordered &= key > self._last
             if self._since >= FILLED and (folder := _folder(key)) != _folder(self._last):
-                self._next.append(folder)
-                self._since = 0
+                # A folder `a` comes before `a-b` by its name, and behind it by its keys: it is no place to cut then.
+                if not self._next or folder > self._next[-1]:
+                    self._next.append(folder)
+                    self._since = 0
             self._last, self._since = key, self._since + 1
 
     def better(self) -> list[str] | None:
