@@ -76,12 +76,14 @@ class Cutting:
         for meta in piece:
             key = meta["path"]
             self._is_ordered &= key > self._last
-            if self._since >= FILLED and (folder := _folder(key)) != _folder(self._last):
-                # A folder `a` comes before `a-b` by its name, and behind it by its keys: it is no place to cut then.
-                if not self._next or folder > self._next[-1]:
-                    self._next.append(folder)
-                    self._since = 0
+            if self._since >= FILLED and self._begins(_folder(key)):
+                self._next.append(_folder(key))
+                self._since = 0
             self._last, self._since = key, self._since + 1
+
+    def _begins(self, folder: str) -> bool:
+        """Whether to cut before a folder: cuts are in order, and `a` comes before `a-b` by its name, but behind it by its keys."""
+        return folder != _folder(self._last) and (not self._next or folder > self._next[-1])
 
     def better(self) -> list[str] | None:
         """Other cuts than those of this listing, once all of it came; None where these do, or there are no others."""
